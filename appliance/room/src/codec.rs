@@ -1,0 +1,177 @@
+//! Codecs and keys as offer/answer settles them and the media graph uses them.
+
+use std::fmt;
+
+/// An RTP payload type, 0 to 127 (RFC 3550 section 5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PayloadType(u8);
+
+impl PayloadType {
+    /// A payload type, or `None` above 127.
+    #[must_use]
+    pub const fn new(value: u8) -> Option<Self> {
+        if value <= 127 { Some(Self(value)) } else { None }
+    }
+
+    /// The number on the wire.
+    #[must_use]
+    pub const fn value(self) -> u8 {
+        self.0
+    }
+}
+
+impl fmt::Display for PayloadType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The audio codecs that a leg may speak, best first in our own offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AudioCodec {
+    /// Opus at 48 kHz with in-band FEC (RFC 6716, RFC 7587).
+    Opus,
+    /// G.722 at 16 kHz; its RTP clock is 8 kHz by an old error (RFC 3551 section 4.5.2).
+    G722,
+    /// G.711 mu-law.
+    Pcmu,
+    /// G.711 A-law.
+    Pcma,
+}
+
+impl AudioCodec {
+    /// The encoding name in `a=rtpmap`, as its registration spells it.
+    #[must_use]
+    pub const fn encoding_name(self) -> &'static str {
+        match self {
+            Self::Opus => "opus",
+            Self::G722 => "G722",
+            Self::Pcmu => "PCMU",
+            Self::Pcma => "PCMA",
+        }
+    }
+
+    /// The RTP clock in Hz, as `a=rtpmap` states it.
+    #[must_use]
+    pub const fn rtp_clock_hz(self) -> u32 {
+        match self {
+            Self::Opus => 48_000,
+            Self::G722 | Self::Pcmu | Self::Pcma => 8_000,
+        }
+    }
+}
+
+impl fmt::Display for AudioCodec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.encoding_name())
+    }
+}
+
+/// How H.264 is cut into RTP packets (RFC 6184 section 5.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PacketizationMode {
+    /// Mode 0: one NAL unit a packet. Slices must be small enough to fit.
+    SingleNalUnit,
+    /// Mode 1: STAP-A and FU-A allowed.
+    NonInterleaved,
+}
+
+/// H.264 profile, constraints and level (RFC 6184 section 8.1).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProfileLevelId {
+    /// `profile_idc`.
+    pub profile_idc: u8,
+    /// `profile-iop`, the constraint flags.
+    pub profile_iop: u8,
+    /// `level_idc`: ten times the level (31 is level 3.1).
+    pub level_idc: u8,
+}
+
+impl ProfileLevelId {
+    /// Constrained Baseline, level 3.1: 1280x720 at 30 frames per second.
+    pub const CONSTRAINED_BASELINE_31: Self =
+        Self { profile_idc: 0x42, profile_iop: 0xe0, level_idc: 31 };
+}
+
+impl fmt::Display for ProfileLevelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02x}{:02x}{:02x}", self.profile_idc, self.profile_iop, self.level_idc)
+    }
+}
+
+impl fmt::Debug for ProfileLevelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Which way a stream flows, seen from us (RFC 3264 section 5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Both ways.
+    SendRecv,
+    /// From us only.
+    SendOnly,
+    /// To us only.
+    RecvOnly,
+    /// Neither way; RTCP still flows.
+    Inactive,
+}
+
+impl Direction {
+    /// Whether we send.
+    #[must_use]
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+
+    /// Whether we receive.
+    #[must_use]
+    pub const fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
+
+    /// The direction of the same stream seen from the other side.
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        match self {
+            Self::SendRecv => Self::SendRecv,
+            Self::SendOnly => Self::RecvOnly,
+            Self::RecvOnly => Self::SendOnly,
+            Self::Inactive => Self::Inactive,
+        }
+    }
+}
+
+/// SRTP protection profiles with SDES keys (RFC 4568 section 6.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SrtpSuite {
+    /// `AES_CM_128_HMAC_SHA1_80`.
+    AesCm128HmacSha1_80,
+    /// `AES_CM_128_HMAC_SHA1_32`: RTP carries a 4-byte tag, RTCP one of 10 bytes.
+    AesCm128HmacSha1_32,
+}
+
+/// An SRTP master key and salt: 16 + 14 bytes. Never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SrtpKey {
+    /// The protection profile.
+    pub suite: SrtpSuite,
+    /// Master key (16 bytes), then master salt (14 bytes).
+    pub key_and_salt: [u8; 30],
+}
+
+impl fmt::Debug for SrtpKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SrtpKey({:?}, secret)", self.suite)
+    }
+}
+
+/// The keys of one secured stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SrtpKeys {
+    /// Protects what we send.
+    pub local: SrtpKey,
+    /// Protects what the peer sends.
+    pub remote: SrtpKey,
+}

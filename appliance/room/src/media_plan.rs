@@ -1,0 +1,210 @@
+//! What the media graph should be: declared by the room, brought about by the `media` crate.
+//!
+//! A plan is a value. Two equal plans ask for the same graph; media compares the wanted plan with
+//! the graph that it has and changes only what differs. The plan never says what *is*: that comes
+//! back as facts.
+
+use std::path::PathBuf;
+
+use crate::codec::{
+    AudioCodec, Direction, PacketizationMode, PayloadType, ProfileLevelId, SrtpKeys,
+};
+use crate::ids::{Generation, LegId};
+use crate::units::{Bitrate, FrameRate, Resolution, Volume};
+
+/// The whole media graph that the room wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaPlan {
+    /// Grows with each new plan.
+    pub generation: Generation,
+    /// The picture that goes out.
+    pub camera: CameraPlan,
+    /// The sound that goes out.
+    pub microphone: MicrophonePlan,
+    /// The encodes, best first; empty while no leg sends video. At most two.
+    pub ladder: Vec<Rung>,
+    /// One entry for each leg that has media.
+    pub legs: Vec<LegPlan>,
+    /// How the far ends share the screen.
+    pub layout: Layout,
+    /// Where picture and sound of the far ends go.
+    pub playout: PlayoutPlan,
+}
+
+/// The camera: which, in what format, and whether it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CameraPlan {
+    /// Where the picture comes from.
+    pub source: VideoSource,
+    /// What the picture is converted to before it is encoded.
+    pub resolution: Resolution,
+    /// Frames per second, after conversion.
+    pub frame_rate: FrameRate,
+    /// Off sends a slate, so that the far end sees that it is meant.
+    pub state: CameraState,
+}
+
+/// Where the outgoing picture comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VideoSource {
+    /// Frames that roomd passes in through a bounded channel.
+    Simulated,
+    /// A recording, played in a loop at its own speed.
+    File(PathBuf),
+    /// No camera at all.
+    None,
+}
+
+/// Whether the camera's picture leaves the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CameraState {
+    /// The picture is sent.
+    On,
+    /// A slate is sent.
+    Off,
+}
+
+/// The microphone: which, and whether it is heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MicrophonePlan {
+    /// Where the sound comes from.
+    pub source: AudioSource,
+    /// Muted sends silence: not one sample of the room leaves it.
+    pub state: MicrophoneState,
+}
+
+/// Where the outgoing sound comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AudioSource {
+    /// 10 ms frames that roomd passes in through a bounded channel.
+    Simulated,
+    /// A recording, played in a loop at its own speed.
+    File(PathBuf),
+    /// No microphone at all.
+    None,
+}
+
+/// Whether the microphone is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MicrophoneState {
+    /// Sound leaves the room.
+    Open,
+    /// No sound leaves the room.
+    Muted,
+}
+
+/// One encode of the camera, shared by every leg that takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rung {
+    /// Size of the encoded picture.
+    pub resolution: Resolution,
+    /// Encoded frames per second.
+    pub frame_rate: FrameRate,
+    /// The encoder's target.
+    pub bitrate: Bitrate,
+    /// Largest NAL unit in bytes. Set when a leg of this rung takes packetization mode 0 only, in
+    /// which a NAL unit must fit into one packet.
+    pub max_nal_unit: Option<u32>,
+}
+
+/// One leg's media.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LegPlan {
+    /// Which leg.
+    pub id: LegId,
+    /// What offer/answer settled.
+    pub streams: LegStreams,
+}
+
+/// The streams that offer/answer settled for one leg. A refused stream is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LegStreams {
+    /// The audio stream.
+    pub audio: Option<AudioStream>,
+    /// The video stream.
+    pub video: Option<VideoStream>,
+}
+
+/// A negotiated audio stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AudioStream {
+    /// The codec, the same both ways.
+    pub codec: AudioCodec,
+    /// The payload type that we send with: the peer's number.
+    pub send_payload_type: PayloadType,
+    /// The payload type that we receive: our number.
+    pub receive_payload_type: PayloadType,
+    /// telephone-event (RFC 4733) that we send with, when the peer takes it.
+    pub send_telephone_event: Option<PayloadType>,
+    /// telephone-event that we receive.
+    pub receive_telephone_event: Option<PayloadType>,
+    /// Which way it flows, holds included.
+    pub direction: Direction,
+    /// SRTP keys, or `None` for a plain leg.
+    pub srtp: Option<SrtpKeys>,
+}
+
+/// A negotiated H.264 stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VideoStream {
+    /// How we must cut what we send.
+    pub send_packetization_mode: PacketizationMode,
+    /// The highest profile and level that the peer decodes.
+    pub send_profile: ProfileLevelId,
+    /// The payload type that we send with: the peer's number.
+    pub send_payload_type: PayloadType,
+    /// The payload type that we receive: our number.
+    pub receive_payload_type: PayloadType,
+    /// Which way it flows, holds included.
+    pub direction: Direction,
+    /// The most that the peer takes, from `b=` lines; `None` where it said nothing.
+    pub max_bitrate: Option<Bitrate>,
+    /// Whether the peer asks for and takes `nack pli` (RFC 4585).
+    pub picture_loss_indication: bool,
+    /// SRTP keys, or `None` for a plain leg.
+    pub srtp: Option<SrtpKeys>,
+}
+
+/// How the far ends share the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// One far end fills the screen.
+    Single,
+    /// All far ends side by side, equally large.
+    Grid,
+    /// The far end, with the own camera small in a corner.
+    PictureInPicture,
+}
+
+/// Where picture and sound of the far ends go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlayoutPlan {
+    /// Where the picture goes.
+    pub video: VideoSink,
+    /// Where the sound goes.
+    pub audio: AudioSink,
+    /// Loudspeaker volume.
+    pub volume: Volume,
+}
+
+/// Where the far ends' picture goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VideoSink {
+    /// A window of the desktop.
+    Window,
+    /// A whole display, without a desktop.
+    Display,
+    /// Decoded and timed as if shown, shown nowhere.
+    None,
+}
+
+/// Where the far ends' sound goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AudioSink {
+    /// The default sound card.
+    Loudspeaker,
+    /// Frames that roomd takes through a bounded channel, in playout time.
+    Simulated,
+    /// Played in time, heard nowhere.
+    None,
+}

@@ -1,0 +1,68 @@
+//! What can keep the service from starting, or end it.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// Why roomd cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration was refused.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// A SIP listen address cannot be bound.
+    #[error("cannot listen for SIP over {protocol} on {address}: {source}")]
+    Listen {
+        /// UDP, TCP or TLS.
+        protocol: &'static str,
+        /// The configured address.
+        address: SocketAddr,
+        /// The kernel's word.
+        source: io::Error,
+    },
+    /// `sip.tls` is set without a certificate.
+    #[error(
+        "cannot listen for SIP over TLS on {address}: set sip.certificate and sip.private_key, \
+         or remove sip.tls"
+    )]
+    TlsIdentityMissing {
+        /// The configured address.
+        address: SocketAddr,
+    },
+    /// A certificate, key or authority does not fit.
+    #[error("TLS set-up: {source}")]
+    Tls {
+        /// What rustls says.
+        source: rustls::Error,
+    },
+    /// A PEM file cannot be read.
+    #[error("{path}: {source}")]
+    TlsFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// A PEM file holds no certificate.
+    #[error("{path}: holds no certificate (expected a line \"-----BEGIN CERTIFICATE-----\")")]
+    TlsFileEmpty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The media port range is too small.
+    #[error("media ports {first} to {last}: one leg needs four ports, beginning with an even one")]
+    MediaPortRange {
+        /// First port of the range.
+        first: u16,
+        /// Last port of the range.
+        last: u16,
+    },
+    /// No media ports could be bound.
+    #[error("no media ports can be bound on {address}: {source}")]
+    MediaPorts {
+        /// The leg's local address.
+        address: IpAddr,
+        /// The kernel's word.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,326 @@
+//! Moves one leg's datagrams between its sockets and the media graph.
+//!
+//! Incoming: only what comes from the latched address, and for a secured stream only what carries
+//! a valid SRTP tag, is handed to media. Outgoing: audio and RTCP at once, video through the
+//! [`Pacer`]. Until the leg has a [`LegRoute`] everything that comes in is dropped.
+//!
+//! ```text
+//!  media ──Datagram──> [pacer: video RTP only] ──> socket ──> latch.remote()
+//!  media <─Datagram── [SRTP tag] <── [latch] <── socket
+//! ```
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Instant;
+
+use bytes::Bytes;
+use media::{Channel, Datagram, LegDatagrams, Medium};
+use room::codec::SrtpKeys;
+use room::ids::LegId;
+use room::units::Bitrate;
+use tokio::io::ReadBuf;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::address_latch::{AddressLatch, Verdict};
+use super::pacer::Pacer;
+use super::sockets::LegSockets;
+use crate::srtp_authenticator::SrtpAuthenticator;
+
+/// The largest UDP payload.
+const LARGEST_DATAGRAM: usize = 65_535;
+/// Datagrams sent or paced before the sockets are looked at again.
+const SENDS_A_TURN: usize = 64;
+
+/// Where a leg's streams go. A medium that is `None` is refused or not negotiated yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LegRoute {
+    /// Audio's way.
+    pub audio: Option<MediumRoute>,
+    /// Video's way.
+    pub video: Option<MediumRoute>,
+    /// The encoder's target, which the pacer follows.
+    pub video_target: Bitrate,
+}
+
+/// Where the streams of one medium go, as offer/answer settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediumRoute {
+    /// The peer's RTP address.
+    pub rtp: SocketAddr,
+    /// The peer's RTCP address.
+    pub rtcp: SocketAddr,
+    /// The stream's keys, or `None` for a plain leg.
+    pub srtp: Option<SrtpKeys>,
+}
+
+/// What happened to a leg's datagrams since it began.
+#[derive(Debug, Default)]
+pub struct TransportCounters {
+    /// Handed to media.
+    pub received: AtomicU64,
+    /// Sent to the peer.
+    pub sent: AtomicU64,
+    /// Dropped: no valid SRTP tag.
+    pub unauthenticated: AtomicU64,
+    /// Dropped: not from the stream's address.
+    pub foreign: AtomicU64,
+    /// Dropped: media was too slow to take it.
+    pub overrun: AtomicU64,
+}
+
+/// The running transport of one leg. Dropping it closes the sockets.
+#[derive(Debug)]
+pub struct LegTransport {
+    routes: mpsc::UnboundedSender<LegRoute>,
+    counters: Arc<TransportCounters>,
+    task: JoinHandle<()>,
+}
+
+impl LegTransport {
+    /// Starts to move datagrams of `leg`; nothing passes before the first [`Self::set_route`].
+    #[must_use]
+    pub fn start(leg: LegId, sockets: LegSockets, datagrams: LegDatagrams) -> Self {
+        let (routes, route_changes) = mpsc::unbounded_channel();
+        let counters = Arc::new(TransportCounters::default());
+        let task = Task {
+            leg,
+            ports: ports(sockets),
+            next_port: 0,
+            pacer: Pacer::new(Bitrate::kbps(2_000)),
+            counters: Arc::clone(&counters),
+            incoming: datagrams.incoming,
+        };
+        let task = tokio::spawn(task.run(route_changes, datagrams.outgoing));
+        Self { routes, counters, task }
+    }
+
+    /// Sets where the streams go, after offer/answer and each time that it is renewed.
+    pub fn set_route(&self, route: LegRoute) {
+        // The task ends only with media's channel; then the leg is on its way out as well.
+        let _ = self.routes.send(route);
+    }
+
+    /// What happened to the datagrams.
+    #[must_use]
+    pub fn counters(&self) -> &TransportCounters {
+        &self.counters
+    }
+}
+
+impl Drop for LegTransport {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// One socket with the stream behind it.
+struct Port {
+    socket: UdpSocket,
+    medium: Medium,
+    channel: Channel,
+    stream: Option<Stream>,
+}
+
+/// The negotiated stream of a socket.
+struct Stream {
+    negotiated: SocketAddr,
+    keys: Option<SrtpKeys>,
+    latch: AddressLatch,
+    authenticator: Option<SrtpAuthenticator>,
+}
+
+impl Stream {
+    fn new(negotiated: SocketAddr, keys: Option<SrtpKeys>) -> Self {
+        let authenticator = keys.as_ref().map(|keys| SrtpAuthenticator::new(&keys.remote));
+        Self { negotiated, keys, latch: AddressLatch::new(negotiated), authenticator }
+    }
+
+    fn is_for(&self, negotiated: SocketAddr, keys: Option<&SrtpKeys>) -> bool {
+        self.negotiated == negotiated && self.keys.as_ref() == keys
+    }
+}
+
+fn ports(sockets: LegSockets) -> [Port; 4] {
+    let port = |socket, medium, channel| Port { socket, medium, channel, stream: None };
+    [
+        port(sockets.audio.rtp, Medium::Audio, Channel::Rtp),
+        port(sockets.audio.rtcp, Medium::Audio, Channel::Rtcp),
+        port(sockets.video.rtp, Medium::Video, Channel::Rtp),
+        port(sockets.video.rtcp, Medium::Video, Channel::Rtcp),
+    ]
+}
+
+fn port_index(medium: Medium, channel: Channel) -> usize {
+    match (medium, channel) {
+        (Medium::Audio, Channel::Rtp) => 0,
+        (Medium::Audio, Channel::Rtcp) => 1,
+        (Medium::Video, Channel::Rtp) => 2,
+        (Medium::Video, Channel::Rtcp) => 3,
+    }
+}
+
+struct Task {
+    leg: LegId,
+    ports: [Port; 4],
+    /// Where the next look at the sockets begins, so that none is starved.
+    next_port: usize,
+    pacer: Pacer,
+    counters: Arc<TransportCounters>,
+    incoming: mpsc::Sender<Datagram>,
+}
+
+impl Task {
+    async fn run(
+        mut self,
+        mut routes: mpsc::UnboundedReceiver<LegRoute>,
+        mut outgoing: mpsc::Receiver<Datagram>,
+    ) {
+        let mut buffer = vec![0; LARGEST_DATAGRAM];
+        let mut batch = Vec::with_capacity(SENDS_A_TURN);
+        loop {
+            let pacing = self.pacer.next_deadline();
+            tokio::select! {
+                route = routes.recv() => match route {
+                    Some(route) => self.set_route(&route),
+                    None => return,
+                },
+                () = sleep_until(pacing), if pacing.is_some() => self.send_paced(),
+                taken = outgoing.recv_many(&mut batch, SENDS_A_TURN) => {
+                    if taken == 0 {
+                        return;
+                    }
+                    batch.drain(..).for_each(|datagram| self.send(datagram));
+                    self.send_paced();
+                }
+                (port, received) = receive(&self.ports, &mut self.next_port, &mut buffer) => {
+                    match received {
+                        Ok((length, source)) => self.take_in(port, &buffer[..length], source),
+                        // An ICMP error of an earlier send: the peer's port is closed for now.
+                        Err(error) => tracing::debug!(leg = %self.leg, %error, "media socket"),
+                    }
+                }
+            }
+        }
+    }
+
+    fn set_route(&mut self, route: &LegRoute) {
+        self.pacer.set_target(route.video_target);
+        for port in &mut self.ports {
+            let medium = match port.medium {
+                Medium::Audio => &route.audio,
+                Medium::Video => &route.video,
+            };
+            let Some(medium) = medium else {
+                port.stream = None;
+                continue;
+            };
+            let negotiated = match port.channel {
+                Channel::Rtp => medium.rtp,
+                Channel::Rtcp => medium.rtcp,
+            };
+            // A re-offer that changes neither address nor keys keeps the latch and its counters.
+            let unchanged =
+                port.stream.as_ref().is_some_and(|s| s.is_for(negotiated, medium.srtp.as_ref()));
+            if !unchanged {
+                port.stream = Some(Stream::new(negotiated, medium.srtp.clone()));
+            }
+        }
+    }
+
+    fn send(&mut self, datagram: Datagram) {
+        if (datagram.medium, datagram.channel) == (Medium::Video, Channel::Rtp) {
+            self.pacer.push(Instant::now(), datagram.payload);
+        } else {
+            self.transmit(port_index(datagram.medium, datagram.channel), &datagram.payload);
+        }
+    }
+
+    fn send_paced(&mut self) {
+        while let Some(payload) = self.pacer.poll(Instant::now()) {
+            self.transmit(port_index(Medium::Video, Channel::Rtp), &payload);
+        }
+    }
+
+    fn transmit(&self, index: usize, payload: &Bytes) {
+        let port = &self.ports[index];
+        let Some(stream) = &port.stream else { return };
+        match port.socket.try_send_to(payload, stream.latch.remote()) {
+            Ok(_) => drop(self.counters.sent.fetch_add(1, Ordering::Relaxed)),
+            Err(error) => tracing::debug!(leg = %self.leg, %error, "media datagram not sent"),
+        }
+    }
+
+    fn take_in(&mut self, index: usize, payload: &[u8], source: SocketAddr) {
+        let port = &mut self.ports[index];
+        let Some(stream) = &mut port.stream else { return };
+        let verdict = match &mut stream.authenticator {
+            None => stream.latch.judge_plain(source),
+            Some(authenticator) => {
+                let index = match port.channel {
+                    Channel::Rtp => authenticator.authenticate_rtp(payload),
+                    Channel::Rtcp => authenticator.authenticate_rtcp(payload),
+                };
+                match index {
+                    Ok(index) => stream.latch.judge_authenticated(source, index),
+                    Err(_) => {
+                        self.counters.unauthenticated.fetch_add(1, Ordering::Relaxed);
+                        return;
+                    }
+                }
+            }
+        };
+        match verdict {
+            Verdict::Drop => {
+                self.counters.foreign.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            Verdict::Pass => {}
+            Verdict::PassAndFollow => {
+                tracing::info!(leg = %self.leg, medium = ?port.medium, %source, "media follows the peer");
+            }
+        }
+        let datagram = Datagram {
+            medium: port.medium,
+            channel: port.channel,
+            payload: Bytes::copy_from_slice(payload),
+        };
+        let counter = match self.incoming.try_send(datagram) {
+            Ok(()) => &self.counters.received,
+            Err(_) => &self.counters.overrun,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    if let Some(deadline) = deadline {
+        tokio::time::sleep_until(deadline.into()).await;
+    }
+}
+
+/// The next datagram of any port, with the port's index.
+async fn receive(
+    ports: &[Port; 4],
+    next_port: &mut usize,
+    buffer: &mut [u8],
+) -> (usize, io::Result<(usize, SocketAddr)>) {
+    poll_fn(|context| {
+        for offset in 0..ports.len() {
+            let index = (*next_port + offset) % ports.len();
+            let mut read = ReadBuf::new(buffer);
+            if let Poll::Ready(result) = ports[index].socket.poll_recv_from(context, &mut read) {
+                *next_port = (index + 1) % ports.len();
+                let length = read.filled().len();
+                return Poll::Ready((index, result.map(|source| (length, source))));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,137 @@
+//! The UDP sockets of one leg: an RTP and an RTCP port for each medium, bound before the offer or
+//! answer that names them.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+
+use tokio::net::UdpSocket;
+
+use crate::error::Error;
+
+/// The sockets of one medium. RTP is on an even port, RTCP on the next (RFC 3550 section 11).
+#[derive(Debug)]
+pub struct MediumSockets {
+    /// Carries RTP.
+    pub rtp: UdpSocket,
+    /// Carries RTCP.
+    pub rtcp: UdpSocket,
+}
+
+/// The sockets of one leg.
+#[derive(Debug)]
+pub struct LegSockets {
+    /// Where the peer is to send: the address that the offer or answer names.
+    pub address: IpAddr,
+    /// Audio's sockets.
+    pub audio: MediumSockets,
+    /// Video's sockets.
+    pub video: MediumSockets,
+}
+
+/// Hands out port pairs from the configured range, each time from where the last search ended, so
+/// that a port that was just closed rests before it is used again: late packets of the old call
+/// would otherwise reach the new one.
+#[derive(Debug)]
+pub struct MediaPortRange {
+    range: RangeInclusive<u16>,
+    next: u16,
+}
+
+impl MediaPortRange {
+    /// A range of ports; the first even one of it is tried first.
+    ///
+    /// # Errors
+    /// [`Error::MediaPortRange`] when the range does not hold the four ports of one leg.
+    pub fn new(range: RangeInclusive<u16>) -> Result<Self, Error> {
+        let next = range.start().next_multiple_of(2);
+        if range.end().saturating_sub(next) < 3 {
+            return Err(Error::MediaPortRange { first: *range.start(), last: *range.end() });
+        }
+        Ok(Self { range, next })
+    }
+
+    /// Binds the sockets of one leg.
+    ///
+    /// # Errors
+    /// [`Error::MediaPorts`] when no pair of the range is free or the address is not ours.
+    pub async fn bind_leg(&mut self, address: IpAddr) -> Result<LegSockets, Error> {
+        let audio = self.bind_pair(address).await?;
+        let video = self.bind_pair(address).await?;
+        Ok(LegSockets { address, audio, video })
+    }
+
+    async fn bind_pair(&mut self, address: IpAddr) -> Result<MediumSockets, Error> {
+        let pairs = (*self.range.end() - self.range.start().next_multiple_of(2)).div_ceil(2);
+        let mut last_error = None;
+        for _ in 0..pairs {
+            let port = self.take_even_port();
+            match bind_rtp_and_rtcp(address, port).await {
+                Ok(sockets) => return Ok(sockets),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => last_error = Some(error),
+                Err(source) => return Err(Error::MediaPorts { address, source }),
+            }
+        }
+        let source = last_error.unwrap_or_else(|| io::Error::from(io::ErrorKind::AddrInUse));
+        Err(Error::MediaPorts { address, source })
+    }
+
+    fn take_even_port(&mut self) -> u16 {
+        let port = self.next;
+        let following = port.checked_add(2).filter(|next| next < self.range.end());
+        self.next = following.unwrap_or_else(|| self.range.start().next_multiple_of(2));
+        port
+    }
+}
+
+async fn bind_rtp_and_rtcp(address: IpAddr, port: u16) -> io::Result<MediumSockets> {
+    Ok(MediumSockets {
+        rtp: UdpSocket::bind(SocketAddr::new(address, port)).await?,
+        rtcp: UdpSocket::bind(SocketAddr::new(address, port + 1)).await?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn a_range_too_small_for_one_leg_is_refused() {
+        assert!(MediaPortRange::new(20_001..=20_004).is_err());
+        assert!(MediaPortRange::new(20_000..=20_003).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_leg_gets_four_ports_with_rtp_on_even_ones() {
+        let mut range = MediaPortRange::new(21_000..=21_101).unwrap();
+        let leg = range.bind_leg(LOOPBACK).await.unwrap();
+        for medium in [&leg.audio, &leg.video] {
+            let rtp = medium.rtp.local_addr().unwrap().port();
+            let rtcp = medium.rtcp.local_addr().unwrap().port();
+            assert_eq!((rtp % 2, rtcp), (0, rtp + 1));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_passed_over_and_a_closed_one_rests() {
+        let mut range = MediaPortRange::new(21_200..=21_211).unwrap();
+        let taken = UdpSocket::bind((LOOPBACK, 21_201)).await.unwrap();
+        let first = range.bind_leg(LOOPBACK).await.unwrap();
+        assert_eq!(first.audio.rtp.local_addr().unwrap().port(), 21_202);
+        drop((first, taken));
+        let second = range.bind_leg(LOOPBACK).await.unwrap();
+        assert_eq!(second.audio.rtp.local_addr().unwrap().port(), 21_206);
+    }
+
+    #[tokio::test]
+    async fn a_full_range_is_an_error_that_names_the_address() {
+        let mut range = MediaPortRange::new(21_300..=21_303).unwrap();
+        let _all = range.bind_leg(LOOPBACK).await.unwrap();
+        let error = range.bind_leg(LOOPBACK).await.unwrap_err();
+        assert!(error.to_string().contains("127.0.0.1"), "{error}");
+    }
+}

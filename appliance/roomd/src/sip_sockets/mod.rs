@@ -1,0 +1,211 @@
+//! The sockets under the SIP endpoint: UDP, TCP and TLS. Bytes only; what they mean is the
+//! endpoint's.
+//!
+//! Each socket has a task of its own that reports to one bounded channel. The tasks end when
+//! [`SipSockets`] drops or closes them; a peer that does not read is cut off when its outgoing
+//! queue is full.
+
+mod datagrams;
+mod streams;
+mod tls;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use sip::transport::{FlowId, StreamInfo, Transport};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+pub use streams::AcceptedStream;
+pub use tls::{TlsIdentity, TlsTrust};
+
+use crate::error::Error;
+
+/// Events that wait for the driver. A flood fills this, the kernel drops the rest.
+const EVENT_QUEUE: usize = 1_024;
+/// Messages that may wait for a stream whose peer does not read.
+const STREAM_QUEUE: usize = 64;
+
+/// Something that a SIP socket saw.
+#[derive(Debug)]
+pub enum SocketEvent {
+    /// A datagram came in.
+    Datagram {
+        /// The socket's own address.
+        local: SocketAddr,
+        /// Who sent it.
+        remote: SocketAddr,
+        /// What it holds.
+        payload: Bytes,
+    },
+    /// A peer connected; for TLS after the handshake. [`SipSockets::adopt`] starts it.
+    Accepted(AcceptedStream),
+    /// A stream that we asked for is open; for TLS after the peer's certificate was checked.
+    Opened {
+        /// Which.
+        flow: FlowId,
+        /// Its addresses.
+        info: StreamInfo,
+    },
+    /// Bytes came in on a stream.
+    Received {
+        /// Which.
+        flow: FlowId,
+        /// The bytes.
+        payload: Bytes,
+    },
+    /// A stream ended or could not be opened.
+    Closed {
+        /// Which.
+        flow: FlowId,
+        /// Why, or `None` where the peer closed it in order.
+        error: Option<io::Error>,
+    },
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, Default)]
+pub struct ListenAddresses {
+    /// For UDP.
+    pub udp: Option<SocketAddr>,
+    /// For TCP.
+    pub tcp: Option<SocketAddr>,
+    /// For TLS; needs a [`TlsIdentity`].
+    pub tls: Option<SocketAddr>,
+}
+
+struct Stream {
+    outgoing: mpsc::Sender<Bytes>,
+    task: AbortHandle,
+}
+
+/// All SIP sockets of the process. One owner, the driver.
+pub struct SipSockets {
+    udp: Option<datagrams::UdpPort>,
+    streams: HashMap<FlowId, Stream>,
+    connector: tokio_rustls::TlsConnector,
+    events: mpsc::Sender<SocketEvent>,
+    /// Ends every task of this struct when it is dropped.
+    tasks: JoinSet<()>,
+    /// The addresses that were bound, with the ports that the kernel chose.
+    bound: ListenAddresses,
+}
+
+impl SipSockets {
+    /// Binds the sockets and starts to listen.
+    ///
+    /// # Errors
+    /// [`Error::Listen`] with the address when one cannot be bound; [`Error::Tls`] when
+    /// certificate, key or trust roots do not fit.
+    pub async fn listen(
+        wanted: &ListenAddresses,
+        identity: Option<TlsIdentity>,
+        trust: &TlsTrust,
+    ) -> Result<(Self, mpsc::Receiver<SocketEvent>), Error> {
+        let (events, receiver) = mpsc::channel(EVENT_QUEUE);
+        let mut sockets = Self {
+            udp: None,
+            streams: HashMap::new(),
+            connector: tls::connector(trust, identity.as_ref())?,
+            events,
+            tasks: JoinSet::new(),
+            bound: ListenAddresses::default(),
+        };
+        if let Some(address) = wanted.udp {
+            let port = datagrams::UdpPort::bind(address).await?;
+            sockets.bound.udp = Some(port.local());
+            sockets.tasks.spawn(port.receive(sockets.events.clone()));
+            sockets.udp = Some(port);
+        }
+        if let Some(address) = wanted.tcp {
+            let listener = streams::Listener::bind(address, None).await?;
+            sockets.bound.tcp = Some(listener.local());
+            sockets.tasks.spawn(listener.accept(sockets.events.clone()));
+        }
+        if let Some(address) = wanted.tls {
+            let identity = identity.ok_or(Error::TlsIdentityMissing { address })?;
+            let acceptor = tls::acceptor(&identity)?;
+            let listener = streams::Listener::bind(address, Some(acceptor)).await?;
+            sockets.bound.tls = Some(listener.local());
+            sockets.tasks.spawn(listener.accept(sockets.events.clone()));
+        }
+        Ok((sockets, receiver))
+    }
+
+    /// The addresses that are bound.
+    #[must_use]
+    pub fn bound(&self) -> &ListenAddresses {
+        &self.bound
+    }
+
+    /// Sends a datagram. One that the kernel has no room for is lost, as on any network; SIP's
+    /// timers send it again.
+    pub fn send_datagram(&self, remote: SocketAddr, payload: &[u8]) {
+        match &self.udp {
+            Some(port) => port.send(remote, payload),
+            None => tracing::warn!(%remote, "no UDP listen address is configured: not sent"),
+        }
+    }
+
+    /// Connects to a peer; [`SocketEvent::Opened`] or [`SocketEvent::Closed`] follows.
+    pub fn open(&mut self, flow: FlowId, transport: Transport, remote: SocketAddr, server_name: String) {
+        let (outgoing, queue) = mpsc::channel(STREAM_QUEUE);
+        let connector = (transport == Transport::Tls).then(|| self.connector.clone());
+        let connection =
+            streams::connect(flow, remote, server_name, connector, queue, self.events.clone());
+        let task = self.tasks.spawn(connection);
+        self.streams.insert(flow, Stream { outgoing, task });
+    }
+
+    /// Starts an accepted stream under the identity that the endpoint gave it.
+    pub fn adopt(&mut self, flow: FlowId, accepted: AcceptedStream) {
+        let (outgoing, queue) = mpsc::channel(STREAM_QUEUE);
+        let task = self.tasks.spawn(accepted.run(flow, queue, self.events.clone()));
+        self.streams.insert(flow, Stream { outgoing, task });
+    }
+
+    /// Sends bytes on a stream.
+    ///
+    /// # Errors
+    /// The stream is closed, or its peer does not read and the queue is full: the stream is cut
+    /// off, and no [`SocketEvent::Closed`] follows.
+    pub fn send_stream(&mut self, flow: FlowId, payload: Bytes) -> io::Result<()> {
+        let Some(stream) = self.streams.get(&flow) else {
+            return Err(io::Error::from(io::ErrorKind::NotConnected));
+        };
+        let result = stream.outgoing.try_send(payload);
+        result.map_err(|error| {
+            self.cut_off(flow);
+            match error {
+                mpsc::error::TrySendError::Full(_) => io::Error::from(io::ErrorKind::WouldBlock),
+                mpsc::error::TrySendError::Closed(_) => io::Error::from(io::ErrorKind::BrokenPipe),
+            }
+        })
+    }
+
+    /// Closes a stream after what is queued for it was written.
+    pub fn close(&mut self, flow: FlowId) {
+        // Dropping the sender ends the stream's task once its queue is empty.
+        self.streams.remove(&flow);
+        self.reap();
+    }
+
+    /// Forgets a stream that has reported its end.
+    pub fn forget(&mut self, flow: FlowId) {
+        self.close(flow);
+    }
+
+    fn cut_off(&mut self, flow: FlowId) {
+        if let Some(stream) = self.streams.remove(&flow) {
+            stream.task.abort();
+        }
+        self.reap();
+    }
+
+    /// Takes the results of ended tasks, which would pile up otherwise.
+    fn reap(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+    }
+}

@@ -1,0 +1,202 @@
+//! SIP over TCP and TLS: accepting, connecting, and moving bytes.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use rustls::pki_types::ServerName;
+use sip::transport::{FlowId, StreamInfo, Transport};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::SocketEvent;
+use crate::error::Error;
+
+/// How long a TCP connect and a TLS handshake may take together.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Handshakes under way at once: each costs a signature, so a flood must not take the processor.
+const HANDSHAKES_AT_ONCE: usize = 16;
+/// How long a peer may leave our bytes unread before the stream is cut off.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes read at once.
+const READ_SIZE: usize = 16 * 1024;
+
+trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
+
+/// A stream that a peer opened, before the endpoint has named it.
+pub struct AcceptedStream {
+    /// Its addresses.
+    pub info: StreamInfo,
+    bytes: Box<dyn ByteStream>,
+}
+
+impl std::fmt::Debug for AcceptedStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AcceptedStream").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+impl AcceptedStream {
+    /// Moves bytes until either side ends it.
+    pub(super) async fn run(
+        self,
+        flow: FlowId,
+        outgoing: mpsc::Receiver<Bytes>,
+        events: mpsc::Sender<SocketEvent>,
+    ) {
+        let error = move_bytes(flow, self.bytes, outgoing, &events).await.err();
+        // The driver being gone is the only way that this fails.
+        let _ = events.send(SocketEvent::Closed { flow, error }).await;
+    }
+}
+
+/// A listening socket; with an acceptor it speaks TLS.
+pub(super) struct Listener {
+    listener: TcpListener,
+    local: SocketAddr,
+    acceptor: Option<TlsAcceptor>,
+}
+
+impl Listener {
+    pub(super) async fn bind(
+        address: SocketAddr,
+        acceptor: Option<TlsAcceptor>,
+    ) -> Result<Self, Error> {
+        let protocol = if acceptor.is_some() { "TLS" } else { "TCP" };
+        let listen = |source| Error::Listen { protocol, address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let local = listener.local_addr().map_err(listen)?;
+        Ok(Self { listener, local, acceptor })
+    }
+
+    pub(super) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Accepts peers until the driver is gone.
+    pub(super) async fn accept(self, events: mpsc::Sender<SocketEvent>) {
+        let handshakes = Arc::new(Semaphore::new(HANDSHAKES_AT_ONCE));
+        loop {
+            let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
+            let (stream, remote) = match self.listener.accept().await {
+                Ok(accepted) => accepted,
+                // Out of descriptors: the peer tries again; a pause keeps this from spinning.
+                Err(error) => {
+                    tracing::warn!(local = %self.local, %error, "a SIP connection was not accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            if events.is_closed() {
+                return;
+            }
+            let (acceptor, events, local) = (self.acceptor.clone(), events.clone(), self.local);
+            tokio::spawn(async move {
+                let handshake = timeout(HANDSHAKE_TIMEOUT, shake_hands(stream, local, remote, acceptor));
+                match handshake.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                    Ok(accepted) => drop(events.send(SocketEvent::Accepted(accepted)).await),
+                    Err(error) => tracing::info!(%remote, %error, "TLS handshake failed"),
+                }
+                drop(permit);
+            });
+        }
+    }
+}
+
+async fn shake_hands(
+    stream: TcpStream,
+    local: SocketAddr,
+    remote: SocketAddr,
+    acceptor: Option<TlsAcceptor>,
+) -> io::Result<AcceptedStream> {
+    stream.set_nodelay(true)?;
+    let (transport, bytes): (_, Box<dyn ByteStream>) = match acceptor {
+        None => (Transport::Tcp, Box::new(stream)),
+        Some(acceptor) => (Transport::Tls, Box::new(acceptor.accept(stream).await?)),
+    };
+    Ok(AcceptedStream { info: StreamInfo { transport, local, remote }, bytes })
+}
+
+/// Connects, then moves bytes until either side ends it.
+pub(super) async fn connect(
+    flow: FlowId,
+    remote: SocketAddr,
+    server_name: String,
+    connector: Option<TlsConnector>,
+    outgoing: mpsc::Receiver<Bytes>,
+    events: mpsc::Sender<SocketEvent>,
+) {
+    let opening = timeout(HANDSHAKE_TIMEOUT, open(remote, server_name, connector)).await;
+    let error = match opening.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        Err(error) => Some(error),
+        Ok((info, bytes)) => {
+            if events.send(SocketEvent::Opened { flow, info }).await.is_err() {
+                return;
+            }
+            move_bytes(flow, bytes, outgoing, &events).await.err()
+        }
+    };
+    // The driver being gone is the only way that this fails.
+    let _ = events.send(SocketEvent::Closed { flow, error }).await;
+}
+
+async fn open(
+    remote: SocketAddr,
+    server_name: String,
+    connector: Option<TlsConnector>,
+) -> io::Result<(StreamInfo, Box<dyn ByteStream>)> {
+    let stream = TcpStream::connect(remote).await?;
+    stream.set_nodelay(true)?;
+    let local = stream.local_addr()?;
+    let (transport, bytes): (_, Box<dyn ByteStream>) = match connector {
+        None => (Transport::Tcp, Box::new(stream)),
+        Some(connector) => {
+            let name = ServerName::try_from(server_name)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+            (Transport::Tls, Box::new(connector.connect(name, stream).await?))
+        }
+    };
+    Ok((StreamInfo { transport, local, remote }, bytes))
+}
+
+/// Moves bytes both ways. Ends in order when the peer closes, or when the owner has dropped the
+/// sender of `outgoing` and all of it is written.
+async fn move_bytes(
+    flow: FlowId,
+    bytes: Box<dyn ByteStream>,
+    mut outgoing: mpsc::Receiver<Bytes>,
+    events: &mpsc::Sender<SocketEvent>,
+) -> io::Result<()> {
+    let (mut reader, mut writer) = tokio::io::split(bytes);
+    let mut buffer = BytesMut::with_capacity(READ_SIZE);
+    loop {
+        buffer.reserve(READ_SIZE);
+        tokio::select! {
+            read = reader.read_buf(&mut buffer) => {
+                if read? == 0 {
+                    return Ok(());
+                }
+                let payload = buffer.split().freeze();
+                if events.send(SocketEvent::Received { flow, payload }).await.is_err() {
+                    return Ok(());
+                }
+            }
+            message = outgoing.recv() => {
+                let Some(message) = message else {
+                    return timeout(WRITE_TIMEOUT, writer.shutdown()).await?;
+                };
+                timeout(WRITE_TIMEOUT, async {
+                    writer.write_all(&message).await?;
+                    writer.flush().await
+                })
+                .await??;
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! TLS for SIP: whom we trust, and how we prove who we are.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::error::Error;
+
+/// The certificate chain and key that we present.
+#[derive(Clone, Debug)]
+pub struct TlsIdentity {
+    /// PEM file of our certificate, then its issuers.
+    pub certificate_chain: PathBuf,
+    /// PEM file of its private key.
+    pub private_key: PathBuf,
+}
+
+/// Whose certificates we accept.
+#[derive(Clone, Debug, Default)]
+pub struct TlsTrust {
+    /// PEM files of the owner's own certificate authorities. When there are any, only these are
+    /// trusted; otherwise those of the system are.
+    pub authorities: Vec<PathBuf>,
+}
+
+/// A connector that checks the peer's certificate and name.
+pub(super) fn connector(
+    trust: &TlsTrust,
+    identity: Option<&TlsIdentity>,
+) -> Result<TlsConnector, Error> {
+    let builder = ClientConfig::builder().with_root_certificates(roots(trust)?);
+    let config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => builder
+            .with_client_auth_cert(read_chain(identity)?, read_key(identity)?)
+            .map_err(|source| Error::Tls { source })?,
+    };
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// An acceptor that presents our certificate.
+pub(super) fn acceptor(identity: &TlsIdentity) -> Result<TlsAcceptor, Error> {
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(read_chain(identity)?, read_key(identity)?)
+        .map_err(|source| Error::Tls { source })?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn roots(trust: &TlsTrust) -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    if trust.authorities.is_empty() {
+        let system = rustls_native_certs::load_native_certs();
+        for error in &system.errors {
+            tracing::warn!(%error, "a system certificate authority was not read");
+        }
+        roots.add_parsable_certificates(system.certs);
+    }
+    for path in &trust.authorities {
+        for certificate in read_certificates(path)? {
+            roots.add(certificate).map_err(|source| Error::Tls { source })?;
+        }
+    }
+    Ok(roots)
+}
+
+fn read_chain(identity: &TlsIdentity) -> Result<Vec<CertificateDer<'static>>, Error> {
+    read_certificates(&identity.certificate_chain)
+}
+
+fn read_certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let unreadable = |source| Error::TlsFile { path: path.clone(), source };
+    let certificates = CertificateDer::pem_file_iter(path)
+        .map_err(unreadable)?
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(unreadable)?;
+    if certificates.is_empty() {
+        return Err(Error::TlsFileEmpty { path: path.clone() });
+    }
+    Ok(certificates)
+}
+
+fn read_key(identity: &TlsIdentity) -> Result<PrivateKeyDer<'static>, Error> {
+    let path = &identity.private_key;
+    PrivateKeyDer::from_pem_file(path)
+        .map_err(|source| Error::TlsFile { path: path.clone(), source })
+}

@@ -1,0 +1,168 @@
+//! The lanes of `cargo xtask test`: what each one checks.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::language::Language;
+use crate::test_run::TestCount;
+use crate::{cache, fuzz, process, test_run, tools};
+
+/// One kind of check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// The source is formatted.
+    Format,
+    /// Neither rustc nor clippy has a warning.
+    Clippy,
+    /// Licences, sources and duplicates of dependencies are as deny.toml allows.
+    Deny,
+    /// Unit, integration and system tests.
+    Tests,
+    /// The examples in the documentation run.
+    DocTests,
+    /// The documentation builds without a warning.
+    Documentation,
+    /// The manual pages can be made.
+    Manuals,
+    /// Every fuzz target survives a short run.
+    Fuzz,
+}
+
+impl Lane {
+    /// All lanes, quick ones first.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Format,
+        Self::Deny,
+        Self::Clippy,
+        Self::Tests,
+        Self::DocTests,
+        Self::Documentation,
+        Self::Manuals,
+        Self::Fuzz,
+    ];
+
+    /// The name on the command line and in the table.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Format => "fmt",
+            Self::Clippy => "clippy",
+            Self::Deny => "deny",
+            Self::Tests => "tests",
+            Self::DocTests => "doctests",
+            Self::Documentation => "doc",
+            Self::Manuals => "man",
+            Self::Fuzz => "fuzz",
+        }
+    }
+
+    /// The lane of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|lane| lane.name() == name)
+    }
+
+    /// Runs the lane. Lanes that run tests count them; an error is the lane's failure.
+    pub(crate) fn run(self, language: Language) -> Result<TestCount> {
+        match self {
+            Self::Format => {
+                process::run(process::cargo().args(["fmt", "--all", "--check"]))?;
+            }
+            Self::Clippy => process::run(
+                process::cargo()
+                    .args(["clippy", "--workspace", "--all-targets", "--locked"])
+                    .args(["--", "--deny", "warnings"]),
+            )?,
+            Self::Deny => deny(language)?,
+            Self::Tests => return tests(language),
+            Self::DocTests => {
+                return test_run::count_doctests(process::cargo().args([
+                    "test",
+                    "--doc",
+                    "--workspace",
+                    "--locked",
+                ]));
+            }
+            Self::Documentation => process::run(
+                process::cargo()
+                    .args(["doc", "--workspace", "--no-deps", "--locked"])
+                    .env("RUSTDOCFLAGS", "--deny warnings"),
+            )?,
+            Self::Manuals => manuals()?,
+            Self::Fuzz => fuzz::smoke(language)?,
+        }
+        Ok(TestCount::default())
+    }
+}
+
+fn deny(language: Language) -> Result<()> {
+    let program = tools::deny(language)?;
+    let check = |config: &Path, checks: &[&str]| {
+        process::run(
+            Command::new(&program)
+                .current_dir(cache::checkout())
+                .args(["--all-features", "--locked", "--config"])
+                .arg(config)
+                .arg("check")
+                .args(checks),
+        )
+    };
+    check(
+        &cache::checkout().join("deny.toml"),
+        &["licenses", "bans", "sources"],
+    )?;
+    let Some(database) = std::env::var_os("ROOMD_ADVISORY_DATABASE") else {
+        println!(
+            "{}",
+            language.choose(
+                "Advisories are not checked: that needs a RustSec database, in a folder that \
+                 ROOMD_ADVISORY_DATABASE names.",
+                "未检查安全公告：需要 RustSec 数据库，由 ROOMD_ADVISORY_DATABASE 指明其所在目录。",
+            )
+        );
+        return Ok(());
+    };
+    let config = cache::target_directory().join("deny-advisories.toml");
+    let text = format!("[advisories]\ndb-path = {:?}\n", database.to_string_lossy());
+    std::fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
+    check(&config, &["--disable-fetch", "advisories"])
+}
+
+fn tests(language: Language) -> Result<TestCount> {
+    let nextest = tools::nextest(language)?;
+    // The system tests start the binaries; nextest alone builds only those of packages with tests.
+    process::run(process::cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
+    let mut command = Command::new(nextest);
+    command
+        .current_dir(cache::checkout())
+        .args([
+            "nextest",
+            "run",
+            "--workspace",
+            "--locked",
+            "--profile",
+            "ci",
+        ])
+        // An ignored test would be a skipped one: there are none here.
+        .args(["--run-ignored", "all"]);
+    test_run::count_nextest(&mut command)
+}
+
+fn manuals() -> Result<()> {
+    let folder = cache::target_directory().join("man");
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
+    process::run(
+        process::cargo()
+            .args(["run", "--locked", "--package", "roomctl", "--", "man"])
+            .arg(&folder),
+    )?;
+    let pages = std::fs::read_dir(&folder)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "1"))
+        .count();
+    if pages == 0 {
+        bail!("roomctl made no manual page in {}", folder.display());
+    }
+    Ok(())
+}

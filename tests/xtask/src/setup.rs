@@ -1,0 +1,93 @@
+//! What each purpose needs from Debian, and installing what is missing of it.
+//!
+//! The names hold on Debian 12 and 13 alike. A compiler is not the first thing that is missing:
+//! `.cargo/linker` has seen to gcc and libc6-dev before this code could be linked.
+
+use anyhow::Result;
+
+use crate::debian;
+use crate::language::Language;
+
+/// What a machine is to be made ready for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Building roomd and its tools.
+    Build,
+    /// Running roomd: the GStreamer elements that its graph is made of.
+    Run,
+    /// The tests: peers that others wrote, real recordings, tools.
+    Test,
+}
+
+impl Purpose {
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            // cc and libc for linking and for aws-lc, which needs neither CMake nor Go here.
+            Self::Build => &[
+                "gcc",
+                "libc6-dev",
+                "pkg-config",
+                "libgstreamer1.0-dev",
+                "libgstreamer-plugins-base1.0-dev",
+            ],
+            Self::Run => &[
+                "gstreamer1.0-alsa",
+                "gstreamer1.0-gl",
+                "gstreamer1.0-libav",
+                "gstreamer1.0-plugins-bad",
+                "gstreamer1.0-plugins-base",
+                "gstreamer1.0-plugins-good",
+                "gstreamer1.0-plugins-ugly",
+                "gstreamer1.0-x",
+            ],
+            Self::Test => &[
+                // Peers.
+                "baresip-core",
+                "baresip-ffmpeg",
+                "kamailio",
+                "kamailio-tls-modules",
+                // Recorded and spoken voices.
+                "alsa-utils",
+                "espeak-ng",
+                "pocketsphinx-testdata",
+                // Test tools and scores from PyPI; PESQ is built from C.
+                "python3-dev",
+                "python3-venv",
+                // libFuzzer is C++.
+                "g++",
+            ],
+        }
+    }
+}
+
+/// Installs what `purposes` need and this machine lacks.
+pub(crate) fn prepare(language: Language, purposes: &[Purpose]) -> Result<()> {
+    let wanted: Vec<&str> = purposes
+        .iter()
+        .flat_map(|purpose| purpose.packages())
+        .copied()
+        .collect();
+    let missing = debian::missing(&wanted)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    debian::install(language, &missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Purpose;
+
+    #[test]
+    fn no_package_is_named_by_two_purposes() {
+        let mut names: Vec<&str> = [Purpose::Build, Purpose::Run, Purpose::Test]
+            .iter()
+            .flat_map(|purpose| purpose.packages())
+            .copied()
+            .collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}

@@ -1,1 +1,8 @@
-//! Placeholder until its first slice lands.
+//! A SIP endpoint without I/O.
+//!
+//! Bytes and the time go in; bytes, events and the next deadline come out. The crate owns the grammar of messages,
+//! transactions, dialogs, registration, digest and offer/answer; it owns no socket, no clock and no thread, and takes
+//! its randomness from a seed.
+
+pub mod error;
+pub mod grammar;

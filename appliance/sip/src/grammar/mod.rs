@@ -1,0 +1,53 @@
+//! The grammar of SIP messages: RFC 3261 §7, §18.3, §19 and §25, on [`bytes::Bytes`].
+//!
+//! This module owns the way from bytes to a [`Message`] and back. It knows no transaction, no dialog and
+//! no clock. Its rules:
+//!
+//! * **Nothing is lost.** Header fields keep their order, spelling, folding and spacing; unknown methods,
+//!   headers, parameters and URI schemes survive. A message that nobody touched is printed byte for byte.
+//! * **Parsed on demand.** [`Headers`] are ranges over the received bytes. A typed value ([`Via`], [`CSeq`],
+//!   [`NameAddr`], ...) is parsed when asked for and must consume all of its input. In a list each value is
+//!   judged alone: a bad one does not hide the others.
+//! * **No injection.** Every way to write text into a message refuses CR, LF and NUL, and percent escapes
+//!   are only ever decoded for a reader ([`SipUri::user_decoded`]), never on the way into another message.
+//! * **Bounded.** Heads end at [`MAX_HEAD_BYTES`] and [`MAX_FIELDS`]; time is linear in the size of the
+//!   message; no input panics.
+//!
+//! ```text
+//!  datagram ──> Message::parse_datagram ─┐
+//!                                        ├─> Message ── Request  { method, uri, headers, body }
+//!  stream ────> StreamFramer::push/next ─┘           └─ Response { status, reason, headers, body }
+//!                                                              │ headers.typed::<Via>() ...
+//!  bytes  <──── Message::to_bytes <────── Request::new, Response::to, headers.push/set
+//! ```
+
+mod authentication;
+mod content_type;
+mod header_name;
+mod headers;
+mod host;
+mod message;
+mod method;
+mod name_addr;
+mod params;
+mod status;
+mod stream_framer;
+mod syntax;
+mod uri;
+mod values;
+mod via;
+
+pub use authentication::{AuthCredentials, Challenge};
+pub use content_type::ContentType;
+pub use header_name::{HeaderName, UnknownName};
+pub use headers::{HeaderValue, Headers, Placement, TypedHeader};
+pub use host::{Host, HostName};
+pub use message::{MAX_FIELDS, MAX_HEAD_BYTES, Message, Request, Response};
+pub use method::{Method, UnknownMethod};
+pub use name_addr::{Contact, NameAddr};
+pub use params::{MAX_PARAMS, ParamValue, Params};
+pub use status::StatusCode;
+pub use stream_framer::{FramingError, MAX_BODY_BYTES, StreamFramer, StreamItem};
+pub use uri::{OtherUri, SipScheme, SipUri, TelUri, Uri};
+pub use values::{CSeq, CallId, ContentLength, Expires, MaxForwards, MinExpires, Token};
+pub use via::{Rport, UnknownTransport, Via, ViaTransport};

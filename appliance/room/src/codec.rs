@@ -10,7 +10,11 @@ impl PayloadType {
     /// A payload type, or `None` above 127.
     #[must_use]
     pub const fn new(value: u8) -> Option<Self> {
-        if value <= 127 { Some(Self(value)) } else { None }
+        if value <= 127 {
+            Some(Self(value))
+        } else {
+            None
+        }
     }
 
     /// The number on the wire.
@@ -89,13 +93,20 @@ pub struct ProfileLevelId {
 
 impl ProfileLevelId {
     /// Constrained Baseline, level 3.1: 1280x720 at 30 frames per second.
-    pub const CONSTRAINED_BASELINE_31: Self =
-        Self { profile_idc: 0x42, profile_iop: 0xe0, level_idc: 31 };
+    pub const CONSTRAINED_BASELINE_31: Self = Self {
+        profile_idc: 0x42,
+        profile_iop: 0xe0,
+        level_idc: 31,
+    };
 }
 
 impl fmt::Display for ProfileLevelId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:02x}{:02x}{:02x}", self.profile_idc, self.profile_iop, self.level_idc)
+        write!(
+            f,
+            "{:02x}{:02x}{:02x}",
+            self.profile_idc, self.profile_iop, self.level_idc
+        )
     }
 }
 

@@ -2,8 +2,42 @@
 //!
 //! This crate is pure. It owns no socket, clock, thread or file: time is handed in, commands and
 //! snapshots come out.
+//!
+//! The contract of the loop that drives a [`Room`]: hand in one input ([`Room::request`],
+//! [`Room::fact`] or [`Room::handle_timeout`]), drain [`Room::poll_command`], publish
+//! [`Room::snapshot`] when its generation grew, then wait until [`Room::next_deadline`] or the next
+//! input. [`InputQueue`] orders waiting inputs: facts first.
 
 pub mod codec;
+pub mod command;
+pub mod dtmf;
+pub mod fact;
+pub mod h264_level;
 pub mod ids;
+pub mod input_queue;
+mod leg;
+pub mod leg_state;
+pub mod leg_stats;
 pub mod media_plan;
+pub mod peer;
+mod plan;
+pub mod policy;
+pub mod request;
+mod room;
+mod shutdown;
+pub mod snapshot;
 pub mod units;
+
+pub use command::{Command, RejectCause, Remembered};
+pub use dtmf::{DtmfDigit, DtmfDigits};
+pub use fact::{Fact, MediaFault, RegistrationFailure, RegistrationState};
+pub use ids::{Generation, LegId};
+pub use input_queue::{Input, InputQueue};
+pub use leg_state::{CallDirection, EndReason, HeldBy, LegState};
+pub use leg_stats::{AudioStats, LegStats, StreamStats, VideoStats};
+pub use media_plan::MediaPlan;
+pub use peer::{LegSecurity, Peer, PeerTrust, Protection};
+pub use policy::{AutoAnswer, CallTarget, MediaPolicy, RoomPolicy, SecondCall, Timeouts};
+pub use request::{Admission, DeniedReason, Request};
+pub use room::Room;
+pub use snapshot::{LegSnapshot, RoomSnapshot, RoomState};

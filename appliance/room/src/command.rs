@@ -1,0 +1,112 @@
+//! What the room tells the parts around it to do.
+
+use crate::dtmf::DtmfDigits;
+use crate::ids::LegId;
+use crate::media_plan::{CameraState, MediaPlan, MicrophoneState};
+use crate::policy::CallTarget;
+use crate::units::Volume;
+
+/// An order to signalling, media, the store, or the ringer. Each is carried out once; what comes
+/// of it returns as a [`crate::Fact`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Call an address. When that cannot even be tried, [`crate::Fact::Ended`] says why.
+    Dial {
+        /// The new leg.
+        leg: LegId,
+        /// The address.
+        target: String,
+        /// The account to call by; `None` leaves the choice to the driver.
+        account: Option<String>,
+    },
+    /// Tell the caller that the room rings (180).
+    Ring {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// Answer the call. [`crate::Fact::Established`] or [`crate::Fact::Ended`] follows.
+    Accept {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// Refuse the call. [`crate::Fact::Ended`] follows.
+    Reject {
+        /// Which leg.
+        leg: LegId,
+        /// What the caller is told.
+        cause: RejectCause,
+    },
+    /// End the call in whatever state it is, also when it is answered at the same moment.
+    /// [`crate::Fact::Ended`] follows.
+    HangUp {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// Ask the far end to pause. [`crate::Fact::HoldSucceeded`] or [`crate::Fact::HoldFailed`]
+    /// follows.
+    Hold {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// Ask the far end to go on. [`crate::Fact::ResumeSucceeded`] or
+    /// [`crate::Fact::ResumeFailed`] follows.
+    Resume {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// Send touch tones: by telephone-event where the streams have it, else by INFO.
+    SendDtmf {
+        /// Which leg.
+        leg: LegId,
+        /// The keys.
+        digits: DtmfDigits,
+    },
+    /// Bring the media graph to this plan. [`crate::Fact::MediaApplied`] follows.
+    ApplyMedia(MediaPlan),
+    /// Store this before anything else can be lost. [`crate::Fact::Stored`] or
+    /// [`crate::Fact::StoreFailed`] follows.
+    Remember(Remembered),
+    /// Ring in the room: loudspeaker and lights.
+    StartRinging,
+    /// Stop ringing in the room.
+    StopRinging,
+    /// The room is shut down: no leg, no media, everything stored. The last command.
+    ShutDownComplete,
+}
+
+/// What a refused caller is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RejectCause {
+    /// In another call (486).
+    Busy,
+    /// Declined by somebody (603).
+    Decline,
+    /// Nobody answered, or the room is shutting down (480).
+    NotAvailable,
+}
+
+/// What survives a crash: stored at each change, handed to [`crate::Room::new`] at the next start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// A muted room comes back muted.
+    pub microphone: MicrophoneState,
+    /// A hidden picture comes back hidden.
+    pub camera: CameraState,
+    /// The loudspeaker's volume.
+    pub volume: Volume,
+    /// The calls that this room placed and that nobody ended, oldest first. A call that was
+    /// answered here is not among them: it is the caller's to place again.
+    pub wanted: Vec<CallTarget>,
+}
+
+impl Default for Remembered {
+    /// A room that was never used: microphone open, camera on, 60 percent volume, no call.
+    fn default() -> Self {
+        Self {
+            microphone: MicrophoneState::Open,
+            camera: CameraState::On,
+            volume: Volume::DEFAULT,
+            wanted: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What has happened: to the far ends, the devices, the media and the store.
+//!
+//! A fact cannot be denied. A fact about a leg that the room does not have, or that cannot be true
+//! in the leg's state, changes nothing: signalling and media run on their own clocks, so a late
+//! word about a leg that is gone is normal.
+
+use crate::command::Remembered;
+use crate::dtmf::DtmfDigit;
+use crate::ids::{Generation, LegId};
+use crate::leg_state::EndReason;
+use crate::leg_stats::LegStats;
+use crate::media_plan::LegStreams;
+use crate::peer::{LegSecurity, Peer, PeerTrust};
+use crate::policy::RoomPolicy;
+use crate::units::AudioLevel;
+
+/// Something that has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// A far end calls. The leg's id comes from [`crate::Room::reserve_leg`].
+    Incoming {
+        /// The new leg.
+        leg: LegId,
+        /// Who calls.
+        peer: Peer,
+        /// The account that is called.
+        account: String,
+        /// How the leg is protected as offered.
+        security: LegSecurity,
+        /// Whether policy may answer it unasked.
+        trust: PeerTrust,
+    },
+    /// The far end rings.
+    Ringing {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// The far end sends media before it answers.
+    EarlyMedia {
+        /// Which leg.
+        leg: LegId,
+        /// The streams as settled so far.
+        streams: LegStreams,
+    },
+    /// The leg is in the meeting.
+    Established {
+        /// Which leg.
+        leg: LegId,
+        /// The settled streams.
+        streams: LegStreams,
+        /// How the leg is protected.
+        security: LegSecurity,
+    },
+    /// The streams were settled anew, by either side.
+    StreamsChanged {
+        /// Which leg.
+        leg: LegId,
+        /// The streams as they are now.
+        streams: LegStreams,
+    },
+    /// The far end took our hold.
+    HoldSucceeded {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// The far end refused our hold; the media goes on.
+    HoldFailed {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// The far end took our resume.
+    ResumeSucceeded {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// The far end refused our resume; the leg stays held.
+    ResumeFailed {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// The far end holds us.
+    RemoteHold {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// The far end goes on.
+    RemoteResume {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// Signalling is done with the leg.
+    Ended {
+        /// Which leg.
+        leg: LegId,
+        /// Why, as signalling saw it. What this room did outranks it.
+        reason: EndReason,
+    },
+    /// The first frame of the far end was decoded.
+    FirstFrame {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// No frame of the far end was decoded for a second.
+    VideoStalled {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// Frames of the far end are decoded again.
+    VideoResumed {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// The far end pressed a key.
+    DtmfReceived {
+        /// Which leg.
+        leg: LegId,
+        /// The key.
+        digit: DtmfDigit,
+    },
+    /// The leg's media was measured.
+    Measured {
+        /// Which leg.
+        leg: LegId,
+        /// The measurements.
+        stats: Box<LegStats>,
+    },
+    /// The camera is gone, or gives no frames.
+    CameraGone,
+    /// The camera gives frames again.
+    CameraBack,
+    /// The microphone is gone, or gives no sound.
+    MicrophoneGone,
+    /// The microphone gives sound again.
+    MicrophoneBack,
+    /// The media graph is as the plan of this generation wants it.
+    MediaApplied {
+        /// The plan's generation.
+        generation: Generation,
+    },
+    /// Something in the media graph failed. The legs go on with what is left.
+    MediaFault(MediaFault),
+    /// Sound levels over the last interval.
+    Levels {
+        /// What leaves the room, mute included.
+        microphone: AudioLevel,
+        /// What the loudspeaker plays.
+        loudspeaker: AudioLevel,
+    },
+    /// How an account stands with its registrar.
+    Registration {
+        /// The account's name.
+        account: String,
+        /// How it stands.
+        state: RegistrationState,
+    },
+    /// A [`crate::Command::Remember`] is safely stored.
+    Stored(Remembered),
+    /// A [`crate::Command::Remember`] could not be stored.
+    StoreFailed {
+        /// What could not be stored.
+        remembered: Remembered,
+        /// Why, in the words of the operating system.
+        text: String,
+    },
+    /// A new configuration is in force. It changes what is wanted from now on; legs that are there
+    /// stay.
+    PolicyChanged(Box<RoomPolicy>),
+}
+
+/// A failure in the media graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaFault {
+    /// The leg whose media is concerned; `None` for capture and playout.
+    pub leg: Option<LegId>,
+    /// The element that failed.
+    pub element: String,
+    /// What it said.
+    pub text: String,
+}
+
+/// How an account stands with its registrar (RFC 3261 section 10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RegistrationState {
+    /// Not registered, and not wanted to be.
+    Unregistered,
+    /// Asked; no answer yet.
+    Registering,
+    /// Registered: the account can be called.
+    Registered,
+    /// The last attempt failed; it is tried again.
+    Failed(RegistrationFailure),
+    /// The registrar refused the credentials repeatedly. It is not asked again until the
+    /// configuration changes, so that the account is not locked by us.
+    Locked,
+}
+
+/// Why a registration failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RegistrationFailure {
+    /// The registrar could not be reached, or its certificate was not accepted.
+    Unreachable,
+    /// The registrar did not answer in time.
+    TimedOut,
+    /// The credentials were refused.
+    AuthenticationFailed,
+    /// Refused for another reason.
+    Refused {
+        /// The status code of the answer.
+        status: u16,
+    },
+}

@@ -1,0 +1,719 @@
+//! One leg: its machine, and what has been seen of it.
+//!
+//! ```text
+//!               call comes                                       call is placed
+//!                   │                                                  │
+//!                   ▼                  EarlyMedia                      ▼
+//!   decline ┌── Incoming          ┌───────────────────────────────  Dialing ───┐
+//!   ring    │       │ answer      │     EarlyMedia                     │       │
+//!   time-out│       ▼             │   ┌──────────── Ringing ◄── Ringing┘       │
+//!           │   Answering         ▼   ▼                │                       │
+//!           │       │           Early                  │      hang up, dial    │
+//!           │       │             │    Established     │      time-out         │
+//!           │       └──────────┐  │   ┌────────────────┴───────────────────────┤
+//!           │  hang up,        ▼  ▼   ▼                                        │
+//!           │  answer time-out Connected: local hold (open, holding, held,     │
+//!           │       │            resuming) x remote hold (open, held)          │
+//!           │       │                  │ hang up                               │
+//!           ▼       ▼                  ▼                                       ▼
+//!         Ending(reason, until) ◄────────────────────────────────────────────────
+//!                   │ Ended, or nothing until the hang-up time-out
+//!                   ▼
+//!                 Ended ◄── Ended(reason) in any state
+//! ```
+//!
+//! The room drives it: requests and facts come in, commands go out, and every state that waits for
+//! somebody else has a deadline, `Connected` excepted. Clients see the state as [`LegState`].
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::codec::Direction;
+use crate::command::{Command, RejectCause};
+use crate::dtmf::{DtmfDigit, DtmfDigits};
+use crate::ids::LegId;
+use crate::leg_state::{CallDirection, EndReason, HeldBy, LegState};
+use crate::leg_stats::LegStats;
+use crate::media_plan::LegStreams;
+use crate::peer::{LegSecurity, Peer, PeerTrust};
+use crate::policy::{CallTarget, Timeouts};
+use crate::request::{Admission, DeniedReason};
+use crate::snapshot::{LegSnapshot, VideoFlow, summaries};
+
+/// How many received keys a leg keeps.
+const MAX_DTMF_RECEIVED: usize = 32;
+
+/// One leg of the room.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    id: LegId,
+    direction: CallDirection,
+    peer: Peer,
+    account: Option<String>,
+    security: Option<LegSecurity>,
+    state: State,
+    stats: Option<LegStats>,
+    dtmf_received: String,
+    started: Instant,
+    established: Option<Instant>,
+    first_frame: Option<Instant>,
+    ended: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum State {
+    Incoming {
+        until: Instant,
+    },
+    Answering {
+        until: Instant,
+    },
+    Dialing {
+        until: Instant,
+    },
+    Ringing {
+        until: Instant,
+    },
+    Early {
+        until: Instant,
+        media: Media,
+    },
+    Connected {
+        media: Media,
+        local: LocalHold,
+        remote: RemoteHold,
+    },
+    Ending {
+        reason: EndReason,
+        until: Instant,
+    },
+    Ended(EndReason),
+}
+
+#[derive(Debug)]
+struct Media {
+    streams: LegStreams,
+    flow: VideoFlow,
+}
+
+impl Media {
+    fn new(streams: LegStreams) -> Self {
+        Self {
+            streams,
+            flow: VideoFlow::Waiting,
+        }
+    }
+}
+
+/// Our own hold. Media stops when the hold is asked for, and flows again only when the far end has
+/// taken the resume: nobody is heard who thinks that he is not.
+#[derive(Clone, Copy, Debug)]
+enum LocalHold {
+    Open,
+    Holding { until: Instant },
+    Held,
+    Resuming { until: Instant },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum RemoteHold {
+    Open,
+    Held,
+}
+
+/// A call that comes in, as signalling tells of it.
+#[derive(Debug)]
+pub(crate) struct IncomingCall {
+    pub(crate) peer: Peer,
+    pub(crate) account: String,
+    pub(crate) security: LegSecurity,
+    pub(crate) trust: PeerTrust,
+}
+
+/// One input's handling: the time it is, the rules, and where commands go.
+pub(crate) struct Turn<'a> {
+    /// The time of the input.
+    pub(crate) now: Instant,
+    /// The rules on time.
+    pub(crate) timeouts: &'a Timeouts,
+    /// What the input sets going.
+    pub(crate) commands: &'a mut VecDeque<Command>,
+}
+
+impl Turn<'_> {
+    /// The moment at which a state that begins now has lasted too long.
+    fn deadline(&self, timeout: impl Fn(&Timeouts) -> Duration) -> Instant {
+        deadline(self.now, timeout(self.timeouts))
+    }
+}
+
+/// A moment that is `timeout` away, at most a day, so that no configured value can overflow.
+pub(crate) fn deadline(now: Instant, timeout: Duration) -> Instant {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    now + timeout.min(DAY)
+}
+
+impl Leg {
+    /// A leg that this room dials.
+    pub(crate) fn dial(id: LegId, call: CallTarget, turn: &mut Turn<'_>) -> Self {
+        let CallTarget { target, account } = call;
+        turn.commands.push_back(Command::Dial {
+            leg: id,
+            target: target.clone(),
+            account: account.clone(),
+        });
+        let peer = Peer {
+            uri: target,
+            display_name: None,
+        };
+        let until = turn.deadline(|timeouts| timeouts.dial);
+        Self::new(
+            id,
+            CallDirection::Outgoing,
+            peer,
+            account,
+            State::Dialing { until },
+            turn.now,
+        )
+    }
+
+    /// A leg that a far end opened. Nothing is told to it yet: [`Leg::ring`], [`Leg::answer`],
+    /// [`Leg::refuse_busy`] or [`Leg::end`] follows at once.
+    pub(crate) fn incoming(id: LegId, call: IncomingCall, turn: &Turn<'_>) -> Self {
+        let state = State::Incoming {
+            until: turn.deadline(|timeouts| timeouts.ring),
+        };
+        let IncomingCall {
+            peer,
+            account,
+            security,
+            trust: _,
+        } = call;
+        let mut leg = Self::new(
+            id,
+            CallDirection::Incoming,
+            peer,
+            Some(account),
+            state,
+            turn.now,
+        );
+        leg.security = Some(security);
+        leg
+    }
+
+    fn new(
+        id: LegId,
+        direction: CallDirection,
+        peer: Peer,
+        account: Option<String>,
+        state: State,
+        now: Instant,
+    ) -> Self {
+        Self {
+            id,
+            direction,
+            peer,
+            account,
+            security: None,
+            state,
+            stats: None,
+            dtmf_received: String::new(),
+            started: now,
+            established: None,
+            first_frame: None,
+            ended: None,
+        }
+    }
+
+    pub(crate) fn id(&self) -> LegId {
+        self.id
+    }
+
+    /// Whether the leg is over.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.state, State::Ended(_))
+    }
+
+    /// Whether this room is done with the leg, confirmed or not.
+    pub(crate) fn is_ending(&self) -> bool {
+        matches!(self.state, State::Ending { .. } | State::Ended(_))
+    }
+
+    /// Whether this room placed exactly such a call. A call that names no account is the same as
+    /// one to the same address by any account.
+    pub(crate) fn is_call_to(&self, call: &CallTarget) -> bool {
+        self.direction == CallDirection::Outgoing
+            && self.peer.uri == call.target
+            && (call.account.is_none() || call.account == self.account)
+    }
+
+    /// The call that this room placed, unless the leg was answered here.
+    pub(crate) fn placed_call(&self) -> Option<CallTarget> {
+        match self.direction {
+            CallDirection::Outgoing => Some(CallTarget {
+                target: self.peer.uri.clone(),
+                account: self.account.clone(),
+            }),
+            CallDirection::Incoming => None,
+        }
+    }
+
+    pub(crate) fn state(&self) -> LegState {
+        match &self.state {
+            State::Incoming { .. } => LegState::Incoming,
+            State::Answering { .. } => LegState::Answering,
+            State::Dialing { .. } => LegState::Dialing,
+            State::Ringing { .. } => LegState::Ringing,
+            State::Early { .. } => LegState::Early,
+            State::Connected { local, remote, .. } => connected_state(*local, *remote),
+            State::Ending { reason, .. } => LegState::Ending(*reason),
+            State::Ended(reason) => LegState::Ended(*reason),
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> LegSnapshot {
+        let (audio, video) = match &self.state {
+            State::Early { media, .. } | State::Connected { media, .. } => {
+                summaries(&media.streams, media.flow)
+            }
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => (None, None),
+        };
+        LegSnapshot {
+            id: self.id,
+            direction: self.direction,
+            peer: self.peer.clone(),
+            account: self.account.clone(),
+            state: self.state(),
+            security: self.security,
+            audio,
+            video,
+            stats: self.stats.clone(),
+            dtmf_received: self.dtmf_received.clone(),
+            started: self.started,
+            established: self.established,
+            first_frame: self.first_frame,
+            ended: self.ended,
+        }
+    }
+
+    /// The streams that media should carry now: nothing leaves the room before the call is
+    /// answered, and nothing flows while we hold the leg. `None` without media.
+    pub(crate) fn planned_streams(&self) -> Option<LegStreams> {
+        match &self.state {
+            State::Early { media, .. } => Some(redirected(&media.streams, receiving_only)),
+            State::Connected { media, local, .. } => match local {
+                LocalHold::Open => Some(media.streams.clone()),
+                LocalHold::Holding { .. } | LocalHold::Held | LocalHold::Resuming { .. } => {
+                    Some(redirected(&media.streams, |_| Direction::Inactive))
+                }
+            },
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => None,
+        }
+    }
+
+    // Requests.
+
+    /// Tells the caller that the room rings.
+    pub(crate) fn ring(&self, turn: &mut Turn<'_>) {
+        turn.commands.push_back(Command::Ring { leg: self.id });
+    }
+
+    pub(crate) fn answer(&mut self, turn: &mut Turn<'_>) -> Admission {
+        match (&self.state, self.direction) {
+            (State::Incoming { .. }, _) => {
+                self.state = State::Answering {
+                    until: turn.deadline(|timeouts| timeouts.answer),
+                };
+                turn.commands.push_back(Command::Accept { leg: self.id });
+                self.accepted()
+            }
+            (State::Answering { .. } | State::Connected { .. }, CallDirection::Incoming) => {
+                Admission::AlreadySo
+            }
+            (
+                State::Answering { .. }
+                | State::Connected { .. }
+                | State::Dialing { .. }
+                | State::Ringing { .. }
+                | State::Early { .. }
+                | State::Ending { .. }
+                | State::Ended(_),
+                _,
+            ) => Admission::Denied(DeniedReason::NotRinging),
+        }
+    }
+
+    pub(crate) fn decline(&mut self, turn: &mut Turn<'_>) -> Admission {
+        match &self.state {
+            State::Incoming { .. } => {
+                self.refuse(RejectCause::Decline, EndReason::Declined, turn);
+                self.accepted()
+            }
+            State::Ending {
+                reason: EndReason::Declined,
+                ..
+            } => Admission::AlreadySo,
+            State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Early { .. }
+            | State::Connected { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => Admission::Denied(DeniedReason::NotRinging),
+        }
+    }
+
+    /// Ends the leg because somebody in the room asked for it. A ringing call counts as declined.
+    pub(crate) fn hang_up(&mut self, turn: &mut Turn<'_>) -> Admission {
+        match &self.state {
+            State::Incoming { .. } => self.decline(turn),
+            State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Early { .. }
+            | State::Connected { .. } => {
+                self.end(EndReason::LocalHangUp, turn);
+                self.accepted()
+            }
+            State::Ending { .. } | State::Ended(_) => Admission::AlreadySo,
+        }
+    }
+
+    pub(crate) fn hold(&mut self, turn: &mut Turn<'_>) -> Admission {
+        let Some(local) = self.local_hold() else {
+            return Admission::Denied(DeniedReason::NotEstablished);
+        };
+        match local {
+            LocalHold::Open => {
+                *local = LocalHold::Holding {
+                    until: turn.deadline(|timeouts| timeouts.hold),
+                };
+                turn.commands.push_back(Command::Hold { leg: self.id });
+                self.accepted()
+            }
+            LocalHold::Holding { .. } | LocalHold::Held => Admission::AlreadySo,
+            LocalHold::Resuming { .. } => Admission::Denied(DeniedReason::HoldInProgress),
+        }
+    }
+
+    pub(crate) fn resume(&mut self, turn: &mut Turn<'_>) -> Admission {
+        let Some(local) = self.local_hold() else {
+            return Admission::Denied(DeniedReason::NotEstablished);
+        };
+        match local {
+            LocalHold::Held => {
+                *local = LocalHold::Resuming {
+                    until: turn.deadline(|timeouts| timeouts.hold),
+                };
+                turn.commands.push_back(Command::Resume { leg: self.id });
+                self.accepted()
+            }
+            LocalHold::Open | LocalHold::Resuming { .. } => Admission::AlreadySo,
+            LocalHold::Holding { .. } => Admission::Denied(DeniedReason::HoldInProgress),
+        }
+    }
+
+    pub(crate) fn send_dtmf(&mut self, digits: DtmfDigits, turn: &mut Turn<'_>) -> Admission {
+        match self.local_hold() {
+            None => Admission::Denied(DeniedReason::NotEstablished),
+            Some(LocalHold::Open) => {
+                turn.commands.push_back(Command::SendDtmf {
+                    leg: self.id,
+                    digits,
+                });
+                self.accepted()
+            }
+            Some(LocalHold::Holding { .. } | LocalHold::Held | LocalHold::Resuming { .. }) => {
+                Admission::Denied(DeniedReason::LegHeld)
+            }
+        }
+    }
+
+    /// Refuses a call that rings, because no leg is free for it.
+    pub(crate) fn refuse_busy(&mut self, turn: &mut Turn<'_>) {
+        self.refuse(RejectCause::Busy, EndReason::RefusedBusy, turn);
+    }
+
+    fn refuse(&mut self, cause: RejectCause, reason: EndReason, turn: &mut Turn<'_>) {
+        turn.commands.push_back(Command::Reject {
+            leg: self.id,
+            cause,
+        });
+        self.state = State::Ending {
+            reason,
+            until: turn.deadline(|timeouts| timeouts.hang_up),
+        };
+    }
+
+    /// Ends the leg for whatever reason, in whatever state it is.
+    pub(crate) fn end(&mut self, reason: EndReason, turn: &mut Turn<'_>) {
+        match &self.state {
+            State::Incoming { .. } => {
+                self.refuse(RejectCause::NotAvailable, reason, turn);
+            }
+            State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Early { .. }
+            | State::Connected { .. } => {
+                turn.commands.push_back(Command::HangUp { leg: self.id });
+                self.state = State::Ending {
+                    reason,
+                    until: turn.deadline(|timeouts| timeouts.hang_up),
+                };
+            }
+            State::Ending { .. } | State::Ended(_) => {}
+        }
+    }
+
+    fn accepted(&self) -> Admission {
+        Admission::Accepted { leg: Some(self.id) }
+    }
+
+    // Facts.
+
+    pub(crate) fn far_end_rings(&mut self) {
+        if let State::Dialing { until } = self.state {
+            self.state = State::Ringing { until };
+        }
+    }
+
+    pub(crate) fn early_media(&mut self, streams: LegStreams) {
+        match &mut self.state {
+            State::Dialing { until } | State::Ringing { until } => {
+                self.state = State::Early {
+                    until: *until,
+                    media: Media::new(streams),
+                };
+            }
+            State::Early { media, .. } => media.streams = streams,
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Connected { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => {}
+        }
+    }
+
+    pub(crate) fn established(&mut self, now: Instant, streams: LegStreams, security: LegSecurity) {
+        let flow = match &mut self.state {
+            State::Dialing { .. } | State::Ringing { .. } | State::Answering { .. } => {
+                VideoFlow::Waiting
+            }
+            State::Early { media, .. } => media.flow,
+            State::Connected { media, .. } => {
+                media.streams = streams;
+                self.security = Some(security);
+                return;
+            }
+            // Nobody here answered, or somebody hung up at the same moment.
+            State::Incoming { .. } | State::Ending { .. } | State::Ended(_) => return,
+        };
+        self.state = State::Connected {
+            media: Media { streams, flow },
+            local: LocalHold::Open,
+            remote: RemoteHold::Open,
+        };
+        self.security = Some(security);
+        self.established = Some(now);
+    }
+
+    pub(crate) fn streams_changed(&mut self, streams: LegStreams) {
+        if let Some(media) = self.media() {
+            media.streams = streams;
+        }
+    }
+
+    pub(crate) fn hold_succeeded(&mut self) {
+        if let Some(local @ LocalHold::Holding { .. }) = self.local_hold() {
+            *local = LocalHold::Held;
+        }
+    }
+
+    pub(crate) fn hold_failed(&mut self) {
+        if let Some(local @ LocalHold::Holding { .. }) = self.local_hold() {
+            *local = LocalHold::Open;
+        }
+    }
+
+    pub(crate) fn resume_succeeded(&mut self) {
+        if let Some(local @ LocalHold::Resuming { .. }) = self.local_hold() {
+            *local = LocalHold::Open;
+        }
+    }
+
+    pub(crate) fn resume_failed(&mut self) {
+        if let Some(local @ LocalHold::Resuming { .. }) = self.local_hold() {
+            *local = LocalHold::Held;
+        }
+    }
+
+    pub(crate) fn far_end_holds(&mut self) {
+        if let State::Connected { remote, .. } = &mut self.state {
+            *remote = RemoteHold::Held;
+        }
+    }
+
+    pub(crate) fn far_end_resumes(&mut self) {
+        if let State::Connected { remote, .. } = &mut self.state {
+            *remote = RemoteHold::Open;
+        }
+    }
+
+    /// Signalling is done with the leg. What was decided here outranks what signalling saw of it.
+    pub(crate) fn ended(&mut self, now: Instant, reason: EndReason) {
+        let reason = match &self.state {
+            State::Ending { reason, .. } => *reason,
+            State::Ended(_) => return,
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Early { .. }
+            | State::Connected { .. } => reason,
+        };
+        self.state = State::Ended(reason);
+        self.ended = Some(now);
+    }
+
+    pub(crate) fn first_frame(&mut self, now: Instant) {
+        let Some(media) = self.media() else { return };
+        media.flow = VideoFlow::Flowing;
+        self.first_frame.get_or_insert(now);
+    }
+
+    pub(crate) fn video_flow(&mut self, flow: VideoFlow) {
+        if let Some(media) = self.media() {
+            media.flow = flow;
+        }
+    }
+
+    pub(crate) fn measured(&mut self, stats: LegStats) {
+        if self.media().is_some() {
+            self.stats = Some(stats);
+        }
+    }
+
+    pub(crate) fn dtmf_received(&mut self, digit: DtmfDigit) {
+        if self.media().is_none() {
+            return;
+        }
+        if self.dtmf_received.len() >= MAX_DTMF_RECEIVED {
+            self.dtmf_received.remove(0);
+        }
+        self.dtmf_received.push(digit.as_char());
+    }
+
+    // Time.
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Incoming { until }
+            | State::Answering { until }
+            | State::Dialing { until }
+            | State::Ringing { until }
+            | State::Early { until, .. }
+            | State::Ending { until, .. } => Some(*until),
+            State::Connected { local, .. } => match local {
+                LocalHold::Holding { until } | LocalHold::Resuming { until } => Some(*until),
+                LocalHold::Open | LocalHold::Held => None,
+            },
+            State::Ended(_) => None,
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
+        if self.next_deadline().is_none_or(|until| turn.now < until) {
+            return;
+        }
+        match &self.state {
+            State::Incoming { .. } => self.end(EndReason::Missed, turn),
+            State::Answering { .. } => {
+                self.end(EndReason::AnswerTimedOut, turn);
+            }
+            State::Dialing { .. } => self.end(EndReason::DialTimedOut, turn),
+            State::Ringing { .. } | State::Early { .. } => {
+                self.end(EndReason::NotAnswered, turn);
+            }
+            State::Connected { .. } => {
+                self.hold_failed();
+                self.resume_failed();
+            }
+            State::Ending { .. } => {
+                self.state = State::Ended(EndReason::HangUpTimedOut);
+                self.ended = Some(turn.now);
+            }
+            State::Ended(_) => {}
+        }
+    }
+
+    fn media(&mut self) -> Option<&mut Media> {
+        match &mut self.state {
+            State::Early { media, .. } | State::Connected { media, .. } => Some(media),
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => None,
+        }
+    }
+
+    fn local_hold(&mut self) -> Option<&mut LocalHold> {
+        match &mut self.state {
+            State::Connected { local, .. } => Some(local),
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Early { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => None,
+        }
+    }
+}
+
+/// What clients see of the holds: what the far end has taken, not what was asked for.
+fn connected_state(local: LocalHold, remote: RemoteHold) -> LegState {
+    match (local, remote) {
+        (LocalHold::Open | LocalHold::Holding { .. }, RemoteHold::Open) => LegState::Established,
+        (LocalHold::Open | LocalHold::Holding { .. }, RemoteHold::Held) => {
+            LegState::Held(HeldBy::Remote)
+        }
+        (LocalHold::Held | LocalHold::Resuming { .. }, RemoteHold::Open) => {
+            LegState::Held(HeldBy::Local)
+        }
+        (LocalHold::Held | LocalHold::Resuming { .. }, RemoteHold::Held) => {
+            LegState::Held(HeldBy::Both)
+        }
+    }
+}
+
+fn receiving_only(direction: Direction) -> Direction {
+    if direction.receives() {
+        Direction::RecvOnly
+    } else {
+        Direction::Inactive
+    }
+}
+
+fn redirected(streams: &LegStreams, direction: impl Fn(Direction) -> Direction) -> LegStreams {
+    let mut streams = streams.clone();
+    if let Some(audio) = &mut streams.audio {
+        audio.direction = direction(audio.direction);
+    }
+    if let Some(video) = &mut streams.video {
+        video.direction = direction(video.direction);
+    }
+    streams
+}

@@ -1,0 +1,120 @@
+//! The states of a leg that clients see, and the reasons for its end.
+
+/// Who opened the leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CallDirection {
+    /// The far end called.
+    Incoming,
+    /// This room called.
+    Outgoing,
+}
+
+/// Where a leg stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LegState {
+    /// The far end calls; the room rings.
+    Incoming,
+    /// Answered here; signalling settles it with the far end.
+    Answering,
+    /// Called; the far end has not rung yet.
+    Dialing,
+    /// The far end rings.
+    Ringing,
+    /// Not answered yet, but the far end already sends media (announcements, ring-back tones).
+    Early,
+    /// In the meeting.
+    Established,
+    /// In the meeting, with the media paused.
+    Held(HeldBy),
+    /// Hung up or refused here for this reason; signalling has not confirmed it yet. No media
+    /// flows any more.
+    Ending(EndReason),
+    /// Over.
+    Ended(EndReason),
+}
+
+impl LegState {
+    /// Whether the leg takes part in the meeting: established, or held.
+    #[must_use]
+    pub const fn is_connected(self) -> bool {
+        match self {
+            Self::Established | Self::Held(_) => true,
+            Self::Incoming
+            | Self::Answering
+            | Self::Dialing
+            | Self::Ringing
+            | Self::Early
+            | Self::Ending(_)
+            | Self::Ended(_) => false,
+        }
+    }
+}
+
+/// Which side paused the media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HeldBy {
+    /// This room.
+    Local,
+    /// The far end.
+    Remote,
+    /// Both sides.
+    Both,
+}
+
+/// Why a leg ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndReason {
+    /// Somebody in this room hung up.
+    LocalHangUp,
+    /// The far end hung up.
+    RemoteHangUp,
+    /// Somebody in this room declined the call.
+    Declined,
+    /// Refused by this room because it had no free leg.
+    RefusedBusy,
+    /// Rang here until the ring time-out.
+    Missed,
+    /// The caller gave up before the call was answered.
+    Cancelled,
+    /// The far end declined.
+    DeclinedByPeer,
+    /// The far end is in another call.
+    PeerBusy,
+    /// The far end rang but did not answer in time, or said that nobody is there.
+    NotAnswered,
+    /// Nothing was heard of the far end until the dial time-out.
+    DialTimedOut,
+    /// The address exists nowhere.
+    NotFound,
+    /// The address cannot be called: it is no address of a known kind.
+    InvalidTarget,
+    /// No account of this room can place the call.
+    NoUsableAccount,
+    /// The far end or its server could not be reached.
+    Unreachable,
+    /// The far end does not allow the call.
+    Forbidden,
+    /// The server refused this room's credentials.
+    AuthenticationFailed,
+    /// The two sides share no codec.
+    IncompatibleMedia,
+    /// One side insists on encryption and the other does not offer it.
+    EncryptionRequired,
+    /// The far end refused for another reason.
+    Refused {
+        /// The status code of its answer.
+        status: u16,
+    },
+    /// The far end took part and then was heard no more.
+    PeerLost,
+    /// The connection to the server broke and did not come back.
+    ConnectionLost,
+    /// This room answered, but the far end never confirmed it.
+    AnswerTimedOut,
+    /// This room could not handle the call, for example because no media port was free.
+    LocalFault,
+    /// This room was shut down.
+    ShutDown,
+    /// This room ended the leg, but signalling did not confirm it in time; the leg was dropped.
+    HangUpTimedOut,
+}

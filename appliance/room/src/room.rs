@@ -1,0 +1,604 @@
+//! The room's machine: it admits requests, takes facts, and keeps legs, controls and media plan
+//! in step.
+//!
+//! ```text
+//!              Call, Join, or an answered call
+//!   Idle ────────────────────────────────────────► InMeeting ◄─┐
+//!    ▲  ▲                                              │       │ a new call is dialed or answered
+//!    │  └── the last leg ended by the far end ─────────┤       │
+//!    │                                                 ▼       │
+//!    └──────── signalling confirmed, or time-out ── Leaving ───┘
+//!                                                      ▲
+//!                        the last leg is hung up here ─┤
+//!                        ShutDown, in any state ───────┘ and then for good (see `shutdown`)
+//! ```
+//!
+//! [`RoomState`] is no machine of its own: it follows from the states of the legs (see `leg`) and
+//! from the shutdown. So do the media plan, the ringing and the remembered values: after each
+//! input they are derived anew, and a command goes out for each that differs from what was last
+//! ordered.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::command::{Command, Remembered};
+use crate::fact::{Fact, MediaFault, RegistrationState};
+use crate::ids::{Generation, LegId};
+use crate::leg::{IncomingCall, Leg, Turn};
+use crate::leg_state::{EndReason, LegState};
+use crate::media_plan::{LegPlan, MediaPlan};
+use crate::plan::{Controls, media_plan};
+use crate::policy::{CallTarget, RoomPolicy};
+use crate::request::{Admission, DeniedReason, Request};
+use crate::shutdown::{Progress, Shutdown};
+use crate::snapshot::{DeviceState, RoomSnapshot, RoomState, VideoFlow};
+
+/// The most legs that are kept at a time, those included that only wait for the far end's last
+/// word. Calls beyond are refused.
+const MAX_LEGS: usize = 64;
+
+/// The longest address that can be called, in bytes.
+const MAX_TARGET: usize = 1_024;
+
+/// The room. See the crate's documentation for the loop that drives it.
+#[derive(Debug)]
+pub struct Room {
+    policy: RoomPolicy,
+    /// In the order in which they came. Legs that are over leave at the end of each input.
+    legs: Vec<Leg>,
+    last_leg: LegId,
+    /// Calls remembered from before a restart that nobody has placed again or given up.
+    not_resumed: Vec<CallTarget>,
+    shutdown: Shutdown,
+    ordered: Ordered,
+    commands: VecDeque<Command>,
+    /// The snapshot as it will be published at the end of the input. It is also the one place
+    /// where the controls, the devices and what was measured are kept.
+    current: RoomSnapshot,
+    published: RoomSnapshot,
+}
+
+/// What was last ordered, so that only changes become commands.
+#[derive(Debug)]
+struct Ordered {
+    plan: MediaPlan,
+    remembered: Remembered,
+    storing: Storing,
+    ringing: Ringing,
+}
+
+/// Whether the store has spoken about the last [`Command::Remember`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Storing {
+    Settled,
+    Awaited,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ringing {
+    Silent,
+    Ringing,
+}
+
+impl Room {
+    /// A room in which nothing goes on, with what was remembered from before. Its first command
+    /// is the idle media plan. Remembered calls are kept, but not placed: that is the driver's
+    /// decision, by [`Request::Call`].
+    #[must_use]
+    pub fn new(policy: RoomPolicy, initial: Remembered) -> Self {
+        let current = RoomSnapshot::idle(&policy.media, &initial);
+        let plan = media_plan(
+            current.media_wanted,
+            &policy.media,
+            Controls::of(&current),
+            Vec::new(),
+        );
+        Self {
+            policy,
+            legs: Vec::new(),
+            last_leg: LegId(0),
+            not_resumed: initial.wanted.clone(),
+            shutdown: Shutdown::Running,
+            commands: VecDeque::from([Command::ApplyMedia(plan.clone())]),
+            ordered: Ordered {
+                plan,
+                remembered: initial,
+                storing: Storing::Settled,
+                ringing: Ringing::Silent,
+            },
+            published: current.clone(),
+            current,
+        }
+    }
+
+    /// A fresh id for a call that comes in, before [`Fact::Incoming`] tells of it.
+    pub fn reserve_leg(&mut self) -> LegId {
+        // Ids begin anew after four thousand million calls; one that is in use is passed by.
+        loop {
+            self.last_leg = LegId(self.last_leg.0.wrapping_add(1));
+            if self.legs.iter().all(|leg| leg.id() != self.last_leg) {
+                return self.last_leg;
+            }
+        }
+    }
+
+    /// Judges a request, and acts on it when it is accepted. Only an accepted request has effects.
+    pub fn request(&mut self, now: Instant, request: Request) -> Admission {
+        let admission = if self.shutdown.is_running() {
+            self.admit(now, request)
+        } else if request == Request::ShutDown {
+            Admission::AlreadySo
+        } else {
+            Admission::Denied(DeniedReason::ShuttingDown)
+        };
+        self.settle(now);
+        admission
+    }
+
+    /// Takes note of what has happened. Once [`Command::ShutDownComplete`] is out, nothing matters
+    /// any more.
+    pub fn fact(&mut self, now: Instant, fact: Fact) {
+        if self.shutdown != Shutdown::ShutDown {
+            self.note(now, fact);
+            self.settle(now);
+        }
+    }
+
+    /// Acts on every deadline that has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.each_leg(now, Leg::handle_timeout);
+        self.settle(now);
+    }
+
+    /// When [`Room::handle_timeout`] must be called at the latest; `None` while nothing is waited
+    /// for.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let legs = self.legs.iter().filter_map(Leg::next_deadline);
+        legs.chain(self.shutdown.next_deadline()).min()
+    }
+
+    /// Takes the next command. Drain it after every input.
+    pub fn poll_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    /// The room as it is now.
+    #[must_use]
+    pub fn snapshot(&self) -> &RoomSnapshot {
+        &self.published
+    }
+
+    // Requests.
+
+    fn admit(&mut self, now: Instant, request: Request) -> Admission {
+        match request {
+            Request::Call { target, account } => self.call(now, CallTarget { target, account }),
+            Request::Join => self.join(now),
+            Request::Answer { leg } => self.ask_leg(now, leg, Leg::answer),
+            Request::Decline { leg } => self.ask_leg(now, leg, Leg::decline),
+            Request::HangUp { leg: Some(leg) } => self.hang_up(now, leg),
+            Request::HangUp { leg: None } => self.hang_up_all(now),
+            Request::SetMicrophone(state) => set(&mut self.current.microphone, state),
+            Request::SetCamera(state) => set(&mut self.current.camera, state),
+            Request::SetVolume(volume) => set(&mut self.current.volume, volume),
+            Request::SetLayout(layout) => set(&mut self.current.layout, layout),
+            Request::Hold { leg } => self.ask_leg(now, leg, Leg::hold),
+            Request::Resume { leg } => self.ask_leg(now, leg, Leg::resume),
+            Request::SendDtmf { leg, digits } => {
+                self.ask_leg(now, leg, |leg, turn| leg.send_dtmf(digits, turn))
+            }
+            Request::ShutDown => self.shut_down(now),
+        }
+    }
+
+    fn join(&mut self, now: Instant) -> Admission {
+        match self.policy.join.clone() {
+            Some(call) => self.call(now, call),
+            None => Admission::Denied(DeniedReason::NothingToJoin),
+        }
+    }
+
+    fn call(&mut self, now: Instant, call: CallTarget) -> Admission {
+        if let Err(reason) = self.check_target(&call) {
+            return Admission::Denied(reason);
+        }
+        if self
+            .legs
+            .iter()
+            .any(|leg| !leg.is_ending() && leg.is_call_to(&call))
+        {
+            return Admission::AlreadySo;
+        }
+        if let Err(reason) = self.make_room_for_call(now) {
+            return Admission::Denied(reason);
+        }
+        // The call takes the place of a remembered one; any other call means that the remembered
+        // ones are no longer wanted.
+        match self
+            .not_resumed
+            .iter()
+            .position(|remembered| *remembered == call)
+        {
+            Some(index) => drop(self.not_resumed.remove(index)),
+            None => self.not_resumed.clear(),
+        }
+        let id = self.reserve_leg();
+        let leg = Leg::dial(id, call, &mut self.turn(now));
+        self.legs.push(leg);
+        Admission::Accepted { leg: Some(id) }
+    }
+
+    fn check_target(&self, call: &CallTarget) -> Result<(), DeniedReason> {
+        let target = &call.target;
+        let is_text = !target.is_empty() && !target.contains(char::is_control);
+        if !is_text || target.len() > MAX_TARGET {
+            return Err(DeniedReason::InvalidTarget);
+        }
+        match &call.account {
+            Some(account) if !self.policy.accounts.contains(account) => {
+                Err(DeniedReason::UnknownAccount)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Finds a free leg for a call of our own. It outranks a caller who still rings, for else one
+    /// who keeps calling could keep the room from its meeting.
+    fn make_room_for_call(&mut self, now: Instant) -> Result<(), DeniedReason> {
+        if self.has_free_leg() {
+            return Ok(());
+        }
+        let rings = |leg: &Leg| leg.state() == LegState::Incoming;
+        let ringing = self.legs.iter().position(rings);
+        let (Some(index), true) = (ringing, self.legs.len() < MAX_LEGS) else {
+            return Err(DeniedReason::NoFreeLeg);
+        };
+        self.at_leg(now, index, Leg::refuse_busy);
+        Ok(())
+    }
+
+    /// Whether policy allows one more leg. Legs that only wait for the far end's last word do not
+    /// count, so that one call can follow another without a pause.
+    fn has_free_leg(&self) -> bool {
+        let taken = self.legs.iter().filter(|leg| !leg.is_ending()).count();
+        taken < self.policy.second_call.max_legs() && self.legs.len() < MAX_LEGS
+    }
+
+    fn hang_up(&mut self, now: Instant, id: LegId) -> Admission {
+        if self.current.last_ended.iter().any(|leg| leg.id == id) {
+            return Admission::AlreadySo;
+        }
+        self.ask_leg(now, id, Leg::hang_up)
+    }
+
+    fn hang_up_all(&mut self, now: Instant) -> Admission {
+        let live = self.legs.iter().any(|leg| !leg.is_ending());
+        if !live && self.not_resumed.is_empty() {
+            return Admission::AlreadySo;
+        }
+        self.not_resumed.clear();
+        self.each_leg(now, |leg, turn| {
+            leg.hang_up(turn);
+        });
+        Admission::Accepted { leg: None }
+    }
+
+    fn shut_down(&mut self, now: Instant) -> Admission {
+        self.shutdown = Shutdown::HangingUp;
+        self.not_resumed.clear();
+        self.each_leg(now, |leg, turn| leg.end(EndReason::ShutDown, turn));
+        Admission::Accepted { leg: None }
+    }
+
+    // Facts.
+
+    fn note(&mut self, now: Instant, fact: Fact) {
+        match fact {
+            Fact::Incoming {
+                leg,
+                peer,
+                account,
+                security,
+                trust,
+            } => {
+                self.incoming(
+                    now,
+                    leg,
+                    IncomingCall {
+                        peer,
+                        account,
+                        security,
+                        trust,
+                    },
+                );
+            }
+            Fact::Ringing { leg } => self.tell_leg(leg, Leg::far_end_rings),
+            Fact::EarlyMedia { leg, streams } => {
+                self.tell_leg(leg, |leg| leg.early_media(streams));
+            }
+            Fact::Established {
+                leg,
+                streams,
+                security,
+            } => {
+                self.tell_leg(leg, |leg| leg.established(now, streams, security));
+            }
+            Fact::StreamsChanged { leg, streams } => {
+                self.tell_leg(leg, |leg| leg.streams_changed(streams));
+            }
+            Fact::HoldSucceeded { leg } => self.tell_leg(leg, Leg::hold_succeeded),
+            Fact::HoldFailed { leg } => self.tell_leg(leg, Leg::hold_failed),
+            Fact::ResumeSucceeded { leg } => self.tell_leg(leg, Leg::resume_succeeded),
+            Fact::ResumeFailed { leg } => self.tell_leg(leg, Leg::resume_failed),
+            Fact::RemoteHold { leg } => self.tell_leg(leg, Leg::far_end_holds),
+            Fact::RemoteResume { leg } => self.tell_leg(leg, Leg::far_end_resumes),
+            Fact::Ended { leg, reason } => self.tell_leg(leg, |leg| leg.ended(now, reason)),
+            Fact::FirstFrame { leg } => self.tell_leg(leg, |leg| leg.first_frame(now)),
+            Fact::VideoStalled { leg } => {
+                self.tell_leg(leg, |leg| leg.video_flow(VideoFlow::Stalled));
+            }
+            Fact::VideoResumed { leg } => {
+                self.tell_leg(leg, |leg| leg.video_flow(VideoFlow::Flowing));
+            }
+            Fact::DtmfReceived { leg, digit } => {
+                self.tell_leg(leg, |leg| leg.dtmf_received(digit));
+            }
+            Fact::Measured { leg, stats } => self.tell_leg(leg, |leg| leg.measured(*stats)),
+            Fact::CameraGone => self.current.camera_device.gone(),
+            Fact::CameraBack => self.current.camera_device.back(),
+            Fact::MicrophoneGone => self.current.microphone_device.gone(),
+            Fact::MicrophoneBack => self.current.microphone_device.back(),
+            Fact::MediaApplied { generation } => self.media_applied(generation),
+            Fact::MediaFault(fault) => self.media_fault(fault),
+            Fact::Levels {
+                microphone,
+                loudspeaker,
+            } => {
+                self.current.microphone_level = microphone;
+                self.current.loudspeaker_level = loudspeaker;
+            }
+            Fact::Registration { account, state } => self.registration(account, state),
+            Fact::Stored(remembered) => self.stored(&remembered, None),
+            Fact::StoreFailed { remembered, text } => self.stored(&remembered, Some(text)),
+            Fact::PolicyChanged(policy) => self.policy_changed(*policy),
+        }
+    }
+
+    fn incoming(&mut self, now: Instant, id: LegId, call: IncomingCall) {
+        if self.legs.iter().any(|leg| leg.id() == id) {
+            return;
+        }
+        let running = self.shutdown.is_running();
+        let free = self.has_free_leg();
+        let answers = self.policy.auto_answer.answers(call.trust);
+        let mut turn = self.turn(now);
+        let mut leg = Leg::incoming(id, call, &turn);
+        if !running {
+            leg.end(EndReason::ShutDown, &mut turn);
+            leg.ended(now, EndReason::ShutDown);
+        } else if !free {
+            leg.refuse_busy(&mut turn);
+            leg.ended(now, EndReason::RefusedBusy);
+        } else if answers {
+            leg.answer(&mut turn);
+        } else {
+            leg.ring(&mut turn);
+        }
+        self.legs.push(leg);
+    }
+
+    fn media_applied(&mut self, generation: Generation) {
+        let reached = generation.min(self.ordered.plan.generation);
+        self.current.media_applied = self.current.media_applied.max(reached);
+    }
+
+    fn media_fault(&mut self, fault: MediaFault) {
+        push_newest(
+            &mut self.current.media_faults,
+            fault,
+            RoomSnapshot::MAX_MEDIA_FAULTS,
+        );
+    }
+
+    fn registration(&mut self, account: String, state: RegistrationState) {
+        if self.policy.accounts.contains(&account) {
+            self.current.registrations.insert(account, state);
+        }
+    }
+
+    /// The store has spoken. Only its word on the newest values counts.
+    fn stored(&mut self, remembered: &Remembered, fault: Option<String>) {
+        if *remembered == self.ordered.remembered {
+            self.ordered.storing = Storing::Settled;
+            self.current.store_fault = fault;
+        }
+    }
+
+    fn policy_changed(&mut self, policy: RoomPolicy) {
+        let camera = DeviceState::of_camera(&policy.media.camera);
+        let microphone = DeviceState::of_microphone(&policy.media.microphone);
+        self.current.camera_device.reconfigured(camera);
+        self.current.microphone_device.reconfigured(microphone);
+        self.current
+            .registrations
+            .retain(|account, _| policy.accounts.contains(account));
+        self.policy = policy;
+    }
+
+    // Legs.
+
+    fn turn(&mut self, now: Instant) -> Turn<'_> {
+        Turn {
+            now,
+            timeouts: &self.policy.timeouts,
+            commands: &mut self.commands,
+        }
+    }
+
+    fn at_leg<R>(
+        &mut self,
+        now: Instant,
+        index: usize,
+        act: impl FnOnce(&mut Leg, &mut Turn<'_>) -> R,
+    ) -> R {
+        let commands = &mut self.commands;
+        let mut turn = Turn {
+            now,
+            timeouts: &self.policy.timeouts,
+            commands,
+        };
+        act(&mut self.legs[index], &mut turn)
+    }
+
+    fn ask_leg(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        ask: impl FnOnce(&mut Leg, &mut Turn<'_>) -> Admission,
+    ) -> Admission {
+        match self.legs.iter().position(|leg| leg.id() == id) {
+            Some(index) => self.at_leg(now, index, ask),
+            None => Admission::Denied(DeniedReason::UnknownLeg),
+        }
+    }
+
+    fn tell_leg(&mut self, id: LegId, tell: impl FnOnce(&mut Leg)) {
+        if let Some(leg) = self.legs.iter_mut().find(|leg| leg.id() == id) {
+            tell(leg);
+        }
+    }
+
+    fn each_leg(&mut self, now: Instant, act: impl Fn(&mut Leg, &mut Turn<'_>)) {
+        for index in 0..self.legs.len() {
+            self.at_leg(now, index, &act);
+        }
+    }
+
+    // The end of every input: what follows from the new state is derived, ordered, published.
+
+    fn settle(&mut self, now: Instant) {
+        self.sweep_ended_legs();
+        self.order_ringing();
+        self.order_media();
+        self.order_remembering();
+        self.advance_shutdown(now);
+        self.publish();
+    }
+
+    fn sweep_ended_legs(&mut self) {
+        let ended = self.legs.extract_if(.., |leg| leg.is_over());
+        for leg in ended {
+            let last_ended = &mut self.current.last_ended;
+            push_newest(last_ended, leg.snapshot(), RoomSnapshot::MAX_LAST_ENDED);
+        }
+    }
+
+    fn order_ringing(&mut self) {
+        let rings = self
+            .legs
+            .iter()
+            .any(|leg| leg.state() == LegState::Incoming);
+        let (ringing, command) = if rings {
+            (Ringing::Ringing, Command::StartRinging)
+        } else {
+            (Ringing::Silent, Command::StopRinging)
+        };
+        if ringing != self.ordered.ringing {
+            self.ordered.ringing = ringing;
+            self.commands.push_back(command);
+        }
+    }
+
+    fn order_media(&mut self) {
+        let planned = |leg: &Leg| {
+            leg.planned_streams().map(|streams| LegPlan {
+                id: leg.id(),
+                streams,
+            })
+        };
+        let legs = self.legs.iter().filter_map(planned).collect();
+        let generation = self.ordered.plan.generation;
+        let controls = Controls::of(&self.current);
+        let mut plan = media_plan(generation, &self.policy.media, controls, legs);
+        if plan != self.ordered.plan {
+            plan.generation = generation.next();
+            self.current.media_wanted = plan.generation;
+            self.commands.push_back(Command::ApplyMedia(plan.clone()));
+            self.ordered.plan = plan;
+        }
+    }
+
+    fn order_remembering(&mut self) {
+        let remembered = self.remembered();
+        if remembered != self.ordered.remembered {
+            self.commands
+                .push_back(Command::Remember(remembered.clone()));
+            self.ordered.remembered = remembered;
+            self.ordered.storing = Storing::Awaited;
+        }
+    }
+
+    fn remembered(&self) -> Remembered {
+        let live = self.legs.iter().filter(|leg| !leg.is_ending());
+        let placed = live.filter_map(Leg::placed_call);
+        Remembered {
+            microphone: self.current.microphone,
+            camera: self.current.camera,
+            volume: self.current.volume,
+            wanted: self.not_resumed.iter().cloned().chain(placed).collect(),
+        }
+    }
+
+    fn advance_shutdown(&mut self, now: Instant) {
+        let progress = Progress {
+            legs_left: !self.legs.is_empty(),
+            media_applied: self.current.media_applied == self.ordered.plan.generation,
+            stored: self.ordered.storing == Storing::Settled,
+        };
+        let next = self.shutdown.advance(now, progress, &self.policy.timeouts);
+        if next == Shutdown::ShutDown && self.shutdown != Shutdown::ShutDown {
+            self.commands.push_back(Command::ShutDownComplete);
+        }
+        self.shutdown = next;
+    }
+
+    fn publish(&mut self) {
+        self.current.state = self.state();
+        self.current.legs = self.legs.iter().map(Leg::snapshot).collect();
+        if self.current != self.published {
+            self.current.generation = self.current.generation.next();
+            self.published = self.current.clone();
+        }
+    }
+
+    fn state(&self) -> RoomState {
+        let in_meeting = |leg: &Leg| !leg.is_ending() && leg.state() != LegState::Incoming;
+        if !self.shutdown.is_running() {
+            RoomState::Leaving
+        } else if self.legs.iter().any(in_meeting) {
+            RoomState::InMeeting
+        } else if self.legs.iter().any(Leg::is_ending) {
+            RoomState::Leaving
+        } else {
+            RoomState::Idle
+        }
+    }
+}
+
+/// Brings a control to the wanted state.
+fn set<T: PartialEq>(control: &mut T, wanted: T) -> Admission {
+    if *control == wanted {
+        return Admission::AlreadySo;
+    }
+    *control = wanted;
+    Admission::Accepted { leg: None }
+}
+
+/// Puts an entry in front and keeps the list within its bound. The same news twice is no news.
+fn push_newest<T: PartialEq>(list: &mut Vec<T>, entry: T, bound: usize) {
+    if list.first() != Some(&entry) {
+        list.truncate(bound - 1);
+        list.insert(0, entry);
+    }
+}

@@ -1,0 +1,262 @@
+//! What everybody may know about the room: one value, read by every client alike.
+//!
+//! A snapshot holds no secret: of the streams it tells codecs and directions, never keys.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::codec::{AudioCodec, Direction, PacketizationMode, ProfileLevelId};
+use crate::command::Remembered;
+use crate::fact::{MediaFault, RegistrationState};
+use crate::ids::{Generation, LegId};
+use crate::leg_state::{CallDirection, LegState};
+use crate::leg_stats::LegStats;
+use crate::media_plan::{
+    AudioSource, AudioStream, CameraState, Layout, LegStreams, MicrophoneState, VideoSource,
+    VideoStream,
+};
+use crate::peer::{LegSecurity, Peer};
+use crate::policy::MediaPolicy;
+use crate::units::{AudioLevel, Volume};
+
+/// The room at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomSnapshot {
+    /// Grows whenever anything below changes, and only then.
+    pub generation: Generation,
+    /// What the room is doing.
+    pub state: RoomState,
+    /// The legs that are not over, in the order in which they came.
+    pub legs: Vec<LegSnapshot>,
+    /// The last legs that are over, newest first, so that a client can still show why. At most
+    /// [`RoomSnapshot::MAX_LAST_ENDED`].
+    pub last_ended: Vec<LegSnapshot>,
+    /// Whether the microphone is heard: what was asked for.
+    pub microphone: MicrophoneState,
+    /// Whether there is a microphone: what was seen.
+    pub microphone_device: DeviceState,
+    /// Whether the camera is shown: what was asked for.
+    pub camera: CameraState,
+    /// Whether there is a camera: what was seen.
+    pub camera_device: DeviceState,
+    /// The loudspeaker's volume.
+    pub volume: Volume,
+    /// How the far ends share the screen.
+    pub layout: Layout,
+    /// The level of the sound that leaves the room.
+    pub microphone_level: AudioLevel,
+    /// The level of the sound that the loudspeaker plays.
+    pub loudspeaker_level: AudioLevel,
+    /// How each account stands with its registrar, by the account's name.
+    pub registrations: BTreeMap<String, RegistrationState>,
+    /// The last failures of the media graph, newest first. At most
+    /// [`RoomSnapshot::MAX_MEDIA_FAULTS`].
+    pub media_faults: Vec<MediaFault>,
+    /// The plan that was asked for last.
+    pub media_wanted: Generation,
+    /// The plan that the media graph last reached.
+    pub media_applied: Generation,
+    /// Why the room's memory could last not be stored; `None` when it was.
+    pub store_fault: Option<String>,
+}
+
+impl RoomSnapshot {
+    /// How many ended legs are kept.
+    pub const MAX_LAST_ENDED: usize = 8;
+    /// How many media failures are kept.
+    pub const MAX_MEDIA_FAULTS: usize = 8;
+
+    /// A room in which nothing goes on, before its first media plan is reached.
+    pub(crate) fn idle(media: &MediaPolicy, remembered: &Remembered) -> Self {
+        Self {
+            generation: Generation(1),
+            state: RoomState::Idle,
+            legs: Vec::new(),
+            last_ended: Vec::new(),
+            microphone: remembered.microphone,
+            microphone_device: DeviceState::of_microphone(&media.microphone),
+            camera: remembered.camera,
+            camera_device: DeviceState::of_camera(&media.camera),
+            volume: remembered.volume,
+            layout: Layout::Single,
+            microphone_level: AudioLevel::SILENCE,
+            loudspeaker_level: AudioLevel::SILENCE,
+            registrations: BTreeMap::new(),
+            media_faults: Vec::new(),
+            media_wanted: Generation(1),
+            media_applied: Generation::default(),
+            store_fault: None,
+        }
+    }
+
+    /// A leg that is not over.
+    #[must_use]
+    pub fn leg(&self, id: LegId) -> Option<&LegSnapshot> {
+        self.legs.iter().find(|leg| leg.id == id)
+    }
+}
+
+/// What the room is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RoomState {
+    /// No meeting. A call may be ringing.
+    Idle,
+    /// At least one leg is being dialed or answered, or is established.
+    InMeeting,
+    /// The last legs are being ended, or the room is shutting down.
+    Leaving,
+}
+
+/// What was seen of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeviceState {
+    /// The configuration names none.
+    NotConfigured,
+    /// It has not been missed.
+    Present,
+    /// It is missing, or gives nothing.
+    Gone,
+}
+
+impl DeviceState {
+    /// What is known of a configured camera before it was missed.
+    pub(crate) fn of_camera(source: &VideoSource) -> Self {
+        match source {
+            VideoSource::Simulated | VideoSource::File(_) => Self::Present,
+            VideoSource::None => Self::NotConfigured,
+        }
+    }
+
+    /// What is known of a configured microphone before it was missed.
+    pub(crate) fn of_microphone(source: &AudioSource) -> Self {
+        match source {
+            AudioSource::Simulated | AudioSource::File(_) => Self::Present,
+            AudioSource::None => Self::NotConfigured,
+        }
+    }
+
+    /// The device was missed.
+    pub(crate) fn gone(&mut self) {
+        self.seen(Self::Gone);
+    }
+
+    /// The device came back.
+    pub(crate) fn back(&mut self) {
+        self.seen(Self::Present);
+    }
+
+    /// A device that the configuration does not name can be neither missed nor found.
+    fn seen(&mut self, seen: Self) {
+        match self {
+            Self::NotConfigured => {}
+            Self::Present | Self::Gone => *self = seen,
+        }
+    }
+
+    /// The configuration changed. What was seen of a device that stays configured stays known.
+    pub(crate) fn reconfigured(&mut self, configured: Self) {
+        match (*self, configured) {
+            (Self::NotConfigured, _) | (_, Self::NotConfigured) => *self = configured,
+            (Self::Present | Self::Gone, Self::Present | Self::Gone) => {}
+        }
+    }
+}
+
+/// One leg at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LegSnapshot {
+    /// Which leg.
+    pub id: LegId,
+    /// Who called.
+    pub direction: CallDirection,
+    /// The far end.
+    pub peer: Peer,
+    /// The account of the call; `None` for a placed call that named none.
+    pub account: Option<String>,
+    /// Where it stands.
+    pub state: LegState,
+    /// How it is protected; `None` for a placed call until it is established.
+    pub security: Option<LegSecurity>,
+    /// The audio stream, while there is one.
+    pub audio: Option<AudioSummary>,
+    /// The video stream, while there is one.
+    pub video: Option<VideoSummary>,
+    /// The last measurements.
+    pub stats: Option<LegStats>,
+    /// The keys that the far end pressed last, oldest first; at most 32.
+    pub dtmf_received: String,
+    /// When the leg came into being.
+    pub started: Instant,
+    /// When it was established.
+    pub established: Option<Instant>,
+    /// When the far end's first frame was decoded.
+    pub first_frame: Option<Instant>,
+    /// When it was over.
+    pub ended: Option<Instant>,
+}
+
+/// An audio stream without its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AudioSummary {
+    /// The codec.
+    pub codec: AudioCodec,
+    /// Which way it was settled to flow, seen from us.
+    pub direction: Direction,
+}
+
+impl From<&AudioStream> for AudioSummary {
+    fn from(stream: &AudioStream) -> Self {
+        Self {
+            codec: stream.codec,
+            direction: stream.direction,
+        }
+    }
+}
+
+/// An H.264 stream without its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct VideoSummary {
+    /// The highest profile and level that the peer decodes.
+    pub send_profile: ProfileLevelId,
+    /// How we cut what we send.
+    pub send_packetization_mode: PacketizationMode,
+    /// Which way it was settled to flow, seen from us.
+    pub direction: Direction,
+    /// Whether the far end's picture flows.
+    pub flow: VideoFlow,
+}
+
+impl VideoSummary {
+    pub(crate) fn new(stream: &VideoStream, flow: VideoFlow) -> Self {
+        Self {
+            send_profile: stream.send_profile,
+            send_packetization_mode: stream.send_packetization_mode,
+            direction: stream.direction,
+            flow,
+        }
+    }
+}
+
+/// Whether the far end's picture flows: what was seen, not what was agreed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VideoFlow {
+    /// No frame was decoded yet.
+    Waiting,
+    /// Frames are decoded.
+    Flowing,
+    /// Frames were decoded, or expected, but none for the last second.
+    Stalled,
+}
+
+/// What a snapshot tells of settled streams.
+pub(crate) fn summaries(
+    streams: &LegStreams,
+    flow: VideoFlow,
+) -> (Option<AudioSummary>, Option<VideoSummary>) {
+    let audio = streams.audio.as_ref().map(AudioSummary::from);
+    let video = streams
+        .video
+        .as_ref()
+        .map(|video| VideoSummary::new(video, flow));
+    (audio, video)
+}

@@ -4,5 +4,8 @@
 //! transactions, dialogs, registration, digest and offer/answer; it owns no socket, no clock and no thread, and takes
 //! its randomness from a seed.
 
+pub mod digest;
 pub mod error;
 pub mod grammar;
+pub mod offer_answer;
+pub mod secret;

@@ -1,0 +1,405 @@
+//! What two descriptions amount to: the same rules for offerer and answerer.
+//!
+//! [`answer_line`] narrows an offered line to what we take. [`agree`] then pairs a line of ours
+//! with the peer's line; which of the two was the offer makes no difference to it.
+
+use std::net::IpAddr;
+
+use rand_core::CryptoRng;
+use room::codec::{Direction, SrtpKeys};
+use room::media_plan::{AudioStream, LegStreams, VideoStream};
+
+use super::capability::{
+    AgreedSecurity, CallMedia, Capabilities, LocalPort, MediaSecurity, PeerHold, RemoteMedia,
+    RemotePort,
+};
+use super::crypto::CryptoLine;
+use super::error::LineRefusal;
+use super::h264::{H264Parameters, H264Profile, Sendable};
+use super::local::{ActiveLine, Encoding, Feedback, Format, Medium};
+use super::remote::{RemoteAddress, RemoteLine};
+
+/// A line that both ends use.
+pub(super) struct AgreedLine {
+    /// Our side, narrowed to what was agreed.
+    pub(super) line: ActiveLine,
+    stream: AgreedStream,
+    remote: Option<RemotePort>,
+    /// Whether the peer takes what we send, seen from its description alone.
+    peer_receives: bool,
+}
+
+enum AgreedStream {
+    Audio(AudioStream),
+    Video(VideoStream),
+}
+
+impl AgreedLine {
+    /// Whether the line is protected.
+    pub(super) fn is_secured(&self) -> bool {
+        !self.line.crypto.is_empty()
+    }
+}
+
+/// What an answer is made from, besides the offered line.
+pub(super) struct Answerer<'a> {
+    pub(super) capabilities: &'a Capabilities,
+    pub(super) address: IpAddr,
+    /// What we want at most: less than both ways while we hold the call.
+    pub(super) direction: Direction,
+    /// The streams so far, whose keys go on unless the peer changes its own.
+    pub(super) previous: Option<&'a LegStreams>,
+}
+
+/// Our line in answer to `offered`, and what it amounts to.
+pub(super) fn answer_line(
+    answerer: &Answerer<'_>,
+    medium: Medium,
+    port: LocalPort,
+    offered: RemoteLine<'_>,
+    rng: &mut impl CryptoRng,
+) -> Result<AgreedLine, LineRefusal> {
+    if offered.is_disabled() {
+        return Err(LineRefusal::Disabled);
+    }
+    let capabilities = answerer.capabilities;
+    let (formats, max_bitrate) = match medium {
+        Medium::Audio => (answer_audio(capabilities, &offered.formats()), None),
+        Medium::Video => (
+            answer_video(capabilities, offered.formats())
+                .into_iter()
+                .collect(),
+            Some(capabilities.video.max_bitrate),
+        ),
+    };
+    let line = ActiveLine {
+        medium,
+        port,
+        profile: offered.profile().ok_or(LineRefusal::UnsupportedTransport)?,
+        formats,
+        direction: intersection(answerer.direction, offered.direction().reversed()),
+        crypto: answer_crypto(answerer, medium, offered, rng)
+            .into_iter()
+            .collect(),
+        max_bitrate,
+    };
+    agree(&line, offered, capabilities.security, answerer.address)
+}
+
+/// One codec, the best of ours that is offered, and telephone-event. One codec only, so that
+/// neither end switches in the middle of a call.
+fn answer_audio(capabilities: &Capabilities, offered: &[Format]) -> Vec<Format> {
+    let codec = capabilities.audio.iter().find_map(|codec| {
+        offered
+            .iter()
+            .find(|format| format.encoding == Encoding::Audio(*codec))
+    });
+    let event = codec.and_then(|codec| {
+        let events = || {
+            offered
+                .iter()
+                .filter(|format| event_clock(format).is_some())
+        };
+        events()
+            .find(|event| event_clock(event) == audio_clock(codec))
+            .or_else(|| events().next())
+    });
+    codec
+        .into_iter()
+        .chain(event)
+        .map(|format| Format {
+            feedback: Vec::new(),
+            ..format.clone()
+        })
+        .collect()
+}
+
+/// One payload type: our best packetization mode that is offered with a profile that we decode.
+fn answer_video(capabilities: &Capabilities, offered: Vec<Format>) -> Option<Format> {
+    let video = &capabilities.video;
+    let decodable = |parameters: &H264Parameters| {
+        H264Profile::of(parameters.profile_level)
+            .is_some_and(|profile| video.decodable_profiles.contains(&profile))
+    };
+    let mut candidates: Vec<(usize, Format)> = offered
+        .into_iter()
+        .filter_map(|format| {
+            let parameters = h264(&format).filter(|parameters| decodable(parameters))?;
+            let mut modes = video.packetization_modes.iter();
+            let preference = modes.position(|mode| *mode == parameters.packetization_mode)?;
+            let encoding = Encoding::H264(parameters.answer(video.profile_level));
+            Some((preference, Format { encoding, ..format }))
+        })
+        .collect();
+    // A stable sort: among equals the peer's order decides.
+    candidates.sort_by_key(|(preference, _)| *preference);
+    candidates.into_iter().next().map(|(_, format)| format)
+}
+
+/// The answer to the first usable key. Our own key goes on while the peer's does: a new key
+/// restarts the packet counters of SRTP.
+fn answer_crypto(
+    answerer: &Answerer<'_>,
+    medium: Medium,
+    offered: RemoteLine<'_>,
+    rng: &mut impl CryptoRng,
+) -> Option<CryptoLine> {
+    let theirs = offered.crypto().into_iter().next()?;
+    let previous = answerer
+        .previous
+        .and_then(|streams| keys_of(streams, medium));
+    match previous.filter(|keys| keys.remote == theirs.key) {
+        Some(keys) => Some(CryptoLine {
+            tag: theirs.tag,
+            key: keys.local.clone(),
+        }),
+        None => Some(CryptoLine::generate(theirs.tag, theirs.key.suite, rng)),
+    }
+}
+
+fn keys_of(streams: &LegStreams, medium: Medium) -> Option<&SrtpKeys> {
+    match medium {
+        Medium::Audio => streams.audio.as_ref()?.srtp.as_ref(),
+        Medium::Video => streams.video.as_ref()?.srtp.as_ref(),
+    }
+}
+
+/// What our line and the peer's line amount to.
+pub(super) fn agree(
+    ours: &ActiveLine,
+    theirs: RemoteLine<'_>,
+    security: MediaSecurity,
+    address: IpAddr,
+) -> Result<AgreedLine, LineRefusal> {
+    if theirs.is_disabled() {
+        return Err(LineRefusal::Disabled);
+    }
+    let profile = theirs.profile().ok_or(LineRefusal::UnsupportedTransport)?;
+    let keys = agree_keys(ours, theirs);
+    let srtp_demanded =
+        security == MediaSecurity::SrtpRequired || profile.is_secure() || ours.profile.is_secure();
+    if keys.is_none() && srtp_demanded {
+        return Err(LineRefusal::NoAcceptableKey);
+    }
+    let remote = match theirs.address(address)? {
+        RemoteAddress::At(port) => Some(port),
+        RemoteAddress::Nowhere => None,
+    };
+    let direction = intersection(ours.direction, theirs.direction().reversed());
+    let srtp = keys.as_ref().map(|(_, keys)| keys.clone());
+    let (stream, formats) = match ours.medium {
+        Medium::Audio => agree_audio(ours, theirs, direction, srtp),
+        Medium::Video => agree_video(ours, theirs, direction, srtp),
+    }
+    .ok_or(LineRefusal::NoCommonCodec)?;
+    let crypto = keys
+        .map(|(tag, keys)| CryptoLine {
+            tag,
+            key: keys.local,
+        })
+        .into_iter()
+        .collect();
+    Ok(AgreedLine {
+        line: ActiveLine {
+            formats,
+            crypto,
+            ..ours.clone()
+        },
+        stream,
+        remote,
+        peer_receives: theirs.direction().receives(),
+    })
+}
+
+/// The keys of the first line of theirs that has ours of the same tag and suite (RFC 4568
+/// section 5.1.3). A peer that mirrors our own key would make both ends use one keystream.
+fn agree_keys(ours: &ActiveLine, theirs: RemoteLine<'_>) -> Option<(u32, SrtpKeys)> {
+    theirs.crypto().into_iter().find_map(|theirs| {
+        let ours = ours.crypto.iter().find(|ours| {
+            ours.tag == theirs.tag
+                && ours.key.suite == theirs.key.suite
+                && ours.key.key_and_salt != theirs.key.key_and_salt
+        })?;
+        Some((
+            ours.tag,
+            SrtpKeys {
+                local: ours.key.clone(),
+                remote: theirs.key,
+            },
+        ))
+    })
+}
+
+fn agree_audio(
+    ours: &ActiveLine,
+    theirs: RemoteLine<'_>,
+    direction: Direction,
+    srtp: Option<SrtpKeys>,
+) -> Option<(AgreedStream, Vec<Format>)> {
+    let offered = theirs.formats();
+    let same_codec = |ours: &Format, theirs: &Format| {
+        matches!(ours.encoding, Encoding::Audio(_)) && ours.encoding == theirs.encoding
+    };
+    let (local, remote) = pair(&ours.formats, &offered, same_codec)?;
+    let Encoding::Audio(codec) = local.encoding else {
+        return None;
+    };
+    // Peers that know telephone-event at 8 kHz only use it beside Opus all the same.
+    let event_at = |clock: Option<u32>| {
+        pair(&ours.formats, &offered, |ours, theirs| {
+            event_clock(ours).is_some_and(|ours| clock.is_none_or(|clock| clock == ours))
+                && ours.encoding == theirs.encoding
+        })
+    };
+    let event = event_at(Some(codec.rtp_clock_hz())).or_else(|| event_at(None));
+    let stream = AudioStream {
+        codec,
+        send_payload_type: remote.payload_type,
+        receive_payload_type: local.payload_type,
+        send_telephone_event: event.map(|(_, remote)| remote.payload_type),
+        receive_telephone_event: event.map(|(local, _)| local.payload_type),
+        direction,
+        srtp,
+    };
+    let formats = [Some(local), event.map(|(local, _)| local)];
+    Some((
+        AgreedStream::Audio(stream),
+        formats.into_iter().flatten().cloned().collect(),
+    ))
+}
+
+fn agree_video(
+    ours: &ActiveLine,
+    theirs: RemoteLine<'_>,
+    direction: Direction,
+    srtp: Option<SrtpKeys>,
+) -> Option<(AgreedStream, Vec<Format>)> {
+    let offered = theirs.formats();
+    let agreeing = |ours: &Format, theirs: &Format| {
+        h264(ours)
+            .zip(h264(theirs))
+            .is_some_and(|(ours, theirs)| ours.agrees_with(theirs))
+    };
+    let (local, remote) = pair(&ours.formats, &offered, agreeing)?;
+    let (our_parameters, their_parameters) = h264(local).zip(h264(remote))?;
+    let Sendable {
+        profile_level,
+        max_bitrate,
+    } = their_parameters.sendable(our_parameters);
+    let stream = VideoStream {
+        send_packetization_mode: their_parameters.packetization_mode,
+        send_profile: profile_level,
+        send_payload_type: remote.payload_type,
+        receive_payload_type: local.payload_type,
+        direction,
+        max_bitrate: max_bitrate.into_iter().chain(theirs.max_bitrate()).min(),
+        picture_loss_indication: remote.feedback.contains(&Feedback::NackPli),
+        srtp,
+    };
+    Some((AgreedStream::Video(stream), vec![local.clone()]))
+}
+
+/// The first format of theirs that one of ours matches. Where the peer lists the same encoding
+/// under several numbers, the one with our number is meant.
+fn pair<'a>(
+    ours: &'a [Format],
+    theirs: &'a [Format],
+    matches: impl Fn(&Format, &Format) -> bool,
+) -> Option<(&'a Format, &'a Format)> {
+    let (local, first) = theirs.iter().find_map(|theirs| {
+        let local = ours.iter().find(|ours| matches(ours, theirs))?;
+        Some((local, theirs))
+    })?;
+    let same_number = theirs
+        .iter()
+        .find(|theirs| theirs.payload_type == local.payload_type && matches(local, theirs));
+    Some((local, same_number.unwrap_or(first)))
+}
+
+fn h264(format: &Format) -> Option<&H264Parameters> {
+    match &format.encoding {
+        Encoding::H264(parameters) => Some(parameters),
+        Encoding::Audio(_) | Encoding::TelephoneEvent(_) => None,
+    }
+}
+
+fn event_clock(format: &Format) -> Option<u32> {
+    match format.encoding {
+        Encoding::TelephoneEvent(clock) => Some(clock),
+        Encoding::Audio(_) | Encoding::H264(_) => None,
+    }
+}
+
+fn audio_clock(format: &Format) -> Option<u32> {
+    match format.encoding {
+        Encoding::Audio(codec) => Some(codec.rtp_clock_hz()),
+        Encoding::TelephoneEvent(_) | Encoding::H264(_) => None,
+    }
+}
+
+/// The ways that both allow.
+fn intersection(one: Direction, other: Direction) -> Direction {
+    match (
+        one.sends() && other.sends(),
+        one.receives() && other.receives(),
+    ) {
+        (true, true) => Direction::SendRecv,
+        (true, false) => Direction::SendOnly,
+        (false, true) => Direction::RecvOnly,
+        (false, false) => Direction::Inactive,
+    }
+}
+
+/// Whether an offer of these lines holds the call. The first line tells: audio, where there is any.
+pub(super) fn hold_by_offer(lines: &[AgreedLine]) -> PeerHold {
+    match lines.first() {
+        Some(AgreedLine {
+            peer_receives: false,
+            ..
+        }) => PeerHold::On,
+        Some(AgreedLine {
+            peer_receives: true,
+            ..
+        })
+        | None => PeerHold::Off,
+    }
+}
+
+/// Whether the answer with these lines holds the call, or `None` where it cannot tell because we
+/// did not offer to send.
+pub(super) fn hold_by_answer(lines: &[AgreedLine]) -> Option<PeerHold> {
+    lines
+        .iter()
+        .any(|agreed| agreed.line.direction.sends())
+        .then(|| hold_by_offer(lines))
+}
+
+/// The outcome for the whole call.
+pub(super) fn call_media(lines: Vec<AgreedLine>, peer_hold: PeerHold) -> CallMedia {
+    let secured = lines.iter().all(AgreedLine::is_secured);
+    let mut streams = LegStreams::default();
+    let mut remote = RemoteMedia::default();
+    for agreed in lines {
+        match agreed.stream {
+            AgreedStream::Audio(stream) => {
+                streams.audio = Some(stream);
+                remote.audio = agreed.remote;
+            }
+            AgreedStream::Video(stream) => {
+                streams.video = Some(stream);
+                remote.video = agreed.remote;
+            }
+        }
+    }
+    let security = if secured {
+        AgreedSecurity::Secured
+    } else {
+        AgreedSecurity::Plain
+    };
+    CallMedia {
+        streams,
+        remote,
+        security,
+        peer_hold,
+    }
+}

@@ -1,0 +1,97 @@
+//! Why a session description was not acceptable.
+
+use thiserror::Error;
+
+use crate::grammar::StatusCode;
+
+/// An offer or answer that cannot be used. Never carries keys.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum SdpError {
+    /// The description is larger than we read.
+    #[error("session description of {bytes} bytes is larger than {limit}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The most that we read.
+        limit: usize,
+    },
+    /// Not a session description (RFC 8866).
+    #[error("malformed session description: {0}")]
+    Syntax(#[source] sdp_types::ParserError),
+    /// More `m=` lines than we read.
+    #[error("{count} m= lines are more than {limit}")]
+    TooManyLines {
+        /// How many there are.
+        count: usize,
+        /// The most that we read.
+        limit: usize,
+    },
+    /// An answer must have as many `m=` lines as its offer, and a new offer at least as many as
+    /// the session has (RFC 3264 sections 6 and 8).
+    #[error("{found} m= lines where the session has {expected}")]
+    LineCount {
+        /// How many the session has.
+        expected: usize,
+        /// How many came.
+        found: usize,
+    },
+    /// No line can be used; the reason is that of the first audio or video line.
+    #[error("no m= line is acceptable: {0}")]
+    NothingAcceptable(LineRefusal),
+    /// An answer line contradicts the offer.
+    #[error("m= line {line} of the answer does not fit its offer: {reason}")]
+    AnswerLine {
+        /// Counted from 0.
+        line: usize,
+        /// What does not fit.
+        reason: LineRefusal,
+    },
+    /// An offer arrived, or was asked for, while our own awaits its answer (RFC 3261 section 14).
+    #[error("an offer is pending")]
+    OfferPending,
+    /// An answer arrived that nobody asked for.
+    #[error("no offer is pending")]
+    NoOfferPending,
+}
+
+impl SdpError {
+    /// The status code of the SIP response that refuses a request with this offer.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::TooLarge { .. }
+            | Self::Syntax(_)
+            | Self::TooManyLines { .. }
+            | Self::LineCount { .. }
+            | Self::NoOfferPending => StatusCode::BAD_REQUEST,
+            Self::NothingAcceptable(_) | Self::AnswerLine { .. } => StatusCode::NOT_ACCEPTABLE_HERE,
+            Self::OfferPending => StatusCode::REQUEST_PENDING,
+        }
+    }
+}
+
+/// Why one `m=` line is not used.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum LineRefusal {
+    /// There is no line of audio or video at all.
+    #[error("no audio or video is offered")]
+    NoMediaLine,
+    /// Port 0: the peer itself does not use it.
+    #[error("the line is disabled")]
+    Disabled,
+    /// Neither audio nor the main video, or one that we take already.
+    #[error("this kind of media is not wanted")]
+    NotWanted,
+    /// Not RTP over UDP with an SRTP or plain profile.
+    #[error("the transport is not supported")]
+    UnsupportedTransport,
+    /// No codec that we speak.
+    #[error("no common codec")]
+    NoCommonCodec,
+    /// SRTP is required here and no key of a supported suite is offered.
+    #[error("no acceptable SRTP key")]
+    NoAcceptableKey,
+    /// The connection address is missing, a name, multicast or of the other IP version.
+    #[error("the connection address cannot be used")]
+    UnusableAddress,
+}

@@ -1,0 +1,396 @@
+//! Our own description: what an offer or answer of ours says, and how it is written.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use rand_core::CryptoRng;
+use room::codec::{AudioCodec, Direction, PayloadType};
+use room::units::Bitrate;
+use sdp_types::{Attribute, Bandwidth, Connection, Media, Origin, Session as Description};
+
+use super::capability::{Capabilities, H264Capabilities, LocalMedia, LocalPort, MediaSecurity};
+use super::crypto::{CryptoLine, OFFERED_SUITES};
+use super::h264::{H264Parameters, LevelAsymmetry};
+
+/// Payload types of our offers. G.722 and G.711 have static ones (RFC 3551 table 4).
+const OPUS: PayloadType = payload_type(96);
+const FIRST_H264: u8 = 97;
+const TELEPHONE_EVENT_48000: PayloadType = payload_type(100);
+const TELEPHONE_EVENT_8000: PayloadType = payload_type(101);
+pub(super) const PCMU: PayloadType = payload_type(0);
+pub(super) const PCMA: PayloadType = payload_type(8);
+pub(super) const G722: PayloadType = payload_type(9);
+
+const fn payload_type(value: u8) -> PayloadType {
+    PayloadType::new(value).expect("payload types of ours are below 128")
+}
+
+/// The kind of an `m=` line that we use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Medium {
+    Audio,
+    Video,
+}
+
+impl Medium {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Audio => "audio",
+            Self::Video => "video",
+        }
+    }
+
+    pub(super) const fn port(self, media: &LocalMedia) -> Option<LocalPort> {
+        match self {
+            Self::Audio => media.audio,
+            Self::Video => media.video,
+        }
+    }
+}
+
+/// The RTP profiles that we speak. Whether feedback (RFC 4585) is used follows from `a=rtcp-fb`,
+/// which SIP video systems write under the older profiles too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RtpProfile {
+    Avp,
+    Avpf,
+    Savp,
+    Savpf,
+}
+
+impl RtpProfile {
+    const ALL: [Self; 4] = [Self::Avp, Self::Avpf, Self::Savp, Self::Savpf];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Avp => "RTP/AVP",
+            Self::Avpf => "RTP/AVPF",
+            Self::Savp => "RTP/SAVP",
+            Self::Savpf => "RTP/SAVPF",
+        }
+    }
+
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|profile| profile.name().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether the profile itself demands SRTP.
+    pub(super) const fn is_secure(self) -> bool {
+        matches!(self, Self::Savp | Self::Savpf)
+    }
+}
+
+/// What one payload type means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Audio(AudioCodec),
+    /// DTMF, with its RTP clock in Hz (RFC 4733).
+    TelephoneEvent(u32),
+    H264(H264Parameters),
+}
+
+impl Encoding {
+    fn rtpmap(&self) -> String {
+        match self {
+            // RFC 7587 section 7: always two channels, whatever is sent.
+            Self::Audio(AudioCodec::Opus) => "opus/48000/2".into(),
+            Self::Audio(codec) => format!("{codec}/{}", codec.rtp_clock_hz()),
+            Self::TelephoneEvent(clock) => format!("telephone-event/{clock}"),
+            Self::H264(_) => "H264/90000".into(),
+        }
+    }
+
+    fn fmtp(&self) -> Option<String> {
+        match self {
+            Self::Audio(AudioCodec::Opus) => Some("useinbandfec=1".into()),
+            Self::Audio(AudioCodec::G722 | AudioCodec::Pcmu | AudioCodec::Pcma) => None,
+            Self::TelephoneEvent(_) => Some("0-15".into()),
+            Self::H264(parameters) => Some(parameters.to_string()),
+        }
+    }
+}
+
+/// One payload type of a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Format {
+    pub(super) payload_type: PayloadType,
+    pub(super) encoding: Encoding,
+    pub(super) feedback: Vec<Feedback>,
+}
+
+/// RTCP feedback by which a receiver asks for a whole picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Feedback {
+    /// Picture loss indication (RFC 4585 section 6.3.1).
+    NackPli,
+    /// Full intra request (RFC 5104 section 4.3.1).
+    CcmFir,
+}
+
+impl Feedback {
+    pub(super) const ALL: [Self; 2] = [Self::NackPli, Self::CcmFir];
+
+    pub(super) const fn value(self) -> &'static str {
+        match self {
+            Self::NackPli => "nack pli",
+            Self::CcmFir => "ccm fir",
+        }
+    }
+}
+
+/// One `m=` line of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum LocalLine {
+    Active(ActiveLine),
+    /// Kept with port 0, so that the lines behind it keep their numbers.
+    Refused(RefusedLine),
+}
+
+/// A line that we use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ActiveLine {
+    pub(super) medium: Medium,
+    pub(super) port: LocalPort,
+    pub(super) profile: RtpProfile,
+    pub(super) formats: Vec<Format>,
+    pub(super) direction: Direction,
+    /// In an offer all keys to choose from, then the chosen one. Empty on a plain line.
+    pub(super) crypto: Vec<CryptoLine>,
+    pub(super) max_bitrate: Option<Bitrate>,
+}
+
+/// What a refused line must repeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RefusedLine {
+    media: String,
+    proto: String,
+    fmt: String,
+}
+
+impl RefusedLine {
+    pub(super) fn of(media: &Media) -> Self {
+        Self {
+            media: media.media.clone(),
+            proto: media.proto.clone(),
+            fmt: media.fmt.clone(),
+        }
+    }
+}
+
+/// A whole description of ours, save its version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LocalDescription {
+    pub(super) address: IpAddr,
+    pub(super) lines: Vec<LocalLine>,
+}
+
+impl LocalDescription {
+    /// The first offer of a session: one line for each bound port.
+    pub(super) fn offer(
+        capabilities: &Capabilities,
+        local: &LocalMedia,
+        rng: &mut impl CryptoRng,
+    ) -> Self {
+        let audio = local.audio.map(|port| (Medium::Audio, port));
+        let video = local.video.map(|port| (Medium::Video, port));
+        let lines = audio
+            .into_iter()
+            .chain(video)
+            .map(|(medium, port)| LocalLine::Active(offer_line(capabilities, medium, port, rng)))
+            .collect();
+        Self {
+            address: local.address,
+            lines,
+        }
+    }
+
+    /// Writes the description with this `o=` identity (RFC 8866 section 5.2).
+    pub(super) fn write(&self, session_id: u32, version: u64) -> Bytes {
+        let origin = Origin::with_ip_addr(session_id, version, self.address);
+        let mut description = Description::new(origin, "-");
+        description.connection = Some(Connection::from_ip_addr(self.address));
+        description.medias = self.lines.iter().map(write_line).collect();
+        let mut bytes = Vec::new();
+        description
+            .write(&mut bytes)
+            .expect("writing to memory does not fail");
+        bytes.into()
+    }
+}
+
+fn offer_line(
+    capabilities: &Capabilities,
+    medium: Medium,
+    port: LocalPort,
+    rng: &mut impl CryptoRng,
+) -> ActiveLine {
+    let profile = match capabilities.security {
+        MediaSecurity::SrtpRequired => RtpProfile::Savp,
+        MediaSecurity::PlainAllowed => RtpProfile::Avp,
+    };
+    let (formats, max_bitrate) = match medium {
+        Medium::Audio => (offered_audio(&capabilities.audio), None),
+        Medium::Video => (
+            offered_video(&capabilities.video),
+            Some(capabilities.video.max_bitrate),
+        ),
+    };
+    let crypto = (1..)
+        .zip(OFFERED_SUITES)
+        .map(|(tag, suite)| CryptoLine::generate(tag, suite, rng));
+    ActiveLine {
+        medium,
+        port,
+        profile,
+        formats,
+        direction: Direction::SendRecv,
+        crypto: crypto.collect(),
+        max_bitrate,
+    }
+}
+
+/// The codecs, and telephone-event at each of their clocks (RFC 4733 section 2.5.1.1 wants events
+/// on the clock of the stream that they are part of).
+fn offered_audio(codecs: &[AudioCodec]) -> Vec<Format> {
+    let plain = |payload_type, encoding| Format {
+        payload_type,
+        encoding,
+        feedback: Vec::new(),
+    };
+    let mut formats: Vec<Format> = codecs
+        .iter()
+        .map(|codec| plain(offered_payload_type(*codec), Encoding::Audio(*codec)))
+        .collect();
+    for (payload_type, clock) in [
+        (TELEPHONE_EVENT_48000, 48_000),
+        (TELEPHONE_EVENT_8000, 8_000),
+    ] {
+        if codecs.iter().any(|codec| codec.rtp_clock_hz() == clock) {
+            formats.push(plain(payload_type, Encoding::TelephoneEvent(clock)));
+        }
+    }
+    formats
+}
+
+const fn offered_payload_type(codec: AudioCodec) -> PayloadType {
+    match codec {
+        AudioCodec::Opus => OPUS,
+        AudioCodec::G722 => G722,
+        AudioCodec::Pcmu => PCMU,
+        AudioCodec::Pcma => PCMA,
+    }
+}
+
+fn offered_video(video: &H264Capabilities) -> Vec<Format> {
+    (FIRST_H264..)
+        .map_while(PayloadType::new)
+        .zip(&video.packetization_modes)
+        // There are two modes; a third entry could only repeat one.
+        .take(2)
+        .map(|(payload_type, mode)| Format {
+            payload_type,
+            encoding: Encoding::H264(H264Parameters {
+                profile_level: video.profile_level,
+                packetization_mode: *mode,
+                level_asymmetry: LevelAsymmetry::Allowed,
+                max_mbps: None,
+                max_fs: None,
+                max_br: None,
+            }),
+            feedback: Feedback::ALL.to_vec(),
+        })
+        .collect()
+}
+
+fn write_line(line: &LocalLine) -> Media {
+    match line {
+        LocalLine::Active(active) => write_active_line(active),
+        LocalLine::Refused(refused) => Media {
+            media: refused.media.clone(),
+            proto: refused.proto.clone(),
+            fmt: refused.fmt.clone(),
+            ..empty_media()
+        },
+    }
+}
+
+fn empty_media() -> Media {
+    Media {
+        media: String::new(),
+        port: 0,
+        num_ports: None,
+        proto: String::new(),
+        fmt: String::new(),
+        media_title: None,
+        connections: Vec::new(),
+        bandwidths: Vec::new(),
+        key: None,
+        attributes: Vec::new(),
+    }
+}
+
+fn write_active_line(line: &ActiveLine) -> Media {
+    let payload_types: Vec<String> = line
+        .formats
+        .iter()
+        .map(|format| format.payload_type.to_string())
+        .collect();
+    let bandwidths = line.max_bitrate.into_iter().flat_map(|bitrate| {
+        [
+            Bandwidth {
+                bwtype: "AS".into(),
+                bandwidth: bitrate.as_kbps(),
+            },
+            Bandwidth {
+                bwtype: "TIAS".into(),
+                bandwidth: bitrate.as_bps(),
+            },
+        ]
+    });
+    Media {
+        media: line.medium.name().into(),
+        port: line.port.rtp,
+        proto: line.profile.name().into(),
+        fmt: payload_types.join(" "),
+        bandwidths: bandwidths.collect(),
+        attributes: write_attributes(line),
+        ..empty_media()
+    }
+}
+
+fn write_attributes(line: &ActiveLine) -> Vec<Attribute> {
+    let mut attributes: Vec<Attribute> = line.formats.iter().flat_map(write_format).collect();
+    if line.medium == Medium::Audio {
+        attributes.push(Attribute::with_value("ptime", 20));
+    }
+    if Some(line.port.rtcp) != line.port.rtp.checked_add(1) {
+        attributes.push(Attribute::with_value("rtcp", line.port.rtcp));
+    }
+    let crypto = line.crypto.iter();
+    attributes
+        .extend(crypto.map(|crypto| Attribute::with_value("crypto", crypto.to_attribute_value())));
+    attributes.push(Attribute::new(direction_name(line.direction)));
+    attributes
+}
+
+fn write_format(format: &Format) -> Vec<Attribute> {
+    let number = format.payload_type;
+    let attribute =
+        |name: &str, value: &str| Attribute::with_value(name, format!("{number} {value}"));
+    let mut attributes = vec![attribute("rtpmap", &format.encoding.rtpmap())];
+    attributes.extend(format.encoding.fmtp().map(|fmtp| attribute("fmtp", &fmtp)));
+    let feedback = format.feedback.iter();
+    attributes.extend(feedback.map(|feedback| attribute("rtcp-fb", feedback.value())));
+    attributes
+}
+
+pub(super) const fn direction_name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::SendRecv => "sendrecv",
+        Direction::SendOnly => "sendonly",
+        Direction::RecvOnly => "recvonly",
+        Direction::Inactive => "inactive",
+    }
+}

@@ -1,0 +1,417 @@
+//! The machine of one dialog's session: who has offered, what is agreed.
+//!
+//! ```text
+//!    offer()                                     answer()
+//!       |                                           |
+//!       v          accept_answer()                  v
+//!   Offering ------------------------------------> Agreed <-+ answer_reoffer()
+//!                                                  |    ^ \-+
+//!                                       reoffer()  |    |  accept_answer()
+//!                                                  v    |  withdraw_offer()
+//!                                                Reoffering
+//! ```
+//!
+//! The endpoint drives it: one session for each dialog. An INVITE that forks gets several answers
+//! to one offer: clone the session while it is offering, once for each early dialog. There is no
+//! final state; a session ends with its dialog. An error leaves the machine where it was.
+
+use bytes::Bytes;
+use rand_core::CryptoRng;
+use room::codec::Direction;
+
+use super::agreement::{
+    AgreedLine, Answerer, agree, answer_line, call_media, hold_by_answer, hold_by_offer,
+};
+use super::capability::{CallMedia, Capabilities, LocalMedia, PeerHold};
+use super::error::{LineRefusal, SdpError};
+use super::local::{LocalDescription, LocalLine, Medium, RefusedLine};
+use super::remote::{RemoteDescription, RemoteLine};
+
+/// Offer/answer of one dialog (RFC 3264). Its `Debug` shows no keys.
+#[derive(Clone, Debug)]
+pub struct Session {
+    capabilities: Capabilities,
+    local: LocalMedia,
+    session_id: u32,
+    /// `sess-version` of `sent`: grows by one with each description that differs from the last.
+    version: u64,
+    /// Our latest description: the pending offer, or our side of what is agreed.
+    sent: LocalDescription,
+    /// What we want at most: less than both ways while we hold the call.
+    direction: Direction,
+    state: State,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    /// The first offer awaits its answer.
+    Offering,
+    /// Nothing is pending.
+    Agreed(Agreement),
+    /// A later offer of ours awaits its answer; the agreement stands until then.
+    Reoffering {
+        agreement: Agreement,
+        /// What we wanted before.
+        previous_direction: Direction,
+    },
+}
+
+#[derive(Clone, Debug)]
+struct Agreement {
+    /// Our side, narrowed to what is used.
+    description: LocalDescription,
+    media: CallMedia,
+}
+
+/// The outcome of the peer's description before it is taken over.
+struct Outcome {
+    description: LocalDescription,
+    agreed: Vec<AgreedLine>,
+}
+
+impl Session {
+    /// Offers every medium that has ports, with all that we can do. The second value is the body
+    /// of type `application/sdp`.
+    pub fn offer(
+        capabilities: &Capabilities,
+        local: &LocalMedia,
+        rng: &mut impl CryptoRng,
+    ) -> (Self, Bytes) {
+        let sent = LocalDescription::offer(capabilities, local, rng);
+        let session = Self::start(capabilities, local, sent, State::Offering, rng);
+        let body = session.body();
+        (session, body)
+    }
+
+    /// Answers the peer's first offer.
+    ///
+    /// # Errors
+    /// The offer is malformed, or no line of it can be used: refuse the INVITE with
+    /// [`SdpError::status`].
+    pub fn answer(
+        capabilities: &Capabilities,
+        local: &LocalMedia,
+        rng: &mut impl CryptoRng,
+        offer: &[u8],
+    ) -> Result<(Self, Bytes, CallMedia), SdpError> {
+        let offer = RemoteDescription::parse(offer)?;
+        let answerer = Answerer {
+            capabilities,
+            address: local.address,
+            direction: Direction::SendRecv,
+            previous: None,
+        };
+        let outcome = answer(&answerer, local, &offer, rng)?;
+        let hold = hold_by_offer(&outcome.agreed);
+        let media = call_media(outcome.agreed, hold);
+        let sent = outcome.description;
+        let agreement = Agreement {
+            description: sent.clone(),
+            media: media.clone(),
+        };
+        let session = Self::start(capabilities, local, sent, State::Agreed(agreement), rng);
+        let body = session.body();
+        Ok((session, body, media))
+    }
+
+    fn start(
+        capabilities: &Capabilities,
+        local: &LocalMedia,
+        sent: LocalDescription,
+        state: State,
+        rng: &mut impl CryptoRng,
+    ) -> Self {
+        Self {
+            capabilities: capabilities.clone(),
+            local: *local,
+            session_id: rng.next_u32(),
+            version: 1,
+            sent,
+            direction: Direction::SendRecv,
+            state,
+        }
+    }
+
+    /// Takes the answer to the pending offer.
+    ///
+    /// # Errors
+    /// The answer is malformed or does not fit the offer. After a first offer the call has to be
+    /// ended; after a later one, [`withdraw_offer`](Self::withdraw_offer) keeps what stood.
+    pub fn accept_answer(&mut self, answer: &[u8]) -> Result<CallMedia, SdpError> {
+        let previous_hold = match &self.state {
+            State::Offering => PeerHold::Off,
+            State::Reoffering { agreement, .. } => agreement.media.peer_hold,
+            State::Agreed(_) => return Err(SdpError::NoOfferPending),
+        };
+        let outcome = self.match_answer(&RemoteDescription::parse(answer)?)?;
+        let hold = hold_by_answer(&outcome.agreed).unwrap_or(previous_hold);
+        let media = call_media(outcome.agreed, hold);
+        self.state = State::Agreed(Agreement {
+            description: outcome.description,
+            media: media.clone(),
+        });
+        Ok(media)
+    }
+
+    /// Offers the agreed streams again: [`Direction::SendOnly`] or [`Direction::Inactive`] to hold
+    /// the call, [`Direction::SendRecv`] to resume it. The direction stays wanted in answers to
+    /// the peer's later offers too.
+    ///
+    /// # Errors
+    /// [`SdpError::OfferPending`].
+    pub fn reoffer(&mut self, direction: Direction) -> Result<Bytes, SdpError> {
+        let State::Agreed(agreement) = &self.state else {
+            return Err(SdpError::OfferPending);
+        };
+        let agreement = agreement.clone();
+        let mut offer = agreement.description.clone();
+        for line in &mut offer.lines {
+            match line {
+                LocalLine::Active(active) => {
+                    active.direction = offered_direction(direction, agreement.media.peer_hold);
+                }
+                LocalLine::Refused(_) => {}
+            }
+        }
+        self.publish(offer);
+        self.state = State::Reoffering {
+            agreement,
+            previous_direction: self.direction,
+        };
+        self.direction = direction;
+        Ok(self.body())
+    }
+
+    /// Forgets a later offer that was refused, timed out or met the peer's own (RFC 3261
+    /// section 14.1): what was agreed before stands. Without such an offer, nothing happens.
+    pub fn withdraw_offer(&mut self) {
+        if let State::Reoffering {
+            agreement,
+            previous_direction,
+        } = &self.state
+        {
+            self.direction = *previous_direction;
+            self.state = State::Agreed(agreement.clone());
+        }
+    }
+
+    /// Answers a later offer of the peer.
+    ///
+    /// # Errors
+    /// [`SdpError::OfferPending`], or the offer cannot be used: refuse the request with
+    /// [`SdpError::status`]; what was agreed before stands.
+    pub fn answer_reoffer(
+        &mut self,
+        rng: &mut impl CryptoRng,
+        offer: &[u8],
+    ) -> Result<(Bytes, CallMedia), SdpError> {
+        let State::Agreed(agreement) = &self.state else {
+            return Err(SdpError::OfferPending);
+        };
+        let offer = RemoteDescription::parse(offer)?;
+        check_line_count(&agreement.description, &offer, |found, expected| {
+            found >= expected
+        })?;
+        let answerer = Answerer {
+            capabilities: &self.capabilities,
+            address: self.local.address,
+            direction: self.direction,
+            previous: Some(&agreement.media.streams),
+        };
+        let outcome = answer(&answerer, &self.local, &offer, rng)?;
+        let hold = hold_by_offer(&outcome.agreed);
+        let media = call_media(outcome.agreed, hold);
+        self.publish(outcome.description.clone());
+        self.state = State::Agreed(Agreement {
+            description: outcome.description,
+            media: media.clone(),
+        });
+        Ok((self.body(), media))
+    }
+
+    /// What is agreed at the moment.
+    #[must_use]
+    pub fn media(&self) -> Option<&CallMedia> {
+        match &self.state {
+            State::Offering => None,
+            State::Agreed(agreement) | State::Reoffering { agreement, .. } => {
+                Some(&agreement.media)
+            }
+        }
+    }
+
+    /// Whether an offer of ours awaits its answer.
+    #[must_use]
+    pub fn is_offering(&self) -> bool {
+        match self.state {
+            State::Offering | State::Reoffering { .. } => true,
+            State::Agreed(_) => false,
+        }
+    }
+
+    /// What we want at most; less than both ways while we hold the call.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// Our latest description, as it was sent: for a repeated response.
+    #[must_use]
+    pub fn body(&self) -> Bytes {
+        self.sent.write(self.session_id, self.version)
+    }
+
+    fn publish(&mut self, description: LocalDescription) {
+        if description != self.sent {
+            self.version += 1;
+            self.sent = description;
+        }
+    }
+
+    /// Pairs the pending offer with its answer. A line that only we cannot use is dropped as long
+    /// as another is left; one without keys where keys are demanded condemns the answer.
+    fn match_answer(&self, answer: &RemoteDescription) -> Result<Outcome, SdpError> {
+        check_line_count(&self.sent, answer, |found, expected| found == expected)?;
+        let results: Vec<_> = self
+            .sent
+            .lines
+            .iter()
+            .zip(answer.lines())
+            .map(|(ours, theirs)| self.match_line(ours, theirs))
+            .collect();
+        let condemned = results.iter().position(|result| {
+            matches!(
+                result,
+                Err(LineRefusal::NoAcceptableKey | LineRefusal::NotWanted)
+            )
+        });
+        if let Some((line, Err(reason))) =
+            condemned.and_then(|line| Some((line, results.get(line)?)))
+        {
+            return Err(SdpError::AnswerLine {
+                line,
+                reason: *reason,
+            });
+        }
+        outcome(&self.sent, answer, results)
+    }
+
+    fn match_line(
+        &self,
+        ours: &LocalLine,
+        theirs: RemoteLine<'_>,
+    ) -> Result<AgreedLine, LineRefusal> {
+        match ours {
+            LocalLine::Refused(_) => Err(LineRefusal::Disabled),
+            LocalLine::Active(_) if theirs.is_disabled() => Err(LineRefusal::Disabled),
+            LocalLine::Active(active) if theirs.medium() != Some(active.medium) => {
+                Err(LineRefusal::NotWanted)
+            }
+            LocalLine::Active(active) => agree(
+                active,
+                theirs,
+                self.capabilities.security,
+                self.local.address,
+            ),
+        }
+    }
+}
+
+/// A stream that the peer has stopped for us is held by `inactive` (RFC 3264 section 8.4).
+fn offered_direction(wanted: Direction, peer_hold: PeerHold) -> Direction {
+    match (wanted, peer_hold) {
+        (Direction::SendOnly, PeerHold::On) => Direction::Inactive,
+        (
+            Direction::SendRecv | Direction::SendOnly | Direction::RecvOnly | Direction::Inactive,
+            PeerHold::Off | PeerHold::On,
+        ) => wanted,
+    }
+}
+
+fn check_line_count(
+    ours: &LocalDescription,
+    theirs: &RemoteDescription,
+    fits: impl Fn(usize, usize) -> bool,
+) -> Result<(), SdpError> {
+    let (found, expected) = (theirs.lines().len(), ours.lines.len());
+    if fits(found, expected) {
+        Ok(())
+    } else {
+        Err(SdpError::LineCount { expected, found })
+    }
+}
+
+/// Answers an offer: for each medium the first line that can be protected, else the first that
+/// can be used. Systems that offer both kinds do so in two lines.
+fn answer(
+    answerer: &Answerer<'_>,
+    local: &LocalMedia,
+    offer: &RemoteDescription,
+    rng: &mut impl CryptoRng,
+) -> Result<Outcome, SdpError> {
+    let mut results: Vec<Result<AgreedLine, LineRefusal>> = offer
+        .lines()
+        .map(|line| {
+            let medium = line.medium().ok_or(LineRefusal::NotWanted)?;
+            let port = medium.port(local).ok_or(LineRefusal::NotWanted)?;
+            answer_line(answerer, medium, port, line, rng)
+        })
+        .collect();
+    for medium in [Medium::Audio, Medium::Video] {
+        let usable = |result: &Result<AgreedLine, LineRefusal>, secured: bool| {
+            result.as_ref().is_ok_and(|agreed| {
+                agreed.line.medium == medium && (agreed.is_secured() || !secured)
+            })
+        };
+        let chosen = results
+            .iter()
+            .position(|result| usable(result, true))
+            .or_else(|| results.iter().position(|result| usable(result, false)));
+        for (index, result) in results.iter_mut().enumerate() {
+            if Some(index) != chosen && usable(result, false) {
+                *result = Err(LineRefusal::NotWanted);
+            }
+        }
+    }
+    let nothing = LocalDescription {
+        address: answerer.address,
+        lines: Vec::new(),
+    };
+    outcome(&nothing, offer, results)
+}
+
+/// Puts the lines together, the refused ones with port 0. `ours` gives the address.
+fn outcome(
+    ours: &LocalDescription,
+    theirs: &RemoteDescription,
+    results: Vec<Result<AgreedLine, LineRefusal>>,
+) -> Result<Outcome, SdpError> {
+    let mut agreed = Vec::new();
+    let mut lines = Vec::new();
+    let mut first_refusal = None;
+    for (result, theirs) in results.into_iter().zip(theirs.lines()) {
+        match result {
+            Ok(line) => {
+                lines.push(LocalLine::Active(line.line.clone()));
+                agreed.push(line);
+            }
+            Err(reason) => {
+                lines.push(LocalLine::Refused(RefusedLine::of(theirs.media)));
+                if theirs.medium().is_some() {
+                    first_refusal.get_or_insert(reason);
+                }
+            }
+        }
+    }
+    if agreed.is_empty() {
+        let reason = first_refusal.unwrap_or(LineRefusal::NoMediaLine);
+        return Err(SdpError::NothingAcceptable(reason));
+    }
+    Ok(Outcome {
+        description: LocalDescription {
+            address: ours.address,
+            lines,
+        },
+        agreed,
+    })
+}

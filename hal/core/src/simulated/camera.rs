@@ -1,0 +1,233 @@
+//! A camera that looks at a drawn meeting room with a clock burnt into the picture.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+
+use super::Condition;
+use super::scene::Scene;
+use crate::burnt_clock::{self, BurntClock};
+use crate::camera::{Camera, PictureSize, VideoFrame};
+use crate::error::{DeviceError, DeviceKind};
+
+/// Pictures whose memory is used again, once nobody holds them any more.
+const POOL: usize = 8;
+const LARGEST_SIDE: usize = 4096;
+
+/// What a simulated camera delivers.
+#[derive(Clone, Debug)]
+pub struct CameraSettings {
+    /// Both sides even; at least as wide as the burnt-in clock, 640 pixels, and at least 64 high.
+    pub size: PictureSize,
+    /// The time from one picture to the next.
+    pub frame_interval: Duration,
+    /// Shown on the room's wall screen: its first 12 characters.
+    pub room_name: String,
+    /// Counts what is burnt into the picture and shown as the time on the wall screen.
+    pub clock: BurntClock,
+}
+
+/// A moving scene. See the module's documentation.
+pub struct SimulatedCamera {
+    size: PictureSize,
+    frame_interval: Duration,
+    clock: BurntClock,
+    scene: Scene,
+    pool: VecDeque<Bytes>,
+    condition: Condition,
+}
+
+impl SimulatedCamera {
+    /// A working camera.
+    ///
+    /// # Errors
+    /// [`DeviceError::UnsupportedSize`].
+    pub fn new(settings: CameraSettings) -> Result<Self, DeviceError> {
+        let CameraSettings {
+            size,
+            frame_interval,
+            room_name,
+            clock,
+        } = settings;
+        check_size(size).map_err(|reason| DeviceError::UnsupportedSize(size, reason))?;
+        Ok(Self {
+            size,
+            frame_interval,
+            clock,
+            scene: Scene::new(size, &room_name),
+            pool: VecDeque::with_capacity(POOL),
+            condition: Condition::Working,
+        })
+    }
+
+    /// Unplugs the camera, makes it stall, or lets it work again.
+    pub fn set_condition(&mut self, condition: Condition) {
+        self.condition = condition;
+    }
+
+    /// A copy of the background in memory that nobody else holds. Without the pool, each picture
+    /// would cost more for fresh pages than for its drawing.
+    fn fresh_picture(&mut self) -> BytesMut {
+        let background = self.scene.background();
+        for _ in 0..self.pool.len() {
+            let Some(old) = self.pool.pop_front() else {
+                break;
+            };
+            match old.try_into_mut() {
+                Ok(mut picture) => {
+                    picture.copy_from_slice(background);
+                    return picture;
+                }
+                Err(still_held) => self.pool.push_back(still_held),
+            }
+        }
+        BytesMut::from(background)
+    }
+
+    fn keep_for_reuse(&mut self, picture: &Bytes) {
+        if self.pool.len() < POOL {
+            self.pool.push_back(picture.clone());
+        }
+    }
+}
+
+impl Camera for SimulatedCamera {
+    fn size(&self) -> PictureSize {
+        self.size
+    }
+
+    fn frame_interval(&self) -> Duration {
+        self.frame_interval
+    }
+
+    fn frame(&mut self, now: Instant) -> Result<VideoFrame, DeviceError> {
+        self.condition.check(DeviceKind::Camera)?;
+        let mut picture = self.fresh_picture();
+        self.scene
+            .draw_moving(&mut picture, self.clock.elapsed(now));
+        let luma = &mut picture[..self.size.luma_bytes()];
+        let burnt = burnt_clock::write(luma, self.size.width, self.clock.stamp(now));
+        debug_assert!(burnt, "check_size leaves room for the clock");
+        let i420 = picture.freeze();
+        self.keep_for_reuse(&i420);
+        Ok(VideoFrame {
+            captured: now,
+            size: self.size,
+            i420,
+        })
+    }
+}
+
+fn check_size(size: PictureSize) -> Result<(), &'static str> {
+    if !size.width.is_multiple_of(2) || !size.height.is_multiple_of(2) {
+        Err("both sides must be even")
+    } else if size.width < burnt_clock::WIDTH || size.height < 64 {
+        Err("the smallest picture is 640x64")
+    } else if size.width > LARGEST_SIDE || size.height > LARGEST_SIDE {
+        Err("the largest picture is 4096x4096")
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn camera(size: PictureSize, zero: Instant) -> SimulatedCamera {
+        SimulatedCamera::new(CameraSettings {
+            size,
+            frame_interval: Duration::from_secs(1) / 30,
+            room_name: "Room 1".to_owned(),
+            clock: BurntClock::new(zero),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn each_picture_carries_the_moment_at_which_it_was_taken() {
+        let zero = Instant::now();
+        for size in [
+            PictureSize::HD720,
+            PictureSize {
+                width: 640,
+                height: 360,
+            },
+        ] {
+            let mut camera = camera(size, zero);
+            for milliseconds in [0, 33, 66, 86_400_000] {
+                let now = zero + Duration::from_millis(milliseconds);
+                let frame = camera.frame(now).unwrap();
+                assert_eq!(frame.i420.len(), size.i420_bytes());
+                let stamp = burnt_clock::read(&frame.i420, size.width).unwrap();
+                assert_eq!(camera.clock.age(stamp, now), Duration::ZERO);
+            }
+        }
+    }
+
+    #[test]
+    fn the_scene_moves_from_picture_to_picture_and_repeats_from_the_same_moment() {
+        let zero = Instant::now();
+        let later = zero + Duration::from_millis(33);
+        let mut camera = camera(PictureSize::HD720, zero);
+        let first = camera.frame(zero).unwrap().i420;
+        let second = camera.frame(later).unwrap().i420;
+        let below_clock = PictureSize::HD720.width * burnt_clock::BLOCK;
+        assert!(first[below_clock..] != second[below_clock..]);
+        assert!(camera.frame(zero).unwrap().i420 == first);
+    }
+
+    #[test]
+    fn a_picture_that_somebody_holds_is_never_drawn_over() {
+        let zero = Instant::now();
+        let mut camera = camera(PictureSize::HD720, zero);
+        let held = camera.frame(zero).unwrap().i420;
+        let copy = held.to_vec();
+        for i in 1..40 {
+            camera.frame(zero + Duration::from_millis(33 * i)).unwrap();
+        }
+        assert!(held == copy);
+    }
+
+    #[test]
+    fn memory_of_pictures_that_were_let_go_is_used_again() {
+        let zero = Instant::now();
+        let mut camera = camera(PictureSize::HD720, zero);
+        let places: std::collections::HashSet<*const u8> = (0..100)
+            .map(|_| camera.frame(zero).unwrap().i420.as_ptr())
+            .collect();
+        assert!(places.len() <= POOL, "{} places", places.len());
+    }
+
+    #[test]
+    fn an_unplugged_camera_is_back_as_soon_as_it_is_plugged_in() {
+        let zero = Instant::now();
+        let mut camera = camera(PictureSize::HD720, zero);
+        camera.set_condition(Condition::Unplugged);
+        assert_eq!(
+            camera.frame(zero).unwrap_err(),
+            DeviceError::Gone(DeviceKind::Camera)
+        );
+        camera.set_condition(Condition::Stalled);
+        assert_eq!(
+            camera.frame(zero).unwrap_err(),
+            DeviceError::Stalled(DeviceKind::Camera)
+        );
+        camera.set_condition(Condition::Working);
+        assert!(camera.frame(zero).is_ok());
+    }
+
+    #[test]
+    fn sizes_that_cannot_be_drawn_are_refused() {
+        for (width, height) in [(1279, 720), (1280, 719), (320, 180), (640, 32), (8192, 720)] {
+            let result = SimulatedCamera::new(CameraSettings {
+                size: PictureSize { width, height },
+                frame_interval: Duration::from_millis(33),
+                room_name: String::new(),
+                clock: BurntClock::new(Instant::now()),
+            });
+            assert!(result.is_err(), "{width}x{height}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Devices without hardware, complete enough to hold a meeting with.
+//!
+//! Each one can be unplugged, made to stall and plugged in again, as [`Condition`] says; what they
+//! deliver depends only on their settings and on the moments at which they are asked.
+
+mod buttons;
+mod camera;
+mod canvas;
+mod echo_path;
+mod font;
+mod leds;
+mod loudspeaker;
+mod microphone;
+mod scene;
+mod voice;
+
+pub use buttons::SimulatedButtons;
+pub use camera::{CameraSettings, SimulatedCamera};
+pub use echo_path::{EchoPath, EchoReceiver, EchoSender};
+pub use leds::SimulatedLeds;
+pub use loudspeaker::SimulatedLoudspeaker;
+pub use microphone::{SimulatedMicrophone, SoundSource};
+
+use crate::error::{DeviceError, DeviceKind};
+
+/// How a simulated device is doing.
+///
+/// ```text
+///             ┌──────── plugged in, recovered ───────┐
+///             ▼                                      │
+///         Working ── stalls ──► Stalled ── pulled ──► Unplugged
+///             └───────────────── pulled ─────────────►┘
+/// ```
+/// Any condition may follow any other: whoever simulates decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Condition {
+    /// It works.
+    #[default]
+    Working,
+    /// It is plugged in, but neither delivers nor takes anything: hung firmware, a bad cable.
+    Stalled,
+    /// It is not there.
+    Unplugged,
+}
+
+impl Condition {
+    /// What a device in this condition answers.
+    fn check(self, device: DeviceKind) -> Result<(), DeviceError> {
+        match self {
+            Self::Working => Ok(()),
+            Self::Stalled => Err(DeviceError::Stalled(device)),
+            Self::Unplugged => Err(DeviceError::Gone(device)),
+        }
+    }
+}

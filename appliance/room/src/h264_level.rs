@@ -25,10 +25,13 @@ const fn level(level_idc: u8, rate: u32, size: u32, kbps: u64) -> H264Level {
     }
 }
 
-/// Table A-1 up to level 5.2, lowest first.
+/// The least that any decoder takes.
+const LEVEL_1: H264Level = level(10, 1_485, 99, 64);
+
+/// Table A-1 up to level 5.2, by `level_idc`. Level 1b comes before level 1 although it takes more.
 const LEVELS: [H264Level; 17] = [
-    level(10, 1_485, 99, 64),
     level(9, 1_485, 99, 128),
+    LEVEL_1,
     level(11, 3_000, 396, 192),
     level(12, 6_000, 396, 384),
     level(13, 11_880, 396, 768),
@@ -46,6 +49,10 @@ const LEVELS: [H264Level; 17] = [
     level(52, 2_073_600, 36_864, 240_000),
 ];
 
+/// Macroblocks a second, macroblocks a picture, bitrate: by these the levels are in order.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Bounds(u32, u32, Bitrate);
+
 impl H264Level {
     /// The limits of a `profile-level-id`. A level that the table does not know counts as the next
     /// lower one that it knows, because more must never be sent than the peer says it takes.
@@ -59,7 +66,37 @@ impl H264Level {
         LEVELS
             .into_iter()
             .rfind(|level| level.level_idc <= level_idc)
-            .unwrap_or(LEVELS[0])
+            .unwrap_or(LEVEL_1)
+    }
+
+    /// The highest level that asks a decoder for no more than this many macroblocks a second and a
+    /// picture; of levels that differ in bitrate alone, the lowest.
+    #[must_use]
+    pub fn within(max_macroblock_rate: u32, max_frame_size: u32) -> Option<Self> {
+        LEVELS
+            .into_iter()
+            .filter(|level| {
+                level.max_macroblock_rate <= max_macroblock_rate
+                    && level.max_frame_size <= max_frame_size
+            })
+            .max_by_key(|level| {
+                let Bounds(rate, size, bitrate) = level.bounds();
+                (rate, size, std::cmp::Reverse(bitrate))
+            })
+    }
+
+    /// Whether this level asks less of a decoder than `other`.
+    #[must_use]
+    pub fn is_below(self, other: Self) -> bool {
+        self.bounds() < other.bounds()
+    }
+
+    const fn bounds(self) -> Bounds {
+        Bounds(
+            self.max_macroblock_rate,
+            self.max_frame_size,
+            self.max_bitrate,
+        )
     }
 
     /// Whether a decoder of this level takes such a picture at such a rate. One side of a picture
@@ -123,7 +160,8 @@ mod tests {
     fn an_unknown_level_counts_as_the_next_lower_one() {
         assert_eq!(of(0x42, 0, 39).level_idc, 32);
         assert_eq!(of(0x42, 0, 255).level_idc, 52);
-        assert_eq!(of(0x42, 0, 0).level_idc, 10);
+        assert_eq!(of(0x42, 0, 10).max_bitrate, Bitrate::kbps(64));
+        assert_eq!(of(0x42, 0, 0).max_bitrate, Bitrate::kbps(64));
     }
 
     #[test]
@@ -131,5 +169,32 @@ mod tests {
         assert_eq!(of(0x42, 0x10, 11).level_idc, 9);
         assert_eq!(of(0x42, 0xe0, 11).level_idc, 11);
         assert_eq!(of(0x64, 0x10, 11).level_idc, 11);
+    }
+
+    #[test]
+    fn levels_are_in_order_of_what_they_ask_of_a_decoder() {
+        let ascending = [10, 9, 11, 13, 20, 22, 31, 40, 41, 52].map(|idc| of(0x64, 0, idc));
+        for pair in ascending.windows(2) {
+            assert!(pair[0].is_below(pair[1]), "{pair:?}");
+            assert!(!pair[1].is_below(pair[0]), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn limits_amount_to_the_highest_level_within_them() {
+        let table = [
+            (11_880, 396, Some(13)),
+            (40_500, 1_344, Some(21)),
+            (107_999, 3_600, Some(30)),
+            (108_000, 3_600, Some(31)),
+            (245_000, 9_000, Some(32)),
+            (245_760, 8_192, Some(40)),
+            (u32::MAX, u32::MAX, Some(52)),
+            (1_485, 98, None),
+        ];
+        for (rate, size, level_idc) in table {
+            let level = H264Level::within(rate, size).map(|level| level.level_idc);
+            assert_eq!(level, level_idc, "{rate} {size}");
+        }
     }
 }

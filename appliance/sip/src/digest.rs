@@ -413,3 +413,286 @@ fn as_quoted(text: &str) -> String {
     }
     quoted
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grammar::HeaderValue as _;
+    use proptest::prelude::*;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    fn challenge(text: &str) -> Challenge {
+        Challenge::parse_value(text).unwrap()
+    }
+
+    fn credentials(username: &str, password: &str) -> Credentials {
+        Credentials {
+            username: username.into(),
+            password: Secret::new(password),
+        }
+    }
+
+    fn session(text: &str, client_nonce: &str) -> DigestSession {
+        DigestSession {
+            challenge: DigestChallenge::read(&challenge(text)).unwrap(),
+            client_nonce: client_nonce.into(),
+            nonce_count: 0,
+        }
+    }
+
+    fn get(uri: &str) -> AuthorizedRequest<'_> {
+        static METHOD: std::sync::LazyLock<Method> =
+            std::sync::LazyLock::new(|| "GET".parse().unwrap());
+        AuthorizedRequest {
+            method: &METHOD,
+            uri,
+            body: b"v=0",
+        }
+    }
+
+    /// RFC 7616 section 3.9.1, save `algorithm` and `qop`.
+    const RFC_7616: &str = "Digest realm=\"http-auth@example.org\", \
+        nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\", \
+        opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\"";
+    const RFC_7616_CLIENT_NONCE: &str = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
+
+    #[test]
+    fn responses_are_those_of_the_rfc_and_of_openssl() {
+        let table = [
+            // The first two are printed in RFC 7616; the others were calculated with OpenSSL.
+            ("MD5", "auth, auth-int", "8ca523f5e9506fed4657c9700eebdbec"),
+            (
+                "SHA-256",
+                "auth, auth-int",
+                "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1",
+            ),
+            ("MD5", "auth-int", "3835b139d1606d821f6f96713d044ded"),
+            (
+                "sha-256",
+                "auth-int",
+                "b3a4a0111e74e28223bac4af55ade12af037f6c8a019923135a0dca0d384407f",
+            ),
+            ("MD5-sess", "auth", "e783283f46242139c486a698fec7211d"),
+            (
+                "SHA-256-SESS",
+                "auth",
+                "2fd51b3a77ad75bad6afad6003e818d767133c46d9e2749e7f5232ae1ea3efd7",
+            ),
+        ];
+        for (algorithm, qop, response) in table {
+            let text = format!("{RFC_7616}, algorithm={algorithm}, qop=\"{qop}\"");
+            let mut session = session(&text, RFC_7616_CLIENT_NONCE);
+            let answer = session
+                .authorize(
+                    &credentials("Mufasa", "Circle of Life"),
+                    get("/dir/index.html"),
+                )
+                .unwrap();
+            let params = answer.params();
+            assert_eq!(params.get("response"), Some(response), "{algorithm} {qop}");
+            assert_eq!(params.get("algorithm"), Some(algorithm));
+            assert_eq!(params.get("cnonce"), Some(RFC_7616_CLIENT_NONCE));
+            assert_eq!(params.get("nc"), Some("00000001"));
+            let opaque = Some("FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS");
+            assert_eq!(params.get("opaque"), opaque);
+        }
+    }
+
+    #[test]
+    fn sha_512_256_takes_names_beyond_ascii() {
+        let text = "Digest realm=\"api@example.org\", qop=\"auth\", algorithm=SHA-512-256, \
+            nonce=\"5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK\"";
+        let mut session = session(text, "NTg6RKcb9boFIAS3KrFK9BGeh+niz/sm");
+        let answer = session
+            .authorize(
+                &credentials("J\u{e4}s\u{f8}n Doe", "Secret, or not?"),
+                get("/doe.json"),
+            )
+            .unwrap();
+        // Calculated with OpenSSL.
+        let response = "7a4e1192babbba02e91182d2895bfdbf7adafc6e48d4e517ca301974843d840c";
+        assert_eq!(answer.params().get("response"), Some(response));
+    }
+
+    #[test]
+    fn a_server_of_rfc_2069_gets_neither_qop_nor_client_nonce() {
+        let text = "Digest realm=\"testrealm@host.com\", \
+            nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\"";
+        let mut session = session(text, "unused");
+        let answer = session
+            .authorize(
+                &credentials("Mufasa", "CircleOfLife"),
+                get("/dir/index.html"),
+            )
+            .unwrap();
+        let params = answer.params();
+        assert_eq!(
+            params.get("response"),
+            Some("1949323746fe6a43ef61f9606e7febea")
+        );
+        for absent in ["qop", "nc", "cnonce", "algorithm", "opaque"] {
+            assert!(!params.contains(absent), "{absent}");
+        }
+    }
+
+    #[test]
+    fn each_use_of_a_nonce_is_counted_and_changes_the_response() {
+        let text = format!("{RFC_7616}, algorithm=SHA-256, qop=\"auth\"");
+        let mut session = session(&text, RFC_7616_CLIENT_NONCE);
+        let mufasa = credentials("Mufasa", "Circle of Life");
+        session.authorize(&mufasa, get("/dir/index.html")).unwrap();
+        let second = session.authorize(&mufasa, get("/dir/index.html")).unwrap();
+        assert_eq!(second.params().get("nc"), Some("00000002"));
+        // Calculated with OpenSSL.
+        let response = "8c8db27f49ff1c202f9fb49fa9d2e9eabf078dcc93db40dfd6527010091d1c8e";
+        assert_eq!(second.params().get("response"), Some(response));
+    }
+
+    #[test]
+    fn the_strongest_algorithm_of_each_realm_is_chosen_and_unknown_ones_are_skipped() {
+        let challenges = [
+            "Basic realm=\"a\"",
+            "Digest realm=\"a\", nonce=\"1\", algorithm=MD5, qop=\"auth\"",
+            "Digest realm=\"a\", nonce=\"2\", algorithm=SHA3-512, qop=\"auth\"",
+            "Digest realm=\"a\", nonce=\"3\", algorithm=SHA-256, qop=\"auth\"",
+            "Digest realm=\"a\", nonce=\"4\", algorithm=SHA-256X, qop=\"auth\"",
+            "Digest realm=\"a\", nonce=\"5\", algorithm=SHA-512-256, qop=\"auth-conf\"",
+            "Digest realm=\"b\", nonce=\"6\"",
+            "Digest realm=\"c\"",
+            "Digest nonce=\"7\"",
+        ]
+        .map(challenge);
+        let selected = DigestChallenge::select(&challenges).unwrap();
+        let chosen: Vec<_> = selected
+            .iter()
+            .map(|chosen| {
+                (
+                    chosen.realm(),
+                    chosen.nonce.as_str(),
+                    chosen.hash_algorithm(),
+                )
+            })
+            .collect();
+        let expected = [
+            ("a", "3", HashAlgorithm::Sha256),
+            ("b", "6", HashAlgorithm::Md5),
+        ];
+        assert_eq!(chosen, expected);
+        assert_eq!(
+            DigestChallenge::select(&challenges[..1]),
+            Err(DigestError::NoSupportedChallenge)
+        );
+    }
+
+    #[test]
+    fn only_a_stale_nonce_is_worth_another_try() {
+        let read = |nonce: &str, rest: &str| {
+            let text = format!("Digest realm=\"a\", nonce=\"{nonce}\", qop=\"auth\"{rest}");
+            DigestChallenge::read(&challenge(&text)).unwrap()
+        };
+        let table = [
+            (
+                "new nonce, stale",
+                read("2", ", stale=TRUE"),
+                Rechallenge::Renewed,
+            ),
+            ("new nonce, not stale", read("2", ""), Rechallenge::Refused),
+            (
+                "stale=false",
+                read("2", ", stale=false"),
+                Rechallenge::Refused,
+            ),
+            (
+                "the same nonce again",
+                read("1", ", stale=true"),
+                Rechallenge::Refused,
+            ),
+        ];
+        for (name, second, verdict) in table {
+            let mut rng = ChaCha20Rng::from_seed([7; 32]);
+            let mut session = DigestSession::new(read("1", ""), &mut rng);
+            session
+                .authorize(&credentials("a", "b"), get("sip:a"))
+                .unwrap();
+            assert_eq!(session.challenged(&[second]), verdict, "{name}");
+            let answer = session
+                .authorize(&credentials("a", "b"), get("sip:a"))
+                .unwrap();
+            let (nonce, count) = match verdict {
+                Rechallenge::Renewed => ("2", "00000001"),
+                Rechallenge::Refused => ("1", "00000002"),
+            };
+            assert_eq!(answer.params().get("nonce"), Some(nonce), "{name}");
+            assert_eq!(answer.params().get("nc"), Some(count), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_next_nonce_starts_its_own_count() {
+        let mut session = session("Digest realm=\"a\", nonce=\"1\", qop=\"auth\"", "c");
+        let anyone = credentials("a", "b");
+        session.authorize(&anyone, get("sip:a")).unwrap();
+        session.set_next_nonce("2");
+        let answer = session.authorize(&anyone, get("sip:a")).unwrap();
+        assert_eq!(answer.params().get("nonce"), Some("2"));
+        assert_eq!(answer.params().get("nc"), Some("00000001"));
+    }
+
+    #[test]
+    fn a_user_name_that_would_break_the_header_is_refused() {
+        let mut session = session("Digest realm=\"a\", nonce=\"1\"", "c");
+        let refused = session.authorize(&credentials("a\r\nX: y", "b"), get("sip:a"));
+        assert!(matches!(refused, Err(DigestError::Value(_))));
+    }
+
+    #[test]
+    fn the_password_is_nowhere_in_answers_or_debug() {
+        let mut session = session("Digest realm=\"a\", nonce=\"1\"", "c");
+        let mine = credentials("anna", "pa55word");
+        let answer = session.authorize(&mine, get("sip:a")).unwrap();
+        let shown = format!("{answer} {answer:?} {mine:?} {session:?}");
+        assert!(!shown.contains("pa55word"), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn credentials_reach_the_server_as_they_were_hashed(
+            username in "\\PC{0,12}",
+            realm in "\\PC{0,12}",
+            nonce in "\\PC{0,12}",
+        ) {
+            let mut asked = Challenge::new("Digest").unwrap();
+            asked.params_mut().set_quoted("realm", &realm).unwrap();
+            asked.params_mut().set_quoted("nonce", &nonce).unwrap();
+            let asked = challenge(&asked.to_string());
+            let challenge = DigestChallenge::read(&asked).unwrap();
+            let mut rng = ChaCha20Rng::from_seed([7; 32]);
+            let mut session = DigestSession::new(challenge, &mut rng);
+            let answer = session
+                .authorize(&credentials(&username, "b"), get("sip:a"))
+                .unwrap();
+            let received = AuthCredentials::parse_value(&answer.to_string()).unwrap();
+            prop_assert_eq!(received.params().get("username"), Some(username.as_str()));
+            prop_assert_eq!(received.params().get("realm"), Some(realm.as_str()));
+            // The server hashes the raw text between the quotes.
+            let text = answer.to_string();
+            let raw = format!("{}:{}:b", as_quoted(&username), as_quoted(&realm));
+            let needles = [
+                format!("username=\"{}\"", as_quoted(&username)),
+                format!("realm=\"{}\"", as_quoted(&realm)),
+            ];
+            for needle in needles {
+                prop_assert!(text.contains(&needle), "{} in {}", needle, text);
+            }
+            let expected = format!(
+                "{}:{}:{}",
+                HashAlgorithm::Md5.hash(raw.as_bytes()),
+                as_quoted(&nonce),
+                HashAlgorithm::Md5.hash(b"GET:sip:a"),
+            );
+            let response = HashAlgorithm::Md5.hash(expected.as_bytes());
+            prop_assert_eq!(received.params().get("response"), Some(response.as_str()));
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use room::codec::{PacketizationMode, ProfileLevelId};
+use room::h264_level::H264Level;
 use room::units::Bitrate;
 use thiserror::Error;
 
@@ -31,6 +32,9 @@ const CONSTRAINT_SET0: u8 = 0x80;
 const CONSTRAINT_SET1: u8 = 0x40;
 const CONSTRAINT_SET3: u8 = 0x10;
 const CONSTRAINT_SETS_4_AND_5: u8 = 0x0c;
+
+/// What [`H264Level`] calls level 1b.
+const LEVEL_1B: u8 = 9;
 
 const PROFILE_IDC_BASELINE: u8 = 0x42;
 const PROFILE_IDC_MAIN: u8 = 0x4d;
@@ -70,85 +74,36 @@ impl H264Profile {
     }
 }
 
-/// The limits of one level (ITU-T H.264 table A-1).
-struct Level {
-    /// `level_idc`; 9 is level 1b here, whichever way it was signalled.
-    idc: u8,
-    /// Macroblocks a second.
-    max_mbps: u32,
-    /// Macroblocks a frame.
-    max_fs: u32,
-    /// Video bitrate in 1,000 bit/s.
-    max_br: u32,
-}
-
-const fn level(idc: u8, max_mbps: u32, max_fs: u32, max_br: u32) -> Level {
-    Level {
-        idc,
-        max_mbps,
-        max_fs,
-        max_br,
-    }
-}
-
-/// Level 1b, which has no `level_idc` of its own in the oldest profiles.
-const LEVEL_1B: u8 = 9;
-
-/// All levels, lowest first. Level 1b comes after 1, as its bitrate does.
-const LEVELS: [Level; 20] = [
-    level(10, 1_485, 99, 64),
-    level(LEVEL_1B, 1_485, 99, 128),
-    level(11, 3_000, 396, 192),
-    level(12, 6_000, 396, 384),
-    level(13, 11_880, 396, 768),
-    level(20, 11_880, 396, 2_000),
-    level(21, 19_800, 792, 4_000),
-    level(22, 20_250, 1_620, 4_000),
-    level(30, 40_500, 1_620, 10_000),
-    level(31, 108_000, 3_600, 14_000),
-    level(32, 216_000, 5_120, 20_000),
-    level(40, 245_760, 8_192, 20_000),
-    level(41, 245_760, 8_192, 50_000),
-    level(42, 522_240, 8_704, 50_000),
-    level(50, 589_824, 22_080, 135_000),
-    level(51, 983_040, 36_864, 240_000),
-    level(52, 2_073_600, 36_864, 240_000),
-    level(60, 4_177_920, 139_264, 240_000),
-    level(61, 8_355_840, 139_264, 480_000),
-    level(62, 16_711_680, 139_264, 800_000),
-];
-
-/// Whether `id` has the constraint flag that turns level 1.1 into 1b.
-fn signals_level_1b(id: ProfileLevelId) -> bool {
+/// The profiles in which `constraint_set3_flag` turns level 1.1 into 1b.
+fn has_flag_of_level_1b(id: ProfileLevelId) -> bool {
     matches!(
         id.profile_idc,
         PROFILE_IDC_BASELINE | PROFILE_IDC_MAIN | PROFILE_IDC_EXTENDED
-    ) && id.profile_iop & CONSTRAINT_SET3 != 0
-        && id.level_idc == 11
+    )
 }
 
-/// The place of `id`'s level in [`LEVELS`]. A level between two is read as the lower one, one
-/// below all as the lowest.
-fn level_index(id: ProfileLevelId) -> usize {
-    if signals_level_1b(id) || id.level_idc == LEVEL_1B {
-        return 1;
+/// `id` at another level, its profile kept.
+fn with_level(id: ProfileLevelId, level: H264Level) -> ProfileLevelId {
+    if !has_flag_of_level_1b(id) {
+        return ProfileLevelId {
+            level_idc: level.level_idc,
+            ..id
+        };
     }
-    LEVELS
-        .iter()
-        .rposition(|level| level.idc != LEVEL_1B && level.idc <= id.level_idc)
-        .unwrap_or_default()
-}
-
-/// `id` with the level of `level`, its profile kept.
-fn with_level_of(id: ProfileLevelId, level: ProfileLevelId) -> ProfileLevelId {
-    let mut changed = ProfileLevelId {
-        level_idc: level.level_idc,
+    let is_1b = level.level_idc == LEVEL_1B;
+    let level_idc = if is_1b { 11 } else { level.level_idc };
+    let mut profile_iop = id.profile_iop;
+    if id.level_idc == 11 || level_idc == 11 {
+        profile_iop &= !CONSTRAINT_SET3;
+    }
+    if is_1b {
+        profile_iop |= CONSTRAINT_SET3;
+    }
+    ProfileLevelId {
+        profile_iop,
+        level_idc,
         ..id
-    };
-    if signals_level_1b(changed) != signals_level_1b(level) {
-        changed.profile_iop ^= CONSTRAINT_SET3;
     }
-    changed
 }
 
 /// Whether each end may send at the other's level, or both keep to the lower one.
@@ -262,20 +217,25 @@ impl H264Parameters {
     }
 
     /// Our parameters in the answer to an offered payload type: its profile and mode, and the
-    /// level that we may claim (RFC 6184 section 8.2.2).
+    /// level that we may claim (RFC 6184 section 8.2.2). Where that is below ours, the limits say
+    /// that we take more.
     #[must_use]
     pub fn answer(&self, receive: ProfileLevelId) -> Self {
+        let ours = H264Level::of(receive);
         let lowered = self.level_asymmetry == LevelAsymmetry::Forbidden
-            && level_index(self.profile_level) < level_index(receive);
-        let claimed = if lowered { self.profile_level } else { receive };
-        let limits = lowered.then(|| &LEVELS[level_index(receive)]);
+            && H264Level::of(self.profile_level).is_below(ours);
+        let kilobits = u32::try_from(ours.max_bitrate.as_kbps()).ok();
         Self {
-            profile_level: with_level_of(self.profile_level, claimed),
+            profile_level: if lowered {
+                self.profile_level
+            } else {
+                with_level(self.profile_level, ours)
+            },
             packetization_mode: self.packetization_mode,
             level_asymmetry: self.level_asymmetry,
-            max_mbps: limits.map(|level| level.max_mbps),
-            max_fs: limits.map(|level| level.max_fs),
-            max_br: limits.map(|level| level.max_br),
+            max_mbps: lowered.then_some(ours.max_macroblock_rate),
+            max_fs: lowered.then_some(ours.max_frame_size),
+            max_br: kilobits.filter(|_| lowered),
         }
     }
 
@@ -283,46 +243,34 @@ impl H264Parameters {
     /// the highest level whose pictures and rate it decodes.
     #[must_use]
     pub fn sendable(&self, ours: &Self) -> Sendable {
-        let asymmetric = self.level_asymmetry == LevelAsymmetry::Allowed
-            && ours.level_asymmetry == LevelAsymmetry::Allowed;
-        let base = if asymmetric {
-            level_index(self.profile_level)
-        } else {
-            level_index(self.profile_level).min(level_index(ours.profile_level))
-        };
-        let limits = &LEVELS[base];
-        let max_mbps = self.max_mbps.unwrap_or_default().max(limits.max_mbps);
-        let max_fs = self.max_fs.unwrap_or_default().max(limits.max_fs);
-        let raised = LEVELS
-            .iter()
-            .rposition(|level| level.max_mbps <= max_mbps && level.max_fs <= max_fs)
-            .unwrap_or(base)
-            .max(base);
-        let max_br = self.max_br.unwrap_or_default().max(limits.max_br);
+        let level = self.usable_level(ours);
+        let max_mbps = self.max_mbps.unwrap_or_default();
+        let max_fs = self.max_fs.unwrap_or_default();
+        let raised = H264Level::within(
+            max_mbps.max(level.max_macroblock_rate),
+            max_fs.max(level.max_frame_size),
+        )
+        .filter(|raised| level.is_below(*raised))
+        .unwrap_or(level);
+        let max_bitrate =
+            Bitrate::kbps(self.max_br.unwrap_or_default().into()).max(level.max_bitrate);
         Sendable {
-            profile_level: with_level_of(self.profile_level, level_id(self.profile_level, raised)),
-            max_bitrate: (max_br < LEVELS[raised].max_br).then(|| Bitrate::kbps(max_br.into())),
+            profile_level: with_level(self.profile_level, raised),
+            max_bitrate: Some(max_bitrate).filter(|bitrate| *bitrate < raised.max_bitrate),
         }
     }
-}
 
-/// `profile` at the level of that place in [`LEVELS`].
-fn level_id(profile: ProfileLevelId, index: usize) -> ProfileLevelId {
-    let idc = LEVELS[index].idc;
-    let old_profile = matches!(
-        profile.profile_idc,
-        PROFILE_IDC_BASELINE | PROFILE_IDC_MAIN | PROFILE_IDC_EXTENDED
-    );
-    match (idc, old_profile) {
-        (LEVEL_1B, true) => ProfileLevelId {
-            profile_iop: profile.profile_iop | CONSTRAINT_SET3,
-            level_idc: 11,
-            ..profile
-        },
-        _ => ProfileLevelId {
-            level_idc: idc,
-            ..profile
-        },
+    /// The peer's level if both ends allow asymmetry, else the lower one of both.
+    fn usable_level(&self, ours: &Self) -> H264Level {
+        let own = H264Level::of(ours.profile_level);
+        let theirs = H264Level::of(self.profile_level);
+        let asymmetric = self.level_asymmetry == LevelAsymmetry::Allowed
+            && ours.level_asymmetry == LevelAsymmetry::Allowed;
+        if !asymmetric && own.is_below(theirs) {
+            own
+        } else {
+            theirs
+        }
     }
 }
 
@@ -470,7 +418,7 @@ mod tests {
             ),
             (
                 "profile-level-id=42f00b;level-asymmetry-allowed=1",
-                "profile-level-id=42f01f;packetization-mode=0;level-asymmetry-allowed=1",
+                "profile-level-id=42e01f;packetization-mode=0;level-asymmetry-allowed=1",
             ),
         ];
         for (offered, answered) in table {
@@ -518,36 +466,33 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn parsing_never_panics_and_what_was_read_prints_and_reads_the_same(
-            text in "([a-z-]{0,24}=?[0-9a-fA-F]{0,12};? ?){0,6}|\\PC{0,60}",
-        ) {
-            if let Ok(parameters) = H264Parameters::parse(&text) {
-                prop_assert_eq!(H264Parameters::parse(&parameters.to_string()), Ok(parameters));
+            #[test]
+            fn parsing_never_panics_and_what_was_read_prints_and_reads_the_same(
+                text in "([a-z-]{0,24}=?[0-9a-fA-F]{0,12};? ?){0,6}|\\PC{0,60}",
+            ) {
+                if let Ok(parameters) = H264Parameters::parse(&text) {
+                    prop_assert_eq!(H264Parameters::parse(&parameters.to_string()), Ok(parameters));
+                }
+            }
+
+            #[test]
+            fn negotiation_never_panics_and_never_raises_a_symmetric_level(
+                ours in any::<[u8; 3]>(),
+                theirs in any::<[u8; 3]>(),
+                max_mbps in any::<Option<u32>>(),
+                max_fs in any::<Option<u32>>(),
+            ) {
+                let of = |[profile_idc, profile_iop, level_idc]: [u8; 3]| H264Parameters {
+                    profile_level: ProfileLevelId { profile_idc, profile_iop, level_idc },
+                    ..H264Parameters::when_absent()
+                };
+                let offered = H264Parameters { max_mbps, max_fs, ..of(theirs) };
+                let answer = offered.answer(of(ours).profile_level);
+                let level = |parameters: &H264Parameters| H264Level::of(parameters.profile_level);
+                prop_assert!(!level(&offered).is_below(level(&answer)));
+                let _ = offered.sendable(&answer);
+    let sendable = H264Level::of(answer.sendable(&offered).profile_level);
+                prop_assert!(!sendable.is_below(level(&answer)));
             }
         }
-
-        #[test]
-        fn negotiation_never_panics_and_never_raises_a_symmetric_level(
-            ours in any::<[u8; 3]>(),
-            theirs in any::<[u8; 3]>(),
-            max_mbps in any::<Option<u32>>(),
-            max_fs in any::<Option<u32>>(),
-        ) {
-            let of = |[profile_idc, profile_iop, level_idc]: [u8; 3]| H264Parameters {
-                profile_level: ProfileLevelId { profile_idc, profile_iop, level_idc },
-                ..H264Parameters::when_absent()
-            };
-            let offered = H264Parameters { max_mbps, max_fs, ..of(theirs) };
-            let answer = offered.answer(of(ours).profile_level);
-            prop_assert!(
-                level_index(answer.profile_level) <= level_index(offered.profile_level)
-            );
-            let _ = offered.sendable(&answer);
-            prop_assert!(
-                level_index(answer.sendable(&offered).profile_level)
-                    >= level_index(answer.profile_level)
-            );
-        }
-    }
 }

@@ -18,9 +18,11 @@
 mod frame;
 mod front_end;
 mod pass_through;
+mod reference_line;
 mod sonora_front_end;
 
 pub use frame::{FRAME_SAMPLES, Frame, SAMPLE_RATE_HZ, from_pcm16, to_pcm16};
 pub use front_end::{EchoReport, FrontEnd};
 pub use pass_through::PassThrough;
+pub use reference_line::ReferenceLine;
 pub use sonora_front_end::{AutomaticGain, NoiseReduction, SonoraFrontEnd, SonoraSettings};

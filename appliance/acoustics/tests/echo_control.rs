@@ -2,12 +2,14 @@
 
 mod simulated_room;
 
+use std::time::Duration;
+
 use acoustics::{
-    AutomaticGain, FRAME_SAMPLES, FrontEnd, NoiseReduction, PassThrough, SonoraFrontEnd,
-    SonoraSettings,
+    AutomaticGain, FRAME_SAMPLES, FrontEnd, NoiseReduction, PassThrough, ReferenceLine,
+    SAMPLE_RATE_HZ, SonoraFrontEnd, SonoraSettings,
 };
 use proptest::prelude::*;
-use simulated_room::{EchoPath, decibels, frames, hiss, mixed, power, samples_in, speech};
+use simulated_room::{EchoPath, Seeded, decibels, frames, hiss, mixed, power, samples_in, speech};
 
 const SPEECH_LEVEL: f64 = 0.1;
 const NOISE_LEVEL: f64 = 0.000_3;
@@ -261,6 +263,38 @@ fn passing_through_allocates_nothing() {
     let counted =
         allocation_counter::measure(|| PassThrough.process(&[&frame], &[&frame], &mut out));
     assert_eq!(counted.count_total, 0, "{counted:?}");
+}
+
+#[test]
+fn stamps_that_jitter_do_not_spoil_the_echo_control() {
+    let seed = 91;
+    let far_end = speech(seed, 9.0, SPEECH_LEVEL);
+    let echo = EchoPath::shoebox(seed, 60.0, 1.0).heard(&far_end);
+    let microphone = mixed(&[&echo, &hiss(seed, echo.len(), NOISE_LEVEL)]);
+    let mut random = Seeded::new(seed);
+    let mut stamp = |sample: usize| {
+        let late = random.between(0.0, 0.007);
+        Duration::from_secs_f64(1.0 + sample as f64 / f64::from(SAMPLE_RATE_HZ) + late)
+    };
+    let mut line = ReferenceLine::new();
+    let mut front_end = SonoraFrontEnd::new(ECHO_CONTROL_ONLY);
+    let (mut reference, mut out) = ([0.0; FRAME_SAMPLES], [0.0; FRAME_SAMPLES]);
+    // The mixer works in stretches of 20 ms, 40 ms ahead of the loudspeaker.
+    let mut played = far_end.chunks(2 * FRAME_SAMPLES).enumerate();
+    let mut result = Vec::new();
+    for (number, microphone) in frames(&microphone).enumerate() {
+        while line.waiting() < Duration::from_millis(40)
+            && let Some((number, sound)) = played.next()
+        {
+            line.play(stamp(number * 2 * FRAME_SAMPLES), sound.iter().copied());
+        }
+        line.heard_at(stamp(number * FRAME_SAMPLES), &mut reference);
+        front_end.process(&[microphone], &[&reference], &mut out);
+        result.extend_from_slice(&out);
+    }
+    let db = attenuation(&microphone, &result, 3.0, 9.0);
+    println!("echo {db:.1} dB weaker with stamps that jitter by 7 ms");
+    assert!(db >= 20.0, "seed {seed}: only {db:.1} dB");
 }
 
 proptest! {

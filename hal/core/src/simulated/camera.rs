@@ -18,7 +18,8 @@ const LARGEST_SIDE: usize = 4096;
 /// What a simulated camera delivers.
 #[derive(Clone, Debug)]
 pub struct CameraSettings {
-    /// Both sides even; at least as wide as the burnt-in clock, 640 pixels, and at least 64 high.
+    /// Both sides even and the width a multiple of 8, so that no plane needs padding; at least 640
+    /// wide, as the burnt-in clock is, and 64 high; at most 4096.
     pub size: PictureSize,
     /// The time from one picture to the next.
     pub frame_interval: Duration,
@@ -120,8 +121,8 @@ impl Camera for SimulatedCamera {
 }
 
 fn check_size(size: PictureSize) -> Result<(), &'static str> {
-    if !size.width.is_multiple_of(2) || !size.height.is_multiple_of(2) {
-        Err("both sides must be even")
+    if !size.width.is_multiple_of(8) || !size.height.is_multiple_of(2) {
+        Err("the width must be a multiple of 8 and the height even")
     } else if size.width < burnt_clock::WIDTH || size.height < 64 {
         Err("the smallest picture is 640x64")
     } else if size.width > LARGEST_SIDE || size.height > LARGEST_SIDE {
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn sizes_that_cannot_be_drawn_are_refused() {
-        for (width, height) in [(1279, 720), (1280, 719), (320, 180), (640, 32), (8192, 720)] {
+        for (width, height) in [(1276, 720), (1280, 719), (320, 180), (640, 32), (8192, 720)] {
             let result = SimulatedCamera::new(CameraSettings {
                 size: PictureSize { width, height },
                 frame_interval: Duration::from_millis(33),

@@ -1,0 +1,331 @@
+//! The words for states and reasons, in English and Chinese.
+
+use std::borrow::Cow;
+
+use crate::answer::{DeniedCode, ProblemCode};
+use crate::language::Language;
+use crate::snapshot::{
+    CallDirection, CameraState, DeviceState, EndReason, HeldBy, Layout, LegState, MicrophoneState,
+    Protection, RegistrationFailure, RegistrationState, RoomState, VideoFlow,
+};
+
+/// What has words in every language of the room.
+pub trait Localized {
+    /// The words: a phrase without a full stop.
+    fn text(&self, language: Language) -> Cow<'static, str>;
+}
+
+/// `English` and `Chinese` words for each variant that carries no data of its own.
+macro_rules! words {
+    ($type:ty { $($variant:ident => $english:literal, $chinese:literal;)* }) => {
+        impl Localized for $type {
+            fn text(&self, language: Language) -> Cow<'static, str> {
+                let (english, chinese) = match self {
+                    $(Self::$variant => ($english, $chinese),)*
+                };
+                Cow::Borrowed(match language {
+                    Language::English => english,
+                    Language::Chinese => chinese,
+                })
+            }
+        }
+    };
+}
+
+words!(RoomState {
+    Idle => "idle", "空闲";
+    InMeeting => "in a meeting", "会议中";
+    Leaving => "leaving", "正在离开";
+});
+
+words!(CallDirection {
+    Incoming => "incoming", "呼入";
+    Outgoing => "outgoing", "呼出";
+});
+
+words!(MicrophoneState {
+    Open => "open", "开启";
+    Muted => "muted", "静音";
+});
+
+words!(CameraState {
+    On => "on", "开启";
+    Off => "off", "关闭";
+});
+
+words!(DeviceState {
+    NotConfigured => "not configured", "未配置";
+    Present => "present", "正常";
+    Gone => "gone", "已断开";
+});
+
+words!(Layout {
+    Single => "single", "单画面";
+    Grid => "grid", "网格";
+    PictureInPicture => "picture in picture", "画中画";
+});
+
+words!(HeldBy {
+    Local => "held", "已保持";
+    Remote => "held by the far end", "被对方保持";
+    Both => "held by both sides", "双方均已保持";
+});
+
+words!(Protection {
+    Encrypted => "encrypted", "已加密";
+    Plain => "not encrypted", "未加密";
+});
+
+words!(VideoFlow {
+    Waiting => "waiting for the picture", "等待画面";
+    Flowing => "flowing", "正常";
+    Stalled => "stalled", "已停滞";
+});
+
+words!(DeniedCode {
+    ShuttingDown => "the room is shutting down", "会议室正在关闭";
+    NoFreeLeg => "the room is in as many calls as it may be", "会议室的通话数已达上限";
+    UnknownLeg => "there is no such leg", "没有这一路通话";
+    InvalidTarget => "the address cannot be called", "无法呼叫该地址";
+    UnknownAccount => "there is no account of that name", "没有该名称的账户";
+    NothingToJoin => "no meeting is configured for the join button", "未配置加入按钮的会议";
+    NotRinging => "the leg is not ringing here", "该路通话没有在此处响铃";
+    NotEstablished => "the leg is not in the meeting", "该路通话尚未接通或已结束";
+    LegHeld => "the leg is held", "该路通话处于保持状态";
+    HoldInProgress => "the far end has not answered the last hold or resume yet",
+        "对方尚未答复上一次保持或恢复";
+});
+
+words!(ProblemCode {
+    Unauthorized => "the bearer token is missing or wrong", "缺少令牌或令牌错误";
+    ForeignHost => "the Host header does not name this machine", "Host 头不是本机";
+    ForeignOrigin => "requests from other sites' pages are refused", "拒绝来自其他网站页面的请求";
+    UnknownPath => "there is no such path", "没有这个路径";
+    MethodNotAllowed => "the path does not take this method", "该路径不支持此方法";
+    BodyTooLarge => "the body is too large", "请求体过大";
+    NotJson => "the body is not application/json", "请求体不是 application/json";
+    InvalidBody => "the body is not what this path takes", "请求体不符合该路径的要求";
+    InvalidQuery => "the query is not what this path takes", "查询参数不符合该路径的要求";
+    InvalidLeg => "the leg's id is not a number", "通话编号不是数字";
+    InvalidDigits => "the digits are not ones that a telephone sends", "不是有效的按键";
+    InvalidVolume => "the volume is above 100", "音量超过 100";
+    NoPicture => "there is no such picture now", "目前没有该画面";
+    WebSocketOnly => "this path speaks WebSocket only", "该路径仅支持 WebSocket";
+    Overloaded => "too many requests are waiting", "等待的请求过多";
+    RoomGone => "the room does not answer", "会议室没有响应";
+    TimedOut => "it took too long", "超时";
+    PictureFailed => "the picture could not be made", "无法生成画面";
+});
+
+impl ProblemCode {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(self, language: Language) -> &'static str {
+        let (english, chinese) = match self {
+            Self::Unauthorized => (
+                "send Authorization: Bearer and the content of the token file",
+                "请发送 Authorization: Bearer 和令牌文件的内容",
+            ),
+            Self::ForeignHost => (
+                "use 127.0.0.1, [::1] or localhost with the configured port",
+                "请使用 127.0.0.1、[::1] 或 localhost 及所配置的端口",
+            ),
+            Self::ForeignOrigin => (
+                "send no Origin, or this server's own",
+                "请勿发送 Origin,或使用本服务器的地址",
+            ),
+            Self::UnknownPath | Self::MethodNotAllowed => {
+                ("see /v1/openapi.json", "请参阅 /v1/openapi.json")
+            }
+            Self::BodyTooLarge => ("send at most 16 KiB", "请求体最多 16 KiB"),
+            Self::NotJson => (
+                "send Content-Type: application/json",
+                "请发送 Content-Type: application/json",
+            ),
+            Self::InvalidBody | Self::InvalidQuery => (
+                "compare it with /v1/openapi.json",
+                "请与 /v1/openapi.json 对照",
+            ),
+            Self::InvalidLeg => ("take it from /v1/snapshot", "请从 /v1/snapshot 获取"),
+            Self::InvalidDigits => (
+                "send 1 to 64 of 0-9, *, #, A-D",
+                "请发送 1 到 64 个 0-9、*、#、A-D",
+            ),
+            Self::InvalidVolume => ("send 0 to 100", "请发送 0 到 100"),
+            Self::NoPicture => ("try again during a call", "请在通话期间重试"),
+            Self::WebSocketOnly => ("send a WebSocket upgrade", "请发送 WebSocket 升级请求"),
+            Self::Overloaded | Self::TimedOut | Self::PictureFailed => ("try again", "请重试"),
+            Self::RoomGone => ("look into the log of roomd", "请查看 roomd 的日志"),
+        };
+        match language {
+            Language::English => english,
+            Language::Chinese => chinese,
+        }
+    }
+}
+
+impl Localized for LegState {
+    fn text(&self, language: Language) -> Cow<'static, str> {
+        let (english, chinese) = match self {
+            Self::Incoming => ("calling", "来电"),
+            Self::Answering => ("answering", "正在接听"),
+            Self::Dialing => ("dialing", "正在呼叫"),
+            Self::Ringing => ("ringing", "对方响铃"),
+            Self::Early => ("connecting", "正在接通"),
+            Self::Established => ("in the call", "通话中"),
+            Self::Held { by } => return by.text(language),
+            Self::Ending { reason } => {
+                let reason = reason.text(language);
+                return Cow::Owned(match language {
+                    Language::English => format!("ending: {reason}"),
+                    Language::Chinese => format!("正在结束:{reason}"),
+                });
+            }
+            Self::Ended { reason } => {
+                let reason = reason.text(language);
+                return Cow::Owned(match language {
+                    Language::English => format!("ended: {reason}"),
+                    Language::Chinese => format!("已结束:{reason}"),
+                });
+            }
+        };
+        Cow::Borrowed(match language {
+            Language::English => english,
+            Language::Chinese => chinese,
+        })
+    }
+}
+
+impl Localized for EndReason {
+    fn text(&self, language: Language) -> Cow<'static, str> {
+        let (english, chinese) = match self {
+            Self::LocalHangUp => ("hung up here", "本方挂断"),
+            Self::RemoteHangUp => ("the far end hung up", "对方挂断"),
+            Self::Declined => ("declined here", "本方拒接"),
+            Self::RefusedBusy => ("refused, the room was in a call", "会议室正忙,已拒绝"),
+            Self::Missed => ("missed", "未接来电"),
+            Self::Cancelled => ("the caller gave up", "对方取消呼叫"),
+            Self::DeclinedByPeer => ("the far end declined", "对方拒接"),
+            Self::PeerBusy => ("the far end is busy", "对方忙"),
+            Self::NotAnswered => ("nobody answered", "无人接听"),
+            Self::DialTimedOut => ("the far end did not react", "对方没有响应"),
+            Self::NotFound => ("there is no such address", "地址不存在"),
+            Self::InvalidTarget => ("the address cannot be called", "无法呼叫该地址"),
+            Self::NoUsableAccount => ("no account can place this call", "没有可用于此呼叫的账户"),
+            Self::Unreachable => ("the far end cannot be reached", "无法连接对方"),
+            Self::Forbidden => ("the far end does not allow the call", "对方不允许此呼叫"),
+            Self::AuthenticationFailed => (
+                "the server refused the room's password",
+                "服务器拒绝了会议室的密码",
+            ),
+            Self::IncompatibleMedia => ("no codec in common", "没有共同的编解码器"),
+            Self::EncryptionRequired => (
+                "one side insists on encryption, the other has none",
+                "一方要求加密而另一方不支持",
+            ),
+            Self::Refused { status } => {
+                return Cow::Owned(match language {
+                    Language::English => format!("the far end refused (SIP {status})"),
+                    Language::Chinese => format!("对方拒绝(SIP {status})"),
+                });
+            }
+            Self::PeerLost => ("the far end is gone", "与对方失去联系"),
+            Self::ConnectionLost => ("the connection to the server broke", "与服务器的连接中断"),
+            Self::AnswerTimedOut => ("the far end never confirmed the answer", "对方未确认接听"),
+            Self::LocalFault => ("the room could not handle the call", "会议室无法处理此呼叫"),
+            Self::ShutDown => ("the room was shut down", "会议室已关闭"),
+            Self::HangUpTimedOut => (
+                "hung up here, not confirmed by the far end",
+                "本方挂断,对方未确认",
+            ),
+        };
+        Cow::Borrowed(match language {
+            Language::English => english,
+            Language::Chinese => chinese,
+        })
+    }
+}
+
+impl Localized for RegistrationState {
+    fn text(&self, language: Language) -> Cow<'static, str> {
+        let (english, chinese) = match self {
+            Self::Unregistered => ("not registered", "未注册"),
+            Self::Registering => ("registering", "正在注册"),
+            Self::Registered => ("registered", "已注册"),
+            Self::Failed { reason } => {
+                let reason = reason.text(language);
+                return Cow::Owned(match language {
+                    Language::English => format!("failed: {reason}; trying again"),
+                    Language::Chinese => format!("失败:{reason};正在重试"),
+                });
+            }
+            Self::Locked => (
+                "the password was refused repeatedly; change the configuration",
+                "密码多次被拒绝,请修改配置",
+            ),
+        };
+        Cow::Borrowed(match language {
+            Language::English => english,
+            Language::Chinese => chinese,
+        })
+    }
+}
+
+impl Localized for RegistrationFailure {
+    fn text(&self, language: Language) -> Cow<'static, str> {
+        let (english, chinese) = match self {
+            Self::Unreachable => ("the registrar cannot be reached", "无法连接注册服务器"),
+            Self::TimedOut => ("the registrar did not answer", "注册服务器没有响应"),
+            Self::AuthenticationFailed => ("the password was refused", "密码被拒绝"),
+            Self::Refused { status } => {
+                return Cow::Owned(match language {
+                    Language::English => format!("the registrar refused (SIP {status})"),
+                    Language::Chinese => format!("注册服务器拒绝(SIP {status})"),
+                });
+            }
+        };
+        Cow::Borrowed(match language {
+            Language::English => english,
+            Language::Chinese => chinese,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_own_words_in_both_languages() {
+        for language in [Language::English, Language::Chinese] {
+            let denied = DeniedCode::ALL.map(|code| code.text(language));
+            let problems = ProblemCode::ALL.map(|code| code.text(language));
+            let mut words: Vec<_> = denied.iter().chain(&problems).collect();
+            words.sort();
+            words.dedup();
+            assert_eq!(words.len(), DeniedCode::ALL.len() + ProblemCode::ALL.len());
+        }
+    }
+
+    #[test]
+    fn chinese_words_are_chinese() {
+        let is_chinese = |text: &str| text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+        for code in ProblemCode::ALL {
+            assert!(is_chinese(&code.text(Language::Chinese)), "{code:?}");
+            assert!(is_chinese(code.hint(Language::Chinese)), "{code:?}");
+            assert!(!is_chinese(&code.text(Language::English)), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn an_end_carries_its_reason_into_the_words() {
+        let ended = LegState::Ended {
+            reason: EndReason::Refused { status: 606 },
+        };
+        assert_eq!(
+            ended.text(Language::English),
+            "ended: the far end refused (SIP 606)"
+        );
+        assert_eq!(ended.text(Language::Chinese), "已结束:对方拒绝(SIP 606)");
+    }
+}

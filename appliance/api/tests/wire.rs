@@ -1,0 +1,103 @@
+//! The JSON as clients see it.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy spares test functions only, not their helpers"
+)]
+
+use api::answer::{Admission, DeniedCode};
+use api::request;
+use api::snapshot::{
+    Direction, EndReason, HeldBy, Layout, LegState, RegistrationFailure, RegistrationState,
+    VideoStats,
+};
+use serde_json::{Value, json};
+
+fn to_json(value: impl serde::Serialize) -> Value {
+    serde_json::to_value(value).unwrap()
+}
+
+#[test]
+fn admissions_say_which_they_are() {
+    assert_eq!(
+        to_json(Admission::Accepted { leg: Some(3) }),
+        json!({"admission": "accepted", "leg": 3})
+    );
+    assert_eq!(
+        to_json(Admission::Accepted { leg: None }),
+        json!({"admission": "accepted"})
+    );
+    assert_eq!(
+        to_json(Admission::AlreadySo),
+        json!({"admission": "already_so"})
+    );
+    let denied = Admission::Denied {
+        code: DeniedCode::UnknownLeg,
+        message: "no".into(),
+    };
+    assert_eq!(
+        to_json(denied),
+        json!({"admission": "denied", "code": "unknown_leg", "message": "no"})
+    );
+}
+
+#[test]
+fn enums_with_data_are_objects_and_others_strings() {
+    let cases = [
+        (
+            to_json(LegState::Established),
+            json!({"name": "established"}),
+        ),
+        (
+            to_json(LegState::Held { by: HeldBy::Both }),
+            json!({"name": "held", "by": "both"}),
+        ),
+        (
+            to_json(LegState::Ended {
+                reason: EndReason::Refused { status: 488 },
+            }),
+            json!({"name": "ended", "reason": {"code": "refused", "status": 488}}),
+        ),
+        (
+            to_json(RegistrationState::Failed {
+                reason: RegistrationFailure::TimedOut,
+            }),
+            json!({"name": "failed", "reason": {"code": "timed_out"}}),
+        ),
+        (
+            to_json(Layout::PictureInPicture),
+            json!("picture_in_picture"),
+        ),
+        (to_json(Direction::SendRecv), json!("sendrecv")),
+    ];
+    for (found, expected) in cases {
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn video_measurements_are_flat_and_leave_out_what_is_unknown() {
+    let stats = to_json(VideoStats::default());
+    assert_eq!(stats["send_bps"], json!(0));
+    assert!(stats.get("encoder").is_none() && stats.get("peer_loss").is_none());
+    assert_eq!(
+        serde_json::from_value::<VideoStats>(stats).unwrap(),
+        VideoStats::default()
+    );
+}
+
+#[test]
+fn an_unknown_member_of_a_request_is_refused() {
+    let good = json!({"target": "sip:a@example.com"});
+    assert!(serde_json::from_value::<request::Call>(good).is_ok());
+    let misspelt = json!({"target": "sip:a@example.com", "acount": "office"});
+    assert!(serde_json::from_value::<request::Call>(misspelt).is_err());
+}
+
+#[test]
+fn a_passcode_is_not_printed_for_debugging() {
+    let dtmf = request::Dtmf {
+        digits: "4711#".into(),
+    };
+    assert!(!format!("{dtmf:?}").contains("4711"));
+}

@@ -1,0 +1,209 @@
+//! The wire types: the text as serde sees it.
+//!
+//! Every key is optional here so that all missing ones are reported at once, with their places.
+
+use serde::{Deserialize, Serialize};
+
+/// A whole file of version 1.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    /// Always 1.
+    pub version: Option<i64>,
+    /// The room itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<Room>,
+    /// The outgoing picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub camera: Option<Camera>,
+    /// The outgoing sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub microphone: Option<Microphone>,
+    /// The far ends' picture and sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub playout: Option<Playout>,
+    /// SIP for all accounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sip: Option<Sip>,
+    /// Calls from others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incoming: Option<Incoming>,
+    /// The join button.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub join: Option<Join>,
+    /// The API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<Http>,
+    /// The log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<Log>,
+    /// The accounts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub account: Vec<Account>,
+}
+
+/// Declares the wire type of one table: all keys optional, unknown ones refused.
+macro_rules! table {
+    ($(#[$doc:meta])* $name:ident { $($(#[$key_doc:meta])* $key:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $name {
+            $(
+                $(#[$key_doc])*
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $key: Option<$type>,
+            )*
+        }
+    };
+}
+
+table!(
+    /// `[room]`
+    Room {
+        /// What the far end sees; default `Room`.
+        name: String,
+        /// `en` (default) or `zh`.
+        language: String,
+    }
+);
+
+table!(
+    /// `[camera]`
+    Camera {
+        /// `simulated`, `file` or `none` (default).
+        source: String,
+        /// The recording, when `source = "file"`.
+        file: String,
+        /// Default `1280x720`.
+        resolution: String,
+        /// Default 30.
+        frame_rate: i64,
+        /// Default 2500.
+        bitrate_kbps: i64,
+    }
+);
+
+table!(
+    /// `[microphone]`
+    Microphone {
+        /// `simulated`, `file` or `none` (default).
+        source: String,
+        /// The recording, when `source = "file"`.
+        file: String,
+    }
+);
+
+table!(
+    /// `[playout]`
+    Playout {
+        /// `window`, `display` (default) or `none`.
+        video: String,
+        /// `loudspeaker` (default), `simulated` or `none`.
+        audio: String,
+        /// Percent; default 70.
+        volume: i64,
+    }
+);
+
+table!(
+    /// `[sip]`
+    Sip {
+        /// `ADDRESS:PORT`; not spoken where absent.
+        listen_udp: String,
+        /// `ADDRESS:PORT`; no listener where absent.
+        listen_tcp: String,
+        /// `ADDRESS:PORT`; no listener where absent.
+        listen_tls: String,
+        /// The certificate chain of the TLS listener.
+        certificate: String,
+        /// Its private key.
+        key: String,
+        /// Trusted certificates in place of the system's.
+        ca_files: Vec<String>,
+        /// Domains, addresses and networks that may call.
+        peers: Vec<String>,
+        /// `FIRST-LAST`; default `16384-16483`.
+        media_ports: String,
+        /// Default `roomd`.
+        user_agent: String,
+    }
+);
+
+table!(
+    /// `[[account]]`
+    Account {
+        /// Required.
+        name: String,
+        /// Required.
+        address: String,
+        /// Default: the address's host.
+        registrar: String,
+        /// Default: none.
+        proxy: String,
+        /// `tls` (default), `tcp` or `udp`.
+        transport: String,
+        /// Default: the user of the address.
+        username: String,
+        /// The file that holds the password.
+        password_file: String,
+        /// The systemd credential that holds the password.
+        password_credential: String,
+        /// `srtp-required` (default) or `plain-allowed`.
+        media_security: String,
+        /// Default true.
+        register: bool,
+        /// Seconds; default 600.
+        expires_s: i64,
+    }
+);
+
+table!(
+    /// `[incoming]`
+    Incoming {
+        /// `never` (default) or `trusted`.
+        auto_answer: String,
+        /// `busy` (default) or `add`.
+        second_call: String,
+        /// The most legs at a time, with `second_call = "add"`; default 4.
+        max_legs: i64,
+        /// Default 45.
+        ring_seconds: i64,
+    }
+);
+
+table!(
+    /// `[join]`
+    Join {
+        /// Required.
+        target: String,
+        /// Default: the first account.
+        account: String,
+    }
+);
+
+table!(
+    /// `[http]`
+    Http {
+        /// Default `/run/roomd/api.sock`.
+        socket: String,
+        /// Default: none.
+        socket_group: String,
+        /// `ADDRESS:PORT` of this machine; no TCP listener where absent.
+        loopback: String,
+        /// The file that holds the bearer token of the TCP listener.
+        token_file: String,
+        /// The systemd credential that holds it.
+        token_credential: String,
+    }
+);
+
+table!(
+    /// `[log]`
+    Log {
+        /// `text` (default) or `json`.
+        format: String,
+        /// `error`, `warn`, `info` (default), `debug` or `trace`.
+        level: String,
+    }
+);

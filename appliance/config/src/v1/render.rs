@@ -1,0 +1,179 @@
+//! From checked settings back to text, with every setting spelt out.
+
+use std::path::Path;
+
+use room::media_plan::{AudioSource, VideoSource};
+
+use super::VERSION;
+use super::file::{
+    Account, Camera, File, Http, Incoming, Join, Log, Microphone, Playout, Room, Sip,
+};
+use super::words::{self, Further, Source, word};
+use crate::secret::SecretSource;
+use crate::settings::{self, Config, Registration, SecondCall};
+
+/// The configuration as a text of version 1.
+#[must_use]
+pub fn render(config: &Config) -> String {
+    toml::to_string(&File::from(config)).expect("the wire types are tables of plain values")
+}
+
+impl From<&Config> for File {
+    fn from(config: &Config) -> Self {
+        Self {
+            version: Some(VERSION),
+            room: Some(Room {
+                name: Some(config.room.name.clone()),
+                language: Some(word(words::LANGUAGES, config.room.language)),
+            }),
+            camera: Some(Camera::from(&config.camera)),
+            microphone: Some(Microphone::from(&config.microphone)),
+            playout: Some(Playout {
+                video: Some(word(words::VIDEO_SINKS, config.playout.video)),
+                audio: Some(word(words::AUDIO_SINKS, config.playout.audio)),
+                volume: Some(i64::from(config.playout.volume.as_percent())),
+            }),
+            sip: Some(Sip::from(&config.sip)),
+            account: config.accounts.iter().map(Account::from).collect(),
+            incoming: Some(Incoming::from(&config.incoming)),
+            join: config.join.as_ref().map(|join| Join {
+                target: Some(join.target.to_string()),
+                account: join.account.as_ref().map(ToString::to_string),
+            }),
+            http: Some(Http::from(&config.http)),
+            log: Some(Log {
+                format: Some(word(words::LOG_FORMATS, config.log.format)),
+                level: Some(word(words::LOG_LEVELS, config.log.level)),
+            }),
+        }
+    }
+}
+
+impl From<&settings::CameraSettings> for Camera {
+    fn from(camera: &settings::CameraSettings) -> Self {
+        let (source, file) = match &camera.source {
+            VideoSource::Simulated => (Source::Simulated, None),
+            VideoSource::File(file) => (Source::File, Some(path(file))),
+            VideoSource::None => (Source::None, None),
+        };
+        Self {
+            source: Some(word(words::SOURCES, source)),
+            file,
+            resolution: Some(camera.resolution.to_string()),
+            frame_rate: Some(i64::from(camera.frame_rate.0)),
+            bitrate_kbps: Some(whole(camera.bitrate.as_kbps())),
+        }
+    }
+}
+
+impl From<&settings::MicrophoneSettings> for Microphone {
+    fn from(microphone: &settings::MicrophoneSettings) -> Self {
+        let (source, file) = match &microphone.source {
+            AudioSource::Simulated => (Source::Simulated, None),
+            AudioSource::File(file) => (Source::File, Some(path(file))),
+            AudioSource::None => (Source::None, None),
+        };
+        Self {
+            source: Some(word(words::SOURCES, source)),
+            file,
+        }
+    }
+}
+
+impl From<&settings::SipSettings> for Sip {
+    fn from(sip: &settings::SipSettings) -> Self {
+        let tls = sip.listen_tls.as_ref();
+        Self {
+            listen_udp: sip.listen_udp.map(|address| address.to_string()),
+            listen_tcp: sip.listen_tcp.map(|address| address.to_string()),
+            listen_tls: tls.map(|tls| tls.address.to_string()),
+            certificate: tls.map(|tls| path(&tls.certificate)),
+            key: tls.map(|tls| path(&tls.key)),
+            ca_files: Some(sip.ca_files.iter().map(|file| path(file)).collect()),
+            peers: Some(sip.peers.iter().map(ToString::to_string).collect()),
+            media_ports: Some(sip.media_ports.to_string()),
+            user_agent: Some(sip.user_agent.clone()),
+        }
+    }
+}
+
+impl From<&settings::Account> for Account {
+    fn from(account: &settings::Account) -> Self {
+        let password = account
+            .credentials
+            .as_ref()
+            .map(|credentials| &credentials.password);
+        let (password_file, password_credential) = secret(password);
+        let (register, expires_s) = match account.registration {
+            Registration::Off => (false, None),
+            Registration::On { expires } => (true, Some(whole(expires.as_secs()))),
+        };
+        Self {
+            name: Some(account.name.to_string()),
+            address: Some(account.address.to_string()),
+            registrar: Some(account.registrar.to_string()),
+            proxy: account.proxy.as_ref().map(ToString::to_string),
+            transport: Some(word(words::TRANSPORTS, account.transport)),
+            username: account
+                .credentials
+                .as_ref()
+                .map(|credentials| credentials.username.clone()),
+            password_file,
+            password_credential,
+            media_security: Some(word(words::MEDIA_SECURITIES, account.media_security)),
+            register: Some(register),
+            expires_s,
+        }
+    }
+}
+
+impl From<&settings::IncomingSettings> for Incoming {
+    fn from(incoming: &settings::IncomingSettings) -> Self {
+        let (second_call, max_legs) = match incoming.second_call {
+            SecondCall::Busy => (Further::Busy, None),
+            SecondCall::Add { max_legs } => (Further::Add, Some(i64::from(max_legs))),
+        };
+        Self {
+            auto_answer: Some(word(words::AUTO_ANSWERS, incoming.auto_answer)),
+            second_call: Some(word(words::SECOND_CALLS, second_call)),
+            max_legs,
+            ring_seconds: Some(whole(incoming.ring_time_out.as_secs())),
+        }
+    }
+}
+
+impl From<&settings::HttpSettings> for Http {
+    fn from(http: &settings::HttpSettings) -> Self {
+        let (token_file, token_credential) =
+            secret(http.loopback.as_ref().map(|listener| &listener.token));
+        Self {
+            socket: Some(path(&http.socket)),
+            socket_group: http.socket_group.clone(),
+            loopback: http
+                .loopback
+                .as_ref()
+                .map(|listener| listener.address.to_string()),
+            token_file,
+            token_credential,
+        }
+    }
+}
+
+/// The keys `*_file` and `*_credential`.
+fn secret(source: Option<&SecretSource>) -> (Option<String>, Option<String>) {
+    match source {
+        None => (None, None),
+        Some(SecretSource::File(file)) => (Some(path(file)), None),
+        Some(SecretSource::Credential(name)) => (None, Some(name.clone())),
+    }
+}
+
+/// Every path here came from TOML, which is UTF-8.
+fn path(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Numbers here were checked to be small.
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

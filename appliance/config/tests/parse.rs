@@ -1,0 +1,368 @@
+//! What the parser takes, what it refuses, and in which words.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy spares test functions only, not their helpers"
+)]
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use config::{
+    AutoAnswer, Config, ConfigError, Language, MediaSecurity, Peer, Problem, ProblemCause,
+    Registration, SecondCall, SecretSource, SipAddress, Transport, parse,
+};
+use room::media_plan::{AudioSink, VideoSink, VideoSource};
+use room::units::Bitrate;
+
+const FILE: &str = "/etc/roomd/roomd.toml";
+
+const WHOLE: &str = r#"
+version = 1
+
+[room]
+name = "第一会议室"
+language = "zh"
+
+[camera]
+source = "file"
+file = "clips/talking.mp4"
+resolution = "640x360"
+frame_rate = 25
+bitrate_kbps = 1200
+
+[microphone]
+source = "simulated"
+
+[playout]
+video = "window"
+audio = "none"
+volume = 40
+
+[sip]
+listen_udp = "0.0.0.0:5060"
+listen_tcp = "[::]:5060"
+listen_tls = "0.0.0.0:5061"
+certificate = "tls/room.pem"
+key = "/etc/ssl/private/room.key"
+ca_files = ["tls/ca.pem"]
+peers = ["example.com", "10.1.0.0/16", "2001:db8::7"]
+media_ports = "20000-20099"
+user_agent = "roomd in the lobby"
+
+[[account]]
+name = "office"
+address = "sip:lobby@example.com"
+registrar = "sip.example.com:5061"
+proxy = "proxy.example.com"
+username = "lobby"
+password_file = "/etc/roomd/office.password"
+expires_s = 300
+
+[[account]]
+name = "lab"
+address = "sip:room7@192.0.2.9:5070;transport=udp"
+transport = "udp"
+password_credential = "lab"
+media_security = "plain-allowed"
+register = false
+
+[incoming]
+auto_answer = "trusted"
+second_call = "add"
+max_legs = 3
+ring_seconds = 30
+
+[join]
+target = "sip:standup@meet.example.com"
+account = "office"
+
+[http]
+socket = "/run/roomd/api.sock"
+socket_group = "room-users"
+loopback = "127.0.0.1:8080"
+token_file = "api.token"
+
+[log]
+format = "json"
+level = "debug"
+"#;
+
+fn parsed(text: &str) -> Config {
+    parse(text, Path::new(FILE)).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn problems(text: &str) -> Vec<Problem> {
+    match parse(text, Path::new(FILE)) {
+        Err(ConfigError::Invalid { problems, .. }) => problems,
+        Err(other) => panic!("{other}"),
+        Ok(config) => panic!("accepted: {config:?}"),
+    }
+}
+
+fn complaint(text: &str) -> String {
+    parse(text, Path::new(FILE))
+        .expect_err("a bad text")
+        .to_string()
+}
+
+#[test]
+fn every_key_has_its_meaning() {
+    let config = parsed(WHOLE);
+    assert_eq!(config.room.name, "第一会议室");
+    assert_eq!(config.room.language, Language::Chinese);
+    assert_eq!(
+        config.camera.source,
+        VideoSource::File("/etc/roomd/clips/talking.mp4".into())
+    );
+    assert_eq!(config.camera.resolution.to_string(), "640x360");
+    assert_eq!(config.camera.frame_rate.0, 25);
+    assert_eq!(config.camera.bitrate, Bitrate::kbps(1200));
+    assert_eq!(config.playout.video, VideoSink::Window);
+    assert_eq!(config.playout.audio, AudioSink::None);
+    assert_eq!(config.playout.volume.as_percent(), 40);
+    let tls = config.sip.listen_tls.as_ref().unwrap();
+    assert_eq!(tls.certificate, Path::new("/etc/roomd/tls/room.pem"));
+    assert_eq!(tls.key, Path::new("/etc/ssl/private/room.key"));
+    assert_eq!(config.sip.ca_files, [Path::new("/etc/roomd/tls/ca.pem")]);
+    assert_eq!(
+        (config.sip.media_ports.first, config.sip.media_ports.last),
+        (20_000, 20_099)
+    );
+    assert_eq!(config.incoming.auto_answer, AutoAnswer::Trusted);
+    assert_eq!(config.incoming.second_call, SecondCall::Add { max_legs: 3 });
+    assert_eq!(config.incoming.ring_time_out, Duration::from_secs(30));
+    let http = config.http.loopback.unwrap();
+    assert_eq!(http.address.to_string(), "127.0.0.1:8080");
+    assert_eq!(
+        http.token,
+        SecretSource::File("/etc/roomd/api.token".into())
+    );
+}
+
+#[test]
+fn accounts_default_to_tls_srtp_and_the_host_of_their_address() {
+    let config = parsed(WHOLE);
+    let [office, lab] = config.accounts.as_slice() else {
+        panic!("two accounts")
+    };
+    assert_eq!(office.transport, Transport::Tls);
+    assert_eq!(office.media_security, MediaSecurity::SrtpRequired);
+    assert_eq!(
+        office.registration,
+        Registration::On {
+            expires: Duration::from_secs(300)
+        }
+    );
+    assert_eq!(lab.registrar.to_string(), "192.0.2.9:5070");
+    assert_eq!(lab.registration, Registration::Off);
+    let credentials = lab.credentials.as_ref().unwrap();
+    assert_eq!(credentials.username, "room7");
+    assert_eq!(credentials.password, SecretSource::Credential("lab".into()));
+}
+
+#[test]
+fn the_version_alone_is_a_configuration() {
+    let config = parsed("version = 1\n");
+    assert_eq!(config.camera.source, VideoSource::None);
+    assert_eq!(config.incoming.auto_answer, AutoAnswer::Never);
+    assert!(config.accounts.is_empty() && config.join.is_none() && config.http.loopback.is_none());
+}
+
+#[test]
+fn peers_cover_their_networks_only() {
+    let config = parsed(WHOLE);
+    let covered = |address: &str| {
+        let address: IpAddr = address.parse().unwrap();
+        config.sip.peers.iter().any(|peer| peer.covers(address))
+    };
+    for address in ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8::7"] {
+        assert!(covered(address), "{address}");
+    }
+    for address in ["10.2.0.1", "2001:db8::8", "192.0.2.1"] {
+        assert!(!covered(address), "{address}");
+    }
+    assert!(matches!(config.sip.peers[0], Peer::Domain(_)));
+    let everyone = parsed("version = 1\n[sip]\npeers = [\"0.0.0.0/0\"]\n");
+    assert!(everyone.sip.peers[0].covers("203.0.113.1".parse().unwrap()));
+}
+
+#[test]
+fn a_complaint_names_file_line_column_key_and_remedy() {
+    let cases = [
+        (
+            "version = 1\n[camera]\nresolution = \"1280*720\"\n",
+            "/etc/roomd/roomd.toml:3:14: camera.resolution: bad value \"1280*720\" (write even \
+             numbers such as \"1280x720\", at most \"3840x2160\")",
+        ),
+        (
+            "version = 1\n[incoming]\nauto_anser = \"never\"\n",
+            "/etc/roomd/roomd.toml:3:1: incoming.auto_anser: unknown key (did you mean \
+             auto_answer?)",
+        ),
+        (
+            "version = 1\n[joyn]\n",
+            "/etc/roomd/roomd.toml:2:2: joyn: unknown key (did you mean join?)",
+        ),
+        (
+            "version = 1\n[join]\nxyz = 1\n",
+            "/etc/roomd/roomd.toml:3:1: join.xyz: unknown key (known keys: target, account)",
+        ),
+        (
+            "version = 1\n[playout]\nvolume = \"loud\"\n",
+            "/etc/roomd/roomd.toml:3:10: playout.volume: wrong type: invalid type: string \
+             \"loud\", expected i64 (write the type that is expected)",
+        ),
+        (
+            "version = 1\n[log]\nlevel = \"verbose\"\n",
+            "/etc/roomd/roomd.toml:3:9: log.level: bad value \"verbose\" (write \"error\" or \
+             \"warn\" or \"info\" or \"debug\" or \"trace\")",
+        ),
+        (
+            "version = 2\n",
+            "/etc/roomd/roomd.toml:1:11: version: a version that this program does not read \
+             (write version = 1)",
+        ),
+        (
+            "[room]\n",
+            "/etc/roomd/roomd.toml:1:1: the file says no version (write version = 1 as the first \
+             line)",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(complaint(text), expected, "for {text}");
+    }
+}
+
+#[test]
+fn broken_toml_is_reported_at_its_line() {
+    let found = problems("version = 1\n[room\nname = \"x\"\n");
+    assert!(matches!(found[0].cause, ProblemCause::Syntax { .. }));
+    assert_eq!(found[0].location.line, 2);
+}
+
+#[test]
+fn all_bad_values_are_reported_at_once_in_the_order_of_the_text() {
+    let found = problems(
+        "version = 1\n[log]\nformat = \"xml\"\n[camera]\nsource = \"file\"\nframe_rate = 0\n\
+         [[account]]\nname = \"a b\"\n",
+    );
+    let keys: Vec<_> = found
+        .iter()
+        .map(|problem| problem.key.to_string())
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "log.format",
+            "camera.file",
+            "camera.frame_rate",
+            "account[0].address",
+            "account[0].name"
+        ]
+    );
+}
+
+#[test]
+fn a_password_in_the_file_is_refused_with_the_place_where_it_belongs() {
+    let text = "version = 1\n[[account]]\nname = \"a\"\naddress = \"sip:a@example.com\"\n\
+                password = \"hunter2\"\n";
+    let found = problems(text);
+    assert_eq!(found[0].cause, ProblemCause::PasswordInFile);
+    assert_eq!(found[0].key.to_string(), "account[0].password");
+    assert!(complaint(text).contains("password_file"));
+    assert!(!complaint(text).contains("hunter2"));
+    assert!(SipAddress::new("sip:lobby:hunter2@example.com").is_none());
+}
+
+#[test]
+fn what_needs_a_second_key_says_which() {
+    let cases = [
+        ("[microphone]\nsource = \"file\"\n", "microphone.file"),
+        ("[camera]\nsource = \"none\"\nfile = \"x\"\n", "camera.file"),
+        (
+            "[sip]\nlisten_tls = \"0.0.0.0:5061\"\ncertificate = \"c\"\n",
+            "sip.key",
+        ),
+        ("[sip]\nkey = \"k\"\n", "sip.key"),
+        ("[http]\nloopback = \"127.0.0.1:80\"\n", "http.token_file"),
+        ("[http]\ntoken_file = \"t\"\n", "http.token_file"),
+        ("[incoming]\nmax_legs = 3\n", "incoming.max_legs"),
+        ("[join]\naccount = \"a\"\n", "join.target"),
+    ];
+    for (tables, key) in cases {
+        let found = problems(&format!("version = 1\n{tables}"));
+        assert!(
+            found.iter().any(|problem| problem.key.to_string() == key),
+            "{tables}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn values_from_outside_their_rules_are_refused() {
+    let cases = [
+        "[http]\nloopback = \"0.0.0.0:8080\"\ntoken_file = \"t\"",
+        "[sip]\npeers = [\"10.1.0.1/16\"]",
+        "[sip]\npeers = [\"10.1.0.0/33\"]",
+        "[sip]\npeers = [\"300.1.2.3\"]",
+        "[sip]\nmedia_ports = \"16385-16500\"",
+        "[sip]\nmedia_ports = \"16384-16386\"",
+        "[sip]\nmedia_ports = \"20000-16384\"",
+        "[sip]\nuser_agent = \"a\\r\\nEvil: 1\"",
+        "[join]\ntarget = \"tel:+4930\"",
+        "[join]\ntarget = \"sip:a@exa mple.com\"",
+        "[join]\ntarget = \"sip:@example.com\"",
+        "[join]\ntarget = \"sip:a@example.com:0\"",
+        "[camera]\nresolution = \"99999999999x2\"",
+        "[camera]\nresolution = \"641x360\"",
+        "[room]\nname = \"\"",
+        "[playout]\nvolume = 101",
+        "[incoming]\nring_seconds = -9223372036854775808",
+    ];
+    for table in cases {
+        let found = problems(&format!("version = 1\n{table}\n"));
+        assert!(
+            found
+                .iter()
+                .all(|problem| matches!(problem.cause, ProblemCause::BadValue { .. })),
+            "{table}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn accounts_are_told_apart_by_name() {
+    let account = "[[account]]\nname = \"a\"\naddress = \"sip:a@example.com\"\n";
+    let found = problems(&format!("version = 1\n{account}{account}"));
+    assert_eq!(found[0].cause, ProblemCause::Duplicate { name: "a".into() });
+    assert_eq!(found[0].location.line, 6);
+    let found = problems(&format!(
+        "version = 1\n{account}[join]\ntarget = \"sip:b@c.de\"\naccount = \"b\"\n"
+    ));
+    let known = vec!["a".to_owned()];
+    assert_eq!(
+        found[0].cause,
+        ProblemCause::UnknownAccount {
+            name: "b".into(),
+            known
+        }
+    );
+}
+
+#[test]
+fn complaints_are_also_in_chinese() {
+    let error = parse("version = 1\n[log]\nlevel = \"x\"\n", Path::new(FILE)).unwrap_err();
+    let text = error.text(Language::Chinese);
+    assert!(
+        text.starts_with("/etc/roomd/roomd.toml:3:9:log.level:无效的值"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_rendered_configuration_means_the_same() {
+    let config = parsed(WHOLE);
+    assert_eq!(parsed(&config.to_toml()), config);
+}

@@ -1,0 +1,320 @@
+//! Properties over arbitrary texts and arbitrary valid configurations.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy spares test functions only, not their helpers"
+)]
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use config::{
+    Account, AccountName, AutoAnswer, CameraSettings, Config, Credentials, HostPort, HttpSettings,
+    IncomingSettings, JoinSettings, Language, LogFormat, LogLevel, LogSettings, LoopbackListener,
+    MediaSecurity, MicrophoneSettings, PlayoutSettings, PortRange, Registration, RoomSettings,
+    SecondCall, SecretSource, SipAddress, SipSettings, TlsListener, Transport, parse,
+};
+use proptest::collection::{btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use room::media_plan::{AudioSink, AudioSource, VideoSink, VideoSource};
+use room::units::{Bitrate, FrameRate, Resolution, Volume};
+
+fn file() -> impl Strategy<Value = PathBuf> {
+    "/[a-z 会'\"\\\\]{1,12}".prop_map(PathBuf::from)
+}
+
+fn name() -> impl Strategy<Value = AccountName> {
+    "[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,15}".prop_map(|name| AccountName::new(&name).unwrap())
+}
+
+fn sip_address() -> impl Strategy<Value = SipAddress> {
+    "sips?:[a-z0-9%.+]{1,8}@[a-z]{1,8}\\.example(:[1-9][0-9]{0,3})?(;transport=tcp)?"
+        .prop_map(|address| SipAddress::new(&address).unwrap())
+}
+
+fn host_port() -> impl Strategy<Value = HostPort> {
+    select(vec![
+        "a.example",
+        "a.example:5061",
+        "192.0.2.1",
+        "[2001:db8::1]:5060",
+    ])
+    .prop_map(|text| HostPort::new(text).unwrap())
+}
+
+fn socket_address() -> impl Strategy<Value = SocketAddr> {
+    (any::<IpAddr>(), any::<u16>()).prop_map(SocketAddr::from)
+}
+
+fn secret() -> impl Strategy<Value = SecretSource> {
+    prop_oneof![
+        file().prop_map(SecretSource::File),
+        name().prop_map(|name| SecretSource::Credential(name.to_string())),
+    ]
+}
+
+fn devices() -> impl Strategy<Value = (CameraSettings, MicrophoneSettings, PlayoutSettings)> {
+    let video_source = prop_oneof![
+        Just(VideoSource::Simulated),
+        Just(VideoSource::None),
+        file().prop_map(VideoSource::File)
+    ];
+    let audio_source = prop_oneof![
+        Just(AudioSource::Simulated),
+        Just(AudioSource::None),
+        file().prop_map(AudioSource::File)
+    ];
+    let resolution = (80_u32..=1920, 45_u32..=1080).prop_map(|(width, height)| Resolution {
+        width: width * 2,
+        height: height * 2,
+    });
+    let camera = (video_source, resolution, 1_u32..=60, 64_u64..=20_000).prop_map(
+        |(source, resolution, frame_rate, kbps)| CameraSettings {
+            source,
+            resolution,
+            frame_rate: FrameRate(frame_rate),
+            bitrate: Bitrate::kbps(kbps),
+        },
+    );
+    let playout = (
+        select(vec![VideoSink::Window, VideoSink::Display, VideoSink::None]),
+        select(vec![
+            AudioSink::Loudspeaker,
+            AudioSink::Simulated,
+            AudioSink::None,
+        ]),
+        0_u8..=100,
+    )
+        .prop_map(|(video, audio, percent)| PlayoutSettings {
+            video,
+            audio,
+            volume: Volume::percent(percent).unwrap(),
+        });
+    (
+        camera,
+        audio_source.prop_map(|source| MicrophoneSettings { source }),
+        playout,
+    )
+}
+
+fn sip() -> impl Strategy<Value = SipSettings> {
+    let listen_tls =
+        (socket_address(), file(), file()).prop_map(|(address, certificate, key)| TlsListener {
+            address,
+            certificate,
+            key,
+        });
+    let peer = select(vec![
+        "example.com",
+        "10.0.0.0/8",
+        "2001:db8::/32",
+        "192.0.2.7",
+    ]);
+    let ports = (512_u16..=30_000, 3_u16..=1000).prop_map(|(half, more)| PortRange {
+        first: half * 2,
+        last: half * 2 + more,
+    });
+    (
+        option::of(socket_address()),
+        option::of(socket_address()),
+        option::of(listen_tls),
+        vec(file(), 0..3),
+        vec(peer, 0..4),
+        ports,
+        "[a-zA-Z /.]{1,20}",
+    )
+        .prop_map(
+            |(listen_udp, listen_tcp, listen_tls, ca_files, peers, media_ports, agent)| {
+                let peers = format!("version = 1\n[sip]\npeers = {peers:?}\n");
+                SipSettings {
+                    listen_udp,
+                    listen_tcp,
+                    listen_tls,
+                    ca_files,
+                    peers: parse(&peers, Path::new("/x")).unwrap().sip.peers,
+                    media_ports,
+                    user_agent: agent,
+                }
+            },
+        )
+}
+
+fn account(name: AccountName) -> impl Strategy<Value = Account> {
+    let registration = prop_oneof![
+        Just(Registration::Off),
+        (60_u64..=86_400).prop_map(|s| Registration::On {
+            expires: Duration::from_secs(s)
+        }),
+    ];
+    let credentials = ("[^\\p{Cc}]{1,12}", secret())
+        .prop_map(|(username, password)| Credentials { username, password });
+    (
+        sip_address(),
+        host_port(),
+        option::of(host_port()),
+        select(vec![Transport::Tls, Transport::Tcp, Transport::Udp]),
+        option::of(credentials),
+        select(vec![
+            MediaSecurity::SrtpRequired,
+            MediaSecurity::PlainAllowed,
+        ]),
+        registration,
+    )
+        .prop_map(
+            move |(address, registrar, proxy, transport, credentials, media_security, reg)| {
+                Account {
+                    name: name.clone(),
+                    address,
+                    registrar,
+                    proxy,
+                    transport,
+                    credentials,
+                    media_security,
+                    registration: reg,
+                }
+            },
+        )
+}
+
+fn accounts() -> impl Strategy<Value = Vec<Account>> {
+    btree_set(name(), 0..4)
+        .prop_flat_map(|names| names.into_iter().map(account).collect::<Vec<_>>())
+}
+
+fn rest() -> impl Strategy<Value = (RoomSettings, IncomingSettings, HttpSettings, LogSettings)> {
+    let room = (
+        "[^\\p{Cc}]{1,20}",
+        select(vec![Language::English, Language::Chinese]),
+    )
+        .prop_map(|(name, language)| RoomSettings { name, language });
+    let incoming = (
+        select(vec![AutoAnswer::Never, AutoAnswer::Trusted]),
+        option::of(2_u8..=16),
+        5_u64..=180,
+    )
+        .prop_map(|(auto_answer, max_legs, ring)| IncomingSettings {
+            auto_answer,
+            second_call: max_legs.map_or(SecondCall::Busy, |max_legs| SecondCall::Add { max_legs }),
+            ring_time_out: Duration::from_secs(ring),
+        });
+    let loopback = (
+        select(vec!["127.0.0.1:0", "127.9.9.9:80", "[::1]:8080"]),
+        secret(),
+    )
+        .prop_map(|(address, token)| LoopbackListener {
+            address: address.parse().unwrap(),
+            token,
+        });
+    let http =
+        (file(), option::of(name()), option::of(loopback)).prop_map(|(socket, group, loopback)| {
+            HttpSettings {
+                socket,
+                socket_group: group.map(|group| group.to_string()),
+                loopback,
+            }
+        });
+    let log = (
+        select(vec![LogFormat::Text, LogFormat::Json]),
+        select(vec![
+            LogLevel::Error,
+            LogLevel::Warn,
+            LogLevel::Info,
+            LogLevel::Debug,
+            LogLevel::Trace,
+        ]),
+    )
+        .prop_map(|(format, level)| LogSettings { format, level });
+    (room, incoming, http, log)
+}
+
+fn configuration() -> impl Strategy<Value = Config> {
+    (
+        devices(),
+        sip(),
+        accounts(),
+        option::of(sip_address()),
+        rest(),
+    )
+        .prop_map(
+            |((camera, microphone, playout), sip, accounts, join, (room, incoming, http, log))| {
+                let account = accounts.first().map(|account| account.name.clone());
+                let join = join.map(|target| JoinSettings { target, account });
+                Config {
+                    room,
+                    camera,
+                    microphone,
+                    playout,
+                    sip,
+                    accounts,
+                    incoming,
+                    join,
+                    http,
+                    log,
+                }
+            },
+        )
+}
+
+/// A valid text of which a few bytes were replaced, which reaches deeper than noise does.
+fn damaged() -> impl Strategy<Value = String> {
+    (
+        configuration(),
+        vec(
+            (any::<prop::sample::Index>(), "[\\[\\]=\"'#{}.,0-9a-z\n会]"),
+            1..6,
+        ),
+    )
+        .prop_map(|(config, damages)| {
+            let mut text: Vec<char> = config.to_toml().chars().collect();
+            for (position, replacement) in damages {
+                let position = position.index(text.len());
+                text.splice(position..=position, replacement.chars());
+            }
+            text.into_iter().collect()
+        })
+}
+
+proptest! {
+    #[test]
+    fn every_valid_configuration_survives_rendering(config in configuration()) {
+        let text = config.to_toml();
+        prop_assert_eq!(parse(&text, Path::new("/etc/roomd.toml")).unwrap(), config);
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_panic(text in ".{0,200}") {
+        let _ = parse(&text, Path::new("x.toml"));
+    }
+
+    #[test]
+    fn a_damaged_text_is_accepted_or_refused_with_places_inside_it(text in damaged()) {
+        if let Err(config::ConfigError::Invalid { problems, .. }) =
+            parse(&text, Path::new("x.toml"))
+        {
+            prop_assert!(!problems.is_empty());
+            let lines = text.lines().count() + 1;
+            for problem in problems {
+                prop_assert!((1..=lines).contains(&problem.location.line), "{:?}", problem);
+            }
+        }
+    }
+}
+
+#[test]
+fn deeply_nested_text_is_refused_rather_than_followed() {
+    for (open, close) in [("[", "]"), ("{a=", "}")] {
+        let text = format!(
+            "version = 1\nx = {}1{}\n",
+            open.repeat(50_000),
+            close.repeat(50_000)
+        );
+        assert!(parse(&text, Path::new("x.toml")).is_err());
+    }
+    let dotted = format!("version = 1\n{}a = 1\n", "a.".repeat(50_000));
+    assert!(parse(&dotted, Path::new("x.toml")).is_err());
+    let table = format!("version = 1\n[{}a]\nb = 1\n", "a.".repeat(50_000));
+    assert!(parse(&table, Path::new("x.toml")).is_err());
+}

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::content_type::ContentType;
 use super::header_name::HeaderName;
@@ -60,18 +60,18 @@ impl Message {
     /// # Errors
     /// What is wrong, with the means to answer it where there are any.
     pub fn parse_datagram(datagram: Bytes) -> Result<Self, MessageError> {
-        let bytes = datagram.slice(line_ends(&datagram)..);
-        if bytes.is_empty() {
+        let mut rest = datagram;
+        rest.advance(line_ends(&rest));
+        if rest.is_empty() {
             return Err(silent(MessageFault::Empty));
         }
-        let limit = bytes.len().min(MAX_HEAD_BYTES);
-        let head = match find_head_end(bytes.get(..limit).unwrap_or_default(), 0) {
+        let limit = rest.len().min(MAX_HEAD_BYTES);
+        let length = match find_head_end(rest.get(..limit).unwrap_or_default(), 0) {
             Some(length) => length,
-            None if limit < bytes.len() => return Err(silent(MessageFault::HeadTooLong)),
+            None if limit < rest.len() => return Err(silent(MessageFault::HeadTooLong)),
             None => return Err(silent(MessageFault::UnfinishedHead)),
         };
-        let rest = bytes.slice(head..);
-        let head = Head::parse(&bytes.slice(..head))?;
+        let head = Head::parse(&rest.split_to(length))?;
         let length = match head.content_length() {
             Ok(None) => rest.len(),
             Ok(Some(declared)) if declared <= rest.len() => declared,

@@ -23,6 +23,7 @@
 
 mod authentication;
 mod content_type;
+mod date;
 mod header_name;
 mod headers;
 mod host;
@@ -34,11 +35,13 @@ mod status;
 mod stream_framer;
 mod syntax;
 mod uri;
+mod validation;
 mod values;
 mod via;
 
 pub use authentication::{AuthCredentials, Challenge};
 pub use content_type::ContentType;
+pub use date::Date;
 pub use header_name::{HeaderName, UnknownName};
 pub use headers::{HeaderValue, Headers, Placement, TypedHeader};
 pub use host::{Host, HostName};

@@ -32,7 +32,7 @@ use crate::codec::Direction;
 use crate::command::{Command, RejectCause};
 use crate::dtmf::{DtmfDigit, DtmfDigits};
 use crate::ids::LegId;
-use crate::leg_state::{CallDirection, EndReason, HeldBy, LegState};
+use crate::leg_state::{CallDirection, EndReason, HeldBy, HoldChange, LegState};
 use crate::leg_stats::LegStats;
 use crate::media_plan::LegStreams;
 use crate::peer::{LegSecurity, Peer, PeerTrust};
@@ -271,6 +271,30 @@ impl Leg {
         }
     }
 
+    fn hold_change(&self) -> HoldChange {
+        match &self.state {
+            State::Connected {
+                local: LocalHold::Holding { .. },
+                ..
+            } => HoldChange::Holding,
+            State::Connected {
+                local: LocalHold::Resuming { .. },
+                ..
+            } => HoldChange::Resuming,
+            State::Connected {
+                local: LocalHold::Open | LocalHold::Held,
+                ..
+            }
+            | State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Early { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => HoldChange::None,
+        }
+    }
+
     pub(crate) fn snapshot(&self) -> LegSnapshot {
         let (audio, video) = match &self.state {
             State::Early { media, .. } | State::Connected { media, .. } => {
@@ -289,6 +313,7 @@ impl Leg {
             peer: self.peer.clone(),
             account: self.account.clone(),
             state: self.state(),
+            hold_change: self.hold_change(),
             security: self.security,
             audio,
             video,

@@ -48,6 +48,21 @@ impl LegState {
             | Self::Ended(_) => false,
         }
     }
+
+    /// Why the leg ends or has ended; `None` while it lives.
+    #[must_use]
+    pub const fn end_reason(self) -> Option<EndReason> {
+        match self {
+            Self::Ending(reason) | Self::Ended(reason) => Some(reason),
+            Self::Incoming
+            | Self::Answering
+            | Self::Dialing
+            | Self::Ringing
+            | Self::Early
+            | Self::Established
+            | Self::Held(_) => None,
+        }
+    }
 }
 
 /// Which side paused the media.
@@ -59,6 +74,18 @@ pub enum HeldBy {
     Remote,
     /// Both sides.
     Both,
+}
+
+/// Whether a change of our own hold is on its way to the far end. [`LegState::Held`] tells only
+/// what the far end has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HoldChange {
+    /// Nothing is on its way.
+    None,
+    /// The far end was asked to pause; our media is paused already.
+    Holding,
+    /// The far end was asked to go on.
+    Resuming,
 }
 
 /// Why a leg ended.

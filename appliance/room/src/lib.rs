@@ -33,7 +33,7 @@ pub use dtmf::{DtmfDigit, DtmfDigits};
 pub use fact::{Fact, MediaFault, RegistrationFailure, RegistrationState};
 pub use ids::{Generation, LegId};
 pub use input_queue::{Input, InputQueue};
-pub use leg_state::{CallDirection, EndReason, HeldBy, LegState};
+pub use leg_state::{CallDirection, EndReason, HeldBy, HoldChange, LegState};
 pub use leg_stats::{AudioStats, LegStats, StreamStats, VideoStats};
 pub use media_plan::MediaPlan;
 pub use peer::{LegSecurity, Peer, PeerTrust, Protection};

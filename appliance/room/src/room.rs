@@ -176,7 +176,7 @@ impl Room {
             Request::Call { target, account } => self.call(now, CallTarget { target, account }),
             Request::Join => self.join(now),
             Request::Answer { leg } => self.ask_leg(now, leg, Leg::answer),
-            Request::Decline { leg } => self.ask_leg(now, leg, Leg::decline),
+            Request::Decline { leg } => self.decline(now, leg),
             Request::HangUp { leg: Some(leg) } => self.hang_up(now, leg),
             Request::HangUp { leg: None } => self.hang_up_all(now),
             Request::SetMicrophone(state) => set(&mut self.current.microphone, state),
@@ -249,27 +249,48 @@ impl Room {
         if self.has_free_leg() {
             return Ok(());
         }
-        let rings = |leg: &Leg| leg.state() == LegState::Incoming;
-        let ringing = self.legs.iter().position(rings);
-        let (Some(index), true) = (ringing, self.legs.len() < MAX_LEGS) else {
-            return Err(DeniedReason::NoFreeLeg);
-        };
-        self.at_leg(now, index, Leg::refuse_busy);
-        Ok(())
+        let ringing = self
+            .legs
+            .iter()
+            .position(|leg| leg.state() == LegState::Incoming);
+        match ringing {
+            Some(index) if self.taken_legs() <= self.policy.second_call.max_legs() => {
+                self.at_leg(now, index, Leg::refuse_busy);
+                Ok(())
+            }
+            Some(_) | None => Err(DeniedReason::NoFreeLeg),
+        }
     }
 
-    /// Whether policy allows one more leg. Legs that only wait for the far end's last word do not
-    /// count, so that one call can follow another without a pause.
+    /// Whether policy allows one more leg.
     fn has_free_leg(&self) -> bool {
-        let taken = self.legs.iter().filter(|leg| !leg.is_ending()).count();
-        taken < self.policy.second_call.max_legs() && self.legs.len() < MAX_LEGS
+        self.taken_legs() < self.policy.second_call.max_legs() && self.legs.len() < MAX_LEGS
+    }
+
+    /// The legs that count. Those that only wait for the far end's last word do not, so that one
+    /// call can follow another without a pause.
+    fn taken_legs(&self) -> usize {
+        self.legs.iter().filter(|leg| !leg.is_ending()).count()
+    }
+
+    fn decline(&mut self, now: Instant, id: LegId) -> Admission {
+        match self.end_reason(id) {
+            Some(EndReason::Declined) => Admission::AlreadySo,
+            Some(_) | None => self.ask_leg(now, id, Leg::decline),
+        }
     }
 
     fn hang_up(&mut self, now: Instant, id: LegId) -> Admission {
-        if self.current.last_ended.iter().any(|leg| leg.id == id) {
-            return Admission::AlreadySo;
+        match self.end_reason(id) {
+            Some(_) => Admission::AlreadySo,
+            None => self.ask_leg(now, id, Leg::hang_up),
         }
-        self.ask_leg(now, id, Leg::hang_up)
+    }
+
+    /// Why a leg ended that clients may still see, and ask about because they have not heard yet.
+    fn end_reason(&self, id: LegId) -> Option<EndReason> {
+        let ended = self.current.last_ended.iter().find(|leg| leg.id == id)?;
+        ended.state.end_reason()
     }
 
     fn hang_up_all(&mut self, now: Instant) -> Admission {

@@ -9,7 +9,7 @@ use crate::codec::{AudioCodec, Direction, PacketizationMode, ProfileLevelId};
 use crate::command::Remembered;
 use crate::fact::{MediaFault, RegistrationState};
 use crate::ids::{Generation, LegId};
-use crate::leg_state::{CallDirection, LegState};
+use crate::leg_state::{CallDirection, HoldChange, LegState};
 use crate::leg_stats::LegStats;
 use crate::media_plan::{
     AudioSource, AudioStream, CameraState, Layout, LegStreams, MicrophoneState, VideoSource,
@@ -175,6 +175,8 @@ pub struct LegSnapshot {
     pub account: Option<String>,
     /// Where it stands.
     pub state: LegState,
+    /// Whether a hold or resume of ours is being settled.
+    pub hold_change: HoldChange,
     /// How it is protected; `None` for a placed call until it is established.
     pub security: Option<LegSecurity>,
     /// The audio stream, while there is one.

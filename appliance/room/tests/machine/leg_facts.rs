@@ -1,0 +1,275 @@
+//! Every fact about a leg in every state: where it leads, what it tells, and that it is without
+//! any effect everywhere else.
+
+use std::time::Duration;
+
+use room::codec::Direction;
+use room::media_plan::LegStreams;
+use room::{DtmfDigit, EndReason, Fact, LegId, LegSecurity, LegState, LegStats, PeerTrust};
+
+use crate::rig::Position::{
+    self, Answering, Dialing, Early, Ended, Ending, Established, Held, HeldByBoth, Holding,
+    HoldingRemotelyHeld, Incoming, RemotelyHeld, Resuming, ResumingRemotelyHeld, Ringing,
+};
+use crate::rig::{Signs, audio, incoming};
+
+/// One fact: the positions that it changes, and those that it leaves but tells something new in.
+/// In all others it must be as if it had not come.
+struct Row {
+    fact: fn(LegId) -> Fact,
+    moves: &'static [(Position, Position)],
+    tells: &'static [Position],
+}
+
+const CONNECTED: &[Position] = &[
+    Established,
+    Holding,
+    Held,
+    Resuming,
+    RemotelyHeld,
+    HoldingRemotelyHeld,
+    HeldByBoth,
+    ResumingRemotelyHeld,
+];
+
+const WITH_MEDIA: &[Position] = &[
+    Early,
+    Established,
+    Holding,
+    Held,
+    Resuming,
+    RemotelyHeld,
+    HoldingRemotelyHeld,
+    HeldByBoth,
+    ResumingRemotelyHeld,
+];
+
+/// Differs from what the rig settles, so that it can be seen whether it was taken.
+fn audio_only() -> LegStreams {
+    LegStreams {
+        audio: Some(audio(Direction::SendRecv)),
+        video: None,
+    }
+}
+
+const TABLE: &[Row] = &[
+    Row {
+        fact: |leg| incoming(leg, PeerTrust::Trusted),
+        moves: &[(Ended, Incoming)],
+        tells: &[],
+    },
+    Row {
+        fact: |leg| Fact::Ringing { leg },
+        moves: &[(Dialing, Ringing)],
+        tells: &[],
+    },
+    Row {
+        fact: |leg| Fact::EarlyMedia {
+            leg,
+            streams: audio_only(),
+        },
+        moves: &[(Dialing, Early), (Ringing, Early)],
+        tells: &[Early],
+    },
+    Row {
+        fact: |leg| Fact::Established {
+            leg,
+            streams: audio_only(),
+            security: LegSecurity::PLAIN,
+        },
+        moves: &[
+            (Answering, Established),
+            (Dialing, Established),
+            (Ringing, Established),
+            (Early, Established),
+        ],
+        tells: CONNECTED,
+    },
+    Row {
+        fact: |leg| Fact::StreamsChanged {
+            leg,
+            streams: audio_only(),
+        },
+        moves: &[],
+        tells: WITH_MEDIA,
+    },
+    Row {
+        fact: |leg| Fact::HoldSucceeded { leg },
+        moves: &[(Holding, Held), (HoldingRemotelyHeld, HeldByBoth)],
+        tells: &[],
+    },
+    Row {
+        fact: |leg| Fact::HoldFailed { leg },
+        moves: &[(Holding, Established), (HoldingRemotelyHeld, RemotelyHeld)],
+        tells: &[],
+    },
+    Row {
+        fact: |leg| Fact::ResumeSucceeded { leg },
+        moves: &[
+            (Resuming, Established),
+            (ResumingRemotelyHeld, RemotelyHeld),
+        ],
+        tells: &[],
+    },
+    Row {
+        fact: |leg| Fact::ResumeFailed { leg },
+        moves: &[(Resuming, Held), (ResumingRemotelyHeld, HeldByBoth)],
+        tells: &[],
+    },
+    Row {
+        fact: |leg| Fact::RemoteHold { leg },
+        moves: &[
+            (Established, RemotelyHeld),
+            (Holding, HoldingRemotelyHeld),
+            (Held, HeldByBoth),
+            (Resuming, ResumingRemotelyHeld),
+        ],
+        tells: &[],
+    },
+    Row {
+        fact: |leg| Fact::RemoteResume { leg },
+        moves: &[
+            (RemotelyHeld, Established),
+            (HoldingRemotelyHeld, Holding),
+            (HeldByBoth, Held),
+            (ResumingRemotelyHeld, Resuming),
+        ],
+        tells: &[],
+    },
+    Row {
+        fact: |leg| Fact::Ended {
+            leg,
+            reason: EndReason::Unreachable,
+        },
+        moves: &[
+            (Incoming, Ended),
+            (Answering, Ended),
+            (Dialing, Ended),
+            (Ringing, Ended),
+            (Early, Ended),
+            (Established, Ended),
+            (Holding, Ended),
+            (Held, Ended),
+            (Resuming, Ended),
+            (RemotelyHeld, Ended),
+            (HoldingRemotelyHeld, Ended),
+            (HeldByBoth, Ended),
+            (ResumingRemotelyHeld, Ended),
+            (Ending, Ended),
+        ],
+        tells: &[],
+    },
+    Row {
+        fact: |leg| Fact::FirstFrame { leg },
+        moves: &[],
+        tells: WITH_MEDIA,
+    },
+    Row {
+        fact: |leg| Fact::VideoStalled { leg },
+        moves: &[],
+        tells: WITH_MEDIA,
+    },
+    Row {
+        fact: |leg| Fact::VideoResumed { leg },
+        moves: &[],
+        tells: WITH_MEDIA,
+    },
+    Row {
+        fact: |leg| Fact::DtmfReceived {
+            leg,
+            digit: digit('5'),
+        },
+        moves: &[],
+        tells: WITH_MEDIA,
+    },
+    Row {
+        fact: |leg| Fact::Measured {
+            leg,
+            stats: Box::new(LegStats {
+                round_trip: Some(Duration::from_millis(20)),
+                ..LegStats::default()
+            }),
+        },
+        moves: &[],
+        tells: WITH_MEDIA,
+    },
+];
+
+fn digit(character: char) -> DtmfDigit {
+    DtmfDigit::from_char(character).expect("a digit")
+}
+
+#[test]
+fn every_fact_does_in_every_state_what_the_table_says() {
+    for row in TABLE {
+        for position in Position::ALL {
+            let (mut rig, leg) = position.reach();
+            let before = rig.room.snapshot().clone();
+            let fact = (row.fact)(leg);
+            let case = format!("{fact:?} in {position:?}");
+
+            rig.room.fact(rig.now, fact);
+            let commands = rig.commands();
+
+            let target = row.moves.iter().find(|(from, _)| *from == position);
+            let after = rig.room.snapshot();
+            if let Some((_, to)) = target {
+                assert!(
+                    after.generation > before.generation,
+                    "{case} changes the snapshot"
+                );
+                assert_eq!(Signs::of(&rig, leg), to.signs(), "{case}");
+            } else if row.tells.contains(&position) {
+                assert!(
+                    after.generation > before.generation,
+                    "{case} tells something"
+                );
+                assert_eq!(Signs::of(&rig, leg), position.signs(), "{case}");
+            } else {
+                assert_eq!(*after, before, "{case} changes nothing");
+                assert_eq!(commands, [], "{case} orders nothing");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fact_about_an_unknown_leg_changes_nothing() {
+    for row in TABLE.iter().skip(1) {
+        let (mut rig, leg) = Established.reach();
+        let before = rig.room.snapshot().clone();
+        rig.room.fact(rig.now, (row.fact)(LegId(leg.0 + 77)));
+        assert_eq!(*rig.room.snapshot(), before);
+        assert_eq!(rig.commands(), []);
+    }
+}
+
+#[test]
+fn what_this_room_decided_outranks_the_reason_that_signalling_saw() {
+    let (mut rig, leg) = Ending.reach();
+    rig.told(Fact::Ended {
+        leg,
+        reason: EndReason::RemoteHangUp,
+    });
+    assert_eq!(rig.leg(leg).state, LegState::Ended(EndReason::LocalHangUp));
+
+    let (mut rig, leg) = Established.reach();
+    rig.told(Fact::Ended {
+        leg,
+        reason: EndReason::ConnectionLost,
+    });
+    assert_eq!(
+        rig.leg(leg).state,
+        LegState::Ended(EndReason::ConnectionLost)
+    );
+}
+
+#[test]
+fn only_the_last_keys_of_the_far_end_are_kept() {
+    let (mut rig, leg) = Established.reach();
+    for round in 0..50 {
+        let digit = digit(if round < 18 { '1' } else { '2' });
+        rig.told(Fact::DtmfReceived { leg, digit });
+    }
+    assert_eq!(rig.leg(leg).dtmf_received, "2".repeat(32));
+}

@@ -1,0 +1,471 @@
+//! What holds whatever happens in whatever order. A failing run prints the shortest list of steps
+//! that still fails.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use room::codec::Direction;
+use room::media_plan::{CameraState, Layout, LegStreams, MicrophoneState};
+use room::units::Volume;
+use room::{
+    Admission, AutoAnswer, Command, DtmfDigit, DtmfDigits, EndReason, Fact, Generation, LegId,
+    LegSecurity, LegState, PeerTrust, Request, RoomPolicy, RoomSnapshot, RoomState,
+};
+
+use crate::rig::{Rig, audio, established, incoming, policy, policy_with_legs, streams, video};
+
+/// One thing that happens. Legs are named by a number that is mapped onto those that there are,
+/// and one that there is not.
+#[derive(Clone, Debug)]
+enum Step {
+    Request(usize, fn(LegId) -> Request),
+    Fact(usize, fn(LegId) -> Fact),
+    Incoming(PeerTrust),
+    /// Media has reached the last plan.
+    MediaApplied,
+    /// The store has written the last values.
+    Stored,
+    Pass(Duration),
+    UntilDeadline,
+}
+
+/// Every request, with the shut-down left out: it has properties of its own.
+const REQUESTS: &[fn(LegId) -> Request] = &[
+    |_| Request::Call {
+        target: "sip:a@example.com".to_owned(),
+        account: None,
+    },
+    |_| Request::Call {
+        target: "sip:b@example.com".to_owned(),
+        account: Some("work".to_owned()),
+    },
+    |_| Request::Call {
+        target: String::new(),
+        account: None,
+    },
+    |_| Request::Join,
+    |leg| Request::Answer { leg },
+    |leg| Request::Decline { leg },
+    |leg| Request::HangUp { leg: Some(leg) },
+    |_| Request::HangUp { leg: None },
+    |_| Request::SetMicrophone(MicrophoneState::Muted),
+    |_| Request::SetMicrophone(MicrophoneState::Open),
+    |_| Request::SetCamera(CameraState::Off),
+    |_| Request::SetCamera(CameraState::On),
+    |_| Request::SetVolume(Volume::FULL),
+    |_| Request::SetVolume(Volume::DEFAULT),
+    |_| Request::SetLayout(Layout::Grid),
+    |_| Request::SetLayout(Layout::Single),
+    |leg| Request::Hold { leg },
+    |leg| Request::Resume { leg },
+    |leg| Request::SendDtmf {
+        leg,
+        digits: DtmfDigits::parse("1").expect("a digit"),
+    },
+];
+
+/// Every fact about a leg, and those about devices.
+const FACTS: &[fn(LegId) -> Fact] = &[
+    |leg| incoming(leg, PeerTrust::Trusted),
+    |leg| Fact::Ringing { leg },
+    |leg| Fact::EarlyMedia {
+        leg,
+        streams: streams(),
+    },
+    established,
+    established,
+    |leg| Fact::Established {
+        leg,
+        streams: LegStreams {
+            audio: Some(audio(Direction::SendRecv)),
+            video: None,
+        },
+        security: LegSecurity::PLAIN,
+    },
+    |leg| Fact::StreamsChanged {
+        leg,
+        streams: LegStreams {
+            audio: None,
+            video: Some(video(Direction::SendOnly)),
+        },
+    },
+    |leg| Fact::StreamsChanged {
+        leg,
+        streams: streams(),
+    },
+    |leg| Fact::HoldSucceeded { leg },
+    |leg| Fact::HoldFailed { leg },
+    |leg| Fact::ResumeSucceeded { leg },
+    |leg| Fact::ResumeFailed { leg },
+    |leg| Fact::RemoteHold { leg },
+    |leg| Fact::RemoteResume { leg },
+    |leg| Fact::Ended {
+        leg,
+        reason: EndReason::RemoteHangUp,
+    },
+    |leg| Fact::FirstFrame { leg },
+    |leg| Fact::VideoStalled { leg },
+    |leg| Fact::VideoResumed { leg },
+    |leg| Fact::DtmfReceived {
+        leg,
+        digit: DtmfDigit::from_char('7').expect("a digit"),
+    },
+    |_| Fact::CameraGone,
+    |_| Fact::CameraBack,
+    |_| Fact::MicrophoneGone,
+    |_| Fact::MicrophoneBack,
+];
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let leg = || 0..6_usize;
+    let trust = prop_oneof![Just(PeerTrust::Trusted), Just(PeerTrust::Admitted)];
+    let step = prop_oneof![
+        8 => (leg(), proptest::sample::select(REQUESTS)).prop_map(|(l, r)| Step::Request(l, r)),
+        8 => (leg(), proptest::sample::select(FACTS)).prop_map(|(l, f)| Step::Fact(l, f)),
+        2 => trust.prop_map(Step::Incoming),
+        1 => Just(Step::MediaApplied),
+        1 => Just(Step::Stored),
+        1 => (0..60_000_u64).prop_map(|ms| Step::Pass(Duration::from_millis(ms))),
+        1 => Just(Step::UntilDeadline),
+    ];
+    proptest::collection::vec(step, 0..60)
+}
+
+fn policies() -> impl Strategy<Value = RoomPolicy> {
+    let auto_answer = prop_oneof![
+        Just(AutoAnswer::Never),
+        Just(AutoAnswer::TrustedPeers),
+        Just(AutoAnswer::Everyone),
+    ];
+    let base = prop_oneof![
+        Just(policy()),
+        Just(policy_with_legs(2)),
+        Just(policy_with_legs(5))
+    ];
+    (auto_answer, base).prop_map(|(auto_answer, base)| RoomPolicy {
+        auto_answer,
+        ..base
+    })
+}
+
+/// A rig that checks after each step what must always hold.
+struct Checked {
+    rig: Rig,
+    max_legs: usize,
+    legs: Vec<LegId>,
+    /// What was ordered for each leg so far.
+    orders: BTreeMap<LegId, Orders>,
+    microphone: MicrophoneState,
+    last_plan: Generation,
+    remembered: room::Remembered,
+    complete: bool,
+    before: RoomSnapshot,
+}
+
+#[derive(Debug, Default)]
+struct Orders {
+    accepted: bool,
+    ended: bool,
+}
+
+impl Checked {
+    fn new(policy: RoomPolicy) -> Self {
+        let max_legs = policy.second_call.max_legs();
+        let rig = Rig::with_policy(policy);
+        Self {
+            max_legs,
+            legs: Vec::new(),
+            orders: BTreeMap::new(),
+            microphone: MicrophoneState::Open,
+            last_plan: rig.plan.generation,
+            remembered: room::Remembered::default(),
+            complete: false,
+            before: rig.room.snapshot().clone(),
+            rig,
+        }
+    }
+
+    /// The leg of a number: one of those that there have been, or one that never was.
+    fn leg(&self, number: usize) -> LegId {
+        match self.legs.len() {
+            0 => LegId(u32::MAX),
+            // Late legs are named more often: the early ones are mostly over.
+            count if number < count => self.legs[count - 1 - number],
+            _ => LegId(u32::MAX),
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Request(number, request) => {
+                self.request_twice(&request(self.leg(*number)));
+            }
+            Step::Fact(number, fact) => {
+                let leg = self.leg(*number);
+                let fact = fact(leg);
+                if matches!(fact, Fact::Incoming { .. }) && self.before.leg(leg).is_none() {
+                    // The id of a leg that is over is given to a new call.
+                    self.orders.remove(&leg);
+                }
+                self.rig.room.fact(self.rig.now, fact);
+            }
+            Step::Incoming(trust) => {
+                let leg = self.rig.incoming(*trust);
+                self.legs.push(leg);
+            }
+            Step::MediaApplied => {
+                let generation = self.last_plan;
+                self.rig
+                    .room
+                    .fact(self.rig.now, Fact::MediaApplied { generation });
+            }
+            Step::Stored => {
+                self.rig
+                    .room
+                    .fact(self.rig.now, Fact::Stored(self.remembered.clone()));
+            }
+            Step::Pass(time) => self.rig.pass(*time),
+            Step::UntilDeadline => self.until_deadline(),
+        }
+        self.check();
+    }
+
+    fn until_deadline(&mut self) {
+        if let Some(deadline) = self.rig.room.next_deadline() {
+            self.rig.now = self.rig.now.max(deadline);
+            self.rig.pass(Duration::ZERO);
+            let next = self.rig.room.next_deadline();
+            assert!(
+                next.is_none_or(|next| next > self.rig.now),
+                "no deadline stays behind"
+            );
+        }
+    }
+
+    /// Makes a request, and the same again: the second must have no effect.
+    fn request_twice(&mut self, request: &Request) {
+        let before = self.rig.room.snapshot().clone();
+        let admission = self.rig.request(request.clone());
+        if let (Request::Call { .. } | Request::Join, Admission::Accepted { leg: Some(leg) }) =
+            (request, admission)
+        {
+            self.legs.push(leg);
+        }
+        if let (Request::SetMicrophone(state), Admission::Accepted { .. }) = (request, admission) {
+            self.microphone = *state;
+        }
+        self.check();
+        let after = self.rig.room.snapshot().clone();
+        if !matches!(admission, Admission::Accepted { .. }) {
+            assert_eq!(before, after, "only an accepted request has effects");
+        }
+        if matches!(request, Request::SendDtmf { .. }) {
+            return;
+        }
+        let again = self.rig.request(request.clone());
+        let expected = match admission {
+            Admission::Accepted { .. } | Admission::AlreadySo => Admission::AlreadySo,
+            Admission::Denied(_) => admission,
+        };
+        assert_eq!(again, expected);
+        assert_eq!(
+            self.rig.commands(),
+            [],
+            "the same request twice orders nothing"
+        );
+        assert_eq!(*self.rig.room.snapshot(), after);
+    }
+
+    fn check(&mut self) {
+        for command in self.rig.commands() {
+            assert!(!self.complete, "{command:?} after the last command");
+            self.check_command(&command);
+        }
+        let snapshot = self.rig.room.snapshot();
+        if *snapshot == self.before {
+            assert_eq!(snapshot.generation, self.before.generation);
+        } else {
+            assert!(snapshot.generation > self.before.generation);
+            let same = RoomSnapshot {
+                generation: self.before.generation,
+                ..snapshot.clone()
+            };
+            assert_ne!(same, self.before, "a new generation has something new");
+        }
+        self.before = snapshot.clone();
+        self.check_snapshot();
+    }
+
+    fn check_command(&mut self, command: &Command) {
+        match command {
+            Command::Dial { leg, .. } | Command::Ring { leg } => {
+                assert!(
+                    self.orders
+                        .insert(*leg, Orders::default())
+                        .is_none_or(|old| old.ended)
+                );
+            }
+            Command::Accept { leg } => {
+                let orders = self.orders.entry(*leg).or_default();
+                assert!(
+                    !orders.accepted && !orders.ended,
+                    "{leg} accepted twice or too late"
+                );
+                orders.accepted = true;
+            }
+            Command::HangUp { leg } => {
+                let orders = self
+                    .orders
+                    .get_mut(leg)
+                    .expect("a leg that was dialed or accepted");
+                assert!(!orders.ended, "{leg} ended twice");
+                orders.ended = true;
+            }
+            Command::Reject { leg, .. } => {
+                let orders = self.orders.entry(*leg).or_default();
+                assert!(
+                    !orders.accepted || orders.ended,
+                    "{leg} refused after it was accepted"
+                );
+                orders.ended = true;
+            }
+            Command::Hold { leg } | Command::Resume { leg } | Command::SendDtmf { leg, .. } => {
+                assert!(
+                    !self.orders[leg].ended,
+                    "{command:?} after the leg was ended"
+                );
+            }
+            Command::ApplyMedia(plan) => {
+                assert_eq!(plan.generation, self.last_plan.next());
+                self.last_plan = plan.generation;
+                assert_eq!(plan.microphone.state, self.microphone);
+            }
+            Command::Remember(remembered) => {
+                assert_ne!(*remembered, self.remembered);
+                self.remembered = remembered.clone();
+            }
+            Command::StartRinging | Command::StopRinging => {}
+            Command::ShutDownComplete => self.complete = true,
+        }
+    }
+
+    fn check_snapshot(&self) {
+        let snapshot = self.rig.room.snapshot();
+        let plan = &self.rig.plan;
+        assert_eq!(snapshot.microphone, self.microphone);
+        assert_eq!(plan.microphone.state, self.microphone, "muted stays muted");
+        assert_eq!(self.remembered.microphone, self.microphone);
+        assert_eq!(snapshot.media_wanted, plan.generation);
+
+        let with_media = snapshot
+            .legs
+            .iter()
+            .filter(|leg| leg.state.is_connected() || leg.state == LegState::Early);
+        let with_media: Vec<_> = with_media.map(|leg| leg.id).collect();
+        let planned: Vec<_> = plan.legs.iter().map(|leg| leg.id).collect();
+        assert_eq!(
+            planned, with_media,
+            "the plan names the legs with media and no other"
+        );
+
+        let sends_video = plan.legs.iter().any(|leg| {
+            leg.streams
+                .video
+                .as_ref()
+                .is_some_and(|video| video.direction.sends())
+        });
+        assert_eq!(!plan.ladder.is_empty(), sends_video);
+
+        let live = snapshot
+            .legs
+            .iter()
+            .filter(|leg| leg.state.end_reason().is_none())
+            .count();
+        assert!(live <= self.max_legs, "{live} legs");
+        for leg in &snapshot.legs {
+            assert!(
+                !matches!(leg.state, LegState::Ended(_)),
+                "over, but among the live"
+            );
+        }
+        for leg in &snapshot.last_ended {
+            assert!(
+                matches!(leg.state, LegState::Ended(_)),
+                "live, but among the ended"
+            );
+        }
+    }
+
+    /// Lets nothing happen but time.
+    fn until_nothing_is_waited_for(&mut self) {
+        for _ in 0..100 {
+            if self.rig.room.next_deadline().is_none() {
+                return;
+            }
+            self.step(&Step::UntilDeadline);
+        }
+        panic!("still waiting: {:?}", self.rig.room.snapshot());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn all_invariants_hold_after_every_step(policy in policies(), steps in steps()) {
+        let mut checked = Checked::new(policy);
+        for step in &steps {
+            checked.step(step);
+        }
+    }
+
+    #[test]
+    fn from_any_state_a_shutdown_and_time_end_in_its_completion(
+        policy in policies(),
+        steps in steps(),
+        during in steps(),
+    ) {
+        let mut checked = Checked::new(policy);
+        for step in &steps {
+            checked.step(step);
+        }
+        checked.request_twice(&Request::ShutDown);
+        for step in &during {
+            checked.step(step);
+        }
+        checked.until_nothing_is_waited_for();
+        prop_assert!(checked.complete);
+        prop_assert!(checked.rig.room.snapshot().legs.is_empty());
+    }
+
+    #[test]
+    fn from_any_state_hanging_up_and_time_end_in_an_idle_room(
+        policy in policies(),
+        steps in steps(),
+    ) {
+        let mut checked = Checked::new(policy);
+        for step in &steps {
+            checked.step(step);
+        }
+        checked.request_twice(&Request::HangUp { leg: None });
+        checked.until_nothing_is_waited_for();
+        let snapshot = checked.rig.room.snapshot();
+        prop_assert_eq!(snapshot.state, RoomState::Idle);
+        prop_assert!(snapshot.legs.is_empty());
+        prop_assert!(checked.rig.plan.legs.is_empty());
+        prop_assert!(checked.remembered.wanted.is_empty());
+    }
+
+    #[test]
+    fn without_an_answer_no_leg_waits_for_ever(policy in policies(), steps in steps()) {
+        let mut checked = Checked::new(policy);
+        for step in &steps {
+            checked.step(step);
+        }
+        checked.until_nothing_is_waited_for();
+        for leg in &checked.rig.room.snapshot().legs {
+            prop_assert!(leg.state.is_connected(), "{:?}", leg.state);
+        }
+    }
+}

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub enum Error {
     /// The configuration was refused.
     #[error(transparent)]
-    Config(#[from] config::Error),
+    Config(#[from] config::ConfigError),
     /// A SIP listen address cannot be bound.
     #[error("cannot listen for SIP over {protocol} on {address}: {source}")]
     Listen {
@@ -62,6 +62,23 @@ pub enum Error {
     MediaPorts {
         /// The leg's local address.
         address: IpAddr,
+        /// The kernel's word.
+        source: io::Error,
+    },
+    /// A certificate file cannot be read or written.
+    #[error("{path}: {source}")]
+    CertificateFile {
+        /// The file.
+        path: PathBuf,
+        /// The kernel's word.
+        source: io::Error,
+    },
+    /// A certificate cannot be made.
+    #[error("certificate: {0}")]
+    Certificate(rcgen::Error),
+    /// The asynchronous runtime cannot start.
+    #[error("cannot start the runtime: {source}")]
+    Runtime {
         /// The kernel's word.
         source: io::Error,
     },

@@ -1,16 +1,26 @@
 //! Structured logs on standard error: text for people, JSON for collectors.
 
-use config::{LogFormat, LogSettings};
+use config::{LogFormat, LogLevel, LogSettings};
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging for the whole process. `RUST_LOG` overrides the configured level.
 pub fn start(settings: &LogSettings) {
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(settings.level.as_str()));
+        .unwrap_or_else(|_| EnvFilter::new(level_name(settings.level)));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start (tests in one process) keeps the first subscriber.
     let _ = match settings.format {
         LogFormat::Text => builder.with_ansi(false).try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
+}
+
+fn level_name(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    }
 }

@@ -1,3 +1,7 @@
-//! Placeholder until its first slice lands.
+//! `roomd`: the room service.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    roomd::command_line::main()
+}

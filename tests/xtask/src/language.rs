@@ -36,6 +36,15 @@ impl Language {
     }
 }
 
+impl From<Language> for api::Language {
+    fn from(language: Language) -> Self {
+        match language {
+            Language::English => Self::English,
+            Language::Chinese => Self::Chinese,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Language;

@@ -15,6 +15,8 @@ pub(crate) enum Purpose {
     Build,
     /// Running roomd: the GStreamer elements that its graph is made of.
     Run,
+    /// The demo: a voice for its microphones.
+    Demo,
     /// The tests: peers that others wrote, real recordings, tools.
     Test,
 }
@@ -40,6 +42,7 @@ impl Purpose {
                 "gstreamer1.0-plugins-ugly",
                 "gstreamer1.0-x",
             ],
+            Self::Demo => &["espeak-ng"],
             Self::Test => &[
                 // Peers.
                 "baresip-core",
@@ -49,6 +52,7 @@ impl Purpose {
                 // Recorded and spoken voices.
                 "alsa-utils",
                 "espeak-ng",
+                "gstreamer1.0-tools",
                 "pocketsphinx-testdata",
                 // Test tools and scores from PyPI; PESQ is built from C.
                 "python3-dev",

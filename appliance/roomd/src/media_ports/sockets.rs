@@ -55,18 +55,21 @@ impl MediaPortRange {
     ///
     /// # Errors
     /// [`Error::MediaPorts`] when no pair of the range is free or the address is not ours.
-    pub async fn bind_leg(&mut self, address: IpAddr) -> Result<LegSockets, Error> {
-        let audio = self.bind_pair(address).await?;
-        let video = self.bind_pair(address).await?;
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn bind_leg(&mut self, address: IpAddr) -> Result<LegSockets, Error> {
+        let audio = self.bind_pair(address)?;
+        let video = self.bind_pair(address)?;
         Ok(LegSockets { address, audio, video })
     }
 
-    async fn bind_pair(&mut self, address: IpAddr) -> Result<MediumSockets, Error> {
+    fn bind_pair(&mut self, address: IpAddr) -> Result<MediumSockets, Error> {
         let pairs = (*self.range.end() - self.range.start().next_multiple_of(2)).div_ceil(2);
         let mut last_error = None;
         for _ in 0..pairs {
             let port = self.take_even_port();
-            match bind_rtp_and_rtcp(address, port).await {
+            match bind_rtp_and_rtcp(address, port) {
                 Ok(sockets) => return Ok(sockets),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => last_error = Some(error),
                 Err(source) => return Err(Error::MediaPorts { address, source }),
@@ -84,11 +87,14 @@ impl MediaPortRange {
     }
 }
 
-async fn bind_rtp_and_rtcp(address: IpAddr, port: u16) -> io::Result<MediumSockets> {
-    Ok(MediumSockets {
-        rtp: UdpSocket::bind(SocketAddr::new(address, port)).await?,
-        rtcp: UdpSocket::bind(SocketAddr::new(address, port + 1)).await?,
-    })
+fn bind_rtp_and_rtcp(address: IpAddr, port: u16) -> io::Result<MediumSockets> {
+    Ok(MediumSockets { rtp: bind(address, port)?, rtcp: bind(address, port + 1)? })
+}
+
+fn bind(address: IpAddr, port: u16) -> io::Result<UdpSocket> {
+    let socket = std::net::UdpSocket::bind(SocketAddr::new(address, port))?;
+    socket.set_nonblocking(true)?;
+    UdpSocket::from_std(socket)
 }
 
 #[cfg(test)]
@@ -108,7 +114,7 @@ mod tests {
     #[tokio::test]
     async fn a_leg_gets_four_ports_with_rtp_on_even_ones() {
         let mut range = MediaPortRange::new(21_000..=21_101).unwrap();
-        let leg = range.bind_leg(LOOPBACK).await.unwrap();
+        let leg = range.bind_leg(LOOPBACK).unwrap();
         for medium in [&leg.audio, &leg.video] {
             let rtp = medium.rtp.local_addr().unwrap().port();
             let rtcp = medium.rtcp.local_addr().unwrap().port();
@@ -120,18 +126,18 @@ mod tests {
     async fn a_port_in_use_is_passed_over_and_a_closed_one_rests() {
         let mut range = MediaPortRange::new(21_200..=21_211).unwrap();
         let taken = UdpSocket::bind((LOOPBACK, 21_201)).await.unwrap();
-        let first = range.bind_leg(LOOPBACK).await.unwrap();
+        let first = range.bind_leg(LOOPBACK).unwrap();
         assert_eq!(first.audio.rtp.local_addr().unwrap().port(), 21_202);
         drop((first, taken));
-        let second = range.bind_leg(LOOPBACK).await.unwrap();
+        let second = range.bind_leg(LOOPBACK).unwrap();
         assert_eq!(second.audio.rtp.local_addr().unwrap().port(), 21_206);
     }
 
     #[tokio::test]
     async fn a_full_range_is_an_error_that_names_the_address() {
         let mut range = MediaPortRange::new(21_300..=21_303).unwrap();
-        let _all = range.bind_leg(LOOPBACK).await.unwrap();
-        let error = range.bind_leg(LOOPBACK).await.unwrap_err();
+        let _all = range.bind_leg(LOOPBACK).unwrap();
+        let error = range.bind_leg(LOOPBACK).unwrap_err();
         assert!(error.to_string().contains("127.0.0.1"), "{error}");
     }
 }

@@ -14,7 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use sip::transport::{FlowId, StreamInfo, Transport};
+use sip::transport::{FlowId, StreamError, StreamInfo, Transport};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -60,8 +60,8 @@ pub enum SocketEvent {
     Closed {
         /// Which.
         flow: FlowId,
-        /// Why, or `None` where the peer closed it in order.
-        error: Option<io::Error>,
+        /// Why.
+        error: StreamError,
     },
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rustls::pki_types::ServerName;
-use sip::transport::{FlowId, StreamInfo, Transport};
+use sip::transport::{FlowId, StreamError, StreamInfo, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -50,7 +50,7 @@ impl AcceptedStream {
         outgoing: mpsc::Receiver<Bytes>,
         events: mpsc::Sender<SocketEvent>,
     ) {
-        let error = move_bytes(flow, self.bytes, outgoing, &events).await.err();
+        let error = end_of(move_bytes(flow, self.bytes, outgoing, &events).await);
         // The driver being gone is the only way that this fails.
         let _ = events.send(SocketEvent::Closed { flow, error }).await;
     }
@@ -120,7 +120,7 @@ async fn shake_hands(
         None => (Transport::Tcp, Box::new(stream)),
         Some(acceptor) => (Transport::Tls, Box::new(acceptor.accept(stream).await?)),
     };
-    Ok(AcceptedStream { info: StreamInfo { transport, local, remote }, bytes })
+    Ok(AcceptedStream { info: StreamInfo::new(transport, local, remote), bytes })
 }
 
 /// Connects, then moves bytes until either side ends it.
@@ -134,12 +134,15 @@ pub(super) async fn connect(
 ) {
     let opening = timeout(HANDSHAKE_TIMEOUT, open(remote, server_name, connector)).await;
     let error = match opening.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-        Err(error) => Some(error),
+        Err(error) => {
+            tracing::info!(%remote, %error, "SIP connection failed");
+            opening_failure(&error)
+        }
         Ok((info, bytes)) => {
             if events.send(SocketEvent::Opened { flow, info }).await.is_err() {
                 return;
             }
-            move_bytes(flow, bytes, outgoing, &events).await.err()
+            end_of(move_bytes(flow, bytes, outgoing, &events).await)
         }
     };
     // The driver being gone is the only way that this fails.
@@ -154,15 +157,38 @@ async fn open(
     let stream = TcpStream::connect(remote).await?;
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
-    let (transport, bytes): (_, Box<dyn ByteStream>) = match connector {
-        None => (Transport::Tcp, Box::new(stream)),
-        Some(connector) => {
-            let name = ServerName::try_from(server_name)
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-            (Transport::Tls, Box::new(connector.connect(name, stream).await?))
-        }
+    let Some(connector) = connector else {
+        return Ok((StreamInfo::new(Transport::Tcp, local, remote), Box::new(stream)));
     };
-    Ok((StreamInfo { transport, local, remote }, bytes))
+    let name = ServerName::try_from(server_name.clone())
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    let bytes = connector.connect(name, stream).await?;
+    let mut info = StreamInfo::new(Transport::Tls, local, remote);
+    info.verified_names.push(server_name);
+    Ok((info, Box::new(bytes)))
+}
+
+/// A peer whose certificate was refused is told apart from one that is not there: the owner has to
+/// mend a certificate, not a network.
+fn opening_failure(error: &io::Error) -> StreamError {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls {
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
+            StreamError::Certificate
+        }
+        Some(_) => StreamError::Broken,
+        None => StreamError::NotConnected,
+    }
+}
+
+fn end_of(result: io::Result<()>) -> StreamError {
+    match result {
+        Ok(()) => StreamError::Closed,
+        Err(error) => {
+            tracing::debug!(%error, "SIP connection broke");
+            StreamError::Broken
+        }
+    }
 }
 
 /// Moves bytes both ways. Ends in order when the peer closes, or when the owner has dropped the

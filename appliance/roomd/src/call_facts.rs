@@ -1,0 +1,110 @@
+//! What the SIP endpoint reports, in the room's words.
+
+use room::leg_state::EndReason;
+use room::peer::{LegSecurity, Peer, PeerTrust, Protection};
+use room::{RegistrationFailure, RegistrationState};
+use sip::endpoint::{self, CallEndCause, CallSecurity};
+use sip::grammar::NameAddr;
+use sip::offer_answer::{AgreedSecurity, CallMedia};
+use sip::registration;
+use sip::transport::Transport;
+
+use crate::media_ports::leg_transport::{LegRoute, MediumRoute};
+
+/// Who calls.
+#[must_use]
+pub fn peer(from: &NameAddr) -> Peer {
+    Peer { uri: from.uri().to_string(), display_name: from.display_name().map(str::to_owned) }
+}
+
+/// How far a caller is trusted: a configured peer is the owner's own; what a registrar passes on
+/// may be anybody.
+#[must_use]
+pub fn trust(trust: endpoint::PeerTrust) -> PeerTrust {
+    match trust {
+        endpoint::PeerTrust::ConfiguredPeer => PeerTrust::Trusted,
+        endpoint::PeerTrust::RegisteredFlow => PeerTrust::Admitted,
+    }
+}
+
+/// How a call is protected.
+#[must_use]
+pub fn security(security: CallSecurity) -> LegSecurity {
+    LegSecurity {
+        signalling: match security.signalling {
+            Transport::Tls => Protection::Encrypted,
+            Transport::Udp | Transport::Tcp => Protection::Plain,
+        },
+        media: match security.media {
+            Some(AgreedSecurity::Secured) => Protection::Encrypted,
+            Some(AgreedSecurity::Plain) | None => Protection::Plain,
+        },
+    }
+}
+
+/// Where the media of a call goes.
+#[must_use]
+pub fn route(media: &CallMedia, video_target: room::units::Bitrate) -> LegRoute {
+    let audio = media.streams.audio.as_ref().zip(media.remote.audio);
+    let video = media.streams.video.as_ref().zip(media.remote.video);
+    LegRoute {
+        audio: audio.map(|(stream, remote)| MediumRoute {
+            rtp: remote.rtp,
+            rtcp: remote.rtcp,
+            srtp: stream.srtp.clone(),
+        }),
+        video: video.map(|(stream, remote)| MediumRoute {
+            rtp: remote.rtp,
+            rtcp: remote.rtcp,
+            srtp: stream.srtp.clone(),
+        }),
+        video_target,
+    }
+}
+
+/// Why a call ended.
+#[must_use]
+pub fn end_reason(cause: CallEndCause) -> EndReason {
+    match cause {
+        CallEndCause::Local => EndReason::LocalHangUp,
+        CallEndCause::RemoteHangUp => EndReason::RemoteHangUp,
+        CallEndCause::RemoteCancelled => EndReason::Cancelled,
+        CallEndCause::NotAnswered => EndReason::NotAnswered,
+        CallEndCause::Timeout => EndReason::PeerLost,
+        CallEndCause::Transport => EndReason::Unreachable,
+        CallEndCause::Media => EndReason::IncompatibleMedia,
+        CallEndCause::Protocol => EndReason::LocalFault,
+        CallEndCause::Credentials => EndReason::AuthenticationFailed,
+        CallEndCause::Refused(status) => refused(status.code()),
+    }
+}
+
+fn refused(status: u16) -> EndReason {
+    match status {
+        401 | 407 => EndReason::AuthenticationFailed,
+        403 => EndReason::Forbidden,
+        404 | 410 | 484 | 604 => EndReason::NotFound,
+        408 | 480 => EndReason::NotAnswered,
+        486 | 600 => EndReason::PeerBusy,
+        488 | 606 => EndReason::IncompatibleMedia,
+        603 => EndReason::DeclinedByPeer,
+        status => EndReason::Refused { status },
+    }
+}
+
+/// How a registration stands.
+#[must_use]
+pub fn registration_state(state: &registration::RegistrationState) -> RegistrationState {
+    use registration::{RegistrationFailure as Failure, RegistrationState as State};
+    match state {
+        State::Unregistered => RegistrationState::Unregistered,
+        State::Registering => RegistrationState::Registering,
+        State::Registered { .. } => RegistrationState::Registered,
+        State::Locked { .. } => RegistrationState::Locked,
+        State::Failed { cause, .. } => RegistrationState::Failed(match cause {
+            Failure::Transport => RegistrationFailure::Unreachable,
+            Failure::Timeout => RegistrationFailure::TimedOut,
+            Failure::Refused(status) => RegistrationFailure::Refused { status: status.code() },
+        }),
+    }
+}

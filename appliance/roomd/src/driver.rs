@@ -1,0 +1,496 @@
+//! The one task that owns the room.
+//!
+//! ```text
+//!  sockets, look-ups, media, store ──fact──┐            ┌──> SIP endpoint ──> sockets
+//!                                          ├─> Room ────┼──> media plan, leg transports
+//!  HTTP, buttons, signals ───────request───┘     │      └──> store
+//!                                                └──> watch<RoomSnapshot>
+//! ```
+//!
+//! Each turn takes in what waits, facts before requests, and carries out every command before it
+//! waits again. Nothing here blocks: sockets and media have bounded queues of their own.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use media::{Media, MediaEvent};
+use room::ids::LegId;
+use room::policy::RoomPolicy;
+use room::units::Bitrate;
+use room::{
+    Admission, Command, EndReason, Fact, Input, InputQueue, RejectCause, Remembered, Request, Room,
+    RoomSnapshot,
+};
+use sip::endpoint::{AccountName, Event};
+use sip::grammar::{StatusCode, Uri};
+use sip::offer_answer::CallMedia;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::dtmf_relay;
+use crate::error::Error;
+use crate::leg_networks::LegNetworks;
+use crate::signalling::{Resolution, Signalling};
+use crate::sip_sockets::SocketEvent;
+use crate::{call_facts, media_facts, service_notification, settings};
+
+/// Facts of one kind that are taken in before the other kinds get their turn.
+const FACTS_A_TURN: usize = 64;
+/// Requests that may wait; more are refused by the API as "busy".
+const REQUEST_QUEUE: usize = 64;
+/// How long the endpoint may take to de-register and finish its transactions at the end.
+const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
+
+/// A client's request, with the way to answer it.
+pub type PendingRequest = (Request, oneshot::Sender<Admission>);
+
+/// Everything that reaches the driver.
+pub struct Inputs {
+    /// What SIP sockets saw.
+    pub sockets: mpsc::Receiver<SocketEvent>,
+    /// Answers to name look-ups.
+    pub resolutions: mpsc::Receiver<Resolution>,
+    /// What media observed.
+    pub media: mpsc::Receiver<MediaEvent>,
+    /// What the store, the devices and the like report.
+    pub facts: mpsc::Receiver<Fact>,
+    /// What clients want.
+    pub requests: mpsc::Receiver<PendingRequest>,
+}
+
+/// What the driver works on.
+pub struct Driver {
+    room: Room,
+    policy: RoomPolicy,
+    signalling: Signalling,
+    networks: LegNetworks,
+    media: Media,
+    media_address: IpAddr,
+    remember: mpsc::UnboundedSender<Remembered>,
+    capture: watch::Sender<bool>,
+    snapshots: watch::Sender<RoomSnapshot>,
+    /// Accounts that register, to de-register at the end.
+    registering: Vec<AccountName>,
+    alive_interval: Option<Duration>,
+    queue: InputQueue<PendingRequest>,
+}
+
+/// The parts that [`Driver::new`] joins.
+pub struct Parts {
+    /// The owner's policy.
+    pub policy: RoomPolicy,
+    /// What the room remembers of its last run.
+    pub remembered: Remembered,
+    /// SIP.
+    pub signalling: Signalling,
+    /// Media sockets.
+    pub networks: LegNetworks,
+    /// The media graph.
+    pub media: Media,
+    /// The address that offers name when the way to the peer is not known.
+    pub media_address: IpAddr,
+    /// Takes what is to be stored.
+    pub remember: mpsc::UnboundedSender<Remembered>,
+    /// Whether simulated devices are to run.
+    pub capture: watch::Sender<bool>,
+    /// Accounts that register.
+    pub registering: Vec<AccountName>,
+}
+
+impl Driver {
+    /// A driver for an idle room; the receiver sees every snapshot.
+    #[must_use]
+    pub fn new(parts: Parts) -> (Self, watch::Receiver<RoomSnapshot>) {
+        let room = Room::new(parts.policy.clone(), parts.remembered);
+        let (snapshots, receiver) = watch::channel(room.snapshot());
+        let driver = Self {
+            room,
+            policy: parts.policy,
+            signalling: parts.signalling,
+            networks: parts.networks,
+            media: parts.media,
+            media_address: parts.media_address,
+            remember: parts.remember,
+            capture: parts.capture,
+            snapshots,
+            registering: parts.registering,
+            alive_interval: service_notification::alive_interval(),
+            queue: InputQueue::new(REQUEST_QUEUE),
+        };
+        (driver, receiver)
+    }
+
+    /// Runs until the room has shut down.
+    ///
+    /// # Errors
+    /// [`Error::PartEnded`] when a part ends that must not.
+    pub async fn run(mut self, mut inputs: Inputs) -> Result<(), Error> {
+        let now = Instant::now();
+        for account in self.registering.clone() {
+            self.signalling.endpoint.register(now, &account);
+        }
+        let mut next_alive = now;
+        while !self.settle(Instant::now()) {
+            if let Some(interval) = self.alive_interval.filter(|_| next_alive <= Instant::now()) {
+                service_notification::alive();
+                next_alive = Instant::now() + interval;
+            }
+            let alive = self.alive_interval.map(|_| next_alive);
+            self.wait(&mut inputs, alive).await?;
+            self.take_waiting(&mut inputs);
+        }
+        self.say_farewell(&mut inputs).await;
+        self.media.shut_down().await.map_err(Error::Media)
+    }
+
+    /// Carries out everything that follows from what was taken in. True once the room has shut
+    /// down.
+    fn settle(&mut self, now: Instant) -> bool {
+        let mut shut_down = false;
+        loop {
+            self.signalling.flush(now);
+            if let Some(event) = self.signalling.poll_event() {
+                self.take_sip_event(now, event);
+            } else if let Some(command) = self.room.poll_command() {
+                shut_down |= command == Command::ShutDownComplete;
+                self.carry_out(now, command);
+            } else if let Some(input) = self.queue.pop() {
+                match input {
+                    Input::Fact(fact) => self.room.fact(now, fact),
+                    Input::Request((request, answer)) => {
+                        tracing::info!(?request, "request");
+                        let admission = self.room.request(now, request);
+                        tracing::info!(?admission, "admission");
+                        // A client that left does not need its answer.
+                        let _ = answer.send(admission);
+                    }
+                }
+            } else {
+                break;
+            }
+        }
+        self.publish();
+        shut_down
+    }
+
+    fn publish(&self) {
+        let snapshot = self.room.snapshot();
+        self.snapshots.send_if_modified(|published| {
+            let changed = published.generation != snapshot.generation;
+            if changed {
+                *published = snapshot;
+            }
+            changed
+        });
+    }
+
+    /// Waits for one input or deadline and takes it in.
+    async fn wait(&mut self, inputs: &mut Inputs, alive: Option<Instant>) -> Result<(), Error> {
+        let deadlines = [self.room.next_deadline(), self.signalling.endpoint.next_deadline(), alive];
+        let deadline = deadlines.into_iter().flatten().min();
+        tokio::select! {
+            biased;
+            () = sleep_until(deadline), if deadline.is_some() => {
+                let now = Instant::now();
+                self.room.handle_timeout(now);
+                self.signalling.endpoint.handle_timeout(now);
+            }
+            event = inputs.media.recv() => {
+                let event = event.ok_or(Error::PartEnded { part: "media" })?;
+                self.take_media_event(event);
+            }
+            event = inputs.sockets.recv() => {
+                let event = event.ok_or(Error::PartEnded { part: "SIP sockets" })?;
+                self.signalling.take_in(Instant::now(), event);
+            }
+            resolution = inputs.resolutions.recv() => {
+                let resolution = resolution.ok_or(Error::PartEnded { part: "resolver" })?;
+                self.signalling.resolved(Instant::now(), resolution);
+            }
+            fact = inputs.facts.recv() => {
+                self.queue.push_fact(fact.ok_or(Error::PartEnded { part: "store" })?);
+            }
+            request = inputs.requests.recv() => {
+                self.queue_request(request.ok_or(Error::PartEnded { part: "API" })?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what else waits, a bounded amount of each kind.
+    fn take_waiting(&mut self, inputs: &mut Inputs) {
+        let now = Instant::now();
+        for _ in 0..FACTS_A_TURN {
+            let Ok(event) = inputs.sockets.try_recv() else { break };
+            self.signalling.take_in(now, event);
+        }
+        for _ in 0..FACTS_A_TURN {
+            let Ok(event) = inputs.media.try_recv() else { break };
+            self.take_media_event(event);
+        }
+        for _ in 0..FACTS_A_TURN {
+            let Ok(fact) = inputs.facts.try_recv() else { break };
+            self.queue.push_fact(fact);
+        }
+        while let Ok(request) = inputs.requests.try_recv() {
+            self.queue_request(request);
+        }
+    }
+
+    /// A request that finds the queue full is dropped with its answer channel, which its client
+    /// sees as "busy".
+    fn queue_request(&mut self, request: PendingRequest) {
+        if self.queue.push_request(request).is_err() {
+            tracing::warn!("too many requests wait: one was refused");
+        }
+    }
+
+    fn take_media_event(&mut self, event: MediaEvent) {
+        if let Some(fact) = media_facts::fact(event) {
+            self.queue.push_fact(fact);
+        }
+    }
+
+    fn carry_out(&mut self, now: Instant, command: Command) {
+        tracing::debug!(?command, "command");
+        match command {
+            Command::Dial { leg, target, account } => self.dial(now, leg, &target, account),
+            Command::Ring { leg } => self.with_call(leg, |endpoint, call| endpoint.ring(now, call)),
+            Command::Accept { leg } => self.accept(now, leg),
+            Command::Reject { leg, cause } => {
+                let status = reject_status(cause);
+                self.with_call(leg, |endpoint, call| endpoint.reject(now, call, status));
+            }
+            Command::HangUp { leg } => {
+                self.with_call(leg, |endpoint, call| endpoint.hang_up(now, call));
+            }
+            Command::Hold { leg } => self.with_call(leg, |endpoint, call| endpoint.hold(now, call)),
+            Command::Resume { leg } => {
+                self.with_call(leg, |endpoint, call| endpoint.resume(now, call));
+            }
+            Command::SendDtmf { leg, digits } => self.media.send_dtmf(leg, &digits),
+            Command::ApplyMedia(plan) => {
+                self.capture.send_replace(!plan.legs.is_empty());
+                self.media.apply(plan);
+            }
+            Command::Remember(remembered) => {
+                // The store's end is noticed by its owner; mute still holds in this process.
+                let _ = self.remember.send(remembered);
+            }
+            Command::StartRinging => tracing::info!("incoming call rings"),
+            Command::StopRinging => tracing::info!("ringing stopped"),
+            Command::ShutDownComplete => service_notification::stopping(),
+        }
+    }
+
+    fn with_call(
+        &mut self,
+        leg: LegId,
+        action: impl FnOnce(&mut sip::endpoint::Endpoint, sip::endpoint::CallId),
+    ) {
+        if let Some(call) = self.signalling.call(leg) {
+            action(&mut self.signalling.endpoint, call);
+        }
+    }
+
+    fn dial(&mut self, now: Instant, leg: LegId, target: &str, account: Option<String>) {
+        if let Err(reason) = self.try_dial(now, leg, target, account) {
+            self.networks.release(leg);
+            self.queue.push_fact(Fact::Ended { leg, reason });
+        }
+    }
+
+    fn try_dial(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        target: &str,
+        account: Option<String>,
+    ) -> Result<(), EndReason> {
+        let target: Uri = dialable(target).parse().map_err(|_| EndReason::InvalidTarget)?;
+        let account = account.or_else(|| self.policy.accounts.first().cloned());
+        let account = AccountName::new(&account.ok_or(EndReason::NoUsableAccount)?);
+        let peer = target.as_sip().and_then(|sip| sip.host().address());
+        let address = settings::reachable_address(self.media_address, peer);
+        let local = self.networks.bind(leg, address).map_err(|error| {
+            tracing::error!(%leg, %error, "the call cannot be made");
+            EndReason::LocalFault
+        })?;
+        let call = self.signalling.endpoint.invite(now, &account, &target, local);
+        let call = call.map_err(|error| {
+            tracing::info!(%leg, %error, "the call cannot be made");
+            call_facts::invite_failure(&error)
+        })?;
+        self.signalling.bind(leg, call);
+        Ok(())
+    }
+
+    fn accept(&mut self, now: Instant, leg: LegId) {
+        let Some(call) = self.signalling.call(leg) else { return };
+        let peer = self.signalling.endpoint.remote_address(call).map(|remote| remote.ip());
+        let address = settings::reachable_address(self.media_address, peer);
+        match self.networks.bind(leg, address) {
+            Ok(local) => self.signalling.endpoint.answer(now, call, local),
+            Err(error) => {
+                tracing::error!(%leg, %error, "the call cannot be answered");
+                self.signalling.endpoint.reject(now, call, StatusCode::SERVER_INTERNAL_ERROR);
+            }
+        }
+    }
+
+    fn take_sip_event(&mut self, now: Instant, event: Event) {
+        tracing::debug!(?event, "SIP event");
+        match event {
+            Event::Incoming { call, account, from, trust, security } => {
+                let leg = self.room.reserve_leg();
+                self.signalling.bind(leg, call);
+                let fact = Fact::Incoming {
+                    leg,
+                    peer: call_facts::peer(&from),
+                    account: account.to_string(),
+                    security: call_facts::security(security),
+                    trust: call_facts::trust(trust),
+                };
+                self.room.fact(now, fact);
+            }
+            Event::Registration { account, state } => {
+                let state = call_facts::registration_state(&state);
+                self.room.fact(now, Fact::Registration { account: account.to_string(), state });
+            }
+            Event::Refused { remote, why } => {
+                tracing::info!(%remote, ?why, "a SIP request was refused");
+            }
+            Event::Ended { call, cause } => {
+                if let Some(leg) = self.signalling.unbind(call) {
+                    self.networks.release(leg);
+                    let reason = call_facts::end_reason(cause);
+                    self.room.fact(now, Fact::Ended { leg, reason });
+                }
+            }
+            Event::Ringing { call } => self.leg_fact(now, call, |leg| Fact::Ringing { leg }),
+            Event::EarlyMedia { call, media } => {
+                self.connect(call, &media);
+                let streams = media.streams;
+                self.leg_fact(now, call, |leg| Fact::EarlyMedia { leg, streams });
+            }
+            Event::Established { call, media, security } => {
+                self.connect(call, &media);
+                let security = call_facts::security(security);
+                let streams = media.streams;
+                self.leg_fact(now, call, |leg| Fact::Established { leg, streams, security });
+                self.hold_fact(now, call, media.peer_hold);
+            }
+            Event::MediaChanged { call, media } => {
+                self.connect(call, &media);
+                let streams = media.streams;
+                self.leg_fact(now, call, |leg| Fact::StreamsChanged { leg, streams });
+                self.hold_fact(now, call, media.peer_hold);
+            }
+            Event::HoldSucceeded { call } => {
+                self.leg_fact(now, call, |leg| Fact::HoldSucceeded { leg });
+            }
+            Event::HoldFailed { call } => self.leg_fact(now, call, |leg| Fact::HoldFailed { leg }),
+            Event::ResumeSucceeded { call } => {
+                self.leg_fact(now, call, |leg| Fact::ResumeSucceeded { leg });
+            }
+            Event::ResumeFailed { call } => {
+                self.leg_fact(now, call, |leg| Fact::ResumeFailed { leg });
+            }
+            Event::Info { call, content_type, body } => {
+                if let Some(digit) = dtmf_relay::digit(&content_type, &body) {
+                    self.leg_fact(now, call, |leg| Fact::DtmfReceived { leg, digit });
+                }
+            }
+        }
+    }
+
+    fn leg_fact(
+        &mut self,
+        now: Instant,
+        call: sip::endpoint::CallId,
+        fact: impl FnOnce(LegId) -> Fact,
+    ) {
+        if let Some(leg) = self.signalling.leg(call) {
+            self.room.fact(now, fact(leg));
+        }
+    }
+
+    fn hold_fact(
+        &mut self,
+        now: Instant,
+        call: sip::endpoint::CallId,
+        hold: sip::offer_answer::PeerHold,
+    ) {
+        use sip::offer_answer::PeerHold;
+        self.leg_fact(now, call, |leg| match hold {
+            PeerHold::On => Fact::RemoteHold { leg },
+            PeerHold::Off => Fact::RemoteResume { leg },
+        });
+    }
+
+    fn connect(&mut self, call: sip::endpoint::CallId, media: &CallMedia) {
+        let Some(leg) = self.signalling.leg(call) else { return };
+        let route = call_facts::route(media, self.video_target(media));
+        self.networks.connect(leg, route, &self.media);
+    }
+
+    /// The encoder's target for a leg: what the owner set, at most what the peer takes.
+    fn video_target(&self, media: &CallMedia) -> Bitrate {
+        let limit = media.streams.video.as_ref().and_then(|video| video.max_bitrate);
+        limit.map_or(self.policy.media.bitrate, |limit| limit.min(self.policy.media.bitrate))
+    }
+
+    /// De-registers and lets the last transactions end, within a limit.
+    async fn say_farewell(&mut self, inputs: &mut Inputs) {
+        let limit = Instant::now() + FAREWELL_LIMIT;
+        for account in self.registering.clone() {
+            self.signalling.endpoint.deregister(Instant::now(), &account);
+        }
+        while !self.signalling.endpoint.is_quiet() && Instant::now() < limit {
+            self.settle(Instant::now());
+            if self.wait(inputs, Some(limit)).await.is_err() {
+                return;
+            }
+        }
+        self.settle(Instant::now());
+    }
+}
+
+/// What people type is not always a URI: "room@example.com" means `sip:`.
+fn dialable(target: &str) -> String {
+    let target = target.trim();
+    let has_scheme = target
+        .split_once(':')
+        .is_some_and(|(scheme, _)| scheme.bytes().all(|b| b.is_ascii_alphabetic()));
+    if has_scheme { target.to_owned() } else { format!("sip:{target}") }
+}
+
+fn reject_status(cause: RejectCause) -> StatusCode {
+    match cause {
+        RejectCause::Busy => StatusCode::BUSY_HERE,
+        RejectCause::Decline => StatusCode::DECLINE,
+        RejectCause::NotAvailable => StatusCode::TEMPORARILY_UNAVAILABLE,
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    if let Some(deadline) = deadline {
+        tokio::time::sleep_until(deadline.into()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_without_a_scheme_is_a_sip_address() {
+        for (typed, dialled) in [
+            ("room@example.com", "sip:room@example.com"),
+            (" sip:room@example.com ", "sip:room@example.com"),
+            ("127.0.0.1:5060", "sip:127.0.0.1:5060"),
+            ("tel:+861012345678", "tel:+861012345678"),
+        ] {
+            assert_eq!(dialable(typed), dialled);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Key presses that arrive by SIP INFO, as older systems send them: `application/dtmf-relay`
+//! (`Signal=5`, then `Duration=160`) and `application/dtmf` (the digit alone).
+
+use room::DtmfDigit;
+
+/// The digit in the body of an INFO request, if there is one.
+#[must_use]
+pub fn digit(content_type: &str, body: &[u8]) -> Option<DtmfDigit> {
+    let body = std::str::from_utf8(body).ok()?;
+    let text = match content_type.to_ascii_lowercase().as_str() {
+        "application/dtmf-relay" => body.lines().find_map(|line| {
+            let (key, value) = line.split_once('=')?;
+            key.trim().eq_ignore_ascii_case("Signal").then(|| value.trim())
+        })?,
+        "application/dtmf" => body.trim(),
+        _ => return None,
+    };
+    let mut characters = text.chars();
+    let digit = characters.next()?;
+    if characters.next().is_some() {
+        return None;
+    }
+    DtmfDigit::new(digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_body_formats_give_the_digit() {
+        let five = DtmfDigit::new('5');
+        assert!(five.is_some());
+        assert_eq!(digit("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n"), five);
+        assert_eq!(digit("Application/DTMF-Relay", b"Duration= 160\nsignal = 5\n"), five);
+        assert_eq!(digit("application/dtmf", b"5\r\n"), five);
+    }
+
+    #[test]
+    fn anything_else_gives_none() {
+        for (content_type, body) in [
+            ("text/plain", &b"Signal=5"[..]),
+            ("application/dtmf-relay", b"Duration=160"),
+            ("application/dtmf-relay", b"Signal="),
+            ("application/dtmf-relay", b"Signal=55"),
+            ("application/dtmf-relay", b"Signal=x"),
+            ("application/dtmf", b"\xff\xfe"),
+            ("application/dtmf", b""),
+        ] {
+            assert_eq!(digit(content_type, body), None, "{content_type} {body:?}");
+        }
+    }
+}

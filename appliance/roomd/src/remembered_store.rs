@@ -1,0 +1,227 @@
+//! What the room must still know after a crash: mute, camera, volume, and the meeting that was
+//! wanted.
+//!
+//! One small TOML file, written atomically at each change. A file that cannot be read never keeps
+//! the service from starting: the room starts as if new, except that it starts muted, because
+//! nobody may be heard who had asked not to be.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use room::media_plan::{CameraState, MicrophoneState};
+use room::policy::CallTarget;
+use room::units::Volume;
+use room::{Fact, Remembered};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+const FILE_NAME: &str = "remembered.toml";
+/// The file is a few hundred bytes; anything larger is not ours.
+const LARGEST_FILE: u64 = 64 * 1024;
+
+/// The file's form.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    microphone: Microphone,
+    camera: Camera,
+    volume: u8,
+    #[serde(default)]
+    wanted: Vec<Wanted>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Microphone {
+    Open,
+    Muted,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Camera {
+    On,
+    Off,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    target: String,
+    account: Option<String>,
+}
+
+impl From<&Remembered> for File {
+    fn from(remembered: &Remembered) -> Self {
+        Self {
+            microphone: match remembered.microphone {
+                MicrophoneState::Open => Microphone::Open,
+                MicrophoneState::Muted => Microphone::Muted,
+            },
+            camera: match remembered.camera {
+                CameraState::On => Camera::On,
+                CameraState::Off => Camera::Off,
+            },
+            volume: remembered.volume.as_percent(),
+            wanted: remembered
+                .wanted
+                .iter()
+                .map(|call| Wanted { target: call.target.clone(), account: call.account.clone() })
+                .collect(),
+        }
+    }
+}
+
+impl File {
+    fn into_remembered(self) -> Option<Remembered> {
+        let call = |wanted: Wanted| CallTarget { target: wanted.target, account: wanted.account };
+        Some(Remembered {
+            microphone: match self.microphone {
+                Microphone::Open => MicrophoneState::Open,
+                Microphone::Muted => MicrophoneState::Muted,
+            },
+            camera: match self.camera {
+                Camera::On => CameraState::On,
+                Camera::Off => CameraState::Off,
+            },
+            volume: Volume::percent(self.volume)?,
+            wanted: self.wanted.into_iter().map(call).collect(),
+        })
+    }
+}
+
+/// The store, in the service's state directory.
+#[derive(Clone, Debug)]
+pub struct RememberedStore {
+    path: PathBuf,
+}
+
+impl RememberedStore {
+    /// A store in `directory`, which exists.
+    #[must_use]
+    pub fn new(directory: &Path) -> Self {
+        Self { path: directory.join(FILE_NAME) }
+    }
+
+    /// What was remembered last; `initial` at the first start.
+    #[must_use]
+    pub fn load(&self, initial: Remembered) -> Remembered {
+        match self.read() {
+            Ok(Some(remembered)) => remembered,
+            Ok(None) => initial,
+            Err(error) => {
+                let path = self.path.display();
+                tracing::warn!(%path, %error, "not readable: the room starts muted");
+                Remembered { microphone: MicrophoneState::Muted, ..initial }
+            }
+        }
+    }
+
+    fn read(&self) -> io::Result<Option<Remembered>> {
+        let length = match fs::metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            metadata => metadata?.len(),
+        };
+        let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
+        if length > LARGEST_FILE {
+            return Err(invalid(format!("{length} bytes")));
+        }
+        let text = fs::read_to_string(&self.path)?;
+        let file: File = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
+        let remembered = file.into_remembered();
+        remembered.map(Some).ok_or_else(|| invalid("the volume is above 100".to_owned()))
+    }
+
+    /// Writes what is to be remembered.
+    ///
+    /// # Errors
+    /// A sentence with the path and the kernel's word; the old file is untouched.
+    pub fn save(&self, remembered: &Remembered) -> Result<(), String> {
+        let text = toml::to_string(&File::from(remembered)).map_err(|error| error.to_string())?;
+        config::write_atomically(&self.path, text.as_bytes()).map_err(|error| error.to_string())
+    }
+
+    /// Writes whatever comes, newest first: what was overtaken while the disk was busy is skipped.
+    /// Ends when the driver drops its end of the channel.
+    pub async fn run(
+        self,
+        mut wanted: mpsc::UnboundedReceiver<Remembered>,
+        facts: mpsc::Sender<Fact>,
+    ) {
+        while let Some(mut remembered) = wanted.recv().await {
+            while let Ok(newer) = wanted.try_recv() {
+                remembered = newer;
+            }
+            let fact = self.save_off_thread(remembered).await;
+            if facts.send(fact).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn save_off_thread(&self, remembered: Remembered) -> Fact {
+        let store = self.clone();
+        let saving = tokio::task::spawn_blocking(move || {
+            let result = store.save(&remembered);
+            (remembered, result)
+        });
+        match saving.await {
+            Ok((remembered, Ok(()))) => Fact::Stored(remembered),
+            Ok((remembered, Err(text))) => Fact::StoreFailed { remembered, text },
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn muted() -> Remembered {
+        Remembered {
+            microphone: MicrophoneState::Muted,
+            camera: CameraState::Off,
+            volume: Volume::percent(35).unwrap(),
+            wanted: vec![CallTarget {
+                target: "sip:board@example.com".to_owned(),
+                account: Some("office".to_owned()),
+            }],
+        }
+    }
+
+    #[test]
+    fn what_is_saved_comes_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = RememberedStore::new(directory.path());
+        assert_eq!(store.load(Remembered::default()), Remembered::default());
+        store.save(&muted()).unwrap();
+        assert_eq!(store.load(Remembered::default()), muted());
+    }
+
+    #[test]
+    fn a_damaged_file_starts_the_room_muted() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = RememberedStore::new(directory.path());
+        for damage in ["microphone = 1", "\0\0\0", "volume = 300", &"x".repeat(100_000)] {
+            fs::write(directory.path().join(FILE_NAME), damage).unwrap();
+            let loaded = store.load(Remembered::default());
+            assert_eq!(loaded.microphone, MicrophoneState::Muted, "{damage:.20}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_newest_state_is_stored_and_a_failure_is_a_fact() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = RememberedStore::new(&directory.path().join("absent"));
+        let (remember, wanted) = mpsc::unbounded_channel();
+        let (facts, mut reported) = mpsc::channel(4);
+        remember.send(Remembered::default()).unwrap();
+        remember.send(muted()).unwrap();
+        drop(remember);
+        store.run(wanted, facts).await;
+        let fact = reported.recv().await.unwrap();
+        assert!(matches!(fact, Fact::StoreFailed { remembered, .. } if remembered == muted()));
+        assert!(reported.recv().await.is_none());
+    }
+}

@@ -1,0 +1,197 @@
+//! Starts the parts of the service, joins them, and ends them in order.
+//!
+//! ```text
+//!  settings ─> media ─> SIP sockets ─> driver ─> API ─> ready
+//!  SIGTERM/SIGINT ─> Request::ShutDown ─> driver ends ─> API, devices, store end
+//! ```
+//!
+//! Every task has its owner here, who awaits its end. One that ends before its time ends the
+//! process: the supervisor starts a fresh one, which is safer than a room that half works.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use acoustics::SonoraFrontEnd;
+use config::Config;
+use hal_core::burnt_clock::BurntClock;
+use hal_core::camera::PictureSize;
+use hal_core::simulated::{
+    CameraSettings, SimulatedCamera, SimulatedLoudspeaker, SimulatedMicrophone, SoundSource,
+};
+use media::{Media, MediaSettings};
+use room::media_plan::{AudioSink, AudioSource, VideoSource};
+use room::{Remembered, Request};
+use sip::endpoint::{AccountName, Endpoint};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::devices::SimulatedDevices;
+use crate::driver::{Driver, Inputs, Parts, PendingRequest};
+use crate::error::Error;
+use crate::http;
+use crate::leg_networks::LegNetworks;
+use crate::media_ports::sockets::MediaPortRange;
+use crate::monotonic_zero::monotonic_zero;
+use crate::remembered_store::RememberedStore;
+use crate::signalling::Signalling;
+use crate::sip_sockets::SipSockets;
+use crate::{service_notification, settings};
+
+/// Requests that wait for the driver.
+const REQUESTS: usize = 64;
+/// Facts of store and devices that wait for the driver.
+const FACTS: usize = 64;
+/// How much the simulated loudspeaker remembers.
+const LOUDSPEAKER_MEMORY: Duration = Duration::from_secs(10);
+
+/// Where the service keeps its state.
+#[derive(Clone, Debug)]
+pub struct Directories {
+    /// Survives restarts: `$STATE_DIRECTORY`, or what the command line says.
+    pub state: PathBuf,
+    /// Holds systemd's credentials: `$CREDENTIALS_DIRECTORY`.
+    pub credentials: Option<PathBuf>,
+}
+
+/// Runs the service until it is told to end.
+///
+/// # Errors
+/// Any [`Error`] that keeps it from starting, or a part that ended before its time.
+pub async fn run(config: Config, directories: &Directories) -> Result<(), Error> {
+    let (capture, captures) = watch::channel(false);
+    let (streams, mut devices) = simulated_devices(&config)?.start(&captures);
+    let media_settings = MediaSettings { front_end: Box::new(SonoraFrontEnd::new()) };
+    let (media, media_events) = Media::start(media_settings, streams).map_err(Error::Media)?;
+    let media = Arc::new(media);
+
+    let (sockets, socket_events) = SipSockets::listen(
+        &settings::listen_addresses(&config),
+        settings::tls_identity(&config),
+        &settings::tls_trust(&config),
+    )
+    .await?;
+    let endpoint_settings =
+        settings::endpoint_settings(&config, sockets.bound(), directories.credentials.as_deref())?;
+    let media_address = settings::media_address(sockets.bound());
+    let endpoint = Endpoint::new(endpoint_settings, random_seed()?);
+    let (signalling, resolutions) = Signalling::new(endpoint, sockets);
+
+    let store = open_store(&directories.state)?;
+    let initial = Remembered { volume: config.playout.volume, ..Remembered::default() };
+    let (remember, wanted) = mpsc::unbounded_channel();
+    let (fact_sender, facts) = mpsc::channel(FACTS);
+    let (request_sender, requests) = mpsc::channel(REQUESTS);
+    let ports = MediaPortRange::new(config.sip.media_ports.first..=config.sip.media_ports.last)?;
+    let (driver, snapshots) = Driver::new(Parts {
+        policy: settings::room_policy(&config),
+        remembered: store.load(initial),
+        signalling,
+        networks: LegNetworks::new(ports),
+        media: Arc::clone(&media),
+        media_address,
+        remember,
+        capture,
+        registering: registering(&config),
+    });
+    let storing = tokio::spawn(store.run(wanted, fact_sender));
+
+    let room = http::RoomHandle::new(request_sender.clone(), snapshots, media);
+    let api = http::Server::start(&config.http, room, directories.credentials.as_deref()).await?;
+    let inputs = Inputs {
+        sockets: socket_events,
+        resolutions,
+        media: media_events,
+        facts,
+        requests,
+    };
+    let driving = tokio::spawn(driver.run(inputs));
+    service_notification::ready("ready to join");
+    tracing::info!(room = %config.room.name, "ready");
+
+    let result = supervise(driving, request_sender, api, &mut devices).await;
+    devices.shutdown().await;
+    storing.await.map_err(|_| Error::PartEnded { part: "store" })?;
+    result
+}
+
+/// Waits for the driver's end. A signal asks the room to shut down, which ends the driver.
+async fn supervise(
+    mut driving: JoinHandle<Result<(), Error>>,
+    requests: mpsc::Sender<PendingRequest>,
+    mut api: http::Server,
+    devices: &mut JoinSet<()>,
+) -> Result<(), Error> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(|source| Error::Runtime { source })?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|source| Error::Runtime { source })?;
+    let result = loop {
+        tokio::select! {
+            ended = &mut driving => {
+                break ended.unwrap_or(Err(Error::PartEnded { part: "driver" }));
+            }
+            _ = terminate.recv() => ask_to_shut_down(&requests).await,
+            _ = interrupt.recv() => ask_to_shut_down(&requests).await,
+            () = api.ended() => break Err(Error::PartEnded { part: "API" }),
+            Some(_) = devices.join_next() => break Err(Error::PartEnded { part: "device" }),
+        }
+    };
+    api.shut_down().await;
+    result
+}
+
+async fn ask_to_shut_down(requests: &mpsc::Sender<PendingRequest>) {
+    tracing::info!("told to end: hanging up");
+    let (answer, _) = oneshot::channel();
+    // Fails only when the driver has ended already.
+    let _ = requests.send((Request::ShutDown, answer)).await;
+}
+
+fn registering(config: &Config) -> Vec<AccountName> {
+    config
+        .accounts
+        .iter()
+        .filter(|account| matches!(account.registration, config::Registration::On { .. }))
+        .map(|account| AccountName::new(account.name.as_str()))
+        .collect()
+}
+
+fn simulated_devices(config: &Config) -> Result<SimulatedDevices, Error> {
+    let mut devices = SimulatedDevices::default();
+    if config.camera.source == VideoSource::Simulated {
+        let size = PictureSize {
+            width: config.camera.resolution.width as usize,
+            height: config.camera.resolution.height as usize,
+        };
+        let camera = SimulatedCamera::new(CameraSettings {
+            size,
+            frame_interval: Duration::from_secs(1) / config.camera.frame_rate.0,
+            room_name: config.room.name.clone(),
+            clock: BurntClock::new(monotonic_zero()),
+        });
+        devices.camera = Some(Box::new(camera.map_err(Error::Device)?));
+    }
+    if config.microphone.source == AudioSource::Simulated {
+        devices.microphone = Some(Box::new(SimulatedMicrophone::new(SoundSource::Synthetic)));
+    }
+    if config.playout.audio == AudioSink::Simulated {
+        devices.loudspeaker = Some(Box::new(SimulatedLoudspeaker::new(LOUDSPEAKER_MEMORY)));
+    }
+    Ok(devices)
+}
+
+fn open_store(directory: &Path) -> Result<RememberedStore, Error> {
+    std::fs::create_dir_all(directory)
+        .map_err(|source| Error::StateDirectory { path: directory.to_owned(), source })?;
+    Ok(RememberedStore::new(directory))
+}
+
+/// Randomness for tags, branches and keys, from the operating system.
+fn random_seed() -> Result<[u8; 32], Error> {
+    let mut seed = [0; 32];
+    rustls::crypto::aws_lc_rs::default_provider()
+        .secure_random
+        .fill(&mut seed)
+        .map_err(|_| Error::NoRandomness)?;
+    Ok(seed)
+}

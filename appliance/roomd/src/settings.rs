@@ -1,0 +1,198 @@
+//! From the configuration's words to those of room, SIP endpoint and sockets.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::Path;
+
+use config::{Account, AutoAnswer, Config, HostPort, MediaSecurity, Peer, Registration};
+use room::codec::AudioCodec;
+use room::policy::{CallTarget, MediaPolicy, RoomPolicy, SecondCall, Timeouts};
+use sip::digest::Credentials;
+use sip::endpoint::{self, ConfiguredPeer, EndpointSettings, IncomingPolicy};
+use sip::grammar::Uri;
+use sip::offer_answer::{Capabilities, H264Capabilities};
+use sip::secret::Secret;
+use sip::transport::Transport;
+
+use crate::error::Error;
+use crate::sip_sockets::{ListenAddresses, TlsIdentity, TlsTrust};
+
+/// Legs of one meeting when the owner lets a second call in.
+const MAX_LEGS: u8 = 4;
+
+/// The room's policy.
+#[must_use]
+pub fn room_policy(config: &Config) -> RoomPolicy {
+    RoomPolicy {
+        auto_answer: match config.incoming.auto_answer {
+            AutoAnswer::Never => room::AutoAnswer::Never,
+            AutoAnswer::Trusted => room::AutoAnswer::TrustedPeers,
+        },
+        second_call: match config.incoming.second_call {
+            config::SecondCall::Busy => SecondCall::Busy,
+            config::SecondCall::Add => SecondCall::Add { max_legs: MAX_LEGS },
+        },
+        join: config.join.as_ref().map(|join| CallTarget {
+            target: join.target.to_string(),
+            account: join.account.as_ref().map(ToString::to_string),
+        }),
+        accounts: config.accounts.iter().map(|account| account.name.to_string()).collect(),
+        timeouts: Timeouts { ring: config.incoming.ring_time_out, ..Timeouts::default() },
+        media: MediaPolicy {
+            camera: config.camera.source.clone(),
+            resolution: config.camera.resolution,
+            frame_rate: config.camera.frame_rate,
+            bitrate: config.camera.bitrate,
+            microphone: config.microphone.source.clone(),
+            video_sink: config.playout.video,
+            audio_sink: config.playout.audio,
+        },
+    }
+}
+
+/// Where the SIP sockets listen.
+#[must_use]
+pub fn listen_addresses(config: &Config) -> ListenAddresses {
+    ListenAddresses {
+        udp: config.sip.listen_udp,
+        tcp: config.sip.listen_tcp,
+        tls: config.sip.listen_tls.as_ref().map(|tls| tls.address),
+    }
+}
+
+/// The certificate that we present, if one is configured.
+#[must_use]
+pub fn tls_identity(config: &Config) -> Option<TlsIdentity> {
+    config.sip.listen_tls.as_ref().map(|tls| TlsIdentity {
+        certificate_chain: tls.certificate.clone(),
+        private_key: tls.key.clone(),
+    })
+}
+
+/// Whose certificates are accepted.
+#[must_use]
+pub fn tls_trust(config: &Config) -> TlsTrust {
+    TlsTrust { authorities: config.sip.ca_files.clone() }
+}
+
+/// The SIP endpoint's settings. `bound` are the addresses that the sockets have.
+///
+/// # Errors
+/// [`Error::AccountAddress`] when an address breaks the grammar of SIP, [`Error::Secret`] when a
+/// password cannot be read.
+pub fn endpoint_settings(
+    config: &Config,
+    bound: &ListenAddresses,
+    credentials_directory: Option<&Path>,
+) -> Result<EndpointSettings, Error> {
+    let accounts = config
+        .accounts
+        .iter()
+        .map(|account| endpoint_account(config, account, credentials_directory))
+        .collect::<Result<Vec<_>, _>>()?;
+    let reachable = |address: Option<SocketAddr>| {
+        address.map(|address| SocketAddr::new(reachable_address(address.ip(), None), address.port()))
+    };
+    Ok(EndpointSettings {
+        accounts,
+        user_agent: config.sip.user_agent.clone(),
+        incoming: IncomingPolicy {
+            peers: config.sip.peers.iter().map(configured_peer).collect(),
+            ..IncomingPolicy::default()
+        },
+        listen: endpoint::ListenAddresses {
+            udp: reachable(bound.udp).into_iter().collect(),
+            tcp: reachable(bound.tcp).into_iter().collect(),
+            tls: reachable(bound.tls).into_iter().collect(),
+        },
+        dial_limit: Timeouts::default().dial,
+    })
+}
+
+fn configured_peer(peer: &Peer) -> ConfiguredPeer {
+    match peer {
+        Peer::Domain(host) => ConfiguredPeer::Domain(host.to_string()),
+        Peer::Network { address, prefix } => {
+            ConfiguredPeer::Network { address: *address, prefix: *prefix }
+        }
+    }
+}
+
+fn endpoint_account(
+    config: &Config,
+    account: &Account,
+    credentials_directory: Option<&Path>,
+) -> Result<endpoint::Account, Error> {
+    let transport = match account.transport {
+        config::Transport::Tls => Transport::Tls,
+        config::Transport::Tcp => Transport::Tcp,
+        config::Transport::Udp => Transport::Udp,
+    };
+    let server = |server: &HostPort| server_uri(account, server, transport);
+    let credentials = match &account.credentials {
+        None => None,
+        Some(credentials) => {
+            let password = credentials
+                .password
+                .read(credentials_directory)
+                .map_err(|source| Error::Secret { account: account.name.to_string(), source })?;
+            Some(Credentials {
+                username: credentials.username.clone(),
+                password: Secret::new(password.expose().to_owned()),
+            })
+        }
+    };
+    let (registrar, registration_expires) = match account.registration {
+        Registration::Off => (None, std::time::Duration::ZERO),
+        Registration::On { expires } => (Some(server(&account.registrar)?), expires),
+    };
+    Ok(endpoint::Account {
+        name: endpoint::AccountName::new(account.name.as_str()),
+        address: uri(account, account.address.as_str())?,
+        display_name: Some(config.room.name.clone()),
+        registrar,
+        proxy: account.proxy.as_ref().map(server).transpose()?,
+        transport,
+        credentials,
+        registration_expires,
+        capabilities: Capabilities {
+            audio: vec![AudioCodec::Opus, AudioCodec::G722, AudioCodec::Pcmu, AudioCodec::Pcma],
+            video: H264Capabilities::default(),
+            security: match account.media_security {
+                MediaSecurity::SrtpRequired => sip::offer_answer::MediaSecurity::SrtpRequired,
+                MediaSecurity::PlainAllowed => sip::offer_answer::MediaSecurity::PlainAllowed,
+            },
+        },
+    })
+}
+
+fn server_uri(account: &Account, server: &HostPort, transport: Transport) -> Result<Uri, Error> {
+    uri(account, &format!("sip:{server};transport={}", transport.uri_parameter()))
+}
+
+fn uri(account: &Account, text: &str) -> Result<Uri, Error> {
+    text.parse().map_err(|source| Error::AccountAddress {
+        account: account.name.to_string(),
+        address: text.to_owned(),
+        source,
+    })
+}
+
+/// The address of this machine by which `remote` reaches a socket that is bound to `bound`.
+///
+/// A bound address is that address; for an unspecified one the kernel's routing table tells. No
+/// packet is sent for it.
+#[must_use]
+pub fn reachable_address(bound: IpAddr, remote: Option<IpAddr>) -> IpAddr {
+    /// TEST-NET-1 (RFC 5737): stands for "anywhere", so that the default route answers.
+    const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    if !bound.is_unspecified() {
+        return bound;
+    }
+    let route = || {
+        let probe = UdpSocket::bind((bound, 0))?;
+        probe.connect((remote.unwrap_or(ANYWHERE), 9))?;
+        probe.local_addr().map(|address| address.ip())
+    };
+    route().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+

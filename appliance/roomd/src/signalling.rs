@@ -1,0 +1,152 @@
+//! The SIP endpoint with its sockets: bytes in and out, names resolved, calls named by leg.
+//!
+//! Owned by the driver, which calls [`Signalling::flush`] after everything that it hands in.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use room::ids::LegId;
+use sip::endpoint::{CallId, Endpoint, Event, Output, ResolveId};
+use sip::transport::{StreamError, Transport};
+use tokio::sync::mpsc;
+
+use crate::sip_sockets::{SipSockets, SocketEvent};
+
+/// Look-ups that wait for the driver; more than the endpoint ever asks at once.
+const RESOLUTIONS: usize = 64;
+
+/// The answer to a name look-up; empty when the name is not known.
+#[derive(Debug)]
+pub struct Resolution {
+    id: ResolveId,
+    addresses: Vec<SocketAddr>,
+}
+
+/// The SIP side of the driver.
+pub struct Signalling {
+    /// The protocol machine; [`Self::flush`] must follow each call of it.
+    pub endpoint: Endpoint,
+    sockets: SipSockets,
+    calls: HashMap<LegId, CallId>,
+    legs: HashMap<CallId, LegId>,
+    events: VecDeque<Event>,
+    resolutions: mpsc::Sender<Resolution>,
+}
+
+impl Signalling {
+    /// Joins an endpoint and its sockets. The receiver gives the look-ups' answers, which the
+    /// driver hands to [`Self::resolved`].
+    #[must_use]
+    pub fn new(endpoint: Endpoint, sockets: SipSockets) -> (Self, mpsc::Receiver<Resolution>) {
+        let (resolutions, answers) = mpsc::channel(RESOLUTIONS);
+        let signalling = Self {
+            endpoint,
+            sockets,
+            calls: HashMap::new(),
+            legs: HashMap::new(),
+            events: VecDeque::new(),
+            resolutions,
+        };
+        (signalling, answers)
+    }
+
+    /// The call of a leg.
+    #[must_use]
+    pub fn call(&self, leg: LegId) -> Option<CallId> {
+        self.calls.get(&leg).copied()
+    }
+
+    /// The leg of a call.
+    #[must_use]
+    pub fn leg(&self, call: CallId) -> Option<LegId> {
+        self.legs.get(&call).copied()
+    }
+
+    /// Gives a call the name of its leg.
+    pub fn bind(&mut self, leg: LegId, call: CallId) {
+        self.calls.insert(leg, call);
+        self.legs.insert(call, leg);
+    }
+
+    /// Forgets a call that has ended.
+    pub fn unbind(&mut self, call: CallId) -> Option<LegId> {
+        let leg = self.legs.remove(&call)?;
+        self.calls.remove(&leg);
+        Some(leg)
+    }
+
+    /// Takes in what a socket saw.
+    pub fn take_in(&mut self, now: Instant, event: SocketEvent) {
+        match event {
+            SocketEvent::Datagram { local, remote, payload } => {
+                self.endpoint.datagram_received(now, local, remote, payload);
+            }
+            SocketEvent::Accepted(accepted) => {
+                let flow = self.endpoint.reserve_flow();
+                let info = accepted.info.clone();
+                self.sockets.adopt(flow, accepted);
+                self.endpoint.stream_opened(now, flow, info);
+            }
+            SocketEvent::Opened { flow, info } => self.endpoint.stream_opened(now, flow, info),
+            SocketEvent::Received { flow, payload } => {
+                self.endpoint.stream_received(now, flow, payload);
+            }
+            SocketEvent::Closed { flow, error } => {
+                self.sockets.forget(flow);
+                self.endpoint.stream_closed(now, flow, error);
+            }
+        }
+    }
+
+    /// Takes in the answer to a look-up.
+    pub fn resolved(&mut self, now: Instant, resolution: Resolution) {
+        self.endpoint.resolved(now, resolution.id, resolution.addresses);
+    }
+
+    /// Carries out what the endpoint wants, and collects its events.
+    pub fn flush(&mut self, now: Instant) {
+        while let Some(output) = self.endpoint.poll_output() {
+            match output {
+                Output::SendDatagram { remote, bytes, .. } => {
+                    self.sockets.send_datagram(remote, &bytes);
+                }
+                Output::OpenStream { flow, transport, remote, server_name } => {
+                    self.sockets.open(flow, transport, remote, server_name);
+                }
+                Output::SendStream { flow, bytes } => {
+                    if let Err(error) = self.sockets.send_stream(flow, bytes) {
+                        tracing::info!(%flow, %error, "SIP connection cut off");
+                        self.endpoint.stream_closed(now, flow, StreamError::Broken);
+                    }
+                }
+                Output::CloseStream { flow } => self.sockets.close(flow),
+                Output::Resolve { id, host, port, transport } => {
+                    self.resolve(id, host, port.unwrap_or(transport.default_port()), transport);
+                }
+                Output::Event(event) => self.events.push_back(event),
+            }
+        }
+    }
+
+    /// The next event of the endpoint.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    fn resolve(&self, id: ResolveId, host: String, port: u16, transport: Transport) {
+        let resolutions = self.resolutions.clone();
+        // Bounded by the resolver's own time-out and by the look-ups that the endpoint allows.
+        tokio::spawn(async move {
+            let addresses = match tokio::net::lookup_host((host.as_str(), port)).await {
+                Ok(addresses) => addresses.collect(),
+                Err(error) => {
+                    tracing::info!(%host, %transport, %error, "name not resolved");
+                    Vec::new()
+                }
+            };
+            // Fails only when the driver is gone.
+            let _ = resolutions.send(Resolution { id, addresses }).await;
+        });
+    }
+}

@@ -1,0 +1,116 @@
+//! `cargo xtask demo`: two rooms on this machine in an encrypted SIP call, shown live.
+//!
+//! Each room is a real `roomd` with simulated hardware, or with recordings. Nothing leaves the
+//! machine: both listen on loopback, and everything they write is in one temporary folder that
+//! goes when the demo ends.
+
+mod live_view;
+mod options;
+mod rooms;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use self::live_view::LiveView;
+use self::options::Options;
+use self::rooms::{Room, Rooms};
+use crate::language::Language;
+use crate::setup::{self, Purpose};
+use crate::{cache, process};
+
+/// How often the view is drawn again.
+const REDRAW: Duration = Duration::from_millis(250);
+
+/// The programs that the demo starts.
+struct Programs {
+    roomd: PathBuf,
+    roomctl: PathBuf,
+}
+
+/// Shows two rooms in a call until Ctrl-C, or for `--seconds`.
+pub(crate) fn run(language: Language, arguments: &[OsString]) -> Result<()> {
+    let options = Options::parse(language, arguments)?;
+    setup::prepare(language, &[Purpose::Build, Purpose::Run, Purpose::Demo])?;
+    let programs = build(language)?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted))
+            .context("cannot take over Ctrl-C")?;
+    }
+    let mut rooms = Rooms::start(language, &programs, &options, &interrupted)?;
+    let result = show(language, &mut rooms, &options, &interrupted);
+    let ended = rooms.end();
+    result.and(ended)?;
+    println!(
+        "{}",
+        language.choose(
+            "Both rooms have hung up and ended.",
+            "两间会议室均已挂断并退出。"
+        )
+    );
+    Ok(())
+}
+
+fn build(language: Language) -> Result<Programs> {
+    println!(
+        "{}",
+        language.choose("Building roomd ...", "正在编译 roomd……")
+    );
+    process::run(
+        process::cargo()
+            .args(["build", "--release", "--locked"])
+            .args(["--package", "roomd", "--package", "roomctl"]),
+    )?;
+    let folder = cache::target_directory().join("release");
+    Ok(Programs {
+        roomd: folder.join("roomd"),
+        roomctl: folder.join("roomctl"),
+    })
+}
+
+fn show(
+    language: Language,
+    rooms: &mut Rooms,
+    options: &Options,
+    interrupted: &AtomicBool,
+) -> Result<()> {
+    rooms.press_join()?;
+    let mut view = LiveView::new(language, rooms.hint(language));
+    let end = options.duration.map(|duration| Instant::now() + duration);
+    while !interrupted.load(Ordering::Relaxed) && end.is_none_or(|end| Instant::now() < end) {
+        rooms.check_running()?;
+        view.draw(rooms.all().map(Room::snapshot))?;
+        rooms.wait_for_change(REDRAW);
+    }
+    view.close()?;
+    if end.is_some() && !interrupted.load(Ordering::Relaxed) {
+        rooms.save_pictures()?;
+        demand_a_call(rooms)?;
+    }
+    Ok(())
+}
+
+/// With `--seconds` the demo is a check: it fails when the rooms did not see each other.
+fn demand_a_call(rooms: &Rooms) -> Result<()> {
+    for room in rooms.all() {
+        let snapshot = room.snapshot();
+        let seen = snapshot.as_ref().is_some_and(|snapshot| {
+            snapshot
+                .legs
+                .iter()
+                .any(|leg| leg.first_frame_unix_ms.is_some())
+        });
+        if !seen {
+            bail!(
+                "{} saw no picture of the other room; its last state: {snapshot:?}",
+                room.name()
+            );
+        }
+    }
+    Ok(())
+}

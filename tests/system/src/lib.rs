@@ -1,1 +1,24 @@
-//! Placeholder until its first slice lands.
+//! The real roomd against real peers, on loopback, with real recordings.
+//!
+//! This library is the harness; the tests are in `tests/`. It starts each program in a folder of its
+//! own that vanishes with it, on ports that were free, and ends it by its process id, waiting for
+//! the exit before the ports are used again. Nothing sleeps to let time pass: every wait is for an
+//! event, a line or a state, within a limit that says what was waited for when it is over.
+//!
+//! - Programs: [`baresip`], each a [`child_process`].
+//! - What they send each other: [`footage`], [`sound`], [`picture`], and whether it arrived:
+//!   [`picture::Luma::psnr`], [`picture::Luma::stamp`], [`sound::Sound::correlation`], [`pesq`].
+
+pub mod authority;
+pub mod baresip;
+pub mod cache;
+pub mod child_process;
+pub mod footage;
+pub mod journal;
+mod netstring;
+pub mod pesq;
+pub mod picture;
+pub mod ports;
+pub mod process_usage;
+pub mod python;
+pub mod sound;

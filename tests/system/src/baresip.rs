@@ -1,0 +1,649 @@
+//! [baresip](https://github.com/baresip/baresip), a SIP endpoint that others wrote, as a peer.
+//!
+//! Each instance has a folder with its configuration, its own ports on 127.0.0.1, and a control
+//! connection on which commands go in and events come out. What it receives can be looked at:
+//! [`Baresip::snapshot_received`] is a picture, [`Baresip::received_sound`] the sound of a call.
+//!
+//! Its traps are dealt with here: it wants an address for `net_interface`, takes the port after the
+//! SIP port for TLS, ends a call when its sound file ends, and overruns its stack on a video file
+//! that holds sound too.
+
+use std::fmt::Write as _;
+use std::io::{BufReader, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::authority::{Authority, Identity};
+use crate::child_process::ChildProcess;
+use crate::journal::{Journal, Mark};
+use crate::netstring;
+use crate::picture::Luma;
+use crate::ports;
+use crate::sound::Sound;
+
+const MODULES: &str = "/usr/lib/baresip/modules";
+const START_LIMIT: Duration = Duration::from_secs(20);
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// A call that lasts longer than its sound file is ended by baresip.
+const LONGEST_CALL_SECONDS: f32 = 180.0;
+/// One for RTP and one for RTCP of each medium, for several calls at once.
+const RTP_PORTS: u16 = 32;
+
+/// What SIP travels on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// UDP.
+    Udp,
+    /// TCP.
+    Tcp,
+    /// TLS over TCP.
+    Tls,
+}
+
+impl Transport {
+    /// The name in a SIP URI's `transport` parameter.
+    #[must_use]
+    pub fn uri_parameter(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+        }
+    }
+}
+
+/// Whether media are encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaEncryption {
+    /// SRTP with SDES keys, or no call.
+    SrtpMandatory,
+    /// Plain RTP.
+    Off,
+}
+
+/// What happens with an incoming call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is answered at once.
+    Auto,
+    /// It rings until [`Baresip::accept`].
+    Manual,
+}
+
+/// The picture that is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Video {
+    /// A recording without sound, again and again.
+    Recording(PathBuf),
+    /// A moving test pattern.
+    TestPattern,
+    /// No video at all: the line is refused.
+    Off,
+}
+
+/// An account at a registrar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Host and port of the registrar and outbound proxy.
+    pub registrar: String,
+    /// Digest user name; also the user of the address.
+    pub user: String,
+    /// Digest password.
+    pub password: String,
+}
+
+/// How a baresip is set up.
+#[derive(Clone, Debug)]
+pub struct BaresipConfig {
+    /// The user part of its address, and its name in messages.
+    pub name: String,
+    /// What SIP travels on.
+    pub transport: Transport,
+    /// The account's registrar; `None` for direct calls.
+    pub registration: Option<Registration>,
+    /// Media encryption.
+    pub media_encryption: MediaEncryption,
+    /// What happens with an incoming call.
+    pub answer: Answer,
+    /// Audio codecs by baresip's modules (`opus`, `g722`, `g711`), best first.
+    pub audio_codecs: Vec<&'static str>,
+    /// The sound that is sent; it starts anew when it ends.
+    pub sound: Sound,
+    /// The picture that is sent.
+    pub video: Video,
+    /// Size, frames per second and bits per second of the picture.
+    pub video_format: VideoFormat,
+    /// Lines added to the `config` file.
+    pub extra_lines: Vec<String>,
+    /// Parameters added to the account (`;ptime=40`).
+    pub account_parameters: String,
+}
+
+/// Format of the picture that is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VideoFormat {
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Frames per second.
+    pub frame_rate: u32,
+    /// Bits per second.
+    pub bitrate: u32,
+}
+
+impl BaresipConfig {
+    /// An endpoint that answers encrypted calls with that sound and picture, over UDP.
+    #[must_use]
+    pub fn new(name: &str, sound: Sound, video: Video) -> Self {
+        Self {
+            name: name.to_owned(),
+            transport: Transport::Udp,
+            registration: None,
+            media_encryption: MediaEncryption::SrtpMandatory,
+            answer: Answer::Auto,
+            audio_codecs: vec!["opus", "g722", "g711"],
+            sound,
+            video,
+            video_format: VideoFormat {
+                width: 1280,
+                height: 720,
+                frame_rate: 25,
+                bitrate: 2_000_000,
+            },
+            extra_lines: Vec::new(),
+            account_parameters: String::new(),
+        }
+    }
+}
+
+/// One event from the control connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// baresip's name for it: `CALL_ESTABLISHED`, `CALL_CLOSED`, `REGISTER_OK`, ...
+    pub kind: String,
+    /// The far end's URI, for a call's event.
+    pub peer: String,
+    /// The Call-ID, for a call's event.
+    pub call: String,
+    /// What else it says: the reason of `CALL_CLOSED`, the digit of a DTMF event, ...
+    pub parameter: String,
+}
+
+/// The answer to a command.
+#[derive(Clone, Debug)]
+struct Answered {
+    token: String,
+    ok: bool,
+    data: String,
+}
+
+#[derive(Debug)]
+struct Control {
+    stream: TcpStream,
+    events: Journal<Event>,
+    answers: Journal<Answered>,
+    commands: u64,
+}
+
+/// A running baresip. Ends with this value.
+#[derive(Debug)]
+pub struct Baresip {
+    // The process ends before its folder vanishes: fields are dropped in this order.
+    process: ChildProcess,
+    control: Control,
+    uri: String,
+    snapshots: u32,
+    folder: TempDir,
+}
+
+impl Baresip {
+    /// Starts baresip and waits until it is ready to call and be called; for TLS, with an identity
+    /// of `authority`, which it also trusts.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub fn start(config: &BaresipConfig, authority: Option<&Authority>) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let sip_port = ports::free_range(2)?;
+        let control_port = ports::free()?;
+        let port = match config.transport {
+            Transport::Udp | Transport::Tcp => sip_port,
+            Transport::Tls => sip_port + 1,
+        };
+        let identity = authority
+            .map(|authority| authority.issue(&config.name))
+            .transpose()?;
+        config
+            .sound
+            .repeated(LONGEST_CALL_SECONDS)
+            .write(&folder.path().join("sound.wav"))?;
+        let settings = Settings {
+            config,
+            folder: folder.path(),
+            sip_port,
+            control_port,
+        };
+        let tls = authority.zip(identity.as_ref());
+        std::fs::write(folder.path().join("config"), settings.config_file(tls)?)?;
+        std::fs::write(folder.path().join("accounts"), settings.account(port))?;
+        std::fs::write(folder.path().join("contacts"), "")?;
+        let mut command = Command::new("baresip");
+        command
+            .arg("-v")
+            .arg("-f")
+            .arg(folder.path())
+            .current_dir(folder.path());
+        let process = ChildProcess::start(&format!("baresip {}", config.name), &mut command)?;
+        process.wait_for_line("baresip is ready", START_LIMIT)?;
+        let control = Control::connect(control_port)?;
+        let uri = format!(
+            "sip:{}@127.0.0.1:{port};transport={}",
+            config.name,
+            config.transport.uri_parameter()
+        );
+        Ok(Self {
+            process,
+            control,
+            uri,
+            snapshots: 0,
+            folder,
+        })
+    }
+
+    /// Where it can be called directly.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// Its process id, to look at what it uses.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What it logs.
+    #[must_use]
+    pub fn log(&self) -> &Journal<String> {
+        self.process.lines()
+    }
+
+    /// What happened to it.
+    #[must_use]
+    pub fn events(&self) -> &Journal<Event> {
+        &self.control.events
+    }
+
+    /// Waits for the first event of that kind after the mark.
+    ///
+    /// # Errors
+    /// When it does not come in time; the error shows the events that did.
+    pub fn wait_for_event(&self, mark: Mark, kind: &str, timeout: Duration) -> Result<Event> {
+        let find = |event: &Event| (event.kind == kind).then(|| event.clone());
+        self.control
+            .events
+            .wait_after(mark, &format!("event {kind}"), timeout, find)
+    }
+
+    /// Waits until picture or sound of the far end arrives: `medium` is `audio` or `video`.
+    ///
+    /// # Errors
+    /// When nothing arrives in time.
+    pub fn wait_for_media(&self, mark: Mark, medium: &str, timeout: Duration) -> Result<()> {
+        let find = |event: &Event| {
+            (event.kind == "CALL_RTPESTAB" && event.parameter == medium).then_some(())
+        };
+        self.control
+            .events
+            .wait_after(mark, &format!("incoming {medium}"), timeout, find)
+    }
+
+    /// Calls that URI.
+    ///
+    /// # Errors
+    /// When baresip refuses; a call that fails later is an event.
+    pub fn dial(&mut self, uri: &str) -> Result<()> {
+        self.control.command("dial", uri).map(drop)
+    }
+
+    /// Answers the call that rings.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn accept(&mut self) -> Result<()> {
+        self.control.command("accept", "").map(drop)
+    }
+
+    /// Ends the current call.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn hang_up(&mut self) -> Result<()> {
+        self.control.command("hangup", "").map(drop)
+    }
+
+    /// Puts the current call on hold, by re-INVITE.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn hold(&mut self) -> Result<()> {
+        self.control.command("hold", "").map(drop)
+    }
+
+    /// Resumes the current call.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn resume(&mut self) -> Result<()> {
+        self.control.command("resume", "").map(drop)
+    }
+
+    /// Sends one DTMF digit as telephone-event (RFC 4733).
+    ///
+    /// # Errors
+    /// When there is no call.
+    pub fn send_dtmf(&mut self, digit: char) -> Result<()> {
+        self.control
+            .command("sndcode", &digit.to_string())
+            .map(drop)
+    }
+
+    /// The DTMF digits that it has received, each once.
+    #[must_use]
+    pub fn received_dtmf(&self) -> String {
+        self.log()
+            .entries()
+            .iter()
+            .filter_map(|line| received_digit(line))
+            .collect()
+    }
+
+    /// Waits until exactly these DTMF digits have been received.
+    ///
+    /// # Errors
+    /// When they have not in time.
+    pub fn wait_for_dtmf(&self, digits: &str, timeout: Duration) -> Result<()> {
+        let mut received = String::new();
+        let what = format!("DTMF {digits}");
+        self.log().wait_for(&what, timeout, |line| {
+            received.extend(received_digit(line));
+            (received == digits).then_some(())
+        })
+    }
+
+    /// What baresip tells about the current call: its SDP, streams and counters, as text.
+    ///
+    /// # Errors
+    /// When there is no call.
+    pub fn call_status(&mut self) -> Result<String> {
+        self.control.command("callstat", "")
+    }
+
+    /// The next picture of the far end.
+    ///
+    /// # Errors
+    /// When none comes.
+    pub fn snapshot_received(&mut self) -> Result<Luma> {
+        self.snapshots += 1;
+        let path = self
+            .folder
+            .path()
+            .join(format!("snapshot-{}.png", self.snapshots));
+        self.control
+            .command("snapshot_recv", &path.display().to_string())?;
+        read_when_complete(&path)
+    }
+
+    /// What was heard in the first call, complete once the call has ended.
+    ///
+    /// # Errors
+    /// When there was no call with sound.
+    pub fn received_sound(&self) -> Result<Sound> {
+        self.recorded_sound("-dec.wav")
+    }
+
+    /// What was said in the first call, complete once the call has ended.
+    ///
+    /// # Errors
+    /// When there was no call with sound.
+    pub fn sent_sound(&self) -> Result<Sound> {
+        self.recorded_sound("-enc.wav")
+    }
+
+    fn recorded_sound(&self, suffix: &str) -> Result<Sound> {
+        let mut files: Vec<PathBuf> = std::fs::read_dir(self.folder.path())?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.to_string_lossy().ends_with(suffix))
+            .collect();
+        files.sort();
+        Sound::read(files.first().context("baresip has recorded no call")?)
+    }
+}
+
+/// A snapshot has no event: it is there when the file is whole.
+fn read_when_complete(path: &Path) -> Result<Luma> {
+    let deadline = Instant::now() + ANSWER_LIMIT;
+    loop {
+        match Luma::read_png(path) {
+            Ok(picture) => return Ok(picture),
+            Err(error) if Instant::now() > deadline => return Err(error.context("no snapshot")),
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
+/// Reads `received event: '5' (end=0)`.
+fn received_digit(line: &str) -> Option<char> {
+    let (_, rest) = line.split_once("received event: '")?;
+    let (digit, end) = rest.split_once('\'')?;
+    if end.contains("end=0") {
+        digit.chars().next()
+    } else {
+        None
+    }
+}
+
+impl Control {
+    fn connect(port: u16) -> Result<Self> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+            .context("baresip's control port is closed")?;
+        let control = Self {
+            stream,
+            events: Journal::new(1),
+            answers: Journal::new(1),
+            commands: 0,
+        };
+        let (events, answers) = (control.events.clone(), control.answers.clone());
+        let mut reader = BufReader::new(control.stream.try_clone()?);
+        std::thread::spawn(move || {
+            while let Ok(Some(message)) = netstring::read(&mut reader) {
+                sort_message(&message, &events, &answers);
+            }
+            events.close();
+            answers.close();
+        });
+        Ok(control)
+    }
+
+    /// Sends a command and returns what it answers.
+    fn command(&mut self, name: &str, parameters: &str) -> Result<String> {
+        self.commands += 1;
+        let token = self.commands.to_string();
+        let message = json!({ "command": name, "params": parameters, "token": token });
+        self.stream
+            .write_all(&netstring::encode(message.to_string().as_bytes()))?;
+        let what = format!("the answer to `{name} {parameters}`");
+        let answer = self.answers.wait_for(&what, ANSWER_LIMIT, |answer| {
+            (answer.token == token).then(|| answer.clone())
+        })?;
+        ensure!(
+            answer.ok,
+            "baresip refused `{name} {parameters}`: {}",
+            answer.data
+        );
+        Ok(answer.data)
+    }
+}
+
+fn sort_message(message: &[u8], events: &Journal<Event>, answers: &Journal<Answered>) {
+    let Ok(message) = serde_json::from_slice::<Value>(message) else {
+        return;
+    };
+    let text = |key: &str| message[key].as_str().unwrap_or_default().to_owned();
+    if message["event"] == true {
+        events.push(Event {
+            kind: text("type"),
+            peer: text("peeruri"),
+            call: text("id"),
+            parameter: text("param"),
+        });
+    } else {
+        answers.push(Answered {
+            token: text("token"),
+            ok: message["ok"] == true,
+            data: text("data"),
+        });
+    }
+}
+
+/// Writes baresip's files.
+struct Settings<'a> {
+    config: &'a BaresipConfig,
+    folder: &'a Path,
+    sip_port: u16,
+    control_port: u16,
+}
+
+impl Settings<'_> {
+    fn config_file(&self, tls: Option<(&Authority, &Identity)>) -> Result<String> {
+        let VideoFormat {
+            width,
+            height,
+            frame_rate,
+            bitrate,
+        } = self.config.video_format;
+        let rtp = ports::free_range(RTP_PORTS)?;
+        let folder = self.folder.display();
+        let mut text = format!(
+            "poll_method epoll\n\
+             sip_listen 127.0.0.1:{sip}\n\
+             net_interface 127.0.0.1\n\
+             ctrl_tcp_listen 127.0.0.1:{control}\n\
+             rtp_ports {rtp}-{last_rtp}\n\
+             call_max_calls 4\n\
+             audio_path /usr/share/baresip\n\
+             audio_source aufile,{folder}/sound.wav\n\
+             audio_alert aufile,none\n\
+             ausrc_srate {rate}\n\
+             ausrc_channels 1\n\
+             snd_path {folder}\n\
+             video_size {width}x{height}\n\
+             video_fps {frame_rate}\n\
+             video_bitrate {bitrate}\n\
+             video_display fakevideo,none\n\
+             statmode_default off\n\
+             module_path {MODULES}\n",
+            sip = self.sip_port,
+            control = self.control_port,
+            last_rtp = rtp + RTP_PORTS - 1,
+            rate = self.config.sound.sample_rate,
+        );
+        if let Some((authority, identity)) = tls {
+            writeln!(
+                text,
+                "sip_certificate {}",
+                identity.certificate_and_key.display()
+            )?;
+            writeln!(text, "sip_cafile {}", authority.certificate().display())?;
+        } else if self.config.transport == Transport::Tls {
+            bail!("TLS needs an authority");
+        }
+        match &self.config.video {
+            Video::Recording(file) => writeln!(text, "video_source avformat,{}", file.display())?,
+            Video::TestPattern => writeln!(text, "video_source fakevideo,none")?,
+            Video::Off => {}
+        }
+        for module in self.modules() {
+            writeln!(text, "module {module}.so")?;
+        }
+        for module in ["account", "menu", "ctrl_tcp"] {
+            writeln!(text, "module_app {module}.so")?;
+        }
+        for line in &self.config.extra_lines {
+            writeln!(text, "{line}")?;
+        }
+        Ok(text)
+    }
+
+    /// The order of codecs in baresip's offers is the order in which their modules are loaded.
+    fn modules(&self) -> Vec<&str> {
+        let mut modules = self.config.audio_codecs.clone();
+        modules.extend(["srtp", "aufile", "sndfile"]);
+        match self.config.video {
+            Video::Recording(_) | Video::TestPattern => {
+                modules.extend(["avcodec", "avformat", "fakevideo", "snapshot"]);
+            }
+            Video::Off => {}
+        }
+        modules
+    }
+
+    fn account(&self, port: u16) -> String {
+        let config = self.config;
+        let transport = config.transport.uri_parameter();
+        let encryption = match config.media_encryption {
+            MediaEncryption::SrtpMandatory => "srtp-mand",
+            MediaEncryption::Off => "",
+        };
+        let answer = match config.answer {
+            Answer::Auto => "auto",
+            Answer::Manual => "manual",
+        };
+        let mut line = match &config.registration {
+            None => format!(
+                "<sip:{}@127.0.0.1:{port};transport={transport}>;regint=0",
+                config.name
+            ),
+            Some(Registration {
+                registrar,
+                user,
+                password,
+            }) => format!(
+                "<sip:{user}@{registrar};transport={transport}>;auth_pass={password};regint=60\
+                 ;outbound=\"sip:{registrar};transport={transport}\""
+            ),
+        };
+        if !encryption.is_empty() {
+            line.push_str(&format!(";mediaenc={encryption}"));
+        }
+        format!("{line};answermode={answer}{}\n", config.account_parameters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::received_digit;
+
+    #[test]
+    fn a_digit_counts_once_though_its_event_has_a_start_and_an_end() {
+        let lines = [
+            "received event: '5' (end=0)",
+            "received event: '5' (end=1)",
+            "call: closed",
+        ];
+        assert_eq!(
+            lines
+                .iter()
+                .filter_map(|line| received_digit(line))
+                .collect::<String>(),
+            "5"
+        );
+    }
+}

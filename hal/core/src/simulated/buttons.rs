@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Condition;
+use super::shared::Shared;
 use crate::controls::{Button, ButtonEdge, ButtonEvent, Buttons};
 use crate::error::{DeviceError, DeviceKind};
 
@@ -13,8 +14,13 @@ const HELD: Duration = Duration::from_millis(80);
 const MOST_EVENTS: usize = 64;
 
 /// Every button that a room may have.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct SimulatedButtons {
+    state: Shared<ButtonsState>,
+}
+
+#[derive(Default)]
+struct ButtonsState {
     events: VecDeque<ButtonEvent>,
     condition: Condition,
 }
@@ -30,11 +36,12 @@ impl SimulatedButtons {
     ///
     /// # Errors
     /// [`DeviceError::Overrun`] when nobody reads the events.
-    pub fn press(&mut self, button: Button, at: Instant) -> Result<(), DeviceError> {
-        if self.events.len() + 2 > MOST_EVENTS {
+    pub fn press(&self, button: Button, at: Instant) -> Result<(), DeviceError> {
+        let mut state = self.state.lock();
+        if state.events.len() + 2 > MOST_EVENTS {
             return Err(DeviceError::Overrun(DeviceKind::Buttons));
         }
-        self.events.extend([
+        state.events.extend([
             ButtonEvent {
                 button,
                 edge: ButtonEdge::Pressed,
@@ -51,19 +58,21 @@ impl SimulatedButtons {
 
     /// Unplugs the buttons, makes them stall, or lets them work again. What was pressed but not
     /// read is forgotten when they are unplugged.
-    pub fn set_condition(&mut self, condition: Condition) {
-        self.condition = condition;
+    pub fn set_condition(&self, condition: Condition) {
+        let mut state = self.state.lock();
+        state.condition = condition;
         match condition {
             Condition::Working | Condition::Stalled => {}
-            Condition::Unplugged => self.events.clear(),
+            Condition::Unplugged => state.events.clear(),
         }
     }
 }
 
 impl Buttons for SimulatedButtons {
     fn next_event(&mut self) -> Result<Option<ButtonEvent>, DeviceError> {
-        match self.condition {
-            Condition::Working => Ok(self.events.pop_front()),
+        let mut state = self.state.lock();
+        match state.condition {
+            Condition::Working => Ok(state.events.pop_front()),
             // Buttons that hang look like buttons that nobody presses.
             Condition::Stalled => Ok(None),
             Condition::Unplugged => Err(DeviceError::Gone(DeviceKind::Buttons)),
@@ -97,7 +106,7 @@ mod tests {
 
     #[test]
     fn presses_that_nobody_reads_take_bounded_memory() {
-        let mut buttons = SimulatedButtons::new();
+        let buttons = SimulatedButtons::new();
         let at = Instant::now();
         let refused = (0..100)
             .filter(|_| buttons.press(Button::Mute, at).is_err())

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::Condition;
 use super::scene::Scene;
+use super::shared::Shared;
 use crate::burnt_clock::{self, BurntClock};
 use crate::camera::{Camera, PictureSize, VideoFrame};
 use crate::error::{DeviceError, DeviceKind};
@@ -30,9 +31,14 @@ pub struct CameraSettings {
 }
 
 /// A moving scene. See the module's documentation.
+#[derive(Clone)]
 pub struct SimulatedCamera {
     size: PictureSize,
     frame_interval: Duration,
+    state: Shared<CameraState>,
+}
+
+struct CameraState {
     clock: BurntClock,
     scene: Scene,
     pool: VecDeque<Bytes>,
@@ -55,16 +61,38 @@ impl SimulatedCamera {
         Ok(Self {
             size,
             frame_interval,
-            clock,
-            scene: Scene::new(size, &room_name),
-            pool: VecDeque::with_capacity(POOL),
-            condition: Condition::Working,
+            state: Shared::new(CameraState {
+                clock,
+                scene: Scene::new(size, &room_name),
+                pool: VecDeque::with_capacity(POOL),
+                condition: Condition::Working,
+            }),
         })
     }
 
     /// Unplugs the camera, makes it stall, or lets it work again.
-    pub fn set_condition(&mut self, condition: Condition) {
-        self.condition = condition;
+    pub fn set_condition(&self, condition: Condition) {
+        self.state.lock().condition = condition;
+    }
+}
+
+impl CameraState {
+    fn frame(&mut self, now: Instant) -> Result<VideoFrame, DeviceError> {
+        self.condition.check(DeviceKind::Camera)?;
+        let size = self.scene.size();
+        let mut picture = self.fresh_picture();
+        self.scene
+            .draw_moving(&mut picture, self.clock.elapsed(now));
+        let luma = &mut picture[..size.luma_bytes()];
+        let burnt = burnt_clock::write(luma, size.width, self.clock.stamp(now));
+        debug_assert!(burnt, "check_size leaves room for the clock");
+        let i420 = picture.freeze();
+        self.keep_for_reuse(&i420);
+        Ok(VideoFrame {
+            captured: now,
+            size,
+            i420,
+        })
     }
 
     /// A copy of the background in memory that nobody else holds. Without the pool, each picture
@@ -103,20 +131,7 @@ impl Camera for SimulatedCamera {
     }
 
     fn frame(&mut self, now: Instant) -> Result<VideoFrame, DeviceError> {
-        self.condition.check(DeviceKind::Camera)?;
-        let mut picture = self.fresh_picture();
-        self.scene
-            .draw_moving(&mut picture, self.clock.elapsed(now));
-        let luma = &mut picture[..self.size.luma_bytes()];
-        let burnt = burnt_clock::write(luma, self.size.width, self.clock.stamp(now));
-        debug_assert!(burnt, "check_size leaves room for the clock");
-        let i420 = picture.freeze();
-        self.keep_for_reuse(&i420);
-        Ok(VideoFrame {
-            captured: now,
-            size: self.size,
-            i420,
-        })
+        self.state.lock().frame(now)
     }
 }
 
@@ -162,7 +177,7 @@ mod tests {
                 let frame = camera.frame(now).unwrap();
                 assert_eq!(frame.i420.len(), size.i420_bytes());
                 let stamp = burnt_clock::read(&frame.i420, size.width).unwrap();
-                assert_eq!(camera.clock.age(stamp, now), Duration::ZERO);
+                assert_eq!(BurntClock::new(zero).age(stamp, now), Duration::ZERO);
             }
         }
     }
@@ -205,17 +220,18 @@ mod tests {
     fn an_unplugged_camera_is_back_as_soon_as_it_is_plugged_in() {
         let zero = Instant::now();
         let mut camera = camera(PictureSize::HD720, zero);
-        camera.set_condition(Condition::Unplugged);
+        let simulator = camera.clone();
+        simulator.set_condition(Condition::Unplugged);
         assert_eq!(
             camera.frame(zero).unwrap_err(),
             DeviceError::Gone(DeviceKind::Camera)
         );
-        camera.set_condition(Condition::Stalled);
+        simulator.set_condition(Condition::Stalled);
         assert_eq!(
             camera.frame(zero).unwrap_err(),
             DeviceError::Stalled(DeviceKind::Camera)
         );
-        camera.set_condition(Condition::Working);
+        simulator.set_condition(Condition::Working);
         assert!(camera.frame(zero).is_ok());
     }
 

@@ -1,9 +1,9 @@
 //! The air between a simulated loudspeaker and a simulated microphone.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::shared::Shared;
 use crate::audio::{FRAME_SAMPLES, SAMPLE_RATE_HZ};
 
 /// The most that may wait in the air beyond the delay itself. A microphone that nobody reads must
@@ -26,9 +26,9 @@ impl EchoPath {
     pub fn open(self) -> (EchoSender, EchoReceiver) {
         let seconds = self.delay.min(LONGEST_DELAY).as_secs_f64();
         let delay = (seconds * f64::from(SAMPLE_RATE_HZ)) as usize;
-        let air = Arc::new(Mutex::new(VecDeque::with_capacity(delay + MOST_BEHIND)));
+        let air = Shared::new(VecDeque::with_capacity(delay + MOST_BEHIND));
         let sender = EchoSender {
-            air: Arc::clone(&air),
+            air: air.clone(),
             delay,
             gain: self.gain,
         };
@@ -38,7 +38,7 @@ impl EchoPath {
 
 /// The loudspeaker's end of an [`EchoPath`].
 pub struct EchoSender {
-    air: Arc<Mutex<VecDeque<i16>>>,
+    air: Shared<VecDeque<i16>>,
     /// Samples.
     delay: usize,
     gain: f32,
@@ -47,7 +47,7 @@ pub struct EchoSender {
 impl EchoSender {
     /// Puts what is played into the air.
     pub(super) fn send(&self, samples: &[i16; FRAME_SAMPLES]) {
-        let mut air = lock(&self.air);
+        let mut air = self.air.lock();
         if air.is_empty() {
             // The first sound after a silence is on its way for the whole delay.
             air.extend(std::iter::repeat_n(0, self.delay));
@@ -64,21 +64,16 @@ impl EchoSender {
 
 /// The microphone's end of an [`EchoPath`].
 pub struct EchoReceiver {
-    air: Arc<Mutex<VecDeque<i16>>>,
+    air: Shared<VecDeque<i16>>,
 }
 
 impl EchoReceiver {
     /// Adds what arrives now to what the microphone hears anyway.
     pub(super) fn add_to(&self, samples: &mut [i16; FRAME_SAMPLES]) {
-        let mut air = lock(&self.air);
+        let mut air = self.air.lock();
         let arriving = air.len().min(FRAME_SAMPLES);
         for (sample, echo) in samples.iter_mut().zip(air.drain(..arriving)) {
             *sample = sample.saturating_add(echo);
         }
     }
-}
-
-/// Samples stay valid whatever a panicking holder was about to do with them.
-fn lock(air: &Mutex<VecDeque<i16>>) -> MutexGuard<'_, VecDeque<i16>> {
-    air.lock().unwrap_or_else(PoisonError::into_inner)
 }

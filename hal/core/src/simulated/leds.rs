@@ -3,12 +3,18 @@
 use std::collections::HashMap;
 
 use super::Condition;
+use super::shared::Shared;
 use crate::controls::{Led, LedState, Leds};
 use crate::error::{DeviceError, DeviceKind};
 
 /// Every light that a room may have; all start dark.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct SimulatedLeds {
+    state: Shared<LedsState>,
+}
+
+#[derive(Default)]
+struct LedsState {
     shown: HashMap<Led, LedState>,
     condition: Condition,
 }
@@ -23,23 +29,30 @@ impl SimulatedLeds {
     /// What a light shows now.
     #[must_use]
     pub fn shown(&self, led: Led) -> LedState {
-        self.shown.get(&led).copied().unwrap_or_default()
+        self.state
+            .lock()
+            .shown
+            .get(&led)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Unplugs the lights, makes them stall, or lets them work again. Unplugged, they go dark.
-    pub fn set_condition(&mut self, condition: Condition) {
-        self.condition = condition;
+    pub fn set_condition(&self, condition: Condition) {
+        let mut state = self.state.lock();
+        state.condition = condition;
         match condition {
             Condition::Working | Condition::Stalled => {}
-            Condition::Unplugged => self.shown.clear(),
+            Condition::Unplugged => state.shown.clear(),
         }
     }
 }
 
 impl Leds for SimulatedLeds {
     fn show(&mut self, led: Led, state: LedState) -> Result<(), DeviceError> {
-        self.condition.check(DeviceKind::Leds)?;
-        self.shown.insert(led, state);
+        let mut leds = self.state.lock();
+        leds.condition.check(DeviceKind::Leds)?;
+        leds.shown.insert(led, state);
         Ok(())
     }
 }

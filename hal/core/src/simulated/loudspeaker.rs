@@ -5,11 +5,17 @@ use std::time::Duration;
 
 use super::Condition;
 use super::echo_path::EchoSender;
+use super::shared::Shared;
 use crate::audio::{AudioFrame, FRAME_DURATION, Loudspeaker};
 use crate::error::{DeviceError, DeviceKind};
 
 /// Plays into memory, and into the air of an echo path where there is one.
+#[derive(Clone)]
 pub struct SimulatedLoudspeaker {
+    state: Shared<LoudspeakerState>,
+}
+
+struct LoudspeakerState {
     /// The newest frames, oldest first.
     recording: VecDeque<AudioFrame>,
     /// Frames.
@@ -24,42 +30,44 @@ impl SimulatedLoudspeaker {
     pub fn new(recorded: Duration) -> Self {
         let frames = recorded.as_millis() / FRAME_DURATION.as_millis();
         Self {
-            recording: VecDeque::new(),
-            capacity: usize::try_from(frames).unwrap_or(usize::MAX),
-            echo: None,
-            condition: Condition::Working,
+            state: Shared::new(LoudspeakerState {
+                recording: VecDeque::new(),
+                capacity: usize::try_from(frames).unwrap_or(usize::MAX),
+                echo: None,
+                condition: Condition::Working,
+            }),
         }
     }
 
     /// The same loudspeaker, but a microphone hears it.
     #[must_use]
     pub fn with_echo(self, echo: EchoSender) -> Self {
-        Self {
-            echo: Some(echo),
-            ..self
-        }
+        self.state.lock().echo = Some(echo);
+        self
     }
 
     /// Unplugs the loudspeaker, makes it stall, or lets it work again.
-    pub fn set_condition(&mut self, condition: Condition) {
-        self.condition = condition;
+    pub fn set_condition(&self, condition: Condition) {
+        self.state.lock().condition = condition;
     }
 
     /// What was played last, oldest first.
-    pub fn recording(&self) -> impl Iterator<Item = &AudioFrame> {
-        self.recording.iter()
+    #[must_use]
+    pub fn recording(&self) -> Vec<AudioFrame> {
+        self.state.lock().recording.iter().cloned().collect()
     }
 }
 
 impl Loudspeaker for SimulatedLoudspeaker {
     fn play(&mut self, frame: &AudioFrame) -> Result<(), DeviceError> {
-        self.condition.check(DeviceKind::Loudspeaker)?;
-        if let Some(echo) = &self.echo {
+        let mut state = self.state.lock();
+        state.condition.check(DeviceKind::Loudspeaker)?;
+        if let Some(echo) = &state.echo {
             echo.send(&frame.samples);
         }
-        self.recording.push_back(frame.clone());
-        let excess = self.recording.len().saturating_sub(self.capacity);
-        self.recording.drain(..excess);
+        state.recording.push_back(frame.clone());
+        let excess = state.recording.len().saturating_sub(state.capacity);
+        state.recording.drain(..excess);
         Ok(())
     }
 }
@@ -85,6 +93,7 @@ mod tests {
         }
         let kept: Vec<i16> = loudspeaker
             .recording()
+            .iter()
             .map(|frame| frame.samples[0])
             .collect();
         assert_eq!(kept, [7, 8, 9]);
@@ -98,6 +107,6 @@ mod tests {
         assert_eq!(error, DeviceError::Gone(DeviceKind::Loudspeaker));
         loudspeaker.set_condition(Condition::Working);
         loudspeaker.play(&frame(2)).unwrap();
-        assert_eq!(loudspeaker.recording().count(), 1);
+        assert_eq!(loudspeaker.recording().len(), 1);
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::Condition;
 use super::echo_path::EchoReceiver;
+use super::shared::Shared;
 use super::voice::Voice;
 use crate::audio::{AudioFrame, FRAME_SAMPLES, Microphone};
 use crate::error::{DeviceError, DeviceKind};
@@ -24,7 +25,12 @@ pub enum SoundSource {
 }
 
 /// A microphone in a simulated room. See the module's documentation.
+#[derive(Clone)]
 pub struct SimulatedMicrophone {
+    state: Shared<MicrophoneState>,
+}
+
+struct MicrophoneState {
     sound: Sound,
     echo: Option<EchoReceiver>,
     condition: Condition,
@@ -52,33 +58,34 @@ impl SimulatedMicrophone {
             },
         };
         Self {
-            sound,
-            echo: None,
-            condition: Condition::Working,
+            state: Shared::new(MicrophoneState {
+                sound,
+                echo: None,
+                condition: Condition::Working,
+            }),
         }
     }
 
     /// The same microphone, but it hears the loudspeaker too.
     #[must_use]
     pub fn with_echo(self, echo: EchoReceiver) -> Self {
-        Self {
-            echo: Some(echo),
-            ..self
-        }
+        self.state.lock().echo = Some(echo);
+        self
     }
 
     /// Unplugs the microphone, makes it stall, or lets it work again.
-    pub fn set_condition(&mut self, condition: Condition) {
-        self.condition = condition;
+    pub fn set_condition(&self, condition: Condition) {
+        self.state.lock().condition = condition;
     }
 }
 
 impl Microphone for SimulatedMicrophone {
     fn frame(&mut self, now: Instant) -> Result<AudioFrame, DeviceError> {
-        self.condition.check(DeviceKind::Microphone)?;
+        let mut state = self.state.lock();
+        state.condition.check(DeviceKind::Microphone)?;
         let mut samples = [0; FRAME_SAMPLES];
-        self.sound.fill(&mut samples);
-        if let Some(echo) = &self.echo {
+        state.sound.fill(&mut samples);
+        if let Some(echo) = &state.echo {
             echo.add_to(&mut samples);
         }
         Ok(AudioFrame {

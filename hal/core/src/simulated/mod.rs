@@ -1,7 +1,9 @@
 //! Devices without hardware, complete enough to hold a meeting with.
 //!
-//! Each one can be unplugged, made to stall and plugged in again, as [`Condition`] says; what they
-//! deliver depends only on their settings and on the moments at which they are asked.
+//! A clone is the same device: one belongs to the device's owner, another to whoever simulates, who
+//! unplugs the device, makes it stall or plugs it in again as [`Condition`] says, presses its buttons
+//! and reads what it was given. What a device delivers depends only on its settings and on the moments
+//! at which it is asked.
 
 mod buttons;
 mod camera;
@@ -12,6 +14,7 @@ mod leds;
 mod loudspeaker;
 mod microphone;
 mod scene;
+mod shared;
 mod voice;
 
 pub use buttons::SimulatedButtons;

@@ -88,6 +88,10 @@ impl Scene {
         Self { size, background }
     }
 
+    pub(super) fn size(&self) -> PictureSize {
+        self.size
+    }
+
     /// The still parts, to be copied below the moving ones.
     pub(super) fn background(&self) -> &[u8] {
         &self.background

@@ -99,15 +99,24 @@ impl H264Level {
         )
     }
 
-    /// Whether a decoder of this level takes such a picture at such a rate. One side of a picture
-    /// may be at most `sqrt(8 * max_frame_size)` macroblocks long (ITU-T H.264 A.3.1).
+    /// Whether a decoder of this level takes such a picture at such a rate.
     #[must_use]
     pub fn takes(self, resolution: Resolution, frame_rate: FrameRate) -> bool {
-        let macroblocks = u64::from(resolution.macroblocks());
+        self.max_frame_rate(resolution)
+            .is_some_and(|most| frame_rate <= most)
+    }
+
+    /// The most whole frames of this size that a decoder of this level takes in a second; `None`
+    /// when it does not take even one. One side of a picture may be at most
+    /// `sqrt(8 * max_frame_size)` macroblocks long (ITU-T H.264 A.3.1).
+    #[must_use]
+    pub fn max_frame_rate(self, resolution: Resolution) -> Option<FrameRate> {
+        let macroblocks = resolution.macroblocks();
         let longest = u64::from(resolution.width.max(resolution.height).div_ceil(16));
-        macroblocks <= u64::from(self.max_frame_size)
-            && longest * longest <= 8 * u64::from(self.max_frame_size)
-            && macroblocks * u64::from(frame_rate.0) <= u64::from(self.max_macroblock_rate)
+        let fits = macroblocks <= self.max_frame_size
+            && longest * longest <= 8 * u64::from(self.max_frame_size);
+        let most = self.max_macroblock_rate.checked_div(macroblocks)?;
+        (fits && most > 0).then_some(FrameRate(most))
     }
 }
 

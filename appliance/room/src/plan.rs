@@ -23,8 +23,18 @@ const MAX_NAL_UNIT: u32 = 1_180;
 /// not take the picture from all others.
 const MIN_BITRATE: Bitrate = Bitrate::kbps(64);
 
-/// The sizes that a picture may be scaled down to, in eighths of its sides.
-const SCALES_IN_EIGHTHS: [u32; 6] = [8, 6, 4, 3, 2, 1];
+/// The sizes that a picture may be scaled to, as fractions of its sides. Two thirds take 1080p to
+/// 720p.
+const SCALES: [(u32, u32); 8] = [
+    (1, 1),
+    (3, 4),
+    (2, 3),
+    (1, 2),
+    (3, 8),
+    (1, 3),
+    (1, 4),
+    (1, 8),
+];
 
 /// What the users of the room have set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,37 +120,210 @@ fn rung(policy: &MediaPolicy, legs: &[LegPlan]) -> Option<Rung> {
 }
 
 /// The largest picture that all levels take at the full frame rate; when even the smallest is too
-/// much, the smallest at one frame per second and up.
+/// much, the smallest at whatever rate is left.
 fn picture(
     full: Resolution,
     frame_rate: FrameRate,
     levels: &[H264Level],
 ) -> (Resolution, FrameRate) {
-    let taken_at = |resolution, frame_rate| {
-        levels
+    let at_most = |size| {
+        let rates = levels
             .iter()
-            .all(|level| level.takes(resolution, frame_rate))
+            .map(|level| level.max_frame_rate(size).unwrap_or(FrameRate(0)));
+        rates.fold(frame_rate, FrameRate::min)
     };
-    let sizes = SCALES_IN_EIGHTHS.map(|eighths| scaled(full, eighths));
-    if let Some(resolution) = sizes.into_iter().find(|size| taken_at(*size, frame_rate)) {
-        return (resolution, frame_rate);
-    }
-    let smallest = scaled(full, 1);
-    let slower = (1..frame_rate.0)
-        .rev()
-        .map(FrameRate)
-        .find(|rate| taken_at(smallest, *rate));
-    (smallest, slower.unwrap_or(FrameRate(1)))
+    let mut sizes = SCALES.iter().map(|scale| scaled(full, *scale));
+    let fluent = sizes.find(|size| at_most(*size) == frame_rate);
+    let size = fluent.unwrap_or_else(|| scaled(full, SCALES[SCALES.len() - 1]));
+    (size, at_most(size).max(FrameRate(1)))
 }
 
 /// The picture with both sides scaled, kept even as 4:2:0 sampling needs them.
-fn scaled(full: Resolution, eighths: u32) -> Resolution {
+fn scaled(full: Resolution, (numerator, denominator): (u32, u32)) -> Resolution {
     let side = |side: u32| {
-        let scaled = u64::from(side) * u64::from(eighths) / 8;
+        let scaled = u64::from(side) * u64::from(numerator) / u64::from(denominator);
         u32::try_from(scaled).map_or(side, |scaled| (scaled & !1).max(2))
     };
     Resolution {
         width: side(full.width),
         height: side(full.height),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::codec::{Direction, PayloadType, ProfileLevelId};
+    use crate::ids::LegId;
+    use crate::media_plan::LegStreams;
+
+    const CONTROLS: Controls = Controls {
+        microphone: MicrophoneState::Open,
+        camera: CameraState::On,
+        volume: Volume::DEFAULT,
+        layout: Layout::Single,
+    };
+
+    fn leg(change: impl Fn(&mut VideoStream)) -> LegPlan {
+        let mut video = VideoStream {
+            send_packetization_mode: PacketizationMode::NonInterleaved,
+            send_profile: ProfileLevelId::CONSTRAINED_BASELINE_31,
+            send_payload_type: PayloadType::new(97).unwrap(),
+            receive_payload_type: PayloadType::new(97).unwrap(),
+            direction: Direction::SendRecv,
+            max_bitrate: None,
+            picture_loss_indication: true,
+            srtp: None,
+        };
+        change(&mut video);
+        LegPlan {
+            id: LegId(1),
+            streams: LegStreams {
+                audio: None,
+                video: Some(video),
+            },
+        }
+    }
+
+    fn ladder(legs: Vec<LegPlan>) -> Vec<Rung> {
+        media_plan(Generation(1), &MediaPolicy::simulated(), CONTROLS, legs).ladder
+    }
+
+    fn level(level_idc: u8) -> LegPlan {
+        leg(|video| video.send_profile.level_idc = level_idc)
+    }
+
+    #[test]
+    fn without_a_leg_that_sends_video_nothing_is_encoded() {
+        assert_eq!(ladder(Vec::new()), []);
+        for direction in [Direction::RecvOnly, Direction::Inactive] {
+            assert_eq!(ladder(vec![leg(|video| video.direction = direction)]), []);
+        }
+    }
+
+    #[test]
+    fn one_rung_as_configured_serves_a_leg_that_takes_everything() {
+        let policy = MediaPolicy::simulated();
+        let rung = Rung {
+            resolution: policy.resolution,
+            frame_rate: policy.frame_rate,
+            bitrate: policy.bitrate,
+            max_nal_unit: None,
+        };
+        assert_eq!(ladder(vec![leg(|_| {}), leg(|_| {})]), [rung]);
+    }
+
+    #[test]
+    fn nal_units_are_kept_small_when_one_leg_cannot_take_fragments() {
+        let single = PacketizationMode::SingleNalUnit;
+        let legs = vec![
+            leg(|_| {}),
+            leg(|video| video.send_packetization_mode = single),
+        ];
+        assert_eq!(ladder(legs)[0].max_nal_unit, Some(MAX_NAL_UNIT));
+    }
+
+    #[test]
+    fn the_bitrate_is_what_every_sending_leg_asks_for() {
+        let limited = |kbps| leg(move |video| video.max_bitrate = Some(Bitrate::kbps(kbps)));
+        let bitrate = |legs| ladder(legs)[0].bitrate;
+        assert_eq!(
+            bitrate(vec![limited(900), limited(300)]),
+            Bitrate::kbps(300)
+        );
+        assert_eq!(
+            bitrate(vec![limited(50_000)]),
+            MediaPolicy::simulated().bitrate
+        );
+        assert_eq!(bitrate(vec![limited(0)]), MIN_BITRATE);
+        let receiving = leg(|video| {
+            video.max_bitrate = Some(Bitrate::kbps(300));
+            video.direction = Direction::RecvOnly;
+        });
+        assert_eq!(
+            bitrate(vec![leg(|_| {}), receiving]),
+            MediaPolicy::simulated().bitrate
+        );
+    }
+
+    #[test]
+    fn the_picture_is_what_the_weakest_sending_leg_decodes() {
+        let picture = |level_idc| {
+            let rung = ladder(vec![leg(|_| {}), level(level_idc)])[0];
+            (
+                rung.resolution.width,
+                rung.resolution.height,
+                rung.frame_rate.0,
+            )
+        };
+        assert_eq!(picture(31), (1280, 720, 30));
+        assert_eq!(picture(30), (640, 360, 30));
+        assert_eq!(picture(21), (480, 270, 30));
+        assert_eq!(picture(20), (320, 180, 30));
+        assert_eq!(picture(12), (160, 90, 30));
+        assert_eq!(picture(10), (160, 90, 24));
+    }
+
+    #[test]
+    fn a_decoder_of_720p_gets_720p_of_a_1080p_camera() {
+        let full = Resolution {
+            width: 1920,
+            height: 1080,
+        };
+        let policy = MediaPolicy {
+            resolution: full,
+            ..MediaPolicy::simulated()
+        };
+        let rung = media_plan(Generation(1), &policy, CONTROLS, vec![level(31)]).ladder[0];
+        assert_eq!(rung.resolution, Resolution::HD720);
+        let rung = media_plan(Generation(1), &policy, CONTROLS, vec![level(40)]).ladder[0];
+        assert_eq!(rung.resolution, full);
+    }
+
+    #[test]
+    fn a_picture_too_large_for_any_scale_is_sent_at_one_frame_a_second() {
+        let wall = Resolution {
+            width: u32::MAX,
+            height: u32::MAX,
+        };
+        let policy = MediaPolicy {
+            resolution: wall,
+            ..MediaPolicy::simulated()
+        };
+        let rung = media_plan(Generation(1), &policy, CONTROLS, vec![level(10)]).ladder[0];
+        assert_eq!(rung.frame_rate, FrameRate(1));
+    }
+
+    proptest! {
+        #[test]
+        fn no_leg_is_sent_more_than_it_takes(
+            levels in proptest::collection::vec(any::<u8>(), 1..5),
+            width in 16_u32..4_096,
+            height in 16_u32..2_304,
+            frame_rate in 1_u32..61,
+        ) {
+            let policy = MediaPolicy {
+                resolution: Resolution { width, height },
+                frame_rate: FrameRate(frame_rate),
+                ..MediaPolicy::simulated()
+            };
+            let legs = levels.iter().map(|idc| level(*idc)).collect();
+            let rung = media_plan(Generation(1), &policy, CONTROLS, legs).ladder[0];
+            prop_assert!(rung.resolution.width.is_multiple_of(2));
+            prop_assert!(rung.resolution.height.is_multiple_of(2));
+            for level_idc in levels {
+                let limits = H264Level::of(ProfileLevelId {
+                    level_idc,
+                    ..ProfileLevelId::CONSTRAINED_BASELINE_31
+                });
+                let smallest = scaled(policy.resolution, (1, 8));
+                prop_assert!(
+                    limits.takes(rung.resolution, rung.frame_rate) || rung.resolution == smallest
+                );
+                prop_assert!(rung.bitrate <= limits.max_bitrate.max(MIN_BITRATE));
+            }
+        }
     }
 }

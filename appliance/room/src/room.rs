@@ -165,8 +165,8 @@ impl Room {
 
     /// The room as it is now.
     #[must_use]
-    pub fn snapshot(&self) -> &RoomSnapshot {
-        &self.published
+    pub fn snapshot(&self) -> RoomSnapshot {
+        self.published.clone()
     }
 
     // Requests.

@@ -204,7 +204,7 @@ fn every_fact_does_in_every_state_what_the_table_says() {
     for row in TABLE {
         for position in Position::ALL {
             let (mut rig, leg) = position.reach();
-            let before = rig.room.snapshot().clone();
+            let before = rig.room.snapshot();
             let fact = (row.fact)(leg);
             let case = format!("{fact:?} in {position:?}");
 
@@ -226,7 +226,7 @@ fn every_fact_does_in_every_state_what_the_table_says() {
                 );
                 assert_eq!(Signs::of(&rig, leg), position.signs(), "{case}");
             } else {
-                assert_eq!(*after, before, "{case} changes nothing");
+                assert_eq!(after, before, "{case} changes nothing");
                 assert_eq!(commands, [], "{case} orders nothing");
             }
         }
@@ -237,9 +237,9 @@ fn every_fact_does_in_every_state_what_the_table_says() {
 fn a_fact_about_an_unknown_leg_changes_nothing() {
     for row in TABLE.iter().skip(1) {
         let (mut rig, leg) = Established.reach();
-        let before = rig.room.snapshot().clone();
+        let before = rig.room.snapshot();
         rig.room.fact(rig.now, (row.fact)(LegId(leg.0 + 77)));
-        assert_eq!(*rig.room.snapshot(), before);
+        assert_eq!(rig.room.snapshot(), before);
         assert_eq!(rig.commands(), []);
     }
 }

@@ -181,7 +181,7 @@ impl Checked {
             last_plan: rig.plan.generation,
             remembered: room::Remembered::default(),
             complete: false,
-            before: rig.room.snapshot().clone(),
+            before: rig.room.snapshot(),
             rig,
         }
     }
@@ -245,7 +245,7 @@ impl Checked {
 
     /// Makes a request, and the same again: the second must have no effect.
     fn request_twice(&mut self, request: &Request) {
-        let before = self.rig.room.snapshot().clone();
+        let before = self.rig.room.snapshot();
         let admission = self.rig.request(request.clone());
         if let (Request::Call { .. } | Request::Join, Admission::Accepted { leg: Some(leg) }) =
             (request, admission)
@@ -256,7 +256,7 @@ impl Checked {
             self.microphone = *state;
         }
         self.check();
-        let after = self.rig.room.snapshot().clone();
+        let after = self.rig.room.snapshot();
         if !matches!(admission, Admission::Accepted { .. }) {
             assert_eq!(before, after, "only an accepted request has effects");
         }
@@ -274,7 +274,7 @@ impl Checked {
             [],
             "the same request twice orders nothing"
         );
-        assert_eq!(*self.rig.room.snapshot(), after);
+        assert_eq!(self.rig.room.snapshot(), after);
     }
 
     fn check(&mut self) {
@@ -283,7 +283,7 @@ impl Checked {
             self.check_command(&command);
         }
         let snapshot = self.rig.room.snapshot();
-        if *snapshot == self.before {
+        if snapshot == self.before {
             assert_eq!(snapshot.generation, self.before.generation);
         } else {
             assert!(snapshot.generation > self.before.generation);

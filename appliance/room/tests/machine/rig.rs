@@ -106,12 +106,13 @@ impl Rig {
     }
 
     /// The leg, live or among the last ended ones.
-    pub(crate) fn leg(&self, id: LegId) -> &LegSnapshot {
+    pub(crate) fn leg(&self, id: LegId) -> LegSnapshot {
         let snapshot = self.room.snapshot();
         let ended = snapshot.last_ended.iter().find(|leg| leg.id == id);
         snapshot
             .leg(id)
             .or(ended)
+            .cloned()
             .expect("the leg is live or ended not long ago")
     }
 

@@ -169,3 +169,26 @@ fn nothing_is_ordered_after_the_shutdown_is_complete() {
     assert_eq!(rig.commands(), []);
     assert_eq!(rig.room.snapshot(), snapshot);
 }
+
+#[test]
+fn a_quick_store_does_not_cut_short_the_emptying_of_the_media_graph() {
+    let (mut rig, leg) = Established.reach();
+    rig.request(Request::ShutDown);
+    let commands = rig.commands();
+    rig.told(Fact::Stored(remembered(&commands)));
+    rig.room.fact(
+        rig.now,
+        Fact::Ended {
+            leg,
+            reason: EndReason::LocalHangUp,
+        },
+    );
+    assert_eq!(rig.commands(), []);
+    rig.room.fact(
+        rig.now,
+        Fact::MediaApplied {
+            generation: rig.plan.generation,
+        },
+    );
+    assert_eq!(rig.commands(), [Command::ShutDownComplete]);
+}

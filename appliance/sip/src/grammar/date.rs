@@ -8,8 +8,9 @@ use super::syntax::{Cursor, is_blank};
 use crate::error::{Reason, SyntaxError};
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 
 /// A point in time, to the second. The day of the week is checked to be one, not to be the right one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +56,15 @@ impl HeaderValue for Date {
         }
         cursor.token("GMT")?;
         cursor.finish()?;
-        Ok(Self { weekday, year, month, day, hour, minute, second })
+        Ok(Self {
+            weekday,
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+        })
     }
 }
 
@@ -69,13 +78,20 @@ fn name(
     let word = cursor.take_while(|byte| byte.is_ascii_alphabetic());
     let numbered = names.iter().zip(1u8..);
     let mut found = numbered.filter(|(name, _)| **name == word);
-    found.next().map(|(name, number)| (*name, number)).ok_or(unknown)
+    found
+        .next()
+        .map(|(name, number)| (*name, number))
+        .ok_or(unknown)
 }
 
 fn digits(cursor: &mut Cursor<'_>, range: std::ops::RangeInclusive<u8>) -> Result<u8, SyntaxError> {
     let out_of_range = cursor.fault(Reason::OutOfRange);
     let number = cursor.number("a number of two digits")?;
-    if range.contains(&number) { Ok(number) } else { Err(out_of_range) }
+    if range.contains(&number) {
+        Ok(number)
+    } else {
+        Err(out_of_range)
+    }
 }
 
 fn blank(cursor: &mut Cursor<'_>) -> Result<(), SyntaxError> {
@@ -88,8 +104,22 @@ impl TypedHeader for Date {
 
 impl fmt::Display for Date {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let month = MONTHS.get(usize::from(self.month).wrapping_sub(1)).copied().unwrap_or("Jan");
-        let Self { weekday, year, day, hour, minute, second, .. } = self;
-        write!(formatter, "{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+        let month = MONTHS
+            .get(usize::from(self.month).wrapping_sub(1))
+            .copied()
+            .unwrap_or("Jan");
+        let Self {
+            weekday,
+            year,
+            day,
+            hour,
+            minute,
+            second,
+            ..
+        } = self;
+        write!(
+            formatter,
+            "{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT"
+        )
     }
 }

@@ -9,7 +9,7 @@ use super::header_name::HeaderName;
 use super::headers::Headers;
 use super::method::Method;
 use super::status::StatusCode;
-use super::syntax::{is_token, trim};
+use super::syntax::{is_blank, is_token, trim};
 use super::uri::Uri;
 use super::values::ContentLength;
 use crate::error::{MessageError, MessageFault, Reason, SyntaxError};
@@ -309,11 +309,16 @@ fn line_ends(bytes: &[u8]) -> usize {
 
 /// The length of the head, its empty line included, when it ends in `bytes`; looked for from `from` on.
 pub(crate) fn find_head_end(bytes: &[u8], from: usize) -> Option<usize> {
-    let window = bytes.get(from..)?;
-    window
-        .windows(4)
-        .position(|end| end == b"\r\n\r\n")
-        .map(|at| from + at + 4)
+    const END: &[u8] = b"\r\n\r\n";
+    let mut at = from;
+    loop {
+        let rest = bytes.get(at..)?;
+        at += rest.iter().position(|&byte| byte == b'\r')?;
+        if bytes.get(at..)?.starts_with(END) {
+            return Some(at + END.len());
+        }
+        at += 1;
+    }
 }
 
 /// Start line and header fields; the body is still to come.
@@ -442,21 +447,26 @@ fn read_fields(lines: &mut Lines<'_>) -> Result<Headers, MessageFault> {
             offset: range.start,
         };
         let line = lines.bytes.slice(range);
-        let Some(colon) = line.iter().position(|&byte| byte == b':') else {
-            return Err(no_field);
-        };
-        let name_length = line.iter().position(|&byte| !is_token(byte)).unwrap_or(0);
-        let between = line.get(name_length..colon).unwrap_or_default();
-        let Some(name) = HeaderName::from_wire(&line.slice(..name_length)) else {
-            return Err(no_field);
-        };
-        if name_length > colon || !between.iter().all(|byte| matches!(byte, b' ' | b'\t')) {
-            return Err(no_field);
-        }
-        let value = trimmed(&line, colon + 1);
+        let (name, value_start) = read_name(&line).ok_or(no_field)?;
+        let value = trimmed(&line, value_start);
         headers.push_received(name, line, value);
     }
     Ok(headers)
+}
+
+/// Reads `field-name HCOLON` and says where the rest of the line begins.
+fn read_name(line: &Bytes) -> Option<(HeaderName, usize)> {
+    let length = line.iter().position(|&byte| !is_token(byte))?;
+    let blanks = line
+        .iter()
+        .skip(length)
+        .take_while(|&&byte| is_blank(byte))
+        .count();
+    let colon = length + blanks;
+    if line.get(colon) != Some(&b':') {
+        return None;
+    }
+    HeaderName::from_wire(&line.slice(..length)).map(|name| (name, colon + 1))
 }
 
 /// The range of `line` from `from` on without white space and line ends around it.

@@ -47,7 +47,9 @@ impl Response {
     /// # Errors
     /// The first fault found. Such a response is dropped (§8.1.3, §18.1.2).
     pub fn check(&self) -> Result<(), MessageFault> {
-        check_common(&self.headers).map(drop).map_err(MessageFault::Header)
+        check_common(&self.headers)
+            .map(drop)
+            .map_err(MessageFault::Header)
     }
 }
 
@@ -55,7 +57,11 @@ fn check_headers(request: &Request) -> Result<(), HeaderError> {
     let headers = &request.headers;
     let sequence = check_common(headers)?;
     if sequence.method != *request.method() {
-        return Err(HeaderError { header: HeaderName::CSeq, offset: 0, reason: Reason::MethodMismatch });
+        return Err(HeaderError {
+            header: HeaderName::CSeq,
+            offset: 0,
+            reason: Reason::MethodMismatch,
+        });
     }
     headers.typed::<MaxForwards>()?;
     headers.typed::<Expires>()?;
@@ -64,7 +70,11 @@ fn check_headers(request: &Request) -> Result<(), HeaderError> {
         match (contact?, request.method()) {
             (Contact::All, method) if *method != Method::Register => {
                 let reason = Reason::Expected("an address");
-                return Err(HeaderError { header: HeaderName::Contact, offset: 0, reason });
+                return Err(HeaderError {
+                    header: HeaderName::Contact,
+                    offset: 0,
+                    reason,
+                });
             }
             (Contact::All | Contact::Address(_), _) => {}
         }

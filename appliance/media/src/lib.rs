@@ -1,1 +1,58 @@
-//! Placeholder until its first slice lands.
+//! The media graph: a [`MediaPlan`](room::MediaPlan) in, [`MediaEvent`]s out.
+//!
+//! This is the only crate that imports GStreamer. It captures picture and sound, encodes each
+//! picture once, hands the encode to every leg, receives, decodes, lays out and plays. It owns no
+//! socket: a leg ends in [`LegDatagrams`], bounded channels of RTP and RTCP packets as they are on
+//! the wire.
+//!
+//! ```text
+//!                      ┌──────────── media thread: plan ──► diff ──► changes ────────────┐
+//!  camera ──► [video capture: scale, encode once] ──┬──► [leg] ──► datagrams              │
+//!  microphone ──► [microphone stage: front end] ────┤     ▲  └──► decoded ──┬─► [video playout] ──► screen
+//!                      ▲                            └──► [leg] ...         └─► [audio playout] ──► loudspeaker
+//!                      └───────────────── reference ◄──────────────────────────────┘
+//! ```
+//!
+//! Each box in brackets is a pipeline or thread of its own, in one shared running time: one that
+//! hangs or fails is dropped and built again while the others go on.
+//!
+//! Terms: a *rung* is one encode of the camera; an *inlet* is where a pipeline is fed from
+//! outside; a *hub* is the part of a leg that outlives its pipeline.
+
+mod audio_playout;
+mod camera_feed;
+mod clock;
+mod datagram;
+mod decoded_frame;
+mod device;
+mod diff;
+mod encoder;
+mod error;
+mod event;
+mod fan_out;
+mod graph;
+mod graph_input;
+mod keyframe_gate;
+mod leg;
+mod loudness;
+mod loudspeaker_tap;
+mod media;
+mod microphone;
+mod pipeline;
+mod playout_delay;
+mod recording;
+mod rtp;
+mod settings;
+mod shape;
+mod slate;
+mod telephone_event;
+mod video_capture;
+mod video_playout;
+
+pub use datagram::{Channel, Datagram, LegDatagrams, Medium};
+pub use decoded_frame::DecodedFrame;
+pub use device::{AUDIO_FRAME_SAMPLES, AudioFrame, DeviceStreams, SAMPLE_RATE_HZ, VideoFrame};
+pub use error::MediaError;
+pub use event::{MediaEvent, Source};
+pub use media::{Media, PictureOf, PictureTaker};
+pub use settings::MediaSettings;

@@ -1,0 +1,234 @@
+//! From the legs' decoded sound to the loudspeaker.
+//!
+//! ```text
+//!  leg ──► appsrc ──┐
+//!  leg ──► appsrc ──┴► audiomixer ──► volume ──► [tap] ──► sink, in time
+//! ```
+//!
+//! Each leg's `appsrc` states the leg's playout delay as its latency; the sink waits that long.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gst::prelude::*;
+use room::ids::LegId;
+use room::media_plan::AudioSink;
+use room::units::Volume;
+use tokio::sync::mpsc;
+
+use crate::clock::MediaClock;
+use crate::device::AudioFrame;
+use crate::error::MediaError;
+use crate::graph_input::GraphInputs;
+use crate::loudspeaker_tap::LoudspeakerTap;
+use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, link, link_pads};
+use crate::recording::{samples_of, sound_caps};
+
+/// What the mixer gives at a time.
+const MIX: gst::ClockTime = gst::ClockTime::from_mseconds(10);
+/// What a buffer may be late by on its way through decoder and mixer.
+const DECODING: Duration = Duration::from_millis(10);
+/// What the sink itself needs.
+const SINK_TIME: gst::ClockTime = gst::ClockTime::from_mseconds(5);
+/// Sound that may wait for the mixer, in buffers of 20 ms.
+const QUEUE: u64 = 25;
+
+/// The running playout.
+#[derive(Debug)]
+pub(crate) struct AudioPlayout {
+    pipeline: OwnedPipeline,
+    mixer: gst::Element,
+    volume: gst::Element,
+    inputs: HashMap<LegId, MixerInput>,
+    tap: Arc<LoudspeakerTap>,
+}
+
+#[derive(Debug)]
+struct MixerInput {
+    inlet: gst_app::AppSrc,
+    pad: gst::Pad,
+}
+
+impl AudioPlayout {
+    /// Builds and starts the pipeline.
+    pub(crate) fn start(
+        sink: AudioSink,
+        volume: Volume,
+        simulated: Option<&mpsc::Sender<AudioFrame>>,
+        tap: &Arc<LoudspeakerTap>,
+        clock: &MediaClock,
+        inputs: &GraphInputs,
+    ) -> Result<Self, MediaError> {
+        let pipeline = OwnedPipeline::new(PipelineRole::AudioPlayout, clock, inputs);
+        let mixer = pipeline.make("audiomixer", |b| {
+            b.property("output-buffer-duration", MIX.nseconds())
+        })?;
+        let volume_element =
+            pipeline.make("volume", |b| b.property("volume", linear_volume(volume)))?;
+        let caps = pipeline.make("capsfilter", |b| b.property("caps", sound_caps()))?;
+        let sink = pipeline.add(sink_element(sink, simulated)?)?;
+        link(&[&mixer, &caps, &volume_element, &sink])?;
+        tap_pad(&volume_element, tap);
+        pipeline.play()?;
+        let inputs = HashMap::new();
+        let tap = Arc::clone(tap);
+        Ok(Self {
+            pipeline,
+            mixer,
+            volume: volume_element,
+            inputs,
+            tap,
+        })
+    }
+
+    /// The pipeline's identity.
+    pub(crate) fn id(&self) -> PipelineId {
+        self.pipeline.id()
+    }
+
+    /// Lets the sink wait as long as the legs now need.
+    pub(crate) fn recalculate_latency(&self) {
+        self.pipeline.recalculate_latency();
+    }
+
+    /// Sets the volume.
+    pub(crate) fn set_volume(&self, volume: Volume) {
+        self.volume.set_property("volume", linear_volume(volume));
+    }
+
+    /// A leg is heard. Gives the way in.
+    pub(crate) fn add_leg(
+        &mut self,
+        leg: LegId,
+        delay: Duration,
+    ) -> Result<gst_app::AppSrc, MediaError> {
+        self.remove_leg(leg);
+        let caps = sound_caps();
+        let inlet = self.pipeline.add(
+            gst_app::AppSrc::builder()
+                .name(format!("leg-{leg}"))
+                .caps(&caps)
+                .format(gst::Format::Time)
+                .is_live(true)
+                .min_latency(latency(delay))
+                .max_buffers(QUEUE)
+                .max_bytes(0)
+                .leaky_type(gst_app::AppLeakyType::Downstream)
+                .build(),
+        )?;
+        let refused = || MediaError::Link {
+            what: format!("leg {leg} and the mixer"),
+        };
+        let pad = self
+            .mixer
+            .request_pad_simple("sink_%u")
+            .ok_or_else(refused)?;
+        let source = inlet.static_pad("src").ok_or_else(refused)?;
+        link_pads(&source, &pad)?;
+        inlet.sync_state_with_parent().map_err(|_| refused())?;
+        self.inputs.insert(
+            leg,
+            MixerInput {
+                inlet: inlet.clone(),
+                pad,
+            },
+        );
+        self.recalculate_latency();
+        Ok(inlet)
+    }
+
+    /// A leg is heard no more.
+    pub(crate) fn remove_leg(&mut self, leg: LegId) {
+        if let Some(MixerInput { inlet, pad }) = self.inputs.remove(&leg) {
+            self.pipeline.remove(inlet.upcast_ref());
+            self.mixer.release_request_pad(&pad);
+        }
+    }
+
+    /// A leg's sound is held for another time.
+    pub(crate) fn set_delay(&self, leg: LegId, delay: Duration) {
+        if let Some(input) = self.inputs.get(&leg) {
+            input.inlet.set_property("min-latency", latency(delay));
+            self.recalculate_latency();
+        }
+    }
+}
+
+impl Drop for AudioPlayout {
+    fn drop(&mut self) {
+        self.tap.clear();
+    }
+}
+
+fn latency(delay: Duration) -> i64 {
+    i64::try_from((delay + DECODING).as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// Percent to amplitude. The ear hears proportions: a cube comes close, as in other players.
+fn linear_volume(volume: Volume) -> f64 {
+    (f64::from(volume.as_percent()) / 100.0).powi(3)
+}
+
+fn sink_element(
+    sink: AudioSink,
+    simulated: Option<&mpsc::Sender<AudioFrame>>,
+) -> Result<gst::Element, MediaError> {
+    match (sink, simulated) {
+        (AudioSink::Loudspeaker, _) => crate::pipeline::make_element("autoaudiosink", |b| b),
+        (AudioSink::Simulated, Some(frames)) => Ok(simulated_sink(frames.clone()).upcast()),
+        (AudioSink::Simulated | AudioSink::None, _) => {
+            crate::pipeline::make_element("fakesink", |b| {
+                b.property("sync", true)
+                    .property("async", false)
+                    .property("enable-last-sample", false)
+                    .property("processing-deadline", SINK_TIME)
+            })
+        }
+    }
+}
+
+fn simulated_sink(frames: mpsc::Sender<AudioFrame>) -> gst_app::AppSink {
+    let sink = gst_app::AppSink::builder()
+        .sync(true)
+        .max_buffers(1)
+        .build();
+    sink.set_property("async", false);
+    sink.set_property("enable-last-sample", false);
+    sink.set_property("processing-deadline", SINK_TIME);
+    sink.set_callbacks(
+        gst_app::AppSinkCallbacks::builder()
+            .new_sample(move |sink| {
+                let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                if let Some(samples) = sample.buffer().and_then(samples_of) {
+                    // The sink has waited until the sound is due. Full: nobody listens, as with a
+                    // loudspeaker that is unplugged.
+                    let _ = frames.try_send(AudioFrame {
+                        captured: Instant::now(),
+                        samples,
+                    });
+                }
+                Ok(gst::FlowSuccess::Ok)
+            })
+            .build(),
+    );
+    sink
+}
+
+/// Copies everything that leaves the volume to the tap.
+fn tap_pad(volume: &gst::Element, tap: &Arc<LoudspeakerTap>) {
+    let Some(pad) = volume.static_pad("src") else {
+        return;
+    };
+    let tap = Arc::clone(tap);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(bytes) = info.buffer().and_then(|buffer| buffer.map_readable().ok()) {
+            let pairs = bytes.chunks_exact(2);
+            let samples: Vec<i16> = pairs
+                .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+                .collect();
+            tap.put(&samples);
+        }
+        gst::PadProbeReturn::Ok
+    });
+}

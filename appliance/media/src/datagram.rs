@@ -1,0 +1,59 @@
+//! What a leg exchanges with the network: RTP and RTCP datagrams, as they are on the wire.
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+/// The kind of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Medium {
+    /// Sound.
+    Audio,
+    /// Picture.
+    Video,
+}
+
+impl Medium {
+    /// Both kinds.
+    pub const ALL: [Self; 2] = [Self::Audio, Self::Video];
+
+    /// The name in element names and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Audio => "audio",
+            Self::Video => "video",
+        }
+    }
+}
+
+/// Which of a stream's two protocols a datagram belongs to (RFC 3550).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// Media packets.
+    Rtp,
+    /// Control packets.
+    Rtcp,
+}
+
+/// One RTP or RTCP packet of a leg, protected when the stream has SRTP keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    /// The stream.
+    pub medium: Medium,
+    /// RTP or RTCP.
+    pub channel: Channel,
+    /// The packet as it is on the wire.
+    pub payload: Bytes,
+}
+
+/// The network side of one leg.
+///
+/// Both channels are bounded and neither side waits for the other: what does not fit is dropped
+/// and counted, as a network would. `outgoing` ends when media has removed the leg.
+#[derive(Debug)]
+pub struct LegDatagrams {
+    /// From the peer. Only authenticated packets from the latched address belong here.
+    pub incoming: mpsc::Sender<Datagram>,
+    /// To the peer.
+    pub outgoing: mpsc::Receiver<Datagram>,
+}

@@ -1,0 +1,178 @@
+//! From the graph that is to the graph that is wanted: a pure list of changes.
+//!
+//! Applying the changes in order to the shape they were computed from always gives the wanted
+//! shape; equal shapes give no change; and what happens to one leg never touches another leg or
+//! the capture that they share. The order matters: a mute comes before everything else, what goes
+//! is gone before what replaces it comes, and capture starts before the legs that wait for it.
+
+use room::codec::Direction;
+use room::ids::LegId;
+use room::media_plan::{AudioSink, AudioSource, CameraState, MicrophoneState};
+use room::units::{Bitrate, Volume};
+
+use crate::shape::{GraphShape, LegShape, VideoCaptureShape, VideoPlayoutShape};
+
+/// One step from one graph to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum GraphChange {
+    SetMicrophone(MicrophoneState),
+    SetCamera(CameraState),
+    RemoveLeg(LegId),
+    StopVideoCapture,
+    StopAudioCapture,
+    StopVideoPlayout,
+    StopAudioPlayout,
+    StartVideoCapture(VideoCaptureShape),
+    StartAudioCapture(AudioSource),
+    StartAudioPlayout(AudioSink),
+    StartVideoPlayout(VideoPlayoutShape),
+    SetBitrate {
+        rung: usize,
+        bitrate: Bitrate,
+    },
+    SetVolume(Volume),
+    AddLeg(LegId, LegShape),
+    SetLegDirections {
+        leg: LegId,
+        audio: Option<Direction>,
+        video: Option<Direction>,
+    },
+    SetLegRung {
+        leg: LegId,
+        rung: Option<usize>,
+    },
+}
+
+/// The changes that turn `current` into `wanted`.
+pub(crate) fn diff(current: &GraphShape, wanted: &GraphShape) -> Vec<GraphChange> {
+    let mut changes = Vec::new();
+    if current.microphone != wanted.microphone {
+        changes.push(GraphChange::SetMicrophone(wanted.microphone));
+    }
+    if current.camera != wanted.camera {
+        changes.push(GraphChange::SetCamera(wanted.camera));
+    }
+    changes.extend(removed_legs(current, wanted).map(GraphChange::RemoveLeg));
+    changes.extend(stopped_parts(current, wanted));
+    changes.extend(started_parts(current, wanted));
+    if current.volume != wanted.volume {
+        changes.push(GraphChange::SetVolume(wanted.volume));
+    }
+    for (&id, leg) in &wanted.legs {
+        match current
+            .legs
+            .get(&id)
+            .filter(|before| before.same_but_directions(leg))
+        {
+            Some(before) => changes.extend(live_leg_changes(id, before, leg)),
+            None => changes.push(GraphChange::AddLeg(id, leg.clone())),
+        }
+    }
+    changes
+}
+
+/// Legs that are not wanted any more, or not as they are.
+fn removed_legs(current: &GraphShape, wanted: &GraphShape) -> impl Iterator<Item = LegId> {
+    let stays = |id: &LegId, leg: &LegShape| {
+        wanted
+            .legs
+            .get(id)
+            .is_some_and(|after| leg.same_but_directions(after))
+    };
+    current
+        .legs
+        .iter()
+        .filter(move |(id, leg)| !stays(id, leg))
+        .map(|(&id, _)| id)
+}
+
+fn stopped_parts(current: &GraphShape, wanted: &GraphShape) -> Vec<GraphChange> {
+    let mut changes = Vec::new();
+    if let Some(before) = &current.video_capture
+        && !wanted
+            .video_capture
+            .as_ref()
+            .is_some_and(|after| before.same_but_bitrates(after))
+    {
+        changes.push(GraphChange::StopVideoCapture);
+    }
+    if current.audio_capture.is_some() && current.audio_capture != wanted.audio_capture {
+        changes.push(GraphChange::StopAudioCapture);
+    }
+    if current.video_playout.is_some() && current.video_playout != wanted.video_playout {
+        changes.push(GraphChange::StopVideoPlayout);
+    }
+    if current.audio_playout.is_some() && current.audio_playout != wanted.audio_playout {
+        changes.push(GraphChange::StopAudioPlayout);
+    }
+    changes
+}
+
+fn started_parts(current: &GraphShape, wanted: &GraphShape) -> Vec<GraphChange> {
+    let mut changes = Vec::new();
+    if let Some(after) = &wanted.video_capture {
+        match current
+            .video_capture
+            .as_ref()
+            .filter(|before| before.same_but_bitrates(after))
+        {
+            Some(before) => changes.extend(bitrate_changes(before, after)),
+            None => changes.push(GraphChange::StartVideoCapture(after.clone())),
+        }
+    }
+    if current.audio_capture != wanted.audio_capture {
+        changes.extend(
+            wanted
+                .audio_capture
+                .clone()
+                .map(GraphChange::StartAudioCapture),
+        );
+    }
+    if current.audio_playout != wanted.audio_playout {
+        changes.extend(wanted.audio_playout.map(GraphChange::StartAudioPlayout));
+    }
+    if current.video_playout != wanted.video_playout {
+        changes.extend(
+            wanted
+                .video_playout
+                .clone()
+                .map(GraphChange::StartVideoPlayout),
+        );
+    }
+    changes
+}
+
+fn bitrate_changes(
+    before: &VideoCaptureShape,
+    after: &VideoCaptureShape,
+) -> impl Iterator<Item = GraphChange> {
+    let pairs = before.rungs.iter().zip(&after.rungs).enumerate();
+    pairs
+        .filter(|(_, (before, after))| before.bitrate != after.bitrate)
+        .map(|(rung, (_, after))| GraphChange::SetBitrate {
+            rung,
+            bitrate: after.bitrate,
+        })
+}
+
+fn live_leg_changes(id: LegId, before: &LegShape, after: &LegShape) -> Vec<GraphChange> {
+    let mut changes = Vec::new();
+    if before.directions() != after.directions() {
+        let [audio, video] = after.directions();
+        changes.push(GraphChange::SetLegDirections {
+            leg: id,
+            audio,
+            video,
+        });
+    }
+    if before.rung != after.rung {
+        changes.push(GraphChange::SetLegRung {
+            leg: id,
+            rung: after.rung,
+        });
+    }
+    changes
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,367 @@
+//! Tables and properties of the diff.
+
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use room::codec::{AudioCodec, PacketizationMode, PayloadType, ProfileLevelId};
+use room::ids::Generation;
+use room::media_plan::{
+    AudioStream, CameraPlan, Layout, LegPlan, LegStreams, MediaPlan, MicrophonePlan, PlayoutPlan,
+    Rung, VideoSink, VideoSource, VideoStream,
+};
+use room::units::{FrameRate, Resolution};
+
+use super::*;
+
+const PT: PayloadType = PayloadType::new(96).unwrap();
+
+fn audio(codec: AudioCodec, direction: Direction) -> AudioStream {
+    AudioStream {
+        codec,
+        send_payload_type: PT,
+        receive_payload_type: PT,
+        send_telephone_event: None,
+        receive_telephone_event: None,
+        direction,
+        srtp: None,
+    }
+}
+
+fn video(mode: PacketizationMode, direction: Direction, most: Option<Bitrate>) -> VideoStream {
+    VideoStream {
+        send_packetization_mode: mode,
+        send_profile: ProfileLevelId::CONSTRAINED_BASELINE_31,
+        send_payload_type: PT,
+        receive_payload_type: PT,
+        direction,
+        max_bitrate: most,
+        picture_loss_indication: true,
+        srtp: None,
+    }
+}
+
+fn rung(resolution: Resolution, kbps: u64) -> Rung {
+    let bitrate = Bitrate::kbps(kbps);
+    Rung {
+        resolution,
+        frame_rate: FrameRate(30),
+        bitrate,
+        max_nal_unit: Some(1_100),
+    }
+}
+
+fn plan(legs: Vec<LegPlan>) -> MediaPlan {
+    MediaPlan {
+        generation: Generation(1),
+        camera: CameraPlan {
+            source: VideoSource::Simulated,
+            resolution: Resolution::HD720,
+            frame_rate: FrameRate(30),
+            state: CameraState::On,
+        },
+        microphone: MicrophonePlan {
+            source: AudioSource::Simulated,
+            state: MicrophoneState::Open,
+        },
+        ladder: vec![rung(Resolution::HD720, 1_500)],
+        legs,
+        layout: Layout::Single,
+        playout: PlayoutPlan {
+            video: VideoSink::None,
+            audio: AudioSink::None,
+            volume: Volume::FULL,
+        },
+    }
+}
+
+fn leg(id: u32) -> LegPlan {
+    LegPlan {
+        id: LegId(id),
+        streams: LegStreams {
+            audio: Some(audio(AudioCodec::Opus, Direction::SendRecv)),
+            video: Some(video(
+                PacketizationMode::NonInterleaved,
+                Direction::SendRecv,
+                None,
+            )),
+        },
+    }
+}
+
+fn changes(before: &MediaPlan, after: &MediaPlan) -> Vec<GraphChange> {
+    diff(&GraphShape::wanted(before), &GraphShape::wanted(after))
+}
+
+#[test]
+fn an_idle_room_captures_and_plays_nothing() {
+    let shape = GraphShape::wanted(&plan(Vec::new()));
+    assert!(shape.video_capture.is_none() && shape.audio_capture.is_none());
+    assert!(shape.video_playout.is_none() && shape.audio_playout.is_none());
+}
+
+#[test]
+fn a_mute_comes_before_every_other_change() {
+    let mut after = plan(vec![leg(1), leg(2)]);
+    after.microphone.state = MicrophoneState::Muted;
+    let changes = changes(&plan(vec![leg(1)]), &after);
+    assert_eq!(
+        changes[0],
+        GraphChange::SetMicrophone(MicrophoneState::Muted)
+    );
+    assert!(changes.len() > 1);
+}
+
+#[test]
+fn a_new_bitrate_changes_the_running_encoder() {
+    let mut after = plan(vec![leg(1)]);
+    after.ladder[0].bitrate = Bitrate::kbps(700);
+    let expected = GraphChange::SetBitrate {
+        rung: 0,
+        bitrate: Bitrate::kbps(700),
+    };
+    assert_eq!(changes(&plan(vec![leg(1)]), &after), [expected]);
+}
+
+#[test]
+fn another_resolution_builds_the_capture_anew_and_leaves_the_legs() {
+    let mut after = plan(vec![leg(1)]);
+    after.ladder[0].resolution = Resolution::NHD360;
+    let changes = changes(&plan(vec![leg(1)]), &after);
+    let names: Vec<_> = changes.iter().map(kind).collect();
+    assert_eq!(names, ["stop video capture", "start video capture"]);
+}
+
+#[test]
+fn a_hold_only_changes_directions_and_what_is_shown() {
+    let mut after = plan(vec![leg(1), leg(2)]);
+    let streams = &mut after.legs[1].streams;
+    streams.audio.as_mut().unwrap().direction = Direction::Inactive;
+    streams.video.as_mut().unwrap().direction = Direction::Inactive;
+    let changes = changes(&plan(vec![leg(1), leg(2)]), &after);
+    let names: Vec<_> = changes.iter().map(kind).collect();
+    assert_eq!(names, ["directions of 2", "rung of 2"]);
+}
+
+#[test]
+fn new_keys_or_codecs_build_that_leg_anew() {
+    let mut after = plan(vec![leg(1), leg(2)]);
+    after.legs[0].streams.audio = Some(audio(AudioCodec::Pcma, Direction::SendRecv));
+    let changes = changes(&plan(vec![leg(1), leg(2)]), &after);
+    let names: Vec<_> = changes.iter().map(kind).collect();
+    assert_eq!(names, ["remove 1", "add 1"]);
+}
+
+#[test]
+fn each_leg_takes_the_best_rung_that_its_peer_allows() {
+    let limited = |most: u64| {
+        let mut leg = leg(1);
+        leg.streams.video.as_mut().unwrap().max_bitrate = Some(Bitrate::kbps(most));
+        leg
+    };
+    let rung_of = |leg: LegPlan| {
+        let mut plan = plan(vec![leg]);
+        plan.ladder.push(rung(Resolution::NHD360, 300));
+        GraphShape::wanted(&plan).legs[&LegId(1)].rung
+    };
+    assert_eq!(rung_of(limited(2_000)), Some(0));
+    assert_eq!(rung_of(limited(500)), Some(1));
+    assert_eq!(
+        rung_of(limited(100)),
+        Some(1),
+        "the smallest is better than none"
+    );
+    let mut small = leg(1);
+    small.streams.video.as_mut().unwrap().send_profile.level_idc = 30;
+    assert_eq!(rung_of(small), Some(1));
+    let mut silent = leg(1);
+    silent.streams.video.as_mut().unwrap().direction = Direction::RecvOnly;
+    assert_eq!(rung_of(silent), None);
+}
+
+#[test]
+fn single_nal_unit_mode_takes_only_a_rung_with_small_nal_units() {
+    let mut single = leg(1);
+    single
+        .streams
+        .video
+        .as_mut()
+        .unwrap()
+        .send_packetization_mode = PacketizationMode::SingleNalUnit;
+    let mut plan = plan(vec![single]);
+    assert_eq!(GraphShape::wanted(&plan).legs[&LegId(1)].rung, Some(0));
+    plan.ladder[0].max_nal_unit = None;
+    assert_eq!(GraphShape::wanted(&plan).legs[&LegId(1)].rung, None);
+}
+
+/// A change in words, without its data.
+fn kind(change: &GraphChange) -> String {
+    match change {
+        GraphChange::SetMicrophone(_) => "microphone".to_owned(),
+        GraphChange::SetCamera(_) => "camera".to_owned(),
+        GraphChange::RemoveLeg(leg) => format!("remove {leg}"),
+        GraphChange::StopVideoCapture => "stop video capture".to_owned(),
+        GraphChange::StopAudioCapture => "stop audio capture".to_owned(),
+        GraphChange::StopVideoPlayout => "stop video playout".to_owned(),
+        GraphChange::StopAudioPlayout => "stop audio playout".to_owned(),
+        GraphChange::StartVideoCapture(_) => "start video capture".to_owned(),
+        GraphChange::StartAudioCapture(_) => "start audio capture".to_owned(),
+        GraphChange::StartAudioPlayout(_) => "start audio playout".to_owned(),
+        GraphChange::StartVideoPlayout(_) => "start video playout".to_owned(),
+        GraphChange::SetBitrate { rung, .. } => format!("bitrate of {rung}"),
+        GraphChange::SetVolume(_) => "volume".to_owned(),
+        GraphChange::AddLeg(leg, _) => format!("add {leg}"),
+        GraphChange::SetLegDirections { leg, .. } => format!("directions of {leg}"),
+        GraphChange::SetLegRung { leg, .. } => format!("rung of {leg}"),
+    }
+}
+
+fn any_direction() -> impl Strategy<Value = Direction> {
+    prop_oneof![
+        Just(Direction::SendRecv),
+        Just(Direction::SendOnly),
+        Just(Direction::RecvOnly),
+        Just(Direction::Inactive),
+    ]
+}
+
+fn any_leg(id: u32) -> impl Strategy<Value = LegPlan> {
+    let codec = prop_oneof![Just(AudioCodec::Opus), Just(AudioCodec::Pcma)];
+    let mode = prop_oneof![
+        Just(PacketizationMode::NonInterleaved),
+        Just(PacketizationMode::SingleNalUnit),
+    ];
+    let most = prop::option::of((50_u64..2_000).prop_map(Bitrate::kbps));
+    let audio_stream = prop::option::of((codec, any_direction()).prop_map(|(c, d)| audio(c, d)));
+    let video_stream =
+        prop::option::of((mode, any_direction(), most).prop_map(|(m, d, b)| video(m, d, b)));
+    (audio_stream, video_stream).prop_map(move |(audio, video)| LegPlan {
+        id: LegId(id),
+        streams: LegStreams { audio, video },
+    })
+}
+
+fn any_legs() -> impl Strategy<Value = Vec<LegPlan>> {
+    let maybe = |id| prop::option::of(any_leg(id));
+    (maybe(1), maybe(2), maybe(3)).prop_map(|(a, b, c)| [a, b, c].into_iter().flatten().collect())
+}
+
+fn any_plan() -> impl Strategy<Value = MediaPlan> {
+    let layout = prop_oneof![
+        Just(Layout::Single),
+        Just(Layout::Grid),
+        Just(Layout::PictureInPicture)
+    ];
+    let source = prop_oneof![
+        Just(VideoSource::Simulated),
+        Just(VideoSource::None),
+        Just(VideoSource::File(PathBuf::from("room.mp4"))),
+    ];
+    let sound = prop_oneof![Just(AudioSource::Simulated), Just(AudioSource::None)];
+    let sink = prop_oneof![Just(AudioSink::None), Just(AudioSink::Simulated)];
+    let rungs = prop::collection::vec(
+        (any::<bool>(), 100_u64..2_000, any::<bool>()).prop_map(|(small, kbps, cut)| {
+            let size = if small {
+                Resolution::NHD360
+            } else {
+                Resolution::HD720
+            };
+            let max_nal_unit = cut.then_some(1_100);
+            Rung {
+                max_nal_unit,
+                ..rung(size, kbps)
+            }
+        }),
+        0..3,
+    );
+    let toggles = (any::<bool>(), any::<bool>(), 0_u8..=100);
+    (any_legs(), layout, source, sound, sink, rungs, toggles).prop_map(
+        |(legs, layout, source, sound, sink, ladder, (camera, microphone, volume))| {
+            let mut plan = plan(legs);
+            plan.layout = layout;
+            plan.camera.source = source;
+            plan.camera.state = if camera {
+                CameraState::On
+            } else {
+                CameraState::Off
+            };
+            plan.microphone.source = sound;
+            plan.microphone.state = if microphone {
+                MicrophoneState::Open
+            } else {
+                MicrophoneState::Muted
+            };
+            plan.ladder = ladder;
+            plan.playout.audio = sink;
+            plan.playout.volume = Volume::percent(volume).unwrap();
+            plan
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn carrying_the_changes_out_always_gives_the_wanted_graph(
+        plans in prop::collection::vec(any_plan(), 1..6),
+    ) {
+        let mut shape = GraphShape::empty();
+        for plan in &plans {
+            let wanted = GraphShape::wanted(plan);
+            for change in diff(&shape, &wanted) {
+                shape.follow(&change);
+            }
+            // `max_bitrate` alone changes nothing that is built.
+            prop_assert_eq!(diff(&shape, &wanted), []);
+            prop_assert_eq!(&shape.video_capture, &wanted.video_capture);
+            prop_assert_eq!(&shape.audio_capture, &wanted.audio_capture);
+            prop_assert_eq!(&shape.video_playout, &wanted.video_playout);
+            prop_assert_eq!(&shape.audio_playout, &wanted.audio_playout);
+            prop_assert_eq!(
+                (shape.camera, shape.microphone, shape.volume),
+                (wanted.camera, wanted.microphone, wanted.volume)
+            );
+            prop_assert!(shape.legs.keys().eq(wanted.legs.keys()));
+        }
+    }
+
+    #[test]
+    fn equal_plans_need_no_change(plan in any_plan()) {
+        prop_assert_eq!(changes(&plan, &plan), []);
+    }
+
+    #[test]
+    fn a_change_of_one_leg_leaves_the_others_and_the_capture_alone(
+        plan in any_plan(),
+        other in any_leg(9),
+        changed in any_leg(9),
+    ) {
+        // A leg that stays keeps the capture wanted, before and after.
+        let mut before = plan;
+        before.ladder = vec![rung(Resolution::HD720, 1_500)];
+        before.legs.retain(|leg| leg.id != LegId(1));
+        before.legs.insert(0, leg(1));
+        let mut after = before.clone();
+        before.legs.push(other);
+        after.legs.push(changed);
+        for change in changes(&before, &after) {
+            match change {
+                GraphChange::RemoveLeg(leg)
+                | GraphChange::AddLeg(leg, _)
+                | GraphChange::SetLegDirections { leg, .. }
+                | GraphChange::SetLegRung { leg, .. } => prop_assert_eq!(leg, LegId(9)),
+                GraphChange::StopVideoPlayout | GraphChange::StartVideoPlayout(_) => {}
+                GraphChange::SetMicrophone(_)
+                | GraphChange::SetCamera(_)
+                | GraphChange::StopVideoCapture
+                | GraphChange::StopAudioCapture
+                | GraphChange::StopAudioPlayout
+                | GraphChange::StartVideoCapture(_)
+                | GraphChange::StartAudioCapture(_)
+                | GraphChange::StartAudioPlayout(_)
+                | GraphChange::SetBitrate { .. }
+                | GraphChange::SetVolume(_) => {
+                    prop_assert!(false, "{:?}", change);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What the graph observes and tells.
+
+use room::dtmf::DtmfDigit;
+use room::ids::{Generation, LegId};
+use room::leg_stats::LegStats;
+use room::units::AudioLevel;
+
+/// Something that was seen to happen. Events describe what is, never what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MediaEvent {
+    /// The graph follows the plan of this generation.
+    Applied {
+        /// The plan's generation.
+        generation: Generation,
+    },
+    /// The leg's first picture since it was added, or since its graph was built anew.
+    FirstFrame {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// No picture came from the peer for a second though it should send.
+    VideoStalled {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// Pictures come again.
+    VideoResumed {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// A device gave nothing for a second while it was needed.
+    SourceGone(Source),
+    /// It gives again.
+    SourceBack(Source),
+    /// The peer sent a key of its telephone keypad (RFC 4733).
+    DtmfReceived {
+        /// Which leg.
+        leg: LegId,
+        /// The key.
+        digit: DtmfDigit,
+    },
+    /// A leg's figures, once a second.
+    Measured {
+        /// Which leg.
+        leg: LegId,
+        /// The figures.
+        stats: LegStats,
+    },
+    /// Loudness, five times a second while a leg has sound.
+    Levels {
+        /// What leaves the room, mute included.
+        microphone: AudioLevel,
+        /// What the loudspeaker plays.
+        loudspeaker: AudioLevel,
+    },
+    /// Something failed. What else runs goes on.
+    Fault {
+        /// The leg that is hit; `None` for a part that legs share.
+        leg: Option<LegId>,
+        /// The element or part that failed.
+        element: String,
+        /// What it said.
+        text: String,
+    },
+}
+
+/// A device that the graph takes frames from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The camera or the recording in its place.
+    Camera,
+    /// The microphone or the recording in its place.
+    Microphone,
+}

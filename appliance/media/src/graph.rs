@@ -1,0 +1,384 @@
+//! The media thread: it owns every part of the graph and is the only one that builds, changes or
+//! takes down any of them.
+//!
+//! ```text
+//!  plan ──► wanted shape ──► diff ──► changes, one by one ──► parts
+//!  streaming threads, owner ──► inputs ──► this thread ──► events
+//! ```
+//!
+//! A part that fails is dropped, and with it its place in the shape. The last plan is then applied
+//! again, so that the same diff that follows plans also repairs: at once the first time, after a
+//! pause when it fails again.
+
+mod changes;
+mod repair;
+mod watch;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use room::dtmf::DtmfDigits;
+use room::ids::LegId;
+use room::media_plan::MediaPlan;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::audio_playout::AudioPlayout;
+use crate::camera_feed::{CameraSwitch, SentPicture};
+use crate::clock::MediaClock;
+use crate::device::{AudioFrame, DeviceStreams, VideoFrame};
+use crate::diff::diff;
+use crate::encoder::Encoders;
+use crate::event::MediaEvent;
+use crate::fan_out::{AudioFanOut, VideoFanOut};
+use crate::graph::repair::Repairs;
+use crate::graph::watch::Watch;
+use crate::graph_input::{GraphInput, GraphInputs};
+use crate::leg::{Leg, LegHub};
+use crate::loudspeaker_tap::LoudspeakerTap;
+use crate::media::{OpenLegs, PlanSlot};
+use crate::microphone::{MicrophoneParts, MicrophoneStage, MicrophoneSwitch};
+use crate::pipeline::PipelineId;
+use crate::recording::Recording;
+use crate::settings::MediaSettings;
+use crate::shape::GraphShape;
+use crate::video_capture::VideoCapture;
+use crate::video_playout::VideoPlayout;
+
+/// What the graph shares with its owner.
+pub(crate) struct GraphSurroundings {
+    pub(crate) clock: MediaClock,
+    pub(crate) inputs: GraphInputs,
+    pub(crate) events: mpsc::Sender<MediaEvent>,
+    pub(crate) runtime: Handle,
+    pub(crate) plan: Arc<PlanSlot>,
+    pub(crate) legs: OpenLegs,
+    pub(crate) sent: Arc<SentPicture>,
+}
+
+/// The graph as it is.
+pub(crate) struct Graph {
+    surroundings: GraphSurroundings,
+    encoders: Encoders,
+    shape: GraphShape,
+    /// The newest plan, for repairs.
+    plan: Option<MediaPlan>,
+    parts: Parts,
+    devices: Devices,
+    switches: Switches,
+    video_fan_out: Arc<VideoFanOut>,
+    audio_fan_out: Arc<AudioFanOut>,
+    tap: Arc<LoudspeakerTap>,
+    hubs: HashMap<LegId, Arc<LegHub>>,
+    watch: Watch,
+    repairs: Repairs,
+    phase: Phase,
+}
+
+/// What runs.
+#[derive(Default)]
+struct Parts {
+    video_capture: Option<VideoCapture>,
+    microphone: Option<RunningMicrophone>,
+    video_playout: Option<VideoPlayout>,
+    audio_playout: Option<AudioPlayout>,
+    legs: HashMap<LegId, Leg>,
+}
+
+/// The microphone stage, with the recording that plays in the device's place.
+struct RunningMicrophone {
+    stage: MicrophoneStage,
+    recording: Option<Recording>,
+    /// The device's frames while a recording plays.
+    unused: Option<mpsc::Receiver<AudioFrame>>,
+}
+
+/// What belongs to devices and waits here while it is not in use.
+struct Devices {
+    camera: Option<mpsc::Receiver<VideoFrame>>,
+    microphone: Option<MicrophoneParts>,
+    loudspeaker: Option<mpsc::Sender<AudioFrame>>,
+}
+
+struct Switches {
+    camera: Arc<CameraSwitch>,
+    microphone: Arc<MicrophoneSwitch>,
+}
+
+/// Whether the graph still follows plans.
+enum Phase {
+    Running,
+    /// The owner waits for the last pipeline to be gone.
+    ShuttingDown(oneshot::Sender<()>),
+}
+
+impl Graph {
+    /// An empty graph.
+    pub(crate) fn new(
+        surroundings: GraphSurroundings,
+        settings: MediaSettings,
+        devices: DeviceStreams,
+        encoders: Encoders,
+    ) -> Self {
+        let shape = GraphShape::empty();
+        let MediaSettings { front_end } = settings;
+        let DeviceStreams {
+            camera,
+            microphone,
+            loudspeaker,
+        } = devices;
+        let microphone = Some(MicrophoneParts {
+            front_end,
+            frames: microphone,
+        });
+        Self {
+            switches: Switches {
+                camera: Arc::new(CameraSwitch::new(shape.camera)),
+                microphone: Arc::new(MicrophoneSwitch::new(shape.microphone)),
+            },
+            video_fan_out: Arc::new(VideoFanOut::new(surroundings.inputs.clone())),
+            audio_fan_out: Arc::default(),
+            tap: Arc::default(),
+            hubs: HashMap::new(),
+            watch: Watch::default(),
+            repairs: Repairs::default(),
+            phase: Phase::Running,
+            plan: None,
+            parts: Parts::default(),
+            devices: Devices {
+                camera,
+                microphone,
+                loudspeaker,
+            },
+            shape,
+            encoders,
+            surroundings,
+        }
+    }
+
+    /// Runs until it is shut down.
+    pub(crate) fn run(mut self, inputs: &Receiver<GraphInput>) {
+        loop {
+            let input = match self.next_deadline() {
+                None => inputs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(deadline) => {
+                    let wait = deadline.saturating_duration_since(Instant::now());
+                    inputs.recv_timeout(wait)
+                }
+            };
+            match input {
+                Ok(input) => self.handle(input),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.handle_timeout(Instant::now());
+            if self.is_empty()
+                && let Phase::ShuttingDown(done) =
+                    std::mem::replace(&mut self.phase, Phase::Running)
+            {
+                // Nobody waits when the owner has given up.
+                let _ = done.send(());
+                return;
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        let Parts {
+            video_capture,
+            microphone,
+            video_playout,
+            audio_playout,
+            legs,
+        } = &self.parts;
+        video_capture.is_none()
+            && microphone.is_none()
+            && video_playout.is_none()
+            && audio_playout.is_none()
+            && legs.is_empty()
+            && self.watch.nothing_leaving()
+    }
+
+    fn handle(&mut self, input: GraphInput) {
+        let now = Instant::now();
+        match input {
+            GraphInput::PlanWaiting => self.take_plan(),
+            GraphInput::LegOpened(leg, hub) => {
+                self.hubs.insert(leg, hub);
+            }
+            GraphInput::LegClosed(leg) => {
+                if !self.shape.legs.contains_key(&leg) {
+                    self.close_leg(leg);
+                }
+            }
+            GraphInput::SendDtmf(leg, digits) => self.send_dtmf(leg, &digits),
+            GraphInput::ShutDown(done) => self.shut_down(done),
+            GraphInput::KeyframeWanted(leg) => self.keyframe_wanted(leg, now),
+            GraphInput::FirstFrame(leg) => self.tell(MediaEvent::FirstFrame { leg }),
+            GraphInput::SourceGone(source) => self.tell(MediaEvent::SourceGone(source)),
+            GraphInput::SourceBack(source) => self.tell(MediaEvent::SourceBack(source)),
+            GraphInput::PipelineFailed { id, element, text } => {
+                self.pipeline_failed(id, element, text, now);
+            }
+            GraphInput::LatencyChanged(id) => self.latency_changed(id),
+            GraphInput::EndOfStream(id) => self.end_of_stream(id),
+            GraphInput::PipelineLeaving(id) => self.watch.leaving(id, now),
+            GraphInput::PipelineGone(id) => self.watch.gone(id),
+        }
+    }
+
+    fn take_plan(&mut self) {
+        let Some(plan) = self.surroundings.plan.take() else {
+            return;
+        };
+        match self.phase {
+            Phase::Running => {}
+            Phase::ShuttingDown(_) => return,
+        }
+        let generation = plan.generation;
+        self.plan = Some(plan);
+        self.follow_plan();
+        self.tell(MediaEvent::Applied { generation });
+    }
+
+    /// Brings the graph to the newest plan. What cannot be built is told as a fault and left out.
+    fn follow_plan(&mut self) {
+        let Some(plan) = &self.plan else { return };
+        let mut wanted = GraphShape::wanted(plan);
+        wanted.legs.retain(|leg, _| {
+            let open = self.hubs.contains_key(leg);
+            if !open {
+                tracing::error!(%leg, "the plan names a leg that was not opened");
+            }
+            open
+        });
+        self.change_to(&wanted);
+    }
+
+    fn change_to(&mut self, wanted: &GraphShape) {
+        let gone: Vec<LegId> = self
+            .shape
+            .legs
+            .keys()
+            .filter(|leg| !wanted.legs.contains_key(leg))
+            .copied()
+            .collect();
+        for change in diff(&self.shape, wanted) {
+            tracing::debug!(?change, "changing the graph");
+            match self.carry_out(&change) {
+                Ok(()) => self.shape.follow(&change),
+                Err(error) => self.change_failed(&change, &error),
+            }
+        }
+        for leg in gone {
+            self.close_leg(leg);
+        }
+    }
+
+    fn close_leg(&mut self, leg: LegId) {
+        if let Some(hub) = self.hubs.remove(&leg) {
+            hub.close();
+        }
+        self.surroundings.legs.remove(leg);
+    }
+
+    fn shut_down(&mut self, done: oneshot::Sender<()>) {
+        self.plan = None;
+        self.change_to(&GraphShape::empty());
+        let legs: Vec<LegId> = self.hubs.keys().copied().collect();
+        for leg in legs {
+            self.close_leg(leg);
+        }
+        self.phase = Phase::ShuttingDown(done);
+    }
+
+    fn send_dtmf(&mut self, leg: LegId, digits: &DtmfDigits) {
+        let sent = self
+            .parts
+            .legs
+            .get(&leg)
+            .is_some_and(|leg| leg.send_dtmf(digits));
+        if !sent {
+            let text = "the peer takes no telephone-event".to_owned();
+            self.tell(MediaEvent::Fault {
+                leg: Some(leg),
+                element: "dtmf".to_owned(),
+                text,
+            });
+        }
+    }
+
+    fn keyframe_wanted(&mut self, leg: LegId, now: Instant) {
+        let rung = self.video_fan_out.rung_of(leg);
+        if let (Some(capture), Some(rung)) = (&mut self.parts.video_capture, rung) {
+            capture.request_keyframe(rung, now);
+        }
+    }
+
+    fn latency_changed(&self, id: PipelineId) {
+        if let Some(playout) = self.parts.audio_playout.as_ref().filter(|p| p.id() == id) {
+            playout.recalculate_latency();
+        }
+        if let Some(playout) = self.parts.video_playout.as_ref().filter(|p| p.id() == id) {
+            playout.recalculate_latency();
+        }
+    }
+
+    fn end_of_stream(&self, id: PipelineId) {
+        let camera = self
+            .parts
+            .video_capture
+            .as_ref()
+            .and_then(VideoCapture::recording);
+        let microphone = self
+            .parts
+            .microphone
+            .as_ref()
+            .and_then(|m| m.recording.as_ref());
+        if let Some(recording) = camera.into_iter().chain(microphone).find(|r| r.id() == id) {
+            recording.rewind();
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let capture = self
+            .parts
+            .video_capture
+            .as_ref()
+            .and_then(VideoCapture::next_deadline);
+        [
+            capture,
+            self.watch.next_deadline(),
+            self.repairs.next_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if let Some(capture) = &mut self.parts.video_capture {
+            capture.handle_timeout(now);
+        }
+        self.look_around(now);
+        if self.repairs.take_due(now) {
+            self.follow_plan();
+        }
+    }
+
+    fn tell(&self, event: MediaEvent) {
+        if let Err(mpsc::error::TrySendError::Full(event)) =
+            self.surroundings.events.try_send(event)
+        {
+            tracing::error!(?event, "the owner does not take events");
+        }
+    }
+}
+
+/// How long packets of a leg are held: what the leg measured, or the first guess.
+fn delay_of(legs: &HashMap<LegId, Leg>, leg: LegId) -> Duration {
+    legs.get(&leg)
+        .map_or(crate::playout_delay::FIRST, Leg::delay)
+}

@@ -1,0 +1,277 @@
+//! Carries out one change of the graph.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use room::codec::Direction;
+use room::ids::LegId;
+use room::media_plan::{AudioSink, AudioSource, VideoSource};
+
+use crate::audio_playout::AudioPlayout;
+use crate::camera_feed::CameraFeedSettings;
+use crate::diff::GraphChange;
+use crate::error::MediaError;
+use crate::graph::{Graph, RunningMicrophone, delay_of};
+use crate::leg::Leg;
+use crate::microphone::{MicrophoneParts, MicrophoneSettings, MicrophoneStage};
+use crate::recording::Recording;
+use crate::shape::{LegShape, VideoCaptureShape, VideoPlayoutShape};
+use crate::video_capture::{CameraFrames, VideoCapture};
+use crate::video_playout::VideoPlayout;
+
+impl Graph {
+    /// Does what a change says. After an error the part that it was about does not run.
+    pub(super) fn carry_out(&mut self, change: &GraphChange) -> Result<(), MediaError> {
+        match change {
+            GraphChange::SetMicrophone(state) => self.switches.microphone.set(*state),
+            GraphChange::SetCamera(state) => self.switches.camera.set(*state),
+            GraphChange::SetVolume(volume) => {
+                if let Some(playout) = &self.parts.audio_playout {
+                    playout.set_volume(*volume);
+                }
+            }
+            GraphChange::SetBitrate { rung, bitrate } => {
+                if let Some(capture) = &mut self.parts.video_capture {
+                    capture.set_bitrate(*rung, *bitrate);
+                }
+            }
+            GraphChange::StopVideoCapture => self.stop_video_capture(),
+            GraphChange::StopAudioCapture => self.stop_audio_capture(),
+            GraphChange::StopVideoPlayout => self.stop_video_playout(),
+            GraphChange::StopAudioPlayout => self.stop_audio_playout(),
+            GraphChange::RemoveLeg(leg) => self.remove_leg(*leg),
+            GraphChange::StartVideoCapture(shape) => self.start_video_capture(shape)?,
+            GraphChange::StartAudioCapture(source) => self.start_audio_capture(source)?,
+            GraphChange::StartVideoPlayout(shape) => self.start_video_playout(shape)?,
+            GraphChange::StartAudioPlayout(sink) => self.start_audio_playout(*sink)?,
+            GraphChange::AddLeg(leg, shape) => self.add_leg(*leg, shape)?,
+            GraphChange::SetLegDirections { leg, audio, video } => {
+                if let Some(running) = self.parts.legs.get(leg) {
+                    running.set_directions(*audio, *video);
+                }
+                self.attach_sound(*leg, *audio);
+            }
+            GraphChange::SetLegRung { leg, rung } => self.attach_pictures(*leg, *rung),
+        }
+        Ok(())
+    }
+
+    fn start_video_capture(&mut self, shape: &VideoCaptureShape) -> Result<(), MediaError> {
+        let around = &self.surroundings;
+        let frames = match &shape.source {
+            VideoSource::Simulated => CameraFrames::Device(self.devices.camera.take()),
+            VideoSource::None => CameraFrames::Device(None),
+            VideoSource::File(file) => {
+                let (recording, frames) = Recording::of_pictures(
+                    file,
+                    shape.resolution,
+                    shape.frame_rate,
+                    &around.clock,
+                    &around.inputs,
+                )?;
+                CameraFrames::Recording(recording, frames)
+            }
+        };
+        let settings = CameraFeedSettings {
+            resolution: shape.resolution,
+            switch: Arc::clone(&self.switches.camera),
+            sent: Arc::clone(&around.sent),
+            clock: around.clock.clone(),
+            inputs: around.inputs.clone(),
+        };
+        let runtime = &around.runtime;
+        let built = VideoCapture::build(shape, &self.encoders, &self.video_fan_out, &settings);
+        match built {
+            Ok(encodes) => {
+                self.parts.video_capture = Some(encodes.start(frames, runtime, settings));
+                Ok(())
+            }
+            Err(error) => {
+                self.devices.camera = frames.into_device().or(self.devices.camera.take());
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn stop_video_capture(&mut self) {
+        if let Some(capture) = self.parts.video_capture.take() {
+            let frames = capture.stop();
+            self.devices.camera = frames.or(self.devices.camera.take());
+        }
+    }
+
+    fn start_audio_capture(&mut self, source: &AudioSource) -> Result<(), MediaError> {
+        let around = &self.surroundings;
+        let parts = self.devices.microphone.take();
+        // Only a stage that crashed kept its parts; the room is then without echo control.
+        let MicrophoneParts {
+            front_end,
+            frames: device,
+        } = parts.unwrap_or_else(|| {
+            tracing::error!("the microphone stage had crashed");
+            MicrophoneParts {
+                front_end: Box::new(acoustics::PassThrough),
+                frames: None,
+            }
+        });
+        let (frames, unused, recording) = match source {
+            AudioSource::Simulated => (device, None, None),
+            AudioSource::None => (None, device, None),
+            AudioSource::File(file) => {
+                match Recording::of_sound(file, &around.clock, &around.inputs) {
+                    Ok((recording, frames)) => (Some(frames), device, Some(recording)),
+                    Err(error) => {
+                        self.devices.microphone = Some(MicrophoneParts {
+                            front_end,
+                            frames: device,
+                        });
+                        return Err(error);
+                    }
+                }
+            }
+        };
+        let settings = MicrophoneSettings {
+            switch: Arc::clone(&self.switches.microphone),
+            fan_out: Arc::clone(&self.audio_fan_out),
+            tap: Arc::clone(&self.tap),
+            clock: around.clock.clone(),
+            inputs: around.inputs.clone(),
+            events: around.events.clone(),
+        };
+        let stage = MicrophoneStage::start(settings, MicrophoneParts { front_end, frames })?;
+        self.parts.microphone = Some(RunningMicrophone {
+            stage,
+            recording,
+            unused,
+        });
+        Ok(())
+    }
+
+    pub(super) fn stop_audio_capture(&mut self) {
+        let Some(RunningMicrophone {
+            stage,
+            recording,
+            unused,
+        }) = self.parts.microphone.take()
+        else {
+            return;
+        };
+        self.devices.microphone = stage.stop().map(|MicrophoneParts { front_end, frames }| {
+            // A recording's frames end with it.
+            let frames = if recording.is_some() {
+                unused
+            } else {
+                frames.or(unused)
+            };
+            MicrophoneParts { front_end, frames }
+        });
+    }
+
+    fn start_video_playout(&mut self, shape: &VideoPlayoutShape) -> Result<(), MediaError> {
+        let around = &self.surroundings;
+        let delay = |leg| delay_of(&self.parts.legs, leg);
+        let playout = VideoPlayout::start(shape, delay, &around.clock, &around.inputs)?;
+        around.sent.set_self_view(playout.self_view());
+        for (leg, running) in &self.parts.legs {
+            running.hub().set_screen(playout.inlet(*leg));
+        }
+        self.parts.video_playout = Some(playout);
+        Ok(())
+    }
+
+    pub(super) fn stop_video_playout(&mut self) {
+        self.surroundings.sent.set_self_view(None);
+        for running in self.parts.legs.values() {
+            running.hub().set_screen(None);
+        }
+        self.parts.video_playout = None;
+    }
+
+    fn start_audio_playout(&mut self, sink: AudioSink) -> Result<(), MediaError> {
+        let around = &self.surroundings;
+        let mut playout = AudioPlayout::start(
+            sink,
+            self.shape.volume,
+            self.devices.loudspeaker.as_ref(),
+            &self.tap,
+            &around.clock,
+            &around.inputs,
+        )?;
+        for (leg, running) in &self.parts.legs {
+            if running.sound_inlet().is_some() {
+                running
+                    .hub()
+                    .set_mixer(Some(playout.add_leg(*leg, running.delay())?));
+            }
+        }
+        self.parts.audio_playout = Some(playout);
+        Ok(())
+    }
+
+    pub(super) fn stop_audio_playout(&mut self) {
+        for running in self.parts.legs.values() {
+            running.hub().set_mixer(None);
+        }
+        self.parts.audio_playout = None;
+    }
+
+    fn add_leg(&mut self, leg: LegId, shape: &LegShape) -> Result<(), MediaError> {
+        let hub = self.hubs.get(&leg).ok_or(MediaError::UnknownLeg(leg))?;
+        let around = &self.surroundings;
+        if let Some(playout) = &self.parts.video_playout {
+            hub.set_screen(playout.inlet(leg));
+        }
+        if let Some(playout) = &mut self.parts.audio_playout
+            && shape.streams.audio.is_some()
+        {
+            hub.set_mixer(Some(playout.add_leg(leg, crate::playout_delay::FIRST)?));
+        }
+        let running = Leg::start(
+            &shape.streams,
+            hub,
+            &around.clock,
+            &around.inputs,
+            &around.events,
+        )?;
+        self.parts.legs.insert(leg, running);
+        self.attach_sound(leg, shape.directions()[0]);
+        self.attach_pictures(leg, shape.rung);
+        Ok(())
+    }
+
+    pub(super) fn remove_leg(&mut self, leg: LegId) {
+        self.video_fan_out.detach(leg);
+        self.audio_fan_out.detach(leg);
+        if let Some(hub) = self.hubs.get(&leg) {
+            hub.set_screen(None);
+            hub.set_mixer(None);
+        }
+        if let Some(playout) = &mut self.parts.audio_playout {
+            playout.remove_leg(leg);
+        }
+        self.watch.forget(leg);
+        self.parts.legs.remove(&leg);
+    }
+
+    fn attach_sound(&mut self, leg: LegId, direction: Option<Direction>) {
+        let inlet = self.parts.legs.get(&leg).and_then(Leg::sound_inlet);
+        match inlet.filter(|_| direction.is_some_and(Direction::sends)) {
+            Some(inlet) => self.audio_fan_out.attach(leg, inlet),
+            None => self.audio_fan_out.detach(leg),
+        }
+    }
+
+    fn attach_pictures(&mut self, leg: LegId, rung: Option<usize>) {
+        let running = self.parts.legs.get(&leg);
+        let inlet = running.and_then(|leg| Some((leg.picture_inlet()?, Arc::clone(leg.hub()))));
+        match (inlet, rung) {
+            (Some((inlet, hub)), Some(rung)) => {
+                self.video_fan_out.attach(hub, rung, inlet);
+                if let Some(capture) = &mut self.parts.video_capture {
+                    capture.make_keyframe(rung, Instant::now());
+                }
+            }
+            (Some(_), None) | (None, _) => self.video_fan_out.detach(leg),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What happens when a part fails: it is dropped, told, and built again.
+
+use std::time::{Duration, Instant};
+
+use crate::diff::GraphChange;
+use crate::error::MediaError;
+use crate::event::MediaEvent;
+use crate::graph::Graph;
+use crate::pipeline::{PipelineId, PipelineRole};
+
+/// The pause before a repair that follows another one.
+const PAUSE: Duration = Duration::from_secs(1);
+/// A repair is new, not one that follows another, when the last was so long ago.
+const CALM: Duration = Duration::from_secs(10);
+
+/// When the plan is applied again.
+#[derive(Debug, Default)]
+pub(super) struct Repairs {
+    due: Option<Instant>,
+    last: Option<Instant>,
+}
+
+impl Repairs {
+    /// Something failed.
+    fn plan(&mut self, now: Instant) {
+        let again = self
+            .last
+            .is_some_and(|last| now.saturating_duration_since(last) < CALM);
+        let due = if again { now + PAUSE } else { now };
+        self.due = Some(self.due.map_or(due, |planned| planned.max(due)));
+        self.last = Some(now);
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Whether a repair is due; it is not due any more afterwards.
+    pub(super) fn take_due(&mut self, now: Instant) -> bool {
+        let due = self.due.is_some_and(|due| due <= now);
+        if due {
+            self.due = None;
+        }
+        due
+    }
+}
+
+impl Graph {
+    /// A change could not be carried out. The shape does not follow it, so the repair tries again.
+    pub(super) fn change_failed(&mut self, change: &GraphChange, error: &MediaError) {
+        let leg = match change {
+            GraphChange::AddLeg(leg, _) => {
+                let leg = *leg;
+                self.remove_leg(leg);
+                Some(leg)
+            }
+            GraphChange::RemoveLeg(leg)
+            | GraphChange::SetLegDirections { leg, .. }
+            | GraphChange::SetLegRung { leg, .. } => Some(*leg),
+            GraphChange::SetMicrophone(_)
+            | GraphChange::SetCamera(_)
+            | GraphChange::SetVolume(_)
+            | GraphChange::SetBitrate { .. }
+            | GraphChange::StopVideoCapture
+            | GraphChange::StopAudioCapture
+            | GraphChange::StopVideoPlayout
+            | GraphChange::StopAudioPlayout
+            | GraphChange::StartVideoCapture(_)
+            | GraphChange::StartAudioCapture(_)
+            | GraphChange::StartVideoPlayout(_)
+            | GraphChange::StartAudioPlayout(_) => None,
+        };
+        tracing::error!(?leg, %error, "a change of the graph failed");
+        let (element, text) = ("graph".to_owned(), error.to_string());
+        self.tell(MediaEvent::Fault { leg, element, text });
+        self.repairs.plan(Instant::now());
+    }
+
+    /// An element failed: its pipeline is dropped and built again. Messages of pipelines that are
+    /// gone already are ignored.
+    pub(super) fn pipeline_failed(
+        &mut self,
+        id: PipelineId,
+        element: String,
+        text: String,
+        now: Instant,
+    ) {
+        if !self.runs(id) {
+            return;
+        }
+        tracing::error!(pipeline = ?id.role, element, text, "a pipeline failed");
+        let leg = match id.role {
+            PipelineRole::Leg(leg) => {
+                self.remove_leg(leg);
+                self.shape.legs.remove(&leg);
+                Some(leg)
+            }
+            PipelineRole::VideoCapture | PipelineRole::CameraRecording => {
+                let kind = self
+                    .parts
+                    .video_capture
+                    .as_ref()
+                    .and_then(|c| c.encoder_named(&element));
+                if let Some(kind) = kind {
+                    self.encoders.strike_off(kind);
+                }
+                self.stop_video_capture();
+                self.shape.video_capture = None;
+                None
+            }
+            PipelineRole::MicrophoneRecording => {
+                self.stop_audio_capture();
+                self.shape.audio_capture = None;
+                None
+            }
+            PipelineRole::VideoPlayout => {
+                self.stop_video_playout();
+                self.shape.video_playout = None;
+                None
+            }
+            PipelineRole::AudioPlayout => {
+                self.stop_audio_playout();
+                self.shape.audio_playout = None;
+                None
+            }
+        };
+        self.tell(MediaEvent::Fault { leg, element, text });
+        self.repairs.plan(now);
+    }
+
+    fn runs(&self, id: PipelineId) -> bool {
+        let parts = &self.parts;
+        let capture = parts.video_capture.as_ref();
+        let microphone = parts.microphone.as_ref().and_then(|m| m.recording.as_ref());
+        match id.role {
+            PipelineRole::Leg(leg) => parts.legs.get(&leg).is_some_and(|leg| leg.id() == id),
+            PipelineRole::VideoCapture => capture.is_some_and(|capture| capture.id() == id),
+            PipelineRole::CameraRecording => capture
+                .and_then(|c| c.recording())
+                .is_some_and(|recording| recording.id() == id),
+            PipelineRole::MicrophoneRecording => microphone.is_some_and(|r| r.id() == id),
+            PipelineRole::VideoPlayout => parts
+                .video_playout
+                .as_ref()
+                .is_some_and(|playout| playout.id() == id),
+            PipelineRole::AudioPlayout => parts
+                .audio_playout
+                .as_ref()
+                .is_some_and(|playout| playout.id() == id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_repair_is_immediate_and_the_next_one_waits() {
+        let (start, mut repairs) = (Instant::now(), Repairs::default());
+        repairs.plan(start);
+        assert!(repairs.take_due(start));
+        assert!(!repairs.take_due(start));
+        repairs.plan(start + Duration::from_millis(10));
+        assert!(!repairs.take_due(start + Duration::from_millis(20)));
+        assert!(repairs.take_due(start + Duration::from_millis(10) + PAUSE));
+        repairs.plan(start + CALM * 2);
+        assert!(repairs.take_due(start + CALM * 2));
+    }
+}

@@ -1,0 +1,232 @@
+//! Looks whether everything that should flow does, four times a second while there is anything.
+//!
+//! ```text
+//!  a leg's pictures:
+//!             first picture              none for 1 s: VideoStalled
+//!   Awaited ───────────────► Flowing ─────────────────────────────► Stalled
+//!      ▲                        ▲                                      │
+//!      │ hold                   └──────── a picture: VideoResumed ─────┘
+//!      └── from any state
+//! ```
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use room::codec::Direction;
+use room::ids::LegId;
+
+use crate::event::MediaEvent;
+use crate::graph::Graph;
+use crate::leg::SentVideo;
+use crate::pipeline::{PipelineId, PipelineRole};
+
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
+/// Pictures that stay away for so long have stalled.
+const STALLED_AFTER: Duration = Duration::from_secs(1);
+/// An encoder that gives nothing for so long, though slates alone come ten times a second, hangs.
+const HUNG_AFTER: Duration = Duration::from_secs(3);
+/// A pipeline that is not down by then has leaked.
+const TEAR_DOWN_TIME: Duration = Duration::from_secs(2);
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    next_look: Option<Instant>,
+    last_measured: Option<Instant>,
+    pictures: HashMap<LegId, Pictures>,
+    leaving: HashMap<PipelineId, Leaving>,
+    capture: Option<(PipelineId, Instant)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pictures {
+    Awaited,
+    Flowing,
+    Stalled,
+}
+
+/// A pipeline on its way down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaving {
+    Since(Instant),
+    /// It took too long, which was told.
+    Leaked,
+}
+
+impl Watch {
+    pub(super) fn leaving(&mut self, id: PipelineId, now: Instant) {
+        self.leaving.insert(id, Leaving::Since(now));
+        self.next_look.get_or_insert(now + LOOK_INTERVAL);
+    }
+
+    pub(super) fn gone(&mut self, id: PipelineId) {
+        self.leaving.remove(&id);
+    }
+
+    pub(super) fn forget(&mut self, leg: LegId) {
+        self.pictures.remove(&leg);
+    }
+
+    pub(super) fn nothing_leaving(&self) -> bool {
+        self.leaving
+            .values()
+            .all(|leaving| *leaving == Leaving::Leaked)
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.next_look
+    }
+
+    /// Pipelines that have just turned out to be stuck.
+    fn take_leaked(&mut self, now: Instant) -> Vec<PipelineId> {
+        let mut leaked = Vec::new();
+        for (id, leaving) in &mut self.leaving {
+            match leaving {
+                Leaving::Since(since) if *since + TEAR_DOWN_TIME <= now => {
+                    *leaving = Leaving::Leaked;
+                    leaked.push(*id);
+                }
+                Leaving::Since(_) | Leaving::Leaked => {}
+            }
+        }
+        leaked
+    }
+}
+
+impl Graph {
+    /// Looks around when it is time, and as long as there is anything to see.
+    pub(super) fn look_around(&mut self, now: Instant) {
+        let busy = !self.shape.legs.is_empty() || !self.watch.nothing_leaving();
+        match self.watch.next_look {
+            None if busy => self.watch.next_look = Some(now + LOOK_INTERVAL),
+            Some(due) if due <= now => {
+                self.watch.next_look = busy.then(|| now + LOOK_INTERVAL);
+                self.look(now);
+            }
+            None | Some(_) => {}
+        }
+    }
+
+    fn look(&mut self, now: Instant) {
+        for id in self.watch.take_leaked(now) {
+            let leg = match id.role {
+                PipelineRole::Leg(leg) => Some(leg),
+                PipelineRole::VideoCapture
+                | PipelineRole::CameraRecording
+                | PipelineRole::MicrophoneRecording
+                | PipelineRole::VideoPlayout
+                | PipelineRole::AudioPlayout => None,
+            };
+            let element = format!("{:?}", id.role);
+            let text = format!("not down after {TEAR_DOWN_TIME:?}: left behind");
+            tracing::error!(element, text, "a pipeline leaked");
+            self.tell(MediaEvent::Fault { leg, element, text });
+        }
+        self.look_at_pictures(now);
+        self.look_at_capture(now);
+        self.adapt_delays(now);
+        self.measure(now);
+    }
+
+    fn look_at_pictures(&mut self, now: Instant) {
+        let running_now = self.surroundings.clock.running_time(now).nseconds();
+        let mut events = Vec::new();
+        for (&id, leg) in &self.parts.legs {
+            let shape = self.shape.legs.get(&id);
+            let receives = shape
+                .and_then(|leg| leg.directions()[1])
+                .is_some_and(Direction::receives);
+            let last = leg
+                .hub()
+                .meters()
+                .last_decoded
+                .load(std::sync::atomic::Ordering::Relaxed);
+            let fresh = running_now.saturating_sub(last) < STALLED_AFTER.as_nanos() as u64;
+            let state = self.watch.pictures.entry(id).or_insert(Pictures::Awaited);
+            *state = match *state {
+                _ if !receives => Pictures::Awaited,
+                Pictures::Awaited if last != 0 && fresh => Pictures::Flowing,
+                Pictures::Flowing if !fresh => {
+                    events.push(MediaEvent::VideoStalled { leg: id });
+                    Pictures::Stalled
+                }
+                Pictures::Stalled if fresh => {
+                    events.push(MediaEvent::VideoResumed { leg: id });
+                    Pictures::Flowing
+                }
+                unchanged @ (Pictures::Awaited | Pictures::Flowing | Pictures::Stalled) => {
+                    unchanged
+                }
+            };
+            // Whatever was lost, only a keyframe brings the picture back.
+            if receives && *state != Pictures::Flowing {
+                leg.request_keyframe_from_peer();
+            }
+        }
+        for event in events {
+            self.tell(event);
+        }
+    }
+
+    fn look_at_capture(&mut self, now: Instant) {
+        let Some(capture) = &self.parts.video_capture else {
+            return;
+        };
+        let id = capture.id();
+        let since = match self.watch.capture {
+            Some((seen, since)) if seen == id => since,
+            Some(_) | None => {
+                self.watch.capture = Some((id, now));
+                now
+            }
+        };
+        let last = self.surroundings.clock.instant(capture.last_picture());
+        if now.saturating_duration_since(last.max(since)) > HUNG_AFTER {
+            let text = format!("no encoded picture for {HUNG_AFTER:?}");
+            let element = capture.first_encoder().unwrap_or_default();
+            self.pipeline_failed(id, element, text, now);
+        }
+    }
+
+    fn adapt_delays(&mut self, now: Instant) {
+        for (&id, leg) in &mut self.parts.legs {
+            let Some(delay) = leg.adapt_delay(now) else {
+                continue;
+            };
+            tracing::debug!(leg = %id, ?delay, "packets are held for another time");
+            if let Some(playout) = &self.parts.audio_playout {
+                playout.set_delay(id, delay);
+            }
+            if let Some(playout) = &self.parts.video_playout {
+                playout.set_delay(id, delay);
+            }
+        }
+    }
+
+    fn measure(&mut self, now: Instant) {
+        let last = *self.watch.last_measured.get_or_insert(now);
+        if now.saturating_duration_since(last) < MEASURE_INTERVAL {
+            return;
+        }
+        self.watch.last_measured = Some(now);
+        let capture = self.parts.video_capture.as_ref();
+        let mut events = Vec::new();
+        for (&id, leg) in &mut self.parts.legs {
+            let rung = self.shape.legs.get(&id).and_then(|leg| leg.rung);
+            let sent = rung
+                .and_then(|rung| capture?.rung(rung))
+                .map(|(rung, kind)| SentVideo {
+                    resolution: rung.resolution,
+                    encoder: kind.factory(),
+                });
+            events.push(MediaEvent::Measured {
+                leg: id,
+                stats: leg.measure(now, sent),
+            });
+        }
+        for event in events {
+            self.tell(event);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! What outlives a leg's pipeline: its channels, taps and counters.
+//!
+//! A leg's pipeline is built anew when offer/answer changes keys or codecs. The hub stays, so that
+//! sockets, observers and totals do not notice.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use room::ids::LegId;
+use room::units::Resolution;
+use tokio::sync::{mpsc, watch};
+
+use crate::datagram::{Datagram, Medium};
+use crate::decoded_frame::DecodedFrame;
+use crate::graph_input::{GraphInput, GraphInputs};
+use crate::leg::inlet::LegInlets;
+
+/// A gap between pictures that people notice as a freeze.
+const FREEZE: u64 = 183_000_000;
+
+/// Counters of one leg. Streaming threads count, the media thread reads.
+#[derive(Debug, Default)]
+pub(crate) struct LegMeters {
+    pub(crate) audio: StreamMeters,
+    pub(crate) video: StreamMeters,
+    pub(crate) sent_pictures: AtomicU64,
+    pub(crate) dropped_pictures: AtomicU64,
+    pub(crate) decoded_pictures: AtomicU64,
+    /// Running time of the last decoded picture in nanoseconds; 0 before the first.
+    pub(crate) last_decoded: AtomicU64,
+    pub(crate) freezes: AtomicU32,
+    pub(crate) frozen_nanoseconds: AtomicU64,
+    pub(crate) keyframes_requested_by_peer: AtomicU32,
+}
+
+/// Counters of one stream.
+#[derive(Debug, Default)]
+pub(crate) struct StreamMeters {
+    pub(crate) sent_packets: AtomicU64,
+    pub(crate) sent_bytes: AtomicU64,
+    pub(crate) received_packets: AtomicU64,
+    pub(crate) received_bytes: AtomicU64,
+    /// Outgoing datagrams for which the channel had no room, and incoming ones that are no RTP of
+    /// this stream.
+    pub(crate) dropped: AtomicU64,
+}
+
+impl LegMeters {
+    /// The counters of one stream.
+    pub(crate) fn stream(&self, medium: Medium) -> &StreamMeters {
+        match medium {
+            Medium::Audio => &self.audio,
+            Medium::Video => &self.video,
+        }
+    }
+}
+
+/// The part of a leg that everybody shares.
+#[derive(Debug)]
+pub(crate) struct LegHub {
+    id: LegId,
+    meters: LegMeters,
+    inputs: GraphInputs,
+    outgoing: Mutex<Option<mpsc::Sender<Datagram>>>,
+    /// Where datagrams of the peer go; `None` while there is no pipeline.
+    inlets: watch::Sender<Option<Arc<LegInlets>>>,
+    observers: Mutex<Observers>,
+}
+
+/// Who sees decoded pictures and hears decoded sound.
+#[derive(Debug, Default)]
+struct Observers {
+    latest: Option<gst::Sample>,
+    tap: Option<mpsc::Sender<DecodedFrame>>,
+    screen: Option<gst_app::AppSrc>,
+    mixer: Option<gst_app::AppSrc>,
+}
+
+impl LegHub {
+    /// A leg without a pipeline.
+    pub(crate) fn new(
+        id: LegId,
+        outgoing: mpsc::Sender<Datagram>,
+        inputs: GraphInputs,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            meters: LegMeters::default(),
+            inputs,
+            outgoing: Mutex::new(Some(outgoing)),
+            inlets: watch::channel(None).0,
+            observers: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn id(&self) -> LegId {
+        self.id
+    }
+
+    pub(crate) fn meters(&self) -> &LegMeters {
+        &self.meters
+    }
+
+    /// Tells the media thread something.
+    pub(crate) fn tell(&self, input: GraphInput) {
+        self.inputs.send(input);
+    }
+
+    /// The pipeline's ways in, as they come and go.
+    pub(crate) fn watch_inlets(&self) -> watch::Receiver<Option<Arc<LegInlets>>> {
+        self.inlets.subscribe()
+    }
+
+    /// A pipeline takes the peer's datagrams, or none does any more.
+    pub(crate) fn set_inlets(&self, inlets: Option<Arc<LegInlets>>) {
+        self.inlets.send_replace(inlets);
+    }
+
+    /// Hands a datagram to the network, or drops it, counted.
+    pub(crate) fn send(&self, datagram: Datagram) {
+        let meters = self.meters.stream(datagram.medium);
+        let bytes = datagram.payload.len() as u64;
+        let outgoing = self.outgoing.lock().unwrap_or_else(PoisonError::into_inner);
+        match outgoing
+            .as_ref()
+            .map(|outgoing| outgoing.try_send(datagram))
+        {
+            Some(Ok(())) => {
+                meters.sent_packets.fetch_add(1, Ordering::Relaxed);
+                meters.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
+            }
+            Some(Err(_)) | None => {
+                meters.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Ends the leg: no datagram leaves any more, and the owner's channels end.
+    pub(crate) fn close(&self) {
+        self.outgoing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        self.set_inlets(None);
+        *self.observe() = Observers::default();
+    }
+
+    /// Where the leg is shown.
+    pub(crate) fn set_screen(&self, screen: Option<gst_app::AppSrc>) {
+        self.observe().screen = screen;
+    }
+
+    /// Where the leg is heard.
+    pub(crate) fn set_mixer(&self, mixer: Option<gst_app::AppSrc>) {
+        self.observe().mixer = mixer;
+    }
+
+    /// Who gets a copy of each decoded picture.
+    pub(crate) fn set_tap(&self, tap: mpsc::Sender<DecodedFrame>) {
+        self.observe().tap = Some(tap);
+    }
+
+    /// The last decoded picture.
+    pub(crate) fn latest_picture(&self) -> Option<gst::Sample> {
+        self.observe().latest.clone()
+    }
+
+    /// Size of the last decoded picture.
+    pub(crate) fn received_resolution(&self) -> Option<Resolution> {
+        let latest = self.latest_picture()?;
+        let info = gst_video::VideoInfo::from_caps(latest.caps()?).ok()?;
+        Some(Resolution {
+            width: info.width(),
+            height: info.height(),
+        })
+    }
+
+    /// The pipeline ended: its last picture is not the peer's picture any more.
+    pub(crate) fn forget_picture(&self) {
+        self.observe().latest = None;
+        self.meters.last_decoded.store(0, Ordering::Relaxed);
+    }
+
+    /// A picture was decoded. Runs on the decoder's streaming thread.
+    pub(crate) fn picture(&self, picture: gst::Sample, now: gst::ClockTime) {
+        self.count_picture(now.nseconds());
+        let mut observers = self.observe();
+        if let Some(screen) = &observers.screen {
+            // Refused only while playout is being taken down.
+            let _ = screen.push_sample(&picture);
+        }
+        if let Some(tap) = &observers.tap {
+            if tap.is_closed() {
+                observers.tap = None;
+            } else if let Some(frame) = DecodedFrame::new(&picture, Instant::now()) {
+                // Full: the observer is behind and counts what it gets.
+                let _ = tap.try_send(frame);
+            }
+        }
+        observers.latest = Some(picture);
+    }
+
+    fn count_picture(&self, now: u64) {
+        self.meters.decoded_pictures.fetch_add(1, Ordering::Relaxed);
+        let before = self.meters.last_decoded.swap(now.max(1), Ordering::Relaxed);
+        if before == 0 {
+            self.tell(GraphInput::FirstFrame(self.id));
+            return;
+        }
+        let gap = now.saturating_sub(before);
+        if gap > FREEZE {
+            self.meters.freezes.fetch_add(1, Ordering::Relaxed);
+            self.meters
+                .frozen_nanoseconds
+                .fetch_add(gap, Ordering::Relaxed);
+        }
+    }
+
+    /// Sound was decoded. Runs on the decoder's streaming thread.
+    pub(crate) fn sound(&self, sound: gst::Buffer) {
+        if let Some(mixer) = &self.observe().mixer {
+            // Refused only while playout is being taken down.
+            let _ = mixer.push_buffer(sound);
+        }
+    }
+
+    fn observe(&self) -> MutexGuard<'_, Observers> {
+        self.observers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,158 @@
+//! The way in for the peer's datagrams.
+//!
+//! Datagrams wait in their bounded channel until the leg has a pipeline, so that the keyframe
+//! which a quick peer sends at once is not lost.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use room::codec::Direction;
+use tokio::sync::{mpsc, watch};
+
+use crate::clock::MediaClock;
+use crate::datagram::{Channel, Datagram, Medium};
+use crate::leg::hub::{LegHub, StreamMeters};
+use crate::playout_delay::{self, PlayoutDelay};
+use crate::rtp::RtpHeader;
+
+/// The ways in of one leg's pipeline.
+#[derive(Debug)]
+pub(crate) struct LegInlets {
+    pub(crate) audio: Option<StreamInlet>,
+    pub(crate) video: Option<StreamInlet>,
+    pub(crate) clock: MediaClock,
+}
+
+/// One stream's way in.
+#[derive(Debug)]
+pub(crate) struct StreamInlet {
+    pub(crate) rtp: gst_app::AppSrc,
+    pub(crate) rtcp: gst_app::AppSrc,
+    /// Payload types that offer/answer settled. Others never reach a demultiplexer.
+    pub(crate) payload_types: Vec<u8>,
+    pub(crate) receives: AtomicBool,
+    pub(crate) delay: Mutex<PlayoutDelay>,
+}
+
+impl LegInlets {
+    /// One stream's way in; `None` when it was refused.
+    pub(crate) fn stream(&self, medium: Medium) -> Option<&StreamInlet> {
+        match medium {
+            Medium::Audio => self.audio.as_ref(),
+            Medium::Video => self.video.as_ref(),
+        }
+    }
+
+    /// How long packets have to be held. Sound decides where there is any: pictures that come a
+    /// little late are only shown late, sound that comes late is lost.
+    pub(crate) fn playout_delay(&self, now: Instant) -> Duration {
+        let stream = self.audio.as_ref().or(self.video.as_ref());
+        stream.map_or(playout_delay::FIRST, |stream| stream.target(now))
+    }
+
+    /// A datagram arrived.
+    fn push(&self, datagram: Datagram, meters: &StreamMeters, now: Instant) {
+        let taken = self.stream(datagram.medium).is_some_and(|stream| {
+            stream.push(datagram.channel, datagram.payload, &self.clock, now)
+        });
+        if !taken {
+            meters.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl StreamInlet {
+    /// Follows a hold or its end.
+    pub(crate) fn set_direction(&self, direction: Direction) {
+        self.receives.store(direction.receives(), Ordering::Relaxed);
+    }
+
+    fn target(&self, now: Instant) -> Duration {
+        self.delay
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .target(now)
+    }
+
+    fn push(
+        &self,
+        channel: Channel,
+        payload: bytes::Bytes,
+        clock: &MediaClock,
+        now: Instant,
+    ) -> bool {
+        let source = match channel {
+            Channel::Rtcp => &self.rtcp,
+            Channel::Rtp => {
+                if !self.accepts(&payload, now) {
+                    return false;
+                }
+                &self.rtp
+            }
+        };
+        let mut buffer = gst::Buffer::from_slice(payload);
+        if let Some(buffer) = buffer.get_mut() {
+            // The time of arrival: the jitter buffer reckons with it.
+            let arrival = clock.running_time(now);
+            buffer.set_pts(arrival);
+            buffer.set_dts(arrival);
+        }
+        source.push_buffer(buffer).is_ok()
+    }
+
+    fn accepts(&self, packet: &[u8], now: Instant) -> bool {
+        let Some((header, _)) = RtpHeader::parse(packet) else {
+            return false;
+        };
+        if !self.receives.load(Ordering::Relaxed)
+            || !self.payload_types.contains(&header.payload_type)
+        {
+            return false;
+        }
+        // Only media: a telephone event repeats its timestamp.
+        if self.payload_types.first() == Some(&header.payload_type) {
+            let mut delay = self.delay.lock().unwrap_or_else(PoisonError::into_inner);
+            delay.arrived(now, header.timestamp);
+        }
+        true
+    }
+}
+
+/// Moves a leg's datagrams from their channel into whichever pipeline the leg has, until the owner
+/// or the leg is gone. The hub is held only while a datagram is on its way, so that its end is
+/// seen.
+pub(crate) async fn pump(
+    hub: Weak<LegHub>,
+    mut inlets: watch::Receiver<Option<Arc<LegInlets>>>,
+    mut incoming: mpsc::Receiver<Datagram>,
+) {
+    while let Some(current) = next_inlets(&mut inlets).await {
+        loop {
+            tokio::select! {
+                biased;
+                changed = inlets.changed() => {
+                    if changed.is_err() { return }
+                    break;
+                }
+                datagram = incoming.recv() => {
+                    let (Some(datagram), Some(hub)) = (datagram, hub.upgrade()) else { return };
+                    let meters = hub.meters().stream(datagram.medium);
+                    if datagram.channel == Channel::Rtp {
+                        meters.received_packets.fetch_add(1, Ordering::Relaxed);
+                    }
+                    let bytes = datagram.payload.len() as u64;
+                    meters.received_bytes.fetch_add(bytes, Ordering::Relaxed);
+                    current.push(datagram, meters, Instant::now());
+                }
+            }
+        }
+    }
+}
+
+/// The pipeline's ways in, as soon as there is a pipeline; `None` when the leg is gone.
+async fn next_inlets(
+    inlets: &mut watch::Receiver<Option<Arc<LegInlets>>>,
+) -> Option<Arc<LegInlets>> {
+    inlets.wait_for(Option::is_some).await.ok()?.clone()
+}

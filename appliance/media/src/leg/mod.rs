@@ -1,0 +1,304 @@
+//! One leg: a pipeline around rtpbin, from encoded pictures and raw sound to datagrams and back.
+//!
+//! ```text
+//!              ┌──────────────────────── leg ────────────────────────┐
+//!  fan-outs ──►│ send: payloader ──► rtpbin ──► [srtpenc] ──► appsink │──► outgoing
+//!  playouts ◄──│ receive: decoder ◄── rtpbin ◄── [srtpdec] ◄── appsrc │◄── incoming
+//!              └───────────────────────────────────────────────────────┘
+//! ```
+//!
+//! A leg is built once for what offer/answer settled. Directions change while it runs; anything
+//! else builds a new pipeline around the same [`LegHub`].
+
+mod hub;
+mod inlet;
+mod receive;
+mod send;
+mod statistics;
+mod transport;
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use gst::prelude::*;
+use room::codec::Direction;
+use room::dtmf::DtmfDigits;
+use room::media_plan::LegStreams;
+use tokio::sync::mpsc;
+
+pub(crate) use hub::LegHub;
+pub(crate) use inlet::pump;
+pub(crate) use statistics::SentVideo;
+
+use crate::clock::MediaClock;
+use crate::datagram::Medium;
+use crate::error::MediaError;
+use crate::event::MediaEvent;
+use crate::graph_input::GraphInputs;
+use crate::leg::inlet::{LegInlets, StreamInlet};
+use crate::leg::send::AudioSend;
+use crate::leg::statistics::Statistics;
+use crate::leg::transport::{Sources, build_incoming, build_outgoing, session};
+use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, pad};
+use crate::playout_delay::{self, PlayoutDelay};
+use crate::telephone_event::TelephoneEventReceiver;
+
+/// Sources that a peer may have in one session at a time. Each costs a thread and memory.
+const MOST_SOURCES: u32 = 4;
+/// The least time between two RTCP reports (RFC 4585 section 3.4 lets AVPF lower RFC 3550's 5 s).
+const REPORT_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(1_000);
+
+/// A running leg.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pipeline: OwnedPipeline,
+    rtpbin: gst::Element,
+    hub: Arc<LegHub>,
+    inlets: Arc<LegInlets>,
+    audio: Option<AudioSend>,
+    video: Option<gst_app::AppSrc>,
+    video_funnel: Option<gst::Element>,
+    delay: Duration,
+    statistics: Statistics,
+}
+
+impl Leg {
+    /// Builds and starts a leg's pipeline.
+    pub(crate) fn start(
+        streams: &LegStreams,
+        hub: &Arc<LegHub>,
+        clock: &MediaClock,
+        inputs: &GraphInputs,
+        events: &mpsc::Sender<MediaEvent>,
+    ) -> Result<Self, MediaError> {
+        let pipeline = OwnedPipeline::new(PipelineRole::Leg(hub.id()), clock, inputs);
+        let rtpbin = pipeline.add(make_rtpbin(streams)?)?;
+        let (audio, audio_inlet, audio_funnel) = match &streams.audio {
+            None => (None, None, None),
+            Some(stream) => {
+                let send = send::build_audio(&pipeline, &rtpbin, stream)?;
+                let keys = stream.srtp.as_ref();
+                build_outgoing(&pipeline, &rtpbin, Medium::Audio, keys, hub)?;
+                let funnel = receive::build_audio(&pipeline, stream, hub)?;
+                let sources = build_incoming(&pipeline, &rtpbin, Medium::Audio, keys)?;
+                let events_type = stream.receive_telephone_event;
+                if let Some(payload_type) = events_type {
+                    let sink = pad(&rtpbin, "recv_rtp_sink_0")?;
+                    let receiver = TelephoneEventReceiver::new(payload_type);
+                    receive::watch_events(&sink, receiver, hub, events.clone());
+                }
+                let types = [Some(stream.receive_payload_type), events_type];
+                let types = types.into_iter().flatten().map(|pt| pt.value()).collect();
+                let clock_hz = stream.codec.rtp_clock_hz();
+                let inlet = stream_inlet(sources, types, stream.direction, clock_hz);
+                (Some(send), Some(inlet), Some(funnel))
+            }
+        };
+        let (video, video_inlet, video_funnel) = match &streams.video {
+            None => (None, None, None),
+            Some(stream) => {
+                let send = send::build_video(&pipeline, &rtpbin, stream, hub)?;
+                let keys = stream.srtp.as_ref();
+                build_outgoing(&pipeline, &rtpbin, Medium::Video, keys, hub)?;
+                let funnel = receive::build_video(&pipeline, hub, clock)?;
+                let sources = build_incoming(&pipeline, &rtpbin, Medium::Video, keys)?;
+                let types = vec![stream.receive_payload_type.value()];
+                let inlet = stream_inlet(sources, types, stream.direction, 90_000);
+                (Some(send), Some(inlet), Some(funnel))
+            }
+        };
+        link_sources(
+            &pipeline,
+            &rtpbin,
+            streams,
+            [audio_funnel, video_funnel.clone()],
+        );
+        for medium in Medium::ALL {
+            set_report_interval(&rtpbin, medium);
+        }
+        pipeline.play()?;
+        let inlets = LegInlets {
+            audio: audio_inlet,
+            video: video_inlet,
+            clock: clock.clone(),
+        };
+        let inlets = Arc::new(inlets);
+        hub.set_inlets(Some(Arc::clone(&inlets)));
+        let statistics = Statistics::new(hub.meters(), streams);
+        let delay = playout_delay::FIRST;
+        let hub = Arc::clone(hub);
+        Ok(Self {
+            pipeline,
+            rtpbin,
+            hub,
+            inlets,
+            audio,
+            video,
+            video_funnel,
+            delay,
+            statistics,
+        })
+    }
+
+    /// The pipeline's identity.
+    pub(crate) fn id(&self) -> PipelineId {
+        self.pipeline.id()
+    }
+
+    /// The way in for sound; `None` when audio was refused.
+    pub(crate) fn sound_inlet(&self) -> Option<gst_app::AppSrc> {
+        self.audio.as_ref().map(|audio| audio.inlet.clone())
+    }
+
+    /// The way in for encoded pictures; `None` when video was refused.
+    pub(crate) fn picture_inlet(&self) -> Option<gst_app::AppSrc> {
+        self.video.clone()
+    }
+
+    /// What outlives this pipeline.
+    pub(crate) fn hub(&self) -> &Arc<LegHub> {
+        &self.hub
+    }
+
+    /// Follows a hold or its end for what comes in.
+    pub(crate) fn set_directions(&self, audio: Option<Direction>, video: Option<Direction>) {
+        for (inlet, direction) in [(&self.inlets.audio, audio), (&self.inlets.video, video)] {
+            if let (Some(inlet), Some(direction)) = (inlet, direction) {
+                inlet.set_direction(direction);
+            }
+        }
+    }
+
+    /// Sends telephone keys; `false` when the peer takes none.
+    pub(crate) fn send_dtmf(&self, digits: &DtmfDigits) -> bool {
+        self.audio
+            .as_ref()
+            .is_some_and(|audio| audio.send_dtmf(digits))
+    }
+
+    /// How long packets are held now.
+    pub(crate) fn delay(&self) -> Duration {
+        self.delay
+    }
+
+    /// Follows the network: gives the new delay when packets have to be held for another time.
+    pub(crate) fn adapt_delay(&mut self, now: Instant) -> Option<Duration> {
+        let target = self.inlets.playout_delay(now);
+        if target.abs_diff(self.delay) < Duration::from_millis(5) {
+            return None;
+        }
+        self.delay = target;
+        self.rtpbin
+            .set_property("latency", target.as_millis() as u32);
+        Some(target)
+    }
+
+    /// Asks the peer for a keyframe, where it takes such requests.
+    pub(crate) fn request_keyframe_from_peer(&self) {
+        let event = gst_video::UpstreamForceKeyUnitEvent::builder()
+            .all_headers(true)
+            .build();
+        if let Some(pad) = self
+            .video_funnel
+            .as_ref()
+            .and_then(|funnel| funnel.static_pad("src"))
+        {
+            pad.send_event(event);
+        }
+    }
+
+    /// The leg's figures since the last call, and what follows from them.
+    pub(crate) fn measure(&mut self, now: Instant, sent: Option<SentVideo>) -> room::LegStats {
+        let stats = self
+            .statistics
+            .measure(now, &self.rtpbin, &self.hub, self.delay, sent);
+        let peer_loss = stats
+            .audio
+            .as_ref()
+            .and_then(|audio| audio.stream.peer_loss);
+        if let (Some(audio), Some(loss)) = (&self.audio, peer_loss) {
+            audio.set_expected_loss(loss.as_f64());
+        }
+        stats
+    }
+}
+
+fn make_rtpbin(streams: &LegStreams) -> Result<gst::Element, MediaError> {
+    let feedback = streams
+        .video
+        .as_ref()
+        .is_some_and(|video| video.picture_loss_indication);
+    let rtpbin = crate::pipeline::make_element("rtpbin", |b| {
+        b.property("latency", playout_delay::FIRST.as_millis() as u32)
+            .property("do-lost", true)
+            .property("autoremove", true)
+            .property("max-streams", MOST_SOURCES)
+            // Timestamps say when light and sound came in, not when they were sent: lips follow.
+            .property("rtcp-sync-send-time", false)
+            .property_from_str("rtp-profile", if feedback { "avpf" } else { "avp" })
+    })?;
+    let streams = streams.clone();
+    rtpbin.connect("request-pt-map", false, move |values| {
+        let number = |index: usize| values.get(index).and_then(|value| value.get::<u32>().ok());
+        let caps = number(1)
+            .zip(number(2))
+            .and_then(|(session, pt)| receive::payload_caps(&streams, session, pt));
+        Some(caps.to_value())
+    });
+    Ok(rtpbin)
+}
+
+fn link_sources(
+    pipeline: &OwnedPipeline,
+    rtpbin: &gst::Element,
+    streams: &LegStreams,
+    funnels: [Option<gst::Element>; 2],
+) {
+    let funnels = funnels.map(|funnel| funnel.map(|funnel| funnel.downgrade()));
+    let events = streams
+        .audio
+        .as_ref()
+        .and_then(|audio| audio.receive_telephone_event);
+    let events = events.map(|pt| pt.value());
+    let pipeline = pipeline.gst().downgrade();
+    rtpbin.connect_pad_added(move |_, pad| {
+        let Some(pipeline) = pipeline.upgrade() else {
+            return;
+        };
+        if pad.direction() == gst::PadDirection::Src && pad.name().starts_with("recv_rtp_src_") {
+            receive::link_source(pad, &pipeline, &funnels, events);
+        }
+    });
+}
+
+fn set_report_interval(rtpbin: &gst::Element, medium: Medium) {
+    let session = rtpbin
+        .emit_by_name::<Option<gst::glib::Object>>("get-internal-session", &[&session(medium)]);
+    if let Some(session) = session {
+        session.set_property("rtcp-min-interval", REPORT_INTERVAL.nseconds());
+    }
+}
+
+fn stream_inlet(
+    sources: Sources,
+    payload_types: Vec<u8>,
+    direction: Direction,
+    clock_hz: u32,
+) -> StreamInlet {
+    StreamInlet {
+        rtp: sources.rtp,
+        rtcp: sources.rtcp,
+        payload_types,
+        receives: AtomicBool::new(direction.receives()),
+        delay: Mutex::new(PlayoutDelay::new(clock_hz)),
+    }
+}
+
+impl Drop for Leg {
+    /// The hub may get a new pipeline; nothing of this one may reach it any more.
+    fn drop(&mut self) {
+        self.hub.set_inlets(None);
+        self.hub.forget_picture();
+    }
+}

@@ -1,0 +1,258 @@
+//! What we send on a leg: encoded pictures as they are, and sound through the leg's own encoder.
+//!
+//! ```text
+//!  fan-out ──► appsrc ──► rtph264pay ──► rtpbin
+//!  fan-out ──► appsrc ──► [resample] ──► encoder ──► payloader ──► [telephone keys] ──► rtpbin
+//! ```
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gst::prelude::*;
+use room::codec::{AudioCodec, PayloadType};
+use room::media_plan::{AudioStream, VideoStream};
+
+use crate::datagram::Medium;
+use crate::error::MediaError;
+use crate::graph_input::GraphInput;
+use crate::leg::hub::LegHub;
+use crate::leg::transport::session;
+use crate::pipeline::{OwnedPipeline, link, link_pads, pad};
+use crate::recording::sound_caps;
+use crate::rtp::RtpHeader;
+use crate::telephone_event::TelephoneEventSender;
+
+/// The largest RTP packet before protection: with SRTP, UDP and IPv6 it fits into the 1280 bytes
+/// that every path carries.
+pub(crate) const LARGEST_PACKET: u32 = 1_200;
+/// Bits per second of Opus: transparent speech with room for in-band FEC.
+const OPUS_BITRATE: i32 = 40_000;
+/// The loss that in-band FEC prepares for until the peer reports its own, in percent.
+const OPUS_EXPECTED_LOSS: i32 = 5;
+/// One packet of sound, in nanoseconds.
+const PACKET_TIME: i64 = 20_000_000;
+/// Sound that may wait for a leg's encoder, in buffers of 20 ms.
+const SOUND_QUEUE: u64 = 5;
+
+/// The sound that leaves a leg.
+#[derive(Debug)]
+pub(super) struct AudioSend {
+    pub(super) inlet: gst_app::AppSrc,
+    encoder: gst::Element,
+    codec: AudioCodec,
+    events: Option<Arc<Mutex<TelephoneEventSender>>>,
+}
+
+impl AudioSend {
+    /// Sends these keys; `false` when the peer takes none.
+    pub(super) fn send_dtmf(&self, digits: &room::dtmf::DtmfDigits) -> bool {
+        let Some(events) = &self.events else {
+            return false;
+        };
+        events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .send(digits);
+        true
+    }
+
+    /// The peer reports how much of our sound it loses.
+    pub(super) fn set_expected_loss(&self, fraction: f64) {
+        match self.codec {
+            AudioCodec::Opus => {
+                // Some at all times: the first loss comes before its report.
+                let percent = (fraction * 100.0)
+                    .round()
+                    .clamp(f64::from(OPUS_EXPECTED_LOSS), 50.0);
+                self.encoder
+                    .set_property("packet-loss-percentage", percent as i32);
+            }
+            AudioCodec::G722 | AudioCodec::Pcmu | AudioCodec::Pcma => {}
+        }
+    }
+}
+
+/// Builds what sends pictures. Gives the inlet for encoded pictures.
+pub(super) fn build_video(
+    pipeline: &OwnedPipeline,
+    rtpbin: &gst::Element,
+    stream: &VideoStream,
+    hub: &Arc<LegHub>,
+) -> Result<gst_app::AppSrc, MediaError> {
+    let inlet = pipeline.add(
+        gst_app::AppSrc::builder()
+            .name("encoded-video")
+            .format(gst::Format::Time)
+            .is_live(true)
+            .min_latency(0)
+            .max_bytes(0)
+            .build(),
+    )?;
+    // No aggregation: mode 0 forbids it, and in mode 1 it would only save the parameter sets'
+    // headers.
+    let payloader = pipeline.make("rtph264pay", |b| {
+        b.property("pt", u32::from(stream.send_payload_type.value()))
+            .property("mtu", LARGEST_PACKET)
+            .property_from_str("aggregate-mode", "none")
+    })?;
+    link(&[inlet.upcast_ref(), &payloader])?;
+    watch_keyframe_requests(&inlet, hub);
+    let sink = pad(rtpbin, &format!("send_rtp_sink_{}", session(Medium::Video)))?;
+    link_pads(&pad(&payloader, "src")?, &sink)?;
+    Ok(inlet)
+}
+
+/// PLI and FIR of the peer reach the inlet as an event (RFC 4585 section 6.3.1, RFC 5104 section
+/// 4.3.1).
+fn watch_keyframe_requests(inlet: &gst_app::AppSrc, hub: &Arc<LegHub>) {
+    let Some(pad) = inlet.static_pad("src") else {
+        return;
+    };
+    let hub = Arc::downgrade(hub);
+    pad.add_probe(gst::PadProbeType::EVENT_UPSTREAM, move |_, info| {
+        let asked = info
+            .event()
+            .is_some_and(|e| gst_video::UpstreamForceKeyUnitEvent::parse(e).is_ok());
+        match hub.upgrade() {
+            Some(hub) if asked => {
+                let counter = &hub.meters().keyframes_requested_by_peer;
+                counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                hub.tell(GraphInput::KeyframeWanted(hub.id()));
+                gst::PadProbeReturn::Handled
+            }
+            Some(_) | None => gst::PadProbeReturn::Ok,
+        }
+    });
+}
+
+/// Builds what sends sound.
+pub(super) fn build_audio(
+    pipeline: &OwnedPipeline,
+    rtpbin: &gst::Element,
+    stream: &AudioStream,
+) -> Result<AudioSend, MediaError> {
+    let caps = sound_caps();
+    let inlet = pipeline.add(
+        gst_app::AppSrc::builder()
+            .name("sound")
+            .caps(&caps)
+            .format(gst::Format::Time)
+            .is_live(true)
+            .min_latency(0)
+            .max_buffers(SOUND_QUEUE)
+            .max_bytes(0)
+            .leaky_type(gst_app::AppLeakyType::Downstream)
+            .build(),
+    )?;
+    let (encoder, payloader) = encoder(pipeline, stream.codec, stream.send_payload_type)?;
+    match encoder_rate(stream.codec) {
+        None => link(&[inlet.upcast_ref(), &encoder, &payloader])?,
+        Some(rate) => {
+            let resample = pipeline.make("audioresample", |b| b)?;
+            let caps = gst::Caps::builder("audio/x-raw")
+                .field("rate", rate)
+                .build();
+            let caps = pipeline.make("capsfilter", |b| b.property("caps", caps))?;
+            link(&[inlet.upcast_ref(), &resample, &caps, &encoder, &payloader])?;
+        }
+    }
+    let source = pad(&payloader, "src")?;
+    let events = stream.send_telephone_event.map(|payload_type| {
+        let sender = TelephoneEventSender::new(payload_type, stream.codec.rtp_clock_hz());
+        let events = Arc::new(Mutex::new(sender));
+        replace_by_events(&source, Arc::clone(&events));
+        events
+    });
+    let sink = pad(rtpbin, &format!("send_rtp_sink_{}", session(Medium::Audio)))?;
+    link_pads(&source, &sink)?;
+    Ok(AudioSend {
+        inlet,
+        encoder,
+        codec: stream.codec,
+        events,
+    })
+}
+
+/// The sampling rate that an encoder wants; `None` where it is ours.
+const fn encoder_rate(codec: AudioCodec) -> Option<i32> {
+    match codec {
+        AudioCodec::Opus => None,
+        AudioCodec::G722 => Some(16_000),
+        AudioCodec::Pcmu | AudioCodec::Pcma => Some(8_000),
+    }
+}
+
+fn encoder(
+    pipeline: &OwnedPipeline,
+    codec: AudioCodec,
+    payload_type: PayloadType,
+) -> Result<(gst::Element, gst::Element), MediaError> {
+    let encoder = match codec {
+        AudioCodec::Opus => pipeline.make("opusenc", |b| {
+            b.property("bitrate", OPUS_BITRATE)
+                .property("inband-fec", true)
+                .property("packet-loss-percentage", OPUS_EXPECTED_LOSS)
+                .property_from_str("audio-type", "voice")
+                .property_from_str("frame-size", "20")
+        })?,
+        AudioCodec::G722 => pipeline.make("avenc_g722", |b| b)?,
+        AudioCodec::Pcmu => pipeline.make("mulawenc", |b| b)?,
+        AudioCodec::Pcma => pipeline.make("alawenc", |b| b)?,
+    };
+    let factory = match codec {
+        AudioCodec::Opus => "rtpopuspay",
+        AudioCodec::G722 => "rtpg722pay",
+        AudioCodec::Pcmu => "rtppcmupay",
+        AudioCodec::Pcma => "rtppcmapay",
+    };
+    let payloader = pipeline.make(factory, |b| {
+        let b = b
+            .property("pt", u32::from(payload_type.value()))
+            .property("mtu", LARGEST_PACKET);
+        match codec {
+            AudioCodec::Opus => b,
+            AudioCodec::G722 | AudioCodec::Pcmu | AudioCodec::Pcma => b
+                .property("min-ptime", PACKET_TIME)
+                .property("max-ptime", PACKET_TIME),
+        }
+    })?;
+    Ok((encoder, payloader))
+}
+
+/// Lets telephone keys take the place of sound packets.
+fn replace_by_events(source: &gst::Pad, events: Arc<Mutex<TelephoneEventSender>>) {
+    // The first packet's time stands for the whole key, as its timestamp does; sender reports
+    // would otherwise map that timestamp to a later time and move the lips.
+    let mut key: Option<(u32, Option<gst::ClockTime>)> = None;
+    let key = Mutex::new(key.take());
+    source.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let Some(buffer) = info.buffer_mut() else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let header = buffer
+            .map_readable()
+            .ok()
+            .and_then(|map| Some(RtpHeader::parse(&map)?.0));
+        let packet = header.and_then(|header| {
+            events
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .replace(header)
+        });
+        if let Some(packet) = packet {
+            let timestamp = RtpHeader::parse(&packet).map_or(0, |(header, _)| header.timestamp);
+            let mut key = key.lock().unwrap_or_else(PoisonError::into_inner);
+            let pts = match *key {
+                Some((current, pts)) if current == timestamp => pts,
+                Some(_) | None => buffer.pts(),
+            };
+            *key = Some((timestamp, pts));
+            let mut event = gst::Buffer::from_slice(packet);
+            if let Some(event) = event.get_mut() {
+                event.set_pts(pts);
+                event.set_dts(pts);
+            }
+            *buffer = event;
+        }
+        gst::PadProbeReturn::Ok
+    });
+}

@@ -1,0 +1,187 @@
+//! Between rtpbin and the datagram channels: SRTP, sources and sinks.
+//!
+//! ```text
+//!  rtpbin.send_rtp_src  ──► [srtpenc] ──► appsink ──► outgoing
+//!  rtpbin.send_rtcp_src ──► [srtpenc] ──► appsink ──► outgoing
+//!  incoming ──► appsrc ──► [srtpdec] ──► rtpbin.recv_rtp_sink
+//!  incoming ──► appsrc ──► [srtpdec] ──► rtpbin.recv_rtcp_sink
+//! ```
+
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use gst::prelude::*;
+use room::codec::{SrtpKey, SrtpKeys, SrtpSuite};
+
+use crate::datagram::{Channel, Datagram, Medium};
+use crate::error::MediaError;
+use crate::leg::hub::LegHub;
+use crate::pipeline::{OwnedPipeline, link_pads, pad};
+
+/// Packets that may wait for the jitter buffer.
+const QUEUE: u64 = 512;
+
+/// The sources that the peer's datagrams are pushed into.
+pub(super) struct Sources {
+    pub(super) rtp: gst_app::AppSrc,
+    pub(super) rtcp: gst_app::AppSrc,
+}
+
+/// The session number of a medium in rtpbin.
+pub(super) const fn session(medium: Medium) -> u32 {
+    match medium {
+        Medium::Audio => 0,
+        Medium::Video => 1,
+    }
+}
+
+/// Builds the way out for a session's RTCP, and for its RTP, whose source pad rtpbin has as soon
+/// as its sink pad was requested.
+pub(super) fn build_outgoing(
+    pipeline: &OwnedPipeline,
+    rtpbin: &gst::Element,
+    medium: Medium,
+    keys: Option<&SrtpKeys>,
+    hub: &Arc<LegHub>,
+) -> Result<(), MediaError> {
+    let session = session(medium);
+    let mut rtp = pad(rtpbin, &format!("send_rtp_src_{session}"))?;
+    let mut rtcp = pad(rtpbin, &format!("send_rtcp_src_{session}"))?;
+    if let Some(keys) = keys {
+        let encoder = pipeline.add(srtp_encoder(&keys.local)?)?;
+        link_pads(&rtp, &pad(&encoder, "rtp_sink_0")?)?;
+        link_pads(&rtcp, &pad(&encoder, "rtcp_sink_0")?)?;
+        rtp = pad(&encoder, "rtp_src_0")?;
+        rtcp = pad(&encoder, "rtcp_src_0")?;
+    }
+    for (source, channel) in [(rtp, Channel::Rtp), (rtcp, Channel::Rtcp)] {
+        let sink = pipeline.add(datagram_sink(medium, channel, Arc::downgrade(hub)))?;
+        link_pads(&source, &pad(sink.upcast_ref(), "sink")?)?;
+    }
+    Ok(())
+}
+
+/// Builds the way in for a session.
+pub(super) fn build_incoming(
+    pipeline: &OwnedPipeline,
+    rtpbin: &gst::Element,
+    medium: Medium,
+    keys: Option<&SrtpKeys>,
+) -> Result<Sources, MediaError> {
+    let session = session(medium);
+    let types = match keys {
+        Some(_) => ["application/x-srtp", "application/x-srtcp"],
+        None => ["application/x-rtp", "application/x-rtcp"],
+    };
+    let name = medium.name();
+    let rtp = pipeline.add(datagram_source(&format!("{name}-rtp"), types[0], medium))?;
+    let rtcp = pipeline.add(datagram_source(&format!("{name}-rtcp"), types[1], medium))?;
+    let mut rtp_source = pad(rtp.upcast_ref(), "src")?;
+    let mut rtcp_source = pad(rtcp.upcast_ref(), "src")?;
+    if let Some(keys) = keys {
+        let decoder = pipeline.add(srtp_decoder(&keys.remote)?)?;
+        link_pads(&rtp_source, &pad(&decoder, "rtp_sink")?)?;
+        link_pads(&rtcp_source, &pad(&decoder, "rtcp_sink")?)?;
+        rtp_source = pad(&decoder, "rtp_src")?;
+        rtcp_source = pad(&decoder, "rtcp_src")?;
+    }
+    link_pads(
+        &rtp_source,
+        &pad(rtpbin, &format!("recv_rtp_sink_{session}"))?,
+    )?;
+    link_pads(
+        &rtcp_source,
+        &pad(rtpbin, &format!("recv_rtcp_sink_{session}"))?,
+    )?;
+    Ok(Sources { rtp, rtcp })
+}
+
+fn datagram_sink(medium: Medium, channel: Channel, hub: Weak<LegHub>) -> gst_app::AppSink {
+    let sink = gst_app::AppSink::builder().sync(false).build();
+    sink.set_property("async", false);
+    sink.set_property("enable-last-sample", false);
+    sink.set_callbacks(
+        gst_app::AppSinkCallbacks::builder()
+            .new_sample(move |sink| {
+                let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                let hub = hub.upgrade().ok_or(gst::FlowError::Eos)?;
+                if let Some(lists) = sample.buffer_list_owned() {
+                    for buffer in lists.iter_owned() {
+                        send(&hub, medium, channel, buffer);
+                    }
+                }
+                if let Some(buffer) = sample.buffer_owned() {
+                    send(&hub, medium, channel, buffer);
+                }
+                Ok(gst::FlowSuccess::Ok)
+            })
+            .build(),
+    );
+    sink
+}
+
+fn send(hub: &LegHub, medium: Medium, channel: Channel, buffer: gst::Buffer) {
+    if let Ok(bytes) = buffer.into_mapped_buffer_readable() {
+        hub.send(Datagram {
+            medium,
+            channel,
+            payload: Bytes::from_owner(bytes),
+        });
+    }
+}
+
+fn datagram_source(name: &str, media_type: &str, medium: Medium) -> gst_app::AppSrc {
+    let caps = match media_type {
+        "application/x-rtp" | "application/x-srtp" => gst::Caps::builder(media_type)
+            .field("media", medium.name())
+            .build(),
+        other => gst::Caps::builder(other).build(),
+    };
+    gst_app::AppSrc::builder()
+        .name(name)
+        .caps(&caps)
+        .format(gst::Format::Time)
+        .is_live(true)
+        .min_latency(0)
+        .max_buffers(QUEUE)
+        .max_bytes(0)
+        .leaky_type(gst_app::AppLeakyType::Downstream)
+        .build()
+}
+
+/// Names of authentication and cipher as srtpenc and srtpdec know them. RTCP keeps the long tag
+/// with either suite (RFC 4568 section 6.2.2).
+const fn rtp_authentication(suite: SrtpSuite) -> &'static str {
+    match suite {
+        SrtpSuite::AesCm128HmacSha1_80 => "hmac-sha1-80",
+        SrtpSuite::AesCm128HmacSha1_32 => "hmac-sha1-32",
+    }
+}
+
+const RTCP_AUTHENTICATION: &str = "hmac-sha1-80";
+const CIPHER: &str = "aes-128-icm";
+
+fn srtp_encoder(key: &SrtpKey) -> Result<gst::Element, MediaError> {
+    crate::pipeline::make_element("srtpenc", |builder| {
+        builder
+            .property("key", gst::Buffer::from_slice(key.key_and_salt))
+            .property_from_str("rtp-cipher", CIPHER)
+            .property_from_str("rtcp-cipher", CIPHER)
+            .property_from_str("rtp-auth", rtp_authentication(key.suite))
+            .property_from_str("rtcp-auth", RTCP_AUTHENTICATION)
+    })
+}
+
+fn srtp_decoder(key: &SrtpKey) -> Result<gst::Element, MediaError> {
+    let decoder = crate::pipeline::make_element("srtpdec", |builder| builder)?;
+    let keys = gst::Caps::builder("application/x-srtp")
+        .field("srtp-key", gst::Buffer::from_slice(key.key_and_salt))
+        .field("srtp-cipher", CIPHER)
+        .field("srtcp-cipher", CIPHER)
+        .field("srtp-auth", rtp_authentication(key.suite))
+        .field("srtcp-auth", RTCP_AUTHENTICATION)
+        .build();
+    // Every source of the peer uses the one key that was negotiated.
+    decoder.connect("request-key", false, move |_| Some(keys.to_value()));
+    Ok(decoder)
+}

@@ -1,0 +1,321 @@
+//! From the microphone to the legs' encoders: front end, mute, level.
+//!
+//! ```text
+//!  microphone ──► [front end] ──► [mute] ──► 20 ms ──► every leg's encoder
+//!                      ▲              └► level
+//!  loudspeaker tap ────┘ reference
+//! ```
+//!
+//! The stage runs on a thread of its own, because it computes, and gives sound without a gap: a
+//! microphone that is gone is replaced by silence, so that far ends hear no stutter.
+//!
+//! ```text
+//!             no frame for 100 ms          no frame for 1 s: SourceGone
+//!   Giving ─────────────────────► Bridging ─────────────────────► Gone
+//!     ▲                              │                              │
+//!     └────────── a frame ───────────┴────── a frame: SourceBack ───┘
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use acoustics::{Frame, FrontEnd};
+use room::media_plan::MicrophoneState;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep_until;
+
+use crate::clock::MediaClock;
+use crate::device::{AUDIO_FRAME_SAMPLES, AudioFrame, SAMPLE_RATE_HZ};
+use crate::error::MediaError;
+use crate::event::{MediaEvent, Source};
+use crate::fan_out::AudioFanOut;
+use crate::graph_input::{GraphInput, GraphInputs};
+use crate::loudness::LoudnessMeter;
+use crate::loudspeaker_tap::LoudspeakerTap;
+
+const FRAME_TIME: Duration = Duration::from_millis(10);
+/// Frames in one buffer for the encoders: their packets carry 20 ms.
+const FRAMES_A_BUFFER: usize = 2;
+/// A late frame is waited for; longer, and silence takes its place.
+const BRIDGE_AFTER: Duration = Duration::from_millis(100);
+const GONE_AFTER: Duration = Duration::from_secs(1);
+/// Timestamps follow the sample count, which is smooth; they follow the device when both differ
+/// by more than this.
+const LARGEST_SLIP: Duration = Duration::from_millis(40);
+/// Frames between two level reports: five a second.
+const LEVEL_FRAMES: u32 = 20;
+
+/// Whether the microphone is heard; changed while it runs.
+#[derive(Debug)]
+pub(crate) struct MicrophoneSwitch(AtomicBool);
+
+impl MicrophoneSwitch {
+    pub(crate) fn new(state: MicrophoneState) -> Self {
+        Self(AtomicBool::new(state == MicrophoneState::Open))
+    }
+
+    pub(crate) fn set(&self, state: MicrophoneState) {
+        self.0
+            .store(state == MicrophoneState::Open, Ordering::Release);
+    }
+
+    fn is_open(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// What the stage needs of its surroundings.
+pub(crate) struct MicrophoneSettings {
+    pub(crate) switch: Arc<MicrophoneSwitch>,
+    pub(crate) fan_out: Arc<AudioFanOut>,
+    pub(crate) tap: Arc<LoudspeakerTap>,
+    pub(crate) clock: MediaClock,
+    pub(crate) inputs: GraphInputs,
+    pub(crate) events: mpsc::Sender<MediaEvent>,
+}
+
+/// What the stage owns while it runs and gives back when it ends.
+pub(crate) struct MicrophoneParts {
+    pub(crate) front_end: Box<dyn FrontEnd>,
+    pub(crate) frames: Option<mpsc::Receiver<AudioFrame>>,
+}
+
+/// The running stage.
+#[derive(Debug)]
+pub(crate) struct MicrophoneStage {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<MicrophoneParts>,
+}
+
+impl MicrophoneStage {
+    /// Starts the thread.
+    pub(crate) fn start(
+        settings: MicrophoneSettings,
+        parts: MicrophoneParts,
+    ) -> Result<Self, MediaError> {
+        let thread_error = |source| MediaError::Thread {
+            name: "media-microphone",
+            source,
+        };
+        let (stop, stopped) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(thread_error)?;
+        let thread = thread::Builder::new()
+            .name("media-microphone".to_owned())
+            .spawn(move || runtime.block_on(Stage::new(settings, parts).run(stopped)))
+            .map_err(thread_error)?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Stops the thread and gives its parts back; `None` when it had crashed.
+    pub(crate) fn stop(self) -> Option<MicrophoneParts> {
+        drop(self.stop);
+        self.thread.join().ok()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Microphone {
+    Giving { last: Instant },
+    Bridging { last: Instant, next: Instant },
+    Gone { next: Instant },
+}
+
+struct Stage {
+    settings: MicrophoneSettings,
+    parts: MicrophoneParts,
+    microphone: Microphone,
+    pending: Vec<i16>,
+    /// Running time of the next sample; `None` before the first.
+    position: Option<gst::ClockTime>,
+    level: LoudnessMeter,
+    frames_since_level: u32,
+}
+
+impl Stage {
+    fn new(settings: MicrophoneSettings, parts: MicrophoneParts) -> Self {
+        let now = Instant::now();
+        let microphone = if parts.frames.is_some() {
+            Microphone::Giving { last: now }
+        } else {
+            Microphone::Gone { next: now }
+        };
+        Self {
+            settings,
+            parts,
+            microphone,
+            pending: Vec::with_capacity(AUDIO_FRAME_SAMPLES * FRAMES_A_BUFFER),
+            position: None,
+            level: LoudnessMeter::default(),
+            frames_since_level: 0,
+        }
+    }
+
+    async fn run(mut self, mut stopped: oneshot::Receiver<()>) -> MicrophoneParts {
+        if self.parts.frames.is_none() {
+            self.settings
+                .inputs
+                .send(GraphInput::SourceGone(Source::Microphone));
+        }
+        self.drop_stale_frames();
+        loop {
+            let deadline = self.deadline();
+            tokio::select! {
+                biased;
+                _ = &mut stopped => return self.parts,
+                frame = next_frame(&mut self.parts.frames) => self.heard(&frame),
+                () = sleep_until(deadline.into()) => self.handle_timeout(Instant::now()),
+            }
+        }
+    }
+
+    /// What was heard before the call is nobody's business.
+    fn drop_stale_frames(&mut self) {
+        while let Some(frames) = &mut self.parts.frames
+            && frames.try_recv().is_ok()
+        {}
+    }
+
+    fn deadline(&self) -> Instant {
+        match self.microphone {
+            Microphone::Giving { last } => last + BRIDGE_AFTER,
+            Microphone::Bridging { next, .. } | Microphone::Gone { next } => next,
+        }
+    }
+
+    fn heard(&mut self, frame: &AudioFrame) {
+        match self.microphone {
+            Microphone::Giving { .. } | Microphone::Bridging { .. } => {}
+            Microphone::Gone { .. } => {
+                self.settings
+                    .inputs
+                    .send(GraphInput::SourceBack(Source::Microphone));
+            }
+        }
+        self.microphone = Microphone::Giving {
+            last: Instant::now(),
+        };
+        self.process(&acoustics::from_pcm16(&frame.samples), frame.captured);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.microphone = match self.microphone {
+            Microphone::Giving { last } => {
+                // The silence begins where the sound ended.
+                let mut next = last + FRAME_TIME;
+                while next + FRAME_TIME < now {
+                    self.silence(next);
+                    next += FRAME_TIME;
+                }
+                Microphone::Bridging { last, next }
+            }
+            Microphone::Bridging { last, next } if now < last + GONE_AFTER => {
+                self.silence(next);
+                Microphone::Bridging {
+                    last,
+                    next: next + FRAME_TIME,
+                }
+            }
+            Microphone::Bridging { next, .. } => {
+                self.settings
+                    .inputs
+                    .send(GraphInput::SourceGone(Source::Microphone));
+                Microphone::Gone { next }
+            }
+            Microphone::Gone { next } => {
+                self.silence(next);
+                Microphone::Gone {
+                    next: next + FRAME_TIME,
+                }
+            }
+        };
+    }
+
+    fn silence(&mut self, at: Instant) {
+        self.process(&[0.0; AUDIO_FRAME_SAMPLES], at);
+    }
+
+    fn process(&mut self, microphone: &Frame, captured: Instant) {
+        let mut out = [0.0; AUDIO_FRAME_SAMPLES];
+        match self.settings.tap.take_frame() {
+            Some(reference) => {
+                self.parts
+                    .front_end
+                    .process(&[microphone], &[&reference], &mut out);
+            }
+            None => self.parts.front_end.process(&[microphone], &[], &mut out),
+        }
+        let samples = if self.settings.switch.is_open() {
+            acoustics::to_pcm16(&out)
+        } else {
+            // Also what waits for its second half was heard before the mute, and stays here.
+            self.pending.fill(0);
+            [0; AUDIO_FRAME_SAMPLES]
+        };
+        self.measure(&samples);
+        self.follow(captured);
+        self.pending.extend_from_slice(&samples);
+        if self.pending.len() == AUDIO_FRAME_SAMPLES * FRAMES_A_BUFFER {
+            self.send();
+        }
+    }
+
+    /// Lets timestamps jump to the device's when the sample count has left them.
+    fn follow(&mut self, captured: Instant) {
+        let device = self.settings.clock.running_time(captured);
+        let waiting = sample_time(self.pending.len());
+        let expected = self.position.map(|position| position + waiting);
+        let slip =
+            expected.map(|at| Duration::from_nanos(at.nseconds().abs_diff(device.nseconds())));
+        if slip.is_none_or(|slip| slip > LARGEST_SLIP) {
+            self.position = Some(device.saturating_sub(waiting));
+        }
+    }
+
+    fn send(&mut self) {
+        let bytes: Vec<u8> = self.pending.drain(..).flat_map(i16::to_le_bytes).collect();
+        let time = sample_time(AUDIO_FRAME_SAMPLES * FRAMES_A_BUFFER);
+        let position = self.position.unwrap_or_default();
+        let mut sound = gst::Buffer::from_mut_slice(bytes);
+        if let Some(sound) = sound.get_mut() {
+            sound.set_pts(position);
+            sound.set_duration(time);
+        }
+        self.position = Some(position + time);
+        self.settings.fan_out.distribute(&sound);
+    }
+
+    fn measure(&mut self, samples: &[i16]) {
+        self.level.add(samples);
+        self.frames_since_level += 1;
+        if self.frames_since_level == LEVEL_FRAMES {
+            self.frames_since_level = 0;
+            let microphone = self.level.take();
+            let loudspeaker = self.settings.tap.take_level();
+            // Full: the owner is behind, and the next levels are newer.
+            let _ = self.settings.events.try_send(MediaEvent::Levels {
+                microphone,
+                loudspeaker,
+            });
+        }
+    }
+}
+
+fn sample_time(samples: usize) -> gst::ClockTime {
+    gst::ClockTime::from_nseconds(samples as u64 * 1_000_000_000 / u64::from(SAMPLE_RATE_HZ))
+}
+
+/// The microphone's next frame. Waits for ever when there is no microphone, or when it hung up.
+async fn next_frame(frames: &mut Option<mpsc::Receiver<AudioFrame>>) -> AudioFrame {
+    if let Some(receiver) = frames {
+        if let Some(frame) = receiver.recv().await {
+            return frame;
+        }
+        *frames = None;
+    }
+    std::future::pending().await
+}

@@ -1,0 +1,236 @@
+//! A pipeline with an owner: it runs in the shared time, reports its errors as messages, and is
+//! taken down on a thread of its own, so that a stuck element cannot hold up the rest.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use gst::element_factory::ElementBuilder;
+use gst::prelude::*;
+use room::ids::LegId;
+
+use crate::clock::MediaClock;
+use crate::error::MediaError;
+use crate::graph_input::{GraphInput, GraphInputs};
+
+/// What a pipeline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum PipelineRole {
+    VideoCapture,
+    CameraRecording,
+    MicrophoneRecording,
+    VideoPlayout,
+    AudioPlayout,
+    Leg(LegId),
+}
+
+impl PipelineRole {
+    fn name(self) -> String {
+        match self {
+            Self::VideoCapture => "video-capture".to_owned(),
+            Self::CameraRecording => "camera-recording".to_owned(),
+            Self::MicrophoneRecording => "microphone-recording".to_owned(),
+            Self::VideoPlayout => "video-playout".to_owned(),
+            Self::AudioPlayout => "audio-playout".to_owned(),
+            Self::Leg(leg) => format!("leg-{leg}"),
+        }
+    }
+}
+
+/// One pipeline that was built; never used twice, so that a late message of a pipeline that is
+/// gone is recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PipelineId {
+    pub(crate) role: PipelineRole,
+    incarnation: u64,
+}
+
+impl PipelineId {
+    fn next(role: PipelineRole) -> Self {
+        static INCARNATIONS: AtomicU64 = AtomicU64::new(0);
+        Self {
+            role,
+            incarnation: INCARNATIONS.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+}
+
+/// A pipeline and everything in it.
+#[derive(Debug)]
+pub(crate) struct OwnedPipeline {
+    id: PipelineId,
+    pipeline: gst::Pipeline,
+    inputs: GraphInputs,
+}
+
+impl OwnedPipeline {
+    /// An empty pipeline in the shared time.
+    pub(crate) fn new(role: PipelineRole, clock: &MediaClock, inputs: &GraphInputs) -> Self {
+        let id = PipelineId::next(role);
+        let pipeline = gst::Pipeline::with_name(&role.name());
+        clock.govern(&pipeline);
+        if let Some(bus) = pipeline.bus() {
+            let inputs = inputs.clone();
+            bus.set_sync_handler(move |_, message| {
+                report(id, message, &inputs);
+                gst::BusSyncReply::Drop
+            });
+        }
+        Self {
+            id,
+            pipeline,
+            inputs: inputs.clone(),
+        }
+    }
+
+    /// This pipeline's identity.
+    pub(crate) fn id(&self) -> PipelineId {
+        self.id
+    }
+
+    /// Adds an element.
+    pub(crate) fn add<E: IsA<gst::Element>>(&self, element: E) -> Result<E, MediaError> {
+        self.pipeline.add(&element).map_err(|_| MediaError::Link {
+            what: format!("{} in {}", element.as_ref().name(), self.pipeline.name()),
+        })?;
+        Ok(element)
+    }
+
+    /// Makes an element and adds it.
+    pub(crate) fn make<'a>(
+        &self,
+        factory: &'static str,
+        configure: impl FnOnce(ElementBuilder<'a>) -> ElementBuilder<'a>,
+    ) -> Result<gst::Element, MediaError> {
+        self.add(make_element(factory, configure)?)
+    }
+
+    /// Takes an element out and stops it.
+    pub(crate) fn remove(&self, element: &gst::Element) {
+        // Locked, so that a state change of the pipeline does not start it again meanwhile.
+        element.set_locked_state(true);
+        if element.set_state(gst::State::Null).is_err() || self.pipeline.remove(element).is_err() {
+            tracing::warn!(element = %element.name(), "an element could not be removed");
+        }
+    }
+
+    /// Starts the flow.
+    pub(crate) fn play(&self) -> Result<(), MediaError> {
+        match self.pipeline.set_state(gst::State::Playing) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(MediaError::StateChange {
+                pipeline: self.pipeline.name().to_string(),
+            }),
+        }
+    }
+
+    /// Lets sinks wait for the latency that elements now ask for.
+    pub(crate) fn recalculate_latency(&self) {
+        if self.pipeline.recalculate_latency().is_err() {
+            tracing::warn!(pipeline = %self.pipeline.name(), "latency could not be distributed");
+        }
+    }
+
+    /// The GStreamer object, for what this type does not wrap.
+    pub(crate) fn gst(&self) -> &gst::Pipeline {
+        &self.pipeline
+    }
+}
+
+impl Drop for OwnedPipeline {
+    /// Stops the pipeline on its own thread; [`GraphInput::PipelineGone`] tells when it is done.
+    /// `set_state` waits for streaming threads, and an element that hangs must not take the
+    /// media thread with it.
+    fn drop(&mut self) {
+        let (id, inputs) = (self.id, self.inputs.clone());
+        inputs.send(GraphInput::PipelineLeaving(id));
+        stop_in_background(self.pipeline.clone(), move || {
+            inputs.send(GraphInput::PipelineGone(id));
+        });
+    }
+}
+
+/// Stops a pipeline on a thread of its own, then calls `stopped`.
+pub(crate) fn stop_in_background(pipeline: gst::Pipeline, stopped: impl FnOnce() + Send + 'static) {
+    let stop = move || {
+        if let Some(bus) = pipeline.bus() {
+            bus.unset_sync_handler();
+        }
+        if pipeline.set_state(gst::State::Null).is_err() {
+            tracing::error!(pipeline = %pipeline.name(), "the pipeline did not stop");
+        }
+        drop(pipeline);
+        stopped();
+    };
+    let thread = thread::Builder::new()
+        .name("media-teardown".to_owned())
+        .spawn(stop);
+    if let Err(error) = thread {
+        tracing::error!(%error, "a pipeline could not be taken down");
+    }
+}
+
+/// Makes an element, or says that it is not installed.
+pub(crate) fn make_element<'a>(
+    factory: &'static str,
+    configure: impl FnOnce(ElementBuilder<'a>) -> ElementBuilder<'a>,
+) -> Result<gst::Element, MediaError> {
+    configure(gst::ElementFactory::make(factory))
+        .build()
+        .map_err(|_| MediaError::MissingElement { name: factory })
+}
+
+/// Links elements in a row.
+pub(crate) fn link(elements: &[&gst::Element]) -> Result<(), MediaError> {
+    gst::Element::link_many(elements).map_err(|_| {
+        let names: Vec<_> = elements.iter().map(|e| e.name().to_string()).collect();
+        MediaError::Link {
+            what: names.join(" ! "),
+        }
+    })
+}
+
+/// Links two pads.
+pub(crate) fn link_pads(source: &gst::Pad, sink: &gst::Pad) -> Result<(), MediaError> {
+    source.link(sink).map(|_| ()).map_err(|_| MediaError::Link {
+        what: format!("{} ! {}", source.path_string(), sink.path_string()),
+    })
+}
+
+/// A pad that must be there: always, or because it was just requested.
+pub(crate) fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, MediaError> {
+    element
+        .static_pad(name)
+        .or_else(|| element.request_pad_simple(name))
+        .ok_or_else(|| MediaError::Link {
+            what: format!("{}.{name}", element.name()),
+        })
+}
+
+/// Runs on streaming threads: only sends messages.
+fn report(id: PipelineId, message: &gst::Message, inputs: &GraphInputs) {
+    let element = || {
+        message
+            .src()
+            .map_or_else(String::new, |src| src.name().to_string())
+    };
+    match message.view() {
+        gst::MessageView::Error(error) => {
+            let text = error.error().to_string();
+            inputs.send(GraphInput::PipelineFailed {
+                id,
+                element: element(),
+                text,
+            });
+        }
+        gst::MessageView::Warning(warning) => {
+            tracing::warn!(element = element(), warning = %warning.error(), "GStreamer warns");
+        }
+        gst::MessageView::Latency(_) => {
+            inputs.send(GraphInput::LatencyChanged(id));
+        }
+        gst::MessageView::Eos(_) => {
+            inputs.send(GraphInput::EndOfStream(id));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,333 @@
+//! Metrics in Prometheus text format (version 0.0.4).
+//!
+//! Names follow OpenTelemetry's conventions as Prometheus spells them: the unit at the end,
+//! counters with `_total`. What is measured of legs is labelled by leg and medium.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::http::StatusCode;
+use room::media_plan::MicrophoneState;
+use room::snapshot::DeviceState;
+use room::{LegSnapshot, RegistrationState, RoomSnapshot, RoomState, StreamStats};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(super) fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What the API's server counts about itself.
+#[derive(Debug, Default)]
+pub(super) struct HttpCounters {
+    /// Connections that were served.
+    pub(super) connections: Counter,
+    /// Connections that were closed at once: a foreign peer, or too many.
+    pub(super) refused_clients: Counter,
+    /// Requests without token, or with a foreign `Host` or `Origin`.
+    pub(super) refused_requests: Counter,
+    successes: Counter,
+    client_errors: Counter,
+    server_errors: Counter,
+}
+
+impl HttpCounters {
+    /// Counts an answer by the class of its status.
+    pub(super) fn answered(&self, status: StatusCode) {
+        if status.is_server_error() {
+            self.server_errors.add_one();
+        } else if status.is_client_error() {
+            self.client_errors.add_one();
+        } else {
+            self.successes.add_one();
+        }
+    }
+}
+
+/// All metrics.
+pub(super) fn render(room: &RoomSnapshot, http: &HttpCounters, event_streams: usize) -> String {
+    let mut page = Page::default();
+    render_room(&mut page, room);
+    render_legs(&mut page, &room.legs);
+    render_http(&mut page, http, event_streams);
+    page.0
+}
+
+fn render_room(page: &mut Page, room: &RoomSnapshot) {
+    page.family("roomd_build_info", "gauge", "The version of roomd");
+    page.sample(
+        "roomd_build_info",
+        &[("version", env!("CARGO_PKG_VERSION"))],
+        1.0,
+    );
+    page.family(
+        "roomd_room_state",
+        "gauge",
+        "1 for the state that the room is in",
+    );
+    for (name, state) in [
+        ("idle", RoomState::Idle),
+        ("in_meeting", RoomState::InMeeting),
+        ("leaving", RoomState::Leaving),
+    ] {
+        page.sample(
+            "roomd_room_state",
+            &[("state", name)],
+            flag(room.state == state),
+        );
+    }
+    page.gauge(
+        "roomd_legs",
+        "Legs that are not over",
+        room.legs.len() as f64,
+    );
+    page.gauge(
+        "roomd_microphone_muted",
+        "1 while no sound leaves the room",
+        flag(room.microphone == MicrophoneState::Muted),
+    );
+    page.family(
+        "roomd_device_present",
+        "gauge",
+        "1 while a configured device is there",
+    );
+    for (name, state) in [
+        ("camera", room.camera_device),
+        ("microphone", room.microphone_device),
+    ] {
+        if state != DeviceState::NotConfigured {
+            let present = flag(state == DeviceState::Present);
+            page.sample("roomd_device_present", &[("device", name)], present);
+        }
+    }
+    page.gauge(
+        "roomd_media_plan_behind",
+        "Media plans that the graph has not reached yet",
+        room.media_wanted.0.saturating_sub(room.media_applied.0) as f64,
+    );
+    page.family(
+        "roomd_registered",
+        "gauge",
+        "1 while the account is registered",
+    );
+    for (account, state) in &room.registrations {
+        let registered = flag(*state == RegistrationState::Registered);
+        page.sample("roomd_registered", &[("account", account)], registered);
+    }
+}
+
+/// A metric of both media: its name, its type, what it is, and how it is read.
+type StreamMetric = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&StreamStats) -> f64,
+);
+
+const STREAM_METRICS: [StreamMetric; 8] = [
+    (
+        "roomd_leg_send_bits_per_second",
+        "gauge",
+        "Sent bitrate",
+        |stats| stats.send_bitrate.as_bps() as f64,
+    ),
+    (
+        "roomd_leg_receive_bits_per_second",
+        "gauge",
+        "Received bitrate",
+        |stats| stats.receive_bitrate.as_bps() as f64,
+    ),
+    (
+        "roomd_leg_packets_sent_total",
+        "counter",
+        "RTP packets sent",
+        |stats| stats.packets_sent as f64,
+    ),
+    (
+        "roomd_leg_packets_received_total",
+        "counter",
+        "RTP packets received",
+        |stats| stats.packets_received as f64,
+    ),
+    (
+        "roomd_leg_packets_lost_total",
+        "counter",
+        "RTP packets lost on the way here",
+        |stats| stats.packets_lost as f64,
+    ),
+    (
+        "roomd_leg_loss_ratio",
+        "gauge",
+        "Lost part of the expected packets",
+        |stats| stats.loss.as_f64(),
+    ),
+    (
+        "roomd_leg_jitter_seconds",
+        "gauge",
+        "Interarrival jitter (RFC 3550)",
+        |stats| stats.jitter.as_secs_f64(),
+    ),
+    (
+        "roomd_leg_datagrams_dropped_total",
+        "counter",
+        "Datagrams dropped in full queues",
+        |stats| stats.datagrams_dropped as f64,
+    ),
+];
+
+fn render_legs(page: &mut Page, legs: &[LegSnapshot]) {
+    for (name, kind, help, read) in STREAM_METRICS {
+        page.family(name, kind, help);
+        for leg in legs {
+            let Some(stats) = &leg.stats else { continue };
+            let id = leg.id.to_string();
+            let audio = stats.audio.as_ref().map(|audio| ("audio", &audio.stream));
+            let video = stats.video.as_ref().map(|video| ("video", &video.stream));
+            for (medium, stream) in audio.into_iter().chain(video) {
+                page.sample(name, &[("leg", &id), ("medium", medium)], read(stream));
+            }
+        }
+    }
+    render_video(page, legs);
+}
+
+fn render_video(page: &mut Page, legs: &[LegSnapshot]) {
+    let videos: Vec<_> = legs
+        .iter()
+        .filter_map(|leg| Some((leg.id.to_string(), leg.stats.as_ref()?.video.as_ref()?)))
+        .collect();
+    page.family(
+        "roomd_leg_frames_per_second",
+        "gauge",
+        "Video frames sent and decoded",
+    );
+    for (id, video) in &videos {
+        let name = "roomd_leg_frames_per_second";
+        let sent = video.sent_frame_rate.as_f64();
+        page.sample(name, &[("leg", id), ("direction", "sent")], sent);
+        let received = video.received_frame_rate.as_f64();
+        page.sample(name, &[("leg", id), ("direction", "received")], received);
+    }
+    page.family(
+        "roomd_leg_frozen_seconds_total",
+        "counter",
+        "Gaps above 183 ms between frames",
+    );
+    for (id, video) in &videos {
+        let frozen = video.frozen.as_secs_f64();
+        page.sample("roomd_leg_frozen_seconds_total", &[("leg", id)], frozen);
+    }
+    page.family(
+        "roomd_leg_capture_to_decode_seconds",
+        "gauge",
+        "Capture there to decode here",
+    );
+    for (id, video) in &videos {
+        if let Some(latency) = video.capture_to_decode {
+            let name = "roomd_leg_capture_to_decode_seconds";
+            page.sample(name, &[("leg", id)], latency.as_secs_f64());
+        }
+    }
+}
+
+fn render_http(page: &mut Page, http: &HttpCounters, event_streams: usize) {
+    page.gauge(
+        "roomd_api_event_streams",
+        "Open event streams",
+        event_streams as f64,
+    );
+    page.family(
+        "roomd_api_requests_total",
+        "counter",
+        "API requests by the class of the answer",
+    );
+    for (class, counter) in [
+        ("2xx", &http.successes),
+        ("4xx", &http.client_errors),
+        ("5xx", &http.server_errors),
+    ] {
+        page.sample(
+            "roomd_api_requests_total",
+            &[("class", class)],
+            counter.value() as f64,
+        );
+    }
+    for (name, help, counter) in [
+        (
+            "roomd_api_connections_total",
+            "API connections served",
+            &http.connections,
+        ),
+        (
+            "roomd_api_refused_clients_total",
+            "API connections refused",
+            &http.refused_clients,
+        ),
+        (
+            "roomd_api_refused_requests_total",
+            "API requests refused",
+            &http.refused_requests,
+        ),
+    ] {
+        page.family(name, "counter", help);
+        page.sample(name, &[], counter.value() as f64);
+    }
+}
+
+fn flag(set: bool) -> f64 {
+    if set { 1.0 } else { 0.0 }
+}
+
+/// The text as it grows. Writing to a `String` cannot fail.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: f64) {
+        self.family(name, "gauge", help);
+        self.sample(name, &[], value);
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        self.0.push_str(name);
+        for (position, (label, text)) in labels.iter().enumerate() {
+            self.0.push(if position == 0 { '{' } else { ',' });
+            let _ = write!(self.0, "{label}=\"{}\"", escaped(text));
+        }
+        if !labels.is_empty() {
+            self.0.push('}');
+        }
+        let _ = writeln!(self.0, " {value}");
+    }
+}
+
+fn escaped(label: &str) -> String {
+    label
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_cannot_break_out_of_its_quotes() {
+        let mut page = Page::default();
+        page.sample("x", &[("a", "1\"} 2\n"), ("b", "\\")], 0.5);
+        assert_eq!(page.0, "x{a=\"1\\\"} 2\\n\",b=\"\\\\\"} 0.5\n");
+    }
+}

@@ -1,0 +1,116 @@
+//! What the API needs of the room: a way to ask, a way to look, and pictures.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use room::{Admission, LegId, Request, RoomSnapshot};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// The room as its clients see it. Clones speak to the same room.
+#[derive(Clone)]
+pub struct RoomHandle {
+    requests: mpsc::Sender<(Request, oneshot::Sender<Admission>)>,
+    snapshots: watch::Receiver<RoomSnapshot>,
+    pictures: Arc<dyn PictureSource>,
+}
+
+/// Whose picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PictureOf {
+    /// The one that the room sends.
+    Sent,
+    /// The one that a leg's far end sends.
+    FarEnd(LegId),
+}
+
+/// Why there is no picture.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PictureError {
+    /// Nothing flows there now.
+    #[error("there is no such picture now")]
+    Nothing,
+    /// It could not be made.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Makes pictures of what flows: the media graph, or a stand-in for it.
+pub trait PictureSource: Send + Sync {
+    /// The newest picture as JPEG.
+    fn picture(&self, of: PictureOf) -> PictureFuture<'_>;
+}
+
+/// The answer of a [`PictureSource`].
+pub type PictureFuture<'a> =
+    Pin<Box<dyn Future<Output = Result<Vec<u8>, PictureError>> + Send + 'a>>;
+
+/// Why the room gave no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    /// Too many requests wait.
+    Overloaded,
+    /// The driver has ended.
+    Gone,
+}
+
+impl RoomHandle {
+    /// A handle on the driver's channels and on the maker of pictures.
+    #[must_use]
+    pub fn new(
+        requests: mpsc::Sender<(Request, oneshot::Sender<Admission>)>,
+        snapshots: watch::Receiver<RoomSnapshot>,
+        pictures: Arc<dyn PictureSource>,
+    ) -> Self {
+        Self {
+            requests,
+            snapshots,
+            pictures,
+        }
+    }
+
+    /// The same room with another way to ask.
+    #[cfg(test)]
+    pub(super) fn with_requests(
+        self,
+        requests: mpsc::Sender<(Request, oneshot::Sender<Admission>)>,
+    ) -> Self {
+        Self { requests, ..self }
+    }
+
+    /// Asks the room, and waits for its answer.
+    pub(super) async fn request(&self, request: Request) -> Result<Admission, Unanswered> {
+        let (answer, answered) = oneshot::channel();
+        self.requests
+            .try_send((request, answer))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => Unanswered::Overloaded,
+                TrySendError::Closed(_) => Unanswered::Gone,
+            })?;
+        // The driver drops the way to answer when its queue is full, and when it ends.
+        answered.await.map_err(|_| {
+            if self.requests.is_closed() {
+                Unanswered::Gone
+            } else {
+                Unanswered::Overloaded
+            }
+        })
+    }
+
+    /// The room as it is now.
+    pub(super) fn snapshot(&self) -> RoomSnapshot {
+        self.snapshots.borrow().clone()
+    }
+
+    /// The room at each change, beginning with now.
+    pub(super) fn snapshots(&self) -> watch::Receiver<RoomSnapshot> {
+        let mut snapshots = self.snapshots.clone();
+        snapshots.mark_changed();
+        snapshots
+    }
+
+    pub(super) async fn picture(&self, of: PictureOf) -> Result<Vec<u8>, PictureError> {
+        self.pictures.picture(of).await
+    }
+}

@@ -4,8 +4,14 @@
 //! transactions, dialogs, registration, digest and offer/answer; it owns no socket, no clock and no thread, and takes
 //! its randomness from a seed.
 
+mod call;
+pub mod dialog;
 pub mod digest;
+pub mod endpoint;
 pub mod error;
 pub mod grammar;
 pub mod offer_answer;
+pub mod registration;
 pub mod secret;
+pub mod transaction;
+pub mod transport;

@@ -1,0 +1,464 @@
+//! Within a standing call: re-INVITE of both sides, hold and resume, ACK, BYE, INFO, OPTIONS.
+//!
+//! ```text
+//!   Idle ── wanted direction differs ──► Sent ── 2xx: told, Idle
+//!    ▲                                     │ refused: told, the old media stands, Idle
+//!    └───── time ───── Waiting ◄── 491 ────┘ 408, 481, no answer: BYE
+//! ```
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use rand_core::Rng;
+use room::codec::Direction;
+
+use super::outgoing::session_description;
+use super::{AckCarries, AwaitingAck, Call, CallState, Established, Leaving, Reinvite, glare_wait};
+use crate::endpoint::keys::{ClientKey, ServerKey};
+use crate::endpoint::{
+    ActionError, Arrival, CallEndCause, CallId, CallSecurity, Endpoint, Event, Failure,
+};
+use crate::grammar::{CSeq, ContentType, HeaderName, Method, Request, Response, StatusCode};
+
+/// INFO bodies that our user understands.
+const INFO_TYPES: [(&str, &str); 3] = [
+    ("application", "dtmf-relay"),
+    ("application", "dtmf"),
+    ("application", "media_control+xml"),
+];
+
+impl Endpoint {
+    /// Holds a call: we go on sending at most, and play nothing. Repeated, it changes nothing.
+    ///
+    /// # Errors
+    /// The call is unknown or not established.
+    pub fn hold(&mut self, now: Instant, call: CallId) -> Result<(), ActionError> {
+        self.want_direction(now, call, Direction::SendOnly)
+    }
+
+    /// Ends a hold of ours. Repeated, it changes nothing.
+    ///
+    /// # Errors
+    /// The call is unknown or not established.
+    pub fn resume(&mut self, now: Instant, call: CallId) -> Result<(), ActionError> {
+        self.want_direction(now, call, Direction::SendRecv)
+    }
+
+    fn want_direction(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        wanted: Direction,
+    ) -> Result<(), ActionError> {
+        let established = self.established_mut(id)?;
+        let is_so = established.is_quiet() && established.session.direction() == wanted;
+        established.wanted = wanted;
+        if is_so {
+            self.event(hold_outcome(id, wanted, true));
+        } else {
+            self.drive_reinvite(now, id);
+        }
+        Ok(())
+    }
+
+    /// Sends an INFO request within a call.
+    ///
+    /// # Errors
+    /// The call is unknown or not established, or the type does not fit into a header field.
+    pub fn send_info(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        content_type: &ContentType,
+        body: Bytes,
+    ) -> Result<(), ActionError> {
+        let mut request = self.established_mut(call)?.dialog.request(Method::Info);
+        request.set_body(content_type, body);
+        self.send_in_dialog(now, call, request);
+        Ok(())
+    }
+
+    fn established_mut(&mut self, id: CallId) -> Result<&mut Established, ActionError> {
+        match &mut self
+            .calls
+            .get_mut(&id)
+            .ok_or(ActionError::UnknownCall)?
+            .state
+        {
+            CallState::Established(established) => Ok(established),
+            CallState::Dialing(_) | CallState::Offered(_) => Err(ActionError::WrongState),
+            CallState::Leaving(_) => Err(ActionError::UnknownCall),
+        }
+    }
+
+    /// Sends a re-INVITE when the wanted direction is not the agreed one and nothing is in its way.
+    pub(super) fn drive_reinvite(&mut self, now: Instant, id: CallId) {
+        let Ok(established) = self.established_mut(id) else {
+            return;
+        };
+        let wanted = established.wanted;
+        if !established.is_quiet() || established.session.direction() == wanted {
+            return;
+        }
+        let Ok(body) = established.session.reoffer(wanted) else {
+            return;
+        };
+        established.reinvite = Reinvite::Sent(wanted);
+        let mut request = established.dialog.request(Method::Invite);
+        request
+            .headers
+            .push(HeaderName::Allow, crate::endpoint::ALLOW)
+            .expect("plain text");
+        request.set_body(&ContentType::sdp(), body);
+        self.send_in_dialog(now, id, request);
+    }
+
+    pub(super) fn reinvite_response(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        key: &ClientKey,
+        response: &Response,
+    ) {
+        let status = response.status();
+        let Ok(established) = self.established_mut(id) else {
+            return;
+        };
+        let Reinvite::Sent(direction) = established.reinvite else {
+            return;
+        };
+        if status.is_provisional() {
+            return;
+        }
+        if status.is_success() {
+            return self.reinvite_accepted(now, id, key, direction, response);
+        }
+        established.session.withdraw_offer();
+        if status == StatusCode::REQUEST_PENDING {
+            let random = (self.rng.next_u32() & 0xffff) as u16;
+            if let Ok(established) = self.established_mut(id) {
+                let until = now + glare_wait(established.role, random);
+                established.reinvite = Reinvite::Waiting { until };
+            }
+        } else if means_gone(status) {
+            self.hang_up_for(now, id, gone_cause(status));
+        } else {
+            self.reinvite_refused(id, direction);
+        }
+    }
+
+    fn reinvite_accepted(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        key: &ClientKey,
+        direction: Direction,
+        response: &Response,
+    ) {
+        if self.acknowledge_success(now, key, response).is_none() {
+            return self.hang_up_for(now, id, CallEndCause::Protocol);
+        }
+        let Ok(established) = self.established_mut(id) else {
+            return;
+        };
+        established.dialog.refresh_target(&response.headers);
+        established.reinvite = Reinvite::Idle;
+        let answer = session_description(&response.headers, response.body()).unwrap_or_default();
+        match established.session.accept_answer(answer) {
+            Ok(media) => {
+                self.event(Event::MediaChanged { call: id, media });
+                self.event(hold_outcome(id, direction, true));
+            }
+            Err(_) => {
+                established.session.withdraw_offer();
+                self.reinvite_refused(id, direction);
+            }
+        }
+        self.drive_reinvite(now, id);
+    }
+
+    fn reinvite_refused(&mut self, id: CallId, direction: Direction) {
+        if let Ok(established) = self.established_mut(id) {
+            established.reinvite = Reinvite::Idle;
+            established.wanted = established.session.direction();
+            self.event(hold_outcome(id, direction, false));
+        }
+    }
+
+    /// Our re-INVITE got no final response.
+    pub(super) fn reinvite_failed(&mut self, now: Instant, id: CallId, failure: Failure) {
+        let Ok(established) = self.established_mut(id) else {
+            return;
+        };
+        let Reinvite::Sent(direction) = established.reinvite else {
+            return;
+        };
+        established.session.withdraw_offer();
+        match failure {
+            Failure::Timeout => self.hang_up_for(now, id, CallEndCause::Timeout),
+            // The media may flow all the same: the call goes on as it was.
+            Failure::Transport => self.reinvite_refused(id, direction),
+        }
+    }
+
+    /// A response to a request other than INVITE and BYE.
+    pub(super) fn in_dialog_response(&mut self, now: Instant, id: CallId, response: &Response) {
+        if means_gone(response.status()) {
+            self.hang_up_for(now, id, gone_cause(response.status()));
+        }
+    }
+
+    /// A request of the far end within a call. Its transaction is open.
+    pub(crate) fn call_request(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        key: &ServerKey,
+        arrival: &Arrival,
+    ) {
+        let request = &arrival.request;
+        let Ok(CSeq { number, .. }) = request.headers.required::<CSeq>() else {
+            return self.respond_with(now, key, StatusCode::BAD_REQUEST);
+        };
+        let in_order = self
+            .calls
+            .get_mut(&id)
+            .and_then(Call::dialog_mut)
+            .is_some_and(|dialog| dialog.accept_sequence(number));
+        if !in_order {
+            return self.respond_with(now, key, StatusCode::SERVER_INTERNAL_ERROR);
+        }
+        match request.method() {
+            Method::Invite => self.reinvite_received(now, id, key, number, request),
+            Method::Bye => self.bye_received(now, id, key),
+            Method::Info => self.info_received(now, id, key, request),
+            _ => self.respond_with(now, key, StatusCode::OK),
+        }
+    }
+
+    fn bye_received(&mut self, now: Instant, id: CallId, key: &ServerKey) {
+        self.respond_with(now, key, StatusCode::OK);
+        match self.calls.get(&id).map(|call| &call.state) {
+            // A caller may give up an early dialog by BYE too (section 15.1.2).
+            Some(CallState::Offered(_)) => self.call_cancelled(now, id),
+            Some(CallState::Established(_)) => {
+                self.drop_waiting(&crate::endpoint::User::Call(id));
+                self.end_call(id, CallEndCause::RemoteHangUp);
+            }
+            // Both hung up at once. Our BYE is answered 481 or 200, and nobody waits for it.
+            Some(CallState::Leaving(Leaving::AwaitingAck(_))) => {
+                self.calls.remove(&id);
+            }
+            Some(CallState::Leaving(_) | CallState::Dialing(_)) | None => {}
+        }
+    }
+
+    fn info_received(&mut self, now: Instant, id: CallId, key: &ServerKey, request: &Request) {
+        if request.body().is_empty() {
+            return self.respond_with(now, key, StatusCode::OK);
+        }
+        let content_type = request.headers.typed::<ContentType>().ok().flatten();
+        let known = INFO_TYPES.into_iter().find(|(media, subtype)| {
+            content_type
+                .as_ref()
+                .is_some_and(|content_type| content_type.is(media, subtype))
+        });
+        let Some((media, subtype)) = known else {
+            return self.respond_with(now, key, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        };
+        self.respond_with(now, key, StatusCode::OK);
+        if self.established_mut(id).is_ok() {
+            let content_type = format!("{media}/{subtype}");
+            self.event(Event::Info {
+                call: id,
+                content_type,
+                body: request.body().clone(),
+            });
+        }
+    }
+
+    fn reinvite_received(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        key: &ServerKey,
+        sequence: u32,
+        request: &Request,
+    ) {
+        let Ok(established) = self.established_mut(id) else {
+            return self.respond_with(now, key, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+        };
+        // Section 14.2. An ACK that is still to come counts too: its INVITE's offer may wait for it.
+        let glare = matches!(established.reinvite, Reinvite::Sent(_))
+            || established.awaiting_ack.is_some()
+            || established.session.is_offering();
+        if glare {
+            return self.respond_with(now, key, StatusCode::REQUEST_PENDING);
+        }
+        established.dialog.refresh_target(&request.headers);
+        match session_description(&request.headers, request.body()) {
+            Some(offer) => self.answer_reinvite(now, id, key, sequence, offer),
+            None if request.body().is_empty() => self.offer_in_response(now, id, key, sequence),
+            None => self.respond_with(now, key, StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        }
+    }
+
+    fn answer_reinvite(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        key: &ServerKey,
+        sequence: u32,
+        offer: &[u8],
+    ) {
+        let mut rng = self.rng.clone();
+        let Ok(established) = self.established_mut(id) else {
+            return;
+        };
+        let answered = established.session.answer_reoffer(&mut rng, offer);
+        self.rng = rng;
+        match answered {
+            Ok((body, media)) => {
+                self.accept_reinvite(now, id, key, sequence, body, AckCarries::Nothing);
+                self.event(Event::MediaChanged { call: id, media });
+            }
+            Err(error) => self.respond_with(now, key, error.status()),
+        }
+    }
+
+    /// A re-INVITE without an offer asks for ours; the answer comes with the ACK (section 14.2).
+    fn offer_in_response(&mut self, now: Instant, id: CallId, key: &ServerKey, sequence: u32) {
+        let Ok(established) = self.established_mut(id) else {
+            return;
+        };
+        let direction = established.session.direction();
+        match established.session.reoffer(direction) {
+            Ok(body) => {
+                self.accept_reinvite(now, id, key, sequence, body, AckCarries::LaterAnswer);
+            }
+            Err(_) => self.respond_with(now, key, StatusCode::REQUEST_PENDING),
+        }
+    }
+
+    fn accept_reinvite(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        key: &ServerKey,
+        sequence: u32,
+        body: Bytes,
+        carries: AckCarries,
+    ) {
+        let Ok(established) = self.established_mut(id) else {
+            return;
+        };
+        let tag = established.dialog.local_tag().to_owned();
+        let Some(mut response) = self.dialog_response(id, key, StatusCode::OK, &tag) else {
+            return;
+        };
+        response.set_body(&ContentType::sdp(), body);
+        let Some((bytes, path)) = self.respond(now, key, &response) else {
+            return;
+        };
+        if let Ok(established) = self.established_mut(id) {
+            established.awaiting_ack = Some(AwaitingAck::new(now, sequence, bytes, path, carries));
+        }
+    }
+
+    /// The ACK of a 2xx of ours.
+    pub(crate) fn call_ack(&mut self, now: Instant, id: CallId, ack: &Request) {
+        let Ok(CSeq { number, .. }) = ack.headers.required::<CSeq>() else {
+            return;
+        };
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        match &mut call.state {
+            CallState::Established(established) => {
+                let Some(awaiting) = established.take_awaited(number) else {
+                    return;
+                };
+                self.take_ack_body(now, id, awaiting.carries, ack);
+                self.drive_reinvite(now, id);
+            }
+            CallState::Leaving(Leaving::AwaitingAck(established)) => {
+                if established.take_awaited(number).is_some() {
+                    self.bye_after_ack(now, id);
+                }
+            }
+            CallState::Dialing(_) | CallState::Offered(_) | CallState::Leaving(_) => {}
+        }
+    }
+
+    fn take_ack_body(&mut self, now: Instant, id: CallId, carries: AckCarries, ack: &Request) {
+        if carries == AckCarries::Nothing {
+            return;
+        }
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let signalling = call.signalling;
+        let CallState::Established(established) = &mut call.state else {
+            return;
+        };
+        let answer = session_description(&ack.headers, ack.body()).unwrap_or_default();
+        match (established.session.accept_answer(answer), carries) {
+            (Ok(media), AckCarries::FirstAnswer) => {
+                let security = CallSecurity {
+                    signalling,
+                    media: Some(media.security),
+                };
+                self.event(Event::Established {
+                    call: id,
+                    media,
+                    security,
+                });
+            }
+            (Ok(media), AckCarries::LaterAnswer | AckCarries::Nothing) => {
+                self.event(Event::MediaChanged { call: id, media });
+            }
+            (Err(_), AckCarries::FirstAnswer) => {
+                self.hang_up_for(now, id, CallEndCause::Media);
+            }
+            (Err(_), AckCarries::LaterAnswer | AckCarries::Nothing) => {
+                established.session.withdraw_offer();
+            }
+        }
+    }
+}
+
+impl Established {
+    fn take_awaited(&mut self, sequence: u32) -> Option<AwaitingAck> {
+        match &self.awaiting_ack {
+            Some(awaiting) if awaiting.sequence == sequence => self.awaiting_ack.take(),
+            Some(_) | None => None,
+        }
+    }
+}
+
+/// Responses that mean that the far end has no such dialog any more (section 12.2.1.2).
+fn means_gone(status: StatusCode) -> bool {
+    status == StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST
+        || status == StatusCode::REQUEST_TIMEOUT
+}
+
+fn gone_cause(status: StatusCode) -> CallEndCause {
+    if status == StatusCode::REQUEST_TIMEOUT {
+        CallEndCause::Timeout
+    } else {
+        CallEndCause::Protocol
+    }
+}
+
+fn hold_outcome(call: CallId, direction: Direction, succeeded: bool) -> Event {
+    match (direction, succeeded) {
+        (Direction::SendRecv, true) => Event::ResumeSucceeded { call },
+        (Direction::SendRecv, false) => Event::ResumeFailed { call },
+        (Direction::SendOnly | Direction::RecvOnly | Direction::Inactive, true) => {
+            Event::HoldSucceeded { call }
+        }
+        (Direction::SendOnly | Direction::RecvOnly | Direction::Inactive, false) => {
+            Event::HoldFailed { call }
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! The called's side: an INVITE that rings, and what our user makes of it.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::outgoing::{flow_of, session_description};
+use super::{
+    AckCarries, AwaitingAck, Call, CallState, Established, Leaving, MAX_CALLS, Offered, Reinvite,
+    Role,
+};
+use crate::dialog::Dialog;
+use crate::endpoint::keys::ServerKey;
+use crate::endpoint::{
+    Account, ActionError, Arrival, CallEndCause, CallId, CallSecurity, Endpoint, Event, PeerTrust,
+    RefusedWhy,
+};
+use crate::grammar::{CSeq, ContentType, HeaderName, Request, Response, StatusCode, Via};
+use crate::offer_answer::{CallMedia, LocalMedia, LocalPort, Session};
+use crate::transport::Path;
+
+/// Ports that stand for the ones to come while an offer is only looked at: 9 is "discard".
+const NOT_YET_BOUND: LocalMedia = LocalMedia {
+    address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    audio: Some(LocalPort { rtp: 9, rtcp: 9 }),
+    video: Some(LocalPort { rtp: 9, rtcp: 9 }),
+};
+
+impl Endpoint {
+    /// A trusted peer calls.
+    pub(crate) fn invite_received(
+        &mut self,
+        now: Instant,
+        key: ServerKey,
+        arrival: Arrival,
+        trust: PeerTrust,
+        account: &Arc<Account>,
+    ) {
+        let (path, remote) = (arrival.path, arrival.remote);
+        if self.calls.len() >= MAX_CALLS {
+            self.statistics.overloaded += 1;
+            self.respond_with(now, &key, StatusCode::BUSY_HERE);
+            return self.event(Event::Refused {
+                remote,
+                why: RefusedWhy::TooManyCalls,
+            });
+        }
+        let tag = self.token();
+        let Ok(dialog) = Dialog::of_called(&arrival.request, &tag) else {
+            return self.respond_with(now, &key, StatusCode::BAD_REQUEST);
+        };
+        let media = match self.look_at_offer(account, &arrival.request) {
+            Ok(media) => media,
+            Err(status) => return self.respond_with(now, &key, status),
+        };
+        let Ok(from) = arrival.request.headers.from() else {
+            return self.respond_with(now, &key, StatusCode::BAD_REQUEST);
+        };
+        let id = CallId(self.next_id());
+        let signalling = self.signalling(path);
+        let direct = arrival.request.headers.typed_all::<Via>().count() == 1;
+        let flow = flow_of(path).filter(|_| direct || dialog.has_route_set());
+        self.bind_server(&key, id);
+        let until = now + self.policy.ring_limit;
+        let offered = Offered {
+            invite: key,
+            request: arrival.request,
+            dialog,
+            until,
+        };
+        self.calls.insert(
+            id,
+            Call {
+                account: account.name.clone(),
+                signalling,
+                flow,
+                state: CallState::Offered(Box::new(offered)),
+            },
+        );
+        let security = CallSecurity {
+            signalling,
+            media: media.as_ref().map(|media| media.security),
+        };
+        self.event(Event::Incoming {
+            call: id,
+            account: account.name.clone(),
+            from,
+            trust,
+            security,
+        });
+    }
+
+    /// What would be agreed. An offer that never can be is refused before anything rings.
+    fn look_at_offer(
+        &mut self,
+        account: &Account,
+        invite: &Request,
+    ) -> Result<Option<CallMedia>, StatusCode> {
+        let Some(offer) = session_description(&invite.headers, invite.body()) else {
+            return if invite.body().is_empty() {
+                Ok(None)
+            } else {
+                Err(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+            };
+        };
+        Session::answer(&account.capabilities, &NOT_YET_BOUND, &mut self.rng, offer)
+            .map(|(_, _, media)| Some(media))
+            .map_err(|error| error.status())
+    }
+
+    /// Tells the caller that it rings here.
+    ///
+    /// # Errors
+    /// The call is unknown, or is not an unanswered incoming one.
+    pub fn ring(&mut self, now: Instant, call: CallId) -> Result<(), ActionError> {
+        let offered = self.offered(call)?;
+        let (key, tag) = (offered.invite.clone(), offered.local_tag());
+        if let Some(response) = self.dialog_response(call, &key, StatusCode::RINGING, &tag) {
+            self.respond(now, &key, &response);
+        }
+        Ok(())
+    }
+
+    /// Answers a call with the ports that are bound for it.
+    ///
+    /// # Errors
+    /// The call is unknown or not an unanswered incoming one; or its offer cannot be answered with
+    /// these ports, and it is refused and over.
+    pub fn answer(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        local: LocalMedia,
+    ) -> Result<(), ActionError> {
+        let offered = self.offered(call)?;
+        let (key, tag, request) = (
+            offered.invite.clone(),
+            offered.local_tag(),
+            offered.request.clone(),
+        );
+        let account = self.account(&self.calls[&call].account.clone())?;
+        let offer = session_description(&request.headers, request.body());
+        let (session, body, media) = match offer {
+            Some(offer) => {
+                match Session::answer(&account.capabilities, &local, &mut self.rng, offer) {
+                    Ok((session, body, media)) => (session, body, Some(media)),
+                    Err(error) => {
+                        self.respond_with(now, &key, error.status());
+                        self.end_call(call, CallEndCause::Media);
+                        return Err(ActionError::Media(error));
+                    }
+                }
+            }
+            None => {
+                let (session, body) = Session::offer(&account.capabilities, &local, &mut self.rng);
+                (session, body, None)
+            }
+        };
+        let Some(mut response) = self.dialog_response(call, &key, StatusCode::OK, &tag) else {
+            return Err(ActionError::WrongState);
+        };
+        response.set_body(&ContentType::sdp(), body);
+        let Some((bytes, path)) = self.respond(now, &key, &response) else {
+            return Err(ActionError::WrongState);
+        };
+        let sequence = request
+            .headers
+            .required::<CSeq>()
+            .map_or(0, |sequence| sequence.number);
+        let carries = if media.is_some() {
+            AckCarries::Nothing
+        } else {
+            AckCarries::FirstAnswer
+        };
+        let awaiting = AwaitingAck::new(now, sequence, bytes, path, carries);
+        self.establish_called(call, session, awaiting, media);
+        Ok(())
+    }
+
+    fn establish_called(
+        &mut self,
+        id: CallId,
+        session: Session,
+        awaiting: AwaitingAck,
+        media: Option<CallMedia>,
+    ) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let CallState::Offered(offered) = &call.state else {
+            return;
+        };
+        let mut established = Established::new(Role::Called, offered.dialog.clone(), session);
+        established.awaiting_ack = Some(awaiting);
+        call.state = CallState::Established(Box::new(established));
+        if let Some(media) = media {
+            let security = CallSecurity {
+                signalling: call.signalling,
+                media: Some(media.security),
+            };
+            self.event(Event::Established {
+                call: id,
+                media,
+                security,
+            });
+        }
+    }
+
+    /// Refuses a call.
+    ///
+    /// # Errors
+    /// The call is unknown, is not an unanswered incoming one, or the status is no refusal.
+    pub fn reject(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        status: StatusCode,
+    ) -> Result<(), ActionError> {
+        if status.code() < 300 {
+            return Err(ActionError::NotARefusal);
+        }
+        self.refuse_offered(now, call, status)?;
+        self.end_call(call, CallEndCause::Local);
+        Ok(())
+    }
+
+    fn refuse_offered(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        status: StatusCode,
+    ) -> Result<(), ActionError> {
+        let offered = self.offered(call)?;
+        let (key, tag) = (offered.invite.clone(), offered.local_tag());
+        if let Some(response) = self.dialog_response(call, &key, status, &tag) {
+            self.respond(now, &key, &response);
+        }
+        Ok(())
+    }
+
+    /// The caller has sent CANCEL before we answered.
+    pub(crate) fn call_cancelled(&mut self, now: Instant, call: CallId) {
+        if self
+            .refuse_offered(now, call, StatusCode::REQUEST_TERMINATED)
+            .is_ok()
+        {
+            self.end_call(call, CallEndCause::RemoteCancelled);
+        }
+    }
+
+    fn offered(&self, call: CallId) -> Result<&Offered, ActionError> {
+        match &self.calls.get(&call).ok_or(ActionError::UnknownCall)?.state {
+            CallState::Offered(offered) => Ok(offered),
+            CallState::Dialing(_) | CallState::Established(_) => Err(ActionError::WrongState),
+            CallState::Leaving(_) => Err(ActionError::UnknownCall),
+        }
+    }
+
+    /// A response that makes or keeps a dialog: with our tag, Contact and the recorded route
+    /// (section 12.1.1).
+    pub(super) fn dialog_response(
+        &mut self,
+        call: CallId,
+        key: &ServerKey,
+        status: StatusCode,
+        tag: &str,
+    ) -> Option<Response> {
+        let account = self.account(&self.calls.get(&call)?.account).ok()?;
+        let (request, path) = self.server_request(key)?;
+        let mut response = self.response_tagged(key, status, tag)?;
+        if status.code() < 300 {
+            response
+                .headers
+                .copy_from(&request.headers, &HeaderName::RecordRoute);
+            if let Some(contact) = self.contact(&account, path) {
+                response.headers.push_typed(&contact);
+            }
+        }
+        Some(response)
+    }
+
+    /// Time has passed for one call.
+    pub(crate) fn call_timeout(&mut self, now: Instant, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        match &mut call.state {
+            CallState::Dialing(_) => self.hang_up_for(now, id, CallEndCause::NotAnswered),
+            CallState::Offered(_) => {
+                if self
+                    .refuse_offered(now, id, StatusCode::TEMPORARILY_UNAVAILABLE)
+                    .is_ok()
+                {
+                    self.end_call(id, CallEndCause::NotAnswered);
+                }
+            }
+            CallState::Established(established) => {
+                let retry = match established.reinvite {
+                    Reinvite::Waiting { until } if until <= now => {
+                        established.reinvite = Reinvite::Idle;
+                        true
+                    }
+                    Reinvite::Waiting { .. } | Reinvite::Idle | Reinvite::Sent(_) => false,
+                };
+                let due = established.ack_due(now);
+                match due {
+                    AckDue::Nothing => {}
+                    AckDue::Repeat(bytes, path) => self.send(now, path, bytes),
+                    AckDue::GiveUp => return self.ack_never_came(now, id),
+                }
+                if retry {
+                    self.drive_reinvite(now, id);
+                }
+            }
+            CallState::Leaving(Leaving::AwaitingAck(established)) => {
+                match established.ack_due(now) {
+                    AckDue::Nothing => {}
+                    AckDue::Repeat(bytes, path) => self.send(now, path, bytes),
+                    AckDue::GiveUp => self.bye_after_ack(now, id),
+                }
+            }
+            CallState::Leaving(Leaving::Cancelling { invite, .. }) => {
+                let invite = invite.clone();
+                self.clients.remove(&invite);
+                self.calls.remove(&id);
+            }
+            CallState::Leaving(Leaving::HangingUp(_)) => {}
+        }
+    }
+
+    /// The peer has our 2xx or it has not: either way the session ends (section 13.3.1.4).
+    fn ack_never_came(&mut self, now: Instant, id: CallId) {
+        if let Some(Call {
+            state: CallState::Established(established),
+            ..
+        }) = self.calls.get_mut(&id)
+        {
+            established.awaiting_ack = None;
+        }
+        self.hang_up_for(now, id, CallEndCause::Timeout);
+    }
+
+    /// What kept BYE waiting is over.
+    pub(super) fn bye_after_ack(&mut self, now: Instant, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        if let CallState::Leaving(Leaving::AwaitingAck(established)) = &call.state {
+            let dialog = Box::new(established.dialog.clone());
+            call.state = CallState::Leaving(Leaving::HangingUp(dialog));
+            self.send_bye(now, id);
+        }
+    }
+}
+
+/// What the wait for an ACK asks for.
+enum AckDue {
+    Nothing,
+    Repeat(bytes::Bytes, Path),
+    GiveUp,
+}
+
+impl Established {
+    fn ack_due(&mut self, now: Instant) -> AckDue {
+        match &mut self.awaiting_ack {
+            Some(awaiting) if awaiting.give_up <= now => AckDue::GiveUp,
+            Some(awaiting) if awaiting.retransmission.is_due(now) => {
+                awaiting.retransmission.advance(now);
+                AckDue::Repeat(awaiting.response.clone(), awaiting.path)
+            }
+            Some(_) | None => AckDue::Nothing,
+        }
+    }
+}
+
+impl Offered {
+    fn local_tag(&self) -> String {
+        self.dialog.local_tag().to_owned()
+    }
+}

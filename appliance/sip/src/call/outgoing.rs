@@ -1,0 +1,540 @@
+//! The caller's side: INVITE, its responses, CANCEL, forks, and hanging up.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::{
+    Call, CallState, Cancelled, Dialing, Early, Established, Leaving, MAX_CALLS, RingingTold, Role,
+};
+use crate::dialog::{Dialog, MAX_FORWARDS};
+use crate::endpoint::keys::ClientKey;
+use crate::endpoint::{
+    Account, AccountName, ActionError, CallEndCause, CallId, CallSecurity, Endpoint, Event,
+    Failure, Outgoing, User, loose_route,
+};
+use crate::grammar::{
+    CSeq, ContentType, HeaderName, Headers, Method, NameAddr, Request, Response, StatusCode, Uri,
+};
+use crate::offer_answer::{LocalMedia, SdpError, Session};
+use crate::transaction::T1_64;
+use crate::transport::{FlowId, Path};
+
+impl Endpoint {
+    /// Calls `target` from an account, offering every medium that has ports.
+    ///
+    /// # Errors
+    /// The account is unknown, the target cannot be called, or there are too many calls.
+    pub fn invite(
+        &mut self,
+        now: Instant,
+        account: &AccountName,
+        target: &Uri,
+        local: LocalMedia,
+    ) -> Result<CallId, ActionError> {
+        let account = self.account(account)?;
+        let Uri::Sip(target) = target else {
+            return Err(ActionError::UnsupportedScheme);
+        };
+        if self.calls.len() >= MAX_CALLS {
+            return Err(ActionError::TooManyCalls);
+        }
+        let (offer, body) = Session::offer(&account.capabilities, &local, &mut self.rng);
+        let request =
+            self.invite_request(&account, target.clone().without_headers().into(), body)?;
+        let call = CallId(self.next_id());
+        let dialing = Dialing {
+            invite: None,
+            offer,
+            early: None,
+            ringing: RingingTold::No,
+            until: now + self.dial_limit,
+        };
+        self.calls.insert(
+            call,
+            Call {
+                account: account.name.clone(),
+                signalling: account.transport,
+                flow: None,
+                state: CallState::Dialing(Box::new(dialing)),
+            },
+        );
+        self.dispatch(now, Outgoing::new(request, account, User::Call(call)));
+        Ok(call)
+    }
+
+    fn invite_request(
+        &mut self,
+        account: &Account,
+        target: Uri,
+        body: Bytes,
+    ) -> Result<Request, ActionError> {
+        let mut from = NameAddr::new(account.address.clone());
+        if let Some(name) = &account.display_name {
+            from = from.with_display_name(name)?;
+        }
+        let from = from.with_tag(&self.token())?;
+        let mut request = Request::new(Method::Invite, target.clone());
+        let headers = &mut request.headers;
+        headers.push_typed(&MAX_FORWARDS);
+        headers.push_value(HeaderName::From, &from);
+        headers.push_value(HeaderName::To, &NameAddr::new(target));
+        let call_id = self.new_call_id();
+        headers.push_typed(&call_id);
+        headers.push_typed(&CSeq {
+            number: 1,
+            method: Method::Invite,
+        });
+        if let Some(proxy) = account.proxy.as_ref().and_then(Uri::as_sip) {
+            headers.push_value(HeaderName::Route, &loose_route(proxy));
+        }
+        headers.push(HeaderName::Allow, crate::endpoint::ALLOW)?;
+        request.set_body(&ContentType::sdp(), body);
+        Ok(request)
+    }
+
+    /// An INVITE of a call has been sent over `path`.
+    pub(crate) fn invite_sent(&mut self, call: CallId, key: ClientKey, path: Path) {
+        let signalling = self.signalling(path);
+        let Some(call) = self.calls.get_mut(&call) else {
+            return;
+        };
+        call.signalling = signalling;
+        match &mut call.state {
+            CallState::Dialing(dialing) => {
+                dialing.invite = Some(key);
+                call.flow = flow_of(path);
+            }
+            CallState::Leaving(Leaving::Cancelling { invite, .. }) => *invite = key,
+            CallState::Offered(_)
+            | CallState::Established(_)
+            | CallState::Leaving(Leaving::AwaitingAck(_) | Leaving::HangingUp(_)) => {}
+        }
+    }
+
+    /// Whether a challenged request still makes sense.
+    pub(crate) fn may_be_sent_again(&self, call: CallId, method: &Method) -> bool {
+        match self.calls.get(&call).map(|call| &call.state) {
+            Some(CallState::Leaving(_)) => *method != Method::Invite,
+            Some(CallState::Dialing(_) | CallState::Offered(_) | CallState::Established(_)) => true,
+            None => false,
+        }
+    }
+
+    /// A response to a request of a call.
+    pub(crate) fn call_response(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        key: &ClientKey,
+        response: &Response,
+    ) {
+        let is_invite = key.method == Method::Invite.as_str();
+        let Some(call) = self.calls.get(&id) else {
+            return self.orphan_response(now, key, response);
+        };
+        match &call.state {
+            CallState::Dialing(_) if is_invite => self.dialing_response(now, id, key, response),
+            CallState::Established(established) if is_invite => {
+                if belongs_to(response, &established.dialog) {
+                    self.reinvite_response(now, id, key, response);
+                } else {
+                    self.orphan_response(now, key, response);
+                }
+            }
+            CallState::Leaving(Leaving::Cancelling { cancelled, .. }) if is_invite => {
+                let cancelled = *cancelled;
+                self.cancelling_response(now, id, key, cancelled, response);
+            }
+            CallState::Leaving(Leaving::HangingUp(_)) if key.method == Method::Bye.as_str() => {
+                if response.status().is_final() {
+                    self.calls.remove(&id);
+                }
+            }
+            CallState::Established(_) => self.in_dialog_response(now, id, response),
+            CallState::Dialing(_) | CallState::Offered(_) | CallState::Leaving(_) => {
+                self.orphan_response(now, key, response);
+            }
+        }
+    }
+
+    fn dialing_response(&mut self, now: Instant, id: CallId, key: &ClientKey, response: &Response) {
+        let status = response.status();
+        if status.is_provisional() {
+            self.provisional_response(id, response);
+        } else if status.is_success() {
+            self.invite_answered(now, id, key, response);
+        } else {
+            let cause = if status == StatusCode::UNAUTHORIZED
+                || status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+            {
+                CallEndCause::Credentials
+            } else {
+                CallEndCause::Refused(status)
+            };
+            self.end_call(id, cause);
+        }
+    }
+
+    fn provisional_response(&mut self, id: CallId, response: &Response) {
+        let Some(Call {
+            state: CallState::Dialing(dialing),
+            ..
+        }) = self.calls.get_mut(&id)
+        else {
+            return;
+        };
+        let rings = response.status() == StatusCode::RINGING && dialing.ringing == RingingTold::No;
+        if rings {
+            dialing.ringing = RingingTold::Yes;
+        }
+        // A description that we cannot use is no reason to give up: the final answer decides.
+        let media = session_description(&response.headers, response.body()).and_then(|answer| {
+            let mut session = dialing.offer.clone();
+            let media = session.accept_answer(answer).ok()?;
+            let known = dialing
+                .early
+                .as_ref()
+                .and_then(|early| early.session.media());
+            let is_new = known != Some(&media);
+            let remote_tag = remote_tag(response);
+            dialing.early = Some(Early {
+                remote_tag,
+                session,
+            });
+            is_new.then_some(media)
+        });
+        if rings {
+            self.event(Event::Ringing { call: id });
+        }
+        if let Some(media) = media {
+            self.event(Event::EarlyMedia { call: id, media });
+        }
+    }
+
+    fn invite_answered(&mut self, now: Instant, id: CallId, key: &ClientKey, response: &Response) {
+        let Some(dialog) = self.acknowledge_success(now, key, response) else {
+            return self.end_call(id, CallEndCause::Protocol);
+        };
+        let proxied = self.is_proxied(key);
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let CallState::Dialing(dialing) = &call.state else {
+            return;
+        };
+        let answered = agreed_session(dialing, response);
+        if !dialog.has_route_set() && proxied {
+            // The proxy keeps out of the dialog: its connection leads nowhere.
+            call.flow = None;
+        }
+        match answered {
+            Ok(session) => {
+                let media = session.media().cloned();
+                let signalling = call.signalling;
+                let established = Established::new(Role::Caller, dialog, session);
+                call.state = CallState::Established(Box::new(established));
+                if let Some(media) = media {
+                    let security = CallSecurity {
+                        signalling,
+                        media: Some(media.security),
+                    };
+                    self.event(Event::Established {
+                        call: id,
+                        media,
+                        security,
+                    });
+                }
+            }
+            Err(_) => self.hang_up_dialog(now, id, dialog, CallEndCause::Media),
+        }
+    }
+
+    fn cancelling_response(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        key: &ClientKey,
+        cancelled: Cancelled,
+        response: &Response,
+    ) {
+        let status = response.status();
+        if status.is_provisional() {
+            if cancelled == Cancelled::NotYet {
+                self.cancel_now(now, id, key);
+            }
+        } else {
+            self.calls.remove(&id);
+            if status.is_success() {
+                // The answer was on its way already.
+                self.orphan_response(now, key, response);
+            }
+        }
+    }
+
+    fn cancel_now(&mut self, now: Instant, id: CallId, invite: &ClientKey) {
+        self.send_cancel(now, invite);
+        if let Some(call) = self.calls.get_mut(&id) {
+            let cancelled = Cancelled::Sent {
+                give_up: now + T1_64,
+            };
+            let invite = invite.clone();
+            call.state = CallState::Leaving(Leaving::Cancelling { invite, cancelled });
+        }
+    }
+
+    /// A 2xx for which there is no call: another fork, or one that came after we gave up. It makes
+    /// a dialog all the same, which is ended (section 13.2.2.4).
+    pub(crate) fn orphan_response(&mut self, now: Instant, key: &ClientKey, response: &Response) {
+        if key.method != Method::Invite.as_str() || !response.status().is_success() {
+            return;
+        }
+        let Some(mut dialog) = self.acknowledge_success(now, key, response) else {
+            return;
+        };
+        let Some(transaction) = self.clients.get(key) else {
+            return;
+        };
+        let account = transaction.outgoing.account.clone();
+        let flow = flow_of(transaction.path);
+        let mut bye = Outgoing::new(dialog.request(Method::Bye), account, User::Nobody);
+        bye.flow = flow.filter(|_| dialog.has_route_set() || !self.is_proxied(key));
+        self.dispatch(now, bye);
+    }
+
+    /// Acknowledges a 2xx and remembers the ACK for its repetitions. `None` when the response makes
+    /// no dialog.
+    pub(crate) fn acknowledge_success(
+        &mut self,
+        now: Instant,
+        key: &ClientKey,
+        response: &Response,
+    ) -> Option<Dialog> {
+        let transaction = self.clients.get(key)?;
+        let invite = transaction.outgoing.request.clone();
+        let account = transaction.outgoing.account.clone();
+        let flow = flow_of(transaction.path);
+        let dialog = Dialog::of_caller(&invite, response).ok()?;
+        if !self.expect_ack(key, response) {
+            return None;
+        }
+        let sequence = invite.headers.required::<CSeq>().ok()?.number;
+        let mut request = dialog.ack(sequence);
+        // Section 22.1: the ACK carries the credentials of its INVITE.
+        for name in [HeaderName::Authorization, HeaderName::ProxyAuthorization] {
+            request.headers.copy_from(&invite.headers, &name);
+        }
+        let mut ack = Outgoing::new(request, account, User::Nobody);
+        ack.flow = flow.filter(|_| dialog.has_route_set() || !self.is_proxied(key));
+        ack.acknowledges = Some((key.clone(), remote_tag(response)));
+        self.dispatch(now, ack);
+        Some(dialog)
+    }
+
+    /// Whether an INVITE went to a proxy or registrar rather than to the called itself.
+    fn is_proxied(&self, key: &ClientKey) -> bool {
+        self.clients.get(key).is_some_and(|transaction| {
+            let outgoing = &transaction.outgoing;
+            outgoing.request.headers.contains(&HeaderName::Route)
+                || outgoing.account.registrar.is_some()
+        })
+    }
+
+    /// A request of a call got no final response.
+    pub(crate) fn call_request_failed(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        method: &Method,
+        failure: Failure,
+    ) {
+        let Some(call) = self.calls.get(&id) else {
+            return;
+        };
+        let cause = match failure {
+            Failure::Timeout => CallEndCause::Timeout,
+            Failure::Transport => CallEndCause::Transport,
+        };
+        match &call.state {
+            CallState::Dialing(_) => self.end_call(id, cause),
+            CallState::Established(_) if *method == Method::Invite => {
+                self.reinvite_failed(now, id, failure);
+            }
+            // No answer to INFO: the far end is gone (section 12.2.1.2). A broken connection may
+            // be made again by the next request.
+            CallState::Established(_) => match failure {
+                Failure::Timeout => self.hang_up_for(now, id, cause),
+                Failure::Transport => {}
+            },
+            CallState::Offered(_) => {}
+            CallState::Leaving(Leaving::Cancelling { .. } | Leaving::HangingUp(_)) => {
+                self.calls.remove(&id);
+            }
+            CallState::Leaving(Leaving::AwaitingAck(_)) => {}
+        }
+    }
+
+    /// Ends a call in the way that its state asks for: CANCEL, 603, or BYE.
+    ///
+    /// # Errors
+    /// The call is unknown or over.
+    pub fn hang_up(&mut self, now: Instant, call: CallId) -> Result<(), ActionError> {
+        match self.calls.get(&call).map(|call| &call.state) {
+            None | Some(CallState::Leaving(_)) => return Err(ActionError::UnknownCall),
+            Some(CallState::Offered(_)) => return self.reject(now, call, StatusCode::DECLINE),
+            Some(CallState::Dialing(_) | CallState::Established(_)) => {}
+        }
+        self.hang_up_for(now, call, CallEndCause::Local);
+        Ok(())
+    }
+
+    /// Ends a dialing or established call for any cause.
+    pub(crate) fn hang_up_for(&mut self, now: Instant, id: CallId, cause: CallEndCause) {
+        match self.calls.get(&id).map(|call| &call.state) {
+            Some(CallState::Dialing(dialing)) => {
+                let invite = dialing.invite.clone();
+                self.hang_up_dialing(now, id, invite, cause);
+            }
+            Some(CallState::Established(_)) => self.hang_up_established(now, id, cause),
+            Some(CallState::Offered(_) | CallState::Leaving(_)) | None => {}
+        }
+    }
+
+    fn hang_up_dialing(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        invite: Option<ClientKey>,
+        cause: CallEndCause,
+    ) {
+        self.event(Event::Ended { call: id, cause });
+        self.drop_waiting(&User::Call(id));
+        let waiting = invite.and_then(|key| Some((self.invite_is_proceeding(&key)?, key)));
+        let Some((is_proceeding, invite)) = waiting else {
+            self.calls.remove(&id);
+            return;
+        };
+        if is_proceeding {
+            return self.cancel_now(now, id, &invite);
+        }
+        if let Some(call) = self.calls.get_mut(&id) {
+            let leaving = Leaving::Cancelling {
+                invite,
+                cancelled: Cancelled::NotYet,
+            };
+            call.state = CallState::Leaving(leaving);
+        }
+    }
+
+    fn hang_up_established(&mut self, now: Instant, id: CallId, cause: CallEndCause) {
+        self.event(Event::Ended { call: id, cause });
+        self.drop_waiting(&User::Call(id));
+        let Some(Call {
+            account,
+            signalling,
+            flow,
+            state: CallState::Established(established),
+        }) = self.calls.remove(&id)
+        else {
+            return;
+        };
+        let waits = established.awaiting_ack.is_some();
+        let leaving = if waits {
+            Leaving::AwaitingAck(established)
+        } else {
+            Leaving::HangingUp(Box::new(established.dialog))
+        };
+        let state = CallState::Leaving(leaving);
+        self.calls.insert(
+            id,
+            Call {
+                account,
+                signalling,
+                flow,
+                state,
+            },
+        );
+        if !waits {
+            self.send_bye(now, id);
+        }
+    }
+
+    /// Ends a call whose dialog exists but which was never established for its user.
+    fn hang_up_dialog(&mut self, now: Instant, id: CallId, dialog: Dialog, cause: CallEndCause) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.state = CallState::Leaving(Leaving::HangingUp(Box::new(dialog)));
+            self.event(Event::Ended { call: id, cause });
+            self.send_bye(now, id);
+        }
+    }
+
+    /// Sends BYE for a call that is hanging up.
+    pub(crate) fn send_bye(&mut self, now: Instant, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let Some(request) = call.dialog_mut().map(|dialog| dialog.request(Method::Bye)) else {
+            return;
+        };
+        self.send_in_dialog(now, id, request);
+    }
+
+    /// Sends a request of a call's dialog.
+    pub(crate) fn send_in_dialog(&mut self, now: Instant, id: CallId, request: Request) {
+        let Some(call) = self.calls.get(&id) else {
+            return;
+        };
+        let Ok(account) = self.account(&call.account) else {
+            return;
+        };
+        let mut outgoing = Outgoing::new(request, account, User::Call(id));
+        outgoing.flow = call.flow;
+        self.dispatch(now, outgoing);
+    }
+
+    /// Forgets a call and tells its user.
+    pub(crate) fn end_call(&mut self, id: CallId, cause: CallEndCause) {
+        if self.calls.remove(&id).is_some() {
+            self.event(Event::Ended { call: id, cause });
+        }
+    }
+}
+
+/// The session that a 2xx agrees: by its own answer, or by that of an earlier provisional response
+/// of the same fork (section 13.2.1).
+fn agreed_session(dialing: &Dialing, response: &Response) -> Result<Session, SdpError> {
+    let Some(answer) = session_description(&response.headers, response.body()) else {
+        return match &dialing.early {
+            Some(early) if early.remote_tag == remote_tag(response) => Ok(early.session.clone()),
+            Some(_) | None => {
+                let mut session = dialing.offer.clone();
+                session.accept_answer(&[])?;
+                Ok(session)
+            }
+        };
+    };
+    let mut session = dialing.offer.clone();
+    session.accept_answer(answer)?;
+    Ok(session)
+}
+
+fn belongs_to(response: &Response, dialog: &Dialog) -> bool {
+    remote_tag(response).as_deref() == dialog.remote_tag()
+}
+
+pub(super) fn remote_tag(response: &Response) -> Option<String> {
+    response.headers.to().ok()?.tag().map(str::to_owned)
+}
+
+/// A body that is a session description.
+pub(super) fn session_description<'a>(headers: &Headers, body: &'a Bytes) -> Option<&'a [u8]> {
+    let content_type = headers.typed::<ContentType>().ok()??;
+    (content_type.is("application", "sdp") && !body.is_empty()).then_some(&body[..])
+}
+
+pub(super) fn flow_of(path: Path) -> Option<FlowId> {
+    match path {
+        Path::Stream(flow) => Some(flow),
+        Path::Datagram { .. } => None,
+    }
+}

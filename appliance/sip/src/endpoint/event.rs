@@ -1,0 +1,250 @@
+//! What an endpoint says to its caller.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::settings::AccountName;
+use crate::grammar::{NameAddr, StatusCode};
+use crate::offer_answer::{AgreedSecurity, CallMedia};
+use crate::registration::RegistrationState;
+use crate::transport::{FlowId, Transport};
+
+/// One call, unique for the life of the endpoint. Not the Call-ID header field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub(crate) u64);
+
+/// One name look-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ResolveId(pub(crate) u64);
+
+/// What the caller does for the endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "each is moved once, and events are few"
+)]
+pub enum Output {
+    /// Send a datagram from the socket that is bound to `local`.
+    SendDatagram {
+        /// One of [`ListenAddresses::udp`](super::ListenAddresses::udp).
+        local: SocketAddr,
+        /// Where to.
+        remote: SocketAddr,
+        /// The whole datagram.
+        bytes: Bytes,
+    },
+    /// Open a connection, then call `stream_opened` or `stream_closed`.
+    OpenStream {
+        /// The name of the connection from now on.
+        flow: FlowId,
+        /// TCP or TLS.
+        transport: Transport,
+        /// Where to.
+        remote: SocketAddr,
+        /// TLS: the name or address that the certificate has to be valid for.
+        server_name: String,
+    },
+    /// Write to a connection.
+    SendStream {
+        /// The connection.
+        flow: FlowId,
+        /// The bytes, after all that were written before.
+        bytes: Bytes,
+    },
+    /// Close a connection. No `stream_closed` is expected for it.
+    CloseStream {
+        /// The connection.
+        flow: FlowId,
+    },
+    /// Look a name up, then call `resolved`.
+    Resolve {
+        /// Names the answer.
+        id: ResolveId,
+        /// The name.
+        host: String,
+        /// The port, when the URI gives one; without it SRV records come first (RFC 3263 section
+        /// 4.2), else the transport's default port.
+        port: Option<u16>,
+        /// The transport that the request will take.
+        transport: Transport,
+    },
+    /// Something happened.
+    Event(Event),
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Somebody calls. Answer, reject, or ring first.
+    Incoming {
+        /// The new call.
+        call: CallId,
+        /// The account that is called.
+        account: AccountName,
+        /// Who says to be calling.
+        from: NameAddr,
+        /// Why the call was let in.
+        trust: PeerTrust,
+        /// Signalling and media security.
+        security: CallSecurity,
+    },
+    /// Our call rings at the far end.
+    Ringing {
+        /// The call.
+        call: CallId,
+    },
+    /// Our call has media before it is answered.
+    EarlyMedia {
+        /// The call.
+        call: CallId,
+        /// What was agreed.
+        media: CallMedia,
+    },
+    /// The call stands, either way.
+    Established {
+        /// The call.
+        call: CallId,
+        /// What was agreed.
+        media: CallMedia,
+        /// Signalling and media security.
+        security: CallSecurity,
+    },
+    /// A re-INVITE, of either side, changed the media: codecs, addresses, keys or directions.
+    MediaChanged {
+        /// The call.
+        call: CallId,
+        /// What is agreed now. Its `peer_hold` says whether the peer holds the call.
+        media: CallMedia,
+    },
+    /// The wanted hold stands at both ends.
+    HoldSucceeded {
+        /// The call.
+        call: CallId,
+    },
+    /// The wanted resumption stands at both ends.
+    ResumeSucceeded {
+        /// The call.
+        call: CallId,
+    },
+    /// The far end refused a hold; the media is as it was.
+    HoldFailed {
+        /// The call.
+        call: CallId,
+    },
+    /// The far end refused a resumption; the media is as it was.
+    ResumeFailed {
+        /// The call.
+        call: CallId,
+    },
+    /// An INFO request arrived in the call, and was answered 200.
+    Info {
+        /// The call.
+        call: CallId,
+        /// Its Content-Type, without parameters, in lower case.
+        content_type: String,
+        /// Its body.
+        body: Bytes,
+    },
+    /// The call is over. The last event of every call.
+    Ended {
+        /// The call.
+        call: CallId,
+        /// Why.
+        cause: CallEndCause,
+    },
+    /// A registration changed.
+    Registration {
+        /// The account.
+        account: AccountName,
+        /// How it stands now.
+        state: RegistrationState,
+    },
+    /// A request of a stranger was refused. Counted; told only as often as it was answered.
+    Refused {
+        /// Where it came from.
+        remote: SocketAddr,
+        /// Why.
+        why: RefusedWhy,
+    },
+}
+
+/// Why a call from outside was let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PeerTrust {
+    /// It came over the flow of one of our registrations.
+    RegisteredFlow,
+    /// It came from a configured peer.
+    ConfiguredPeer,
+}
+
+/// What protects a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallSecurity {
+    /// How the signalling travels to the next hop.
+    pub signalling: Transport,
+    /// What was agreed for media; `None` while no description has been seen.
+    pub media: Option<AgreedSecurity>,
+}
+
+/// Why a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CallEndCause {
+    /// We hung up, cancelled or rejected.
+    Local,
+    /// The far end sent BYE.
+    RemoteHangUp,
+    /// The far end gave up before we answered.
+    RemoteCancelled,
+    /// The far end refused our call with this final response.
+    Refused(StatusCode),
+    /// Nobody answered: our own limit on ringing was reached.
+    NotAnswered,
+    /// The far end did not answer a request, or never acknowledged our answer.
+    Timeout,
+    /// The far end could not be reached, or the connection broke.
+    Transport,
+    /// The far end's session description was not acceptable.
+    Media,
+    /// The far end no longer knows the call (481), or broke the protocol.
+    Protocol,
+    /// The far end asked for credentials that we lack, or refused ours.
+    Credentials,
+}
+
+/// Why a request from outside of dialogs was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RefusedWhy {
+    /// Neither the flow of a registration nor a configured peer.
+    Stranger,
+    /// More calls than this endpoint keeps.
+    TooManyCalls,
+}
+
+/// How much an endpoint holds now; all zero when idle and without registrations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Calls that have not ended, or still hang up.
+    pub calls: usize,
+    /// Client transactions.
+    pub client_transactions: usize,
+    /// Server transactions.
+    pub server_transactions: usize,
+    /// Open or opening connections.
+    pub flows: usize,
+    /// Requests that wait for a name look-up.
+    pub look_ups: usize,
+}
+
+/// What an endpoint has seen and dropped since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Datagrams and stream contents that were no SIP message.
+    pub malformed: u64,
+    /// Responses and ACKs that belong to nothing.
+    pub stray: u64,
+    /// Requests of strangers, answered or not.
+    pub refused: u64,
+    /// Messages dropped because a table was full.
+    pub overloaded: u64,
+}

@@ -1,0 +1,366 @@
+//! TCP and TLS connections: opening, reading, keeping alive, and what happens when one breaks.
+//!
+//! ```text
+//!  OpenStream ─► Opening ── opened ──► Open ── closed, broken, silent too long ─► (gone)
+//!                   │ not connected, or too late: the waiting requests try their next target
+//!                   ▼
+//!                 (gone)                 stream_opened of a reserved flow ─► Open
+//! ```
+//!
+//! A connection that we opened is kept alive by a double CRLF (RFC 5626 section 4.4.1) while a
+//! registration, a call or a transaction uses it, and closed when it has been idle for a while.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::grammar::StreamFramer;
+use crate::transport::{FlowId, StreamInfo, Transport};
+
+use super::outgoing::Outgoing;
+
+/// Connections at once, ours and our peers'.
+pub(crate) const MAX_FLOWS: usize = 128;
+/// How long the caller may take to connect.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// Between two pings of ours: RFC 5626 section 4.4.1 wants 95 to 120 s.
+const PING_INTERVAL: Duration = Duration::from_secs(100);
+/// How long a peer that has answered pings before may take to answer one.
+const PONG_LIMIT: Duration = Duration::from_secs(10);
+/// How long a peer that has connected may take to send a first whole message.
+const FIRST_MESSAGE_LIMIT: Duration = Duration::from_secs(30);
+/// A peer's connection without a single byte for this long is closed.
+const PEER_SILENCE_LIMIT: Duration = Duration::from_secs(600);
+/// A connection of ours that nothing uses is closed after this long.
+const UNUSED_LIMIT: Duration = Duration::from_secs(120);
+
+/// An address to send a request to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) transport: Transport,
+    pub(crate) remote: SocketAddr,
+    /// The host that was asked for: the name that a certificate has to have.
+    pub(crate) server_name: String,
+    pub(crate) large_request: LargeRequest,
+}
+
+/// What becomes of a request that is too large for UDP (RFC 3261 section 18.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LargeRequest {
+    /// TCP to the same address is tried first.
+    MovesToTcp,
+    /// TCP was tried: better fragments than no call.
+    Stays,
+}
+
+impl Target {
+    pub(crate) fn new(transport: Transport, remote: SocketAddr, server_name: String) -> Self {
+        Self {
+            transport,
+            remote,
+            server_name,
+            large_request: LargeRequest::MovesToTcp,
+        }
+    }
+
+    pub(crate) fn over_tcp(&self) -> Self {
+        Self {
+            transport: Transport::Tcp,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn for_any_size(&self) -> Self {
+        Self {
+            large_request: LargeRequest::Stays,
+            ..self.clone()
+        }
+    }
+}
+
+/// A request that waits for its connection, with the targets left to try after it.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) outgoing: Outgoing,
+    pub(crate) remaining: VecDeque<Target>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Flow {
+    Opening {
+        target: Target,
+        until: Instant,
+        waiting: Vec<Waiting>,
+    },
+    Open(Box<OpenFlow>),
+}
+
+/// Who connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpenedBy {
+    Us,
+    Peer,
+}
+
+/// Whether the peer answers pings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pong {
+    NeverSeen,
+    Seen,
+    Awaited { until: Instant },
+}
+
+#[derive(Debug)]
+pub(crate) struct OpenFlow {
+    pub(crate) info: StreamInfo,
+    pub(crate) opened_by: OpenedBy,
+    pub(crate) framer: StreamFramer,
+    /// Ours: the host that it was opened for.
+    pub(crate) server_name: Option<String>,
+    first_message: FirstMessage,
+    last_received: Instant,
+    last_used: Instant,
+    next_ping: Instant,
+    pong: Pong,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FirstMessage {
+    Awaited { until: Instant },
+    Seen,
+}
+
+/// What a connection's clock asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FlowDue {
+    Nothing,
+    Ping,
+    /// It is silent, unused or dead.
+    Close,
+}
+
+impl OpenFlow {
+    pub(crate) fn new(
+        now: Instant,
+        info: StreamInfo,
+        opened_by: OpenedBy,
+        server_name: Option<String>,
+    ) -> Self {
+        Self {
+            info,
+            opened_by,
+            framer: StreamFramer::new(),
+            server_name,
+            first_message: match opened_by {
+                OpenedBy::Us => FirstMessage::Seen,
+                OpenedBy::Peer => FirstMessage::Awaited {
+                    until: now + FIRST_MESSAGE_LIMIT,
+                },
+            },
+            last_received: now,
+            last_used: now,
+            next_ping: now + PING_INTERVAL,
+            pong: Pong::NeverSeen,
+        }
+    }
+
+    /// Bytes have arrived.
+    pub(crate) fn heard(&mut self, now: Instant) {
+        self.last_received = now;
+    }
+
+    /// A whole message has arrived or was sent.
+    pub(crate) fn used(&mut self, now: Instant) {
+        self.first_message = FirstMessage::Seen;
+        self.last_used = now;
+    }
+
+    /// The answer to a ping has arrived.
+    pub(crate) fn ponged(&mut self) {
+        self.pong = Pong::Seen;
+    }
+
+    fn deadline(&self) -> Instant {
+        match self.opened_by {
+            OpenedBy::Us => match self.pong {
+                Pong::Awaited { until } => until.min(self.next_ping),
+                Pong::NeverSeen | Pong::Seen => self.next_ping,
+            },
+            OpenedBy::Peer => match self.first_message {
+                FirstMessage::Awaited { until } => until,
+                FirstMessage::Seen => self.last_received + PEER_SILENCE_LIMIT,
+            },
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant, in_use: bool) -> FlowDue {
+        if self.deadline() > now {
+            return FlowDue::Nothing;
+        }
+        match (self.opened_by, self.pong) {
+            (OpenedBy::Peer, _) => FlowDue::Close,
+            (OpenedBy::Us, Pong::Awaited { until }) if until <= now => FlowDue::Close,
+            (OpenedBy::Us, _) if !in_use && self.last_used + UNUSED_LIMIT <= now => FlowDue::Close,
+            (OpenedBy::Us, pong) => {
+                self.next_ping = now + PING_INTERVAL;
+                if pong == Pong::Seen {
+                    self.pong = Pong::Awaited {
+                        until: now + PONG_LIMIT,
+                    };
+                }
+                FlowDue::Ping
+            }
+        }
+    }
+}
+
+/// All connections.
+#[derive(Debug, Default)]
+pub(crate) struct Flows {
+    flows: BTreeMap<FlowId, Flow>,
+}
+
+impl Flows {
+    pub(crate) fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    pub(crate) fn ids(&self) -> Vec<FlowId> {
+        self.flows.keys().copied().collect()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.flows.len() >= MAX_FLOWS
+    }
+
+    /// Notes a connection that the caller is asked to open.
+    pub(crate) fn open(&mut self, now: Instant, id: FlowId, target: Target, first: Waiting) {
+        let until = now + CONNECT_LIMIT;
+        self.flows.insert(
+            id,
+            Flow::Opening {
+                target,
+                until,
+                waiting: vec![first],
+            },
+        );
+    }
+
+    pub(crate) fn insert(&mut self, id: FlowId, flow: OpenFlow) {
+        self.flows.insert(id, Flow::Open(Box::new(flow)));
+    }
+
+    pub(crate) fn remove(&mut self, id: FlowId) -> Option<Flow> {
+        self.flows.remove(&id)
+    }
+
+    pub(crate) fn get_open(&self, id: FlowId) -> Option<&OpenFlow> {
+        match self.flows.get(&id)? {
+            Flow::Open(open) => Some(open),
+            Flow::Opening { .. } => None,
+        }
+    }
+
+    pub(crate) fn get_open_mut(&mut self, id: FlowId) -> Option<&mut OpenFlow> {
+        match self.flows.get_mut(&id)? {
+            Flow::Open(open) => Some(open),
+            Flow::Opening { .. } => None,
+        }
+    }
+
+    /// The connection, open or opening, that leads to a target.
+    pub(crate) fn to_target(&self, target: &Target) -> Option<FlowId> {
+        self.flows
+            .iter()
+            .find(|(_, flow)| match flow {
+                Flow::Opening {
+                    target: opening, ..
+                } => opening == target,
+                // A connection is another target's only if it was verified for the same name.
+                Flow::Open(open) => {
+                    open.info.transport == target.transport
+                        && open.info.remote == target.remote
+                        && (target.transport == Transport::Tcp
+                            || open.is_verified_for(&target.server_name))
+                }
+            })
+            .map(|(id, _)| *id)
+    }
+
+    /// The open connection that was opened for a host name, so that no look-up is needed.
+    pub(crate) fn to_host(&self, transport: Transport, host: &str, port: u16) -> Option<FlowId> {
+        self.flows
+            .iter()
+            .find(|(_, flow)| match flow {
+                Flow::Opening { .. } => false,
+                Flow::Open(open) => {
+                    open.info.transport == transport
+                        && open.info.remote.port() == port
+                        && open.server_name.as_deref() == Some(host)
+                }
+            })
+            .map(|(id, _)| *id)
+    }
+
+    /// Adds a request to those that wait for a connection. Gives it back when the connection is not
+    /// opening.
+    pub(crate) fn wait(&mut self, id: FlowId, request: Waiting) -> Result<(), Box<Waiting>> {
+        match self.flows.get_mut(&id) {
+            Some(Flow::Opening { waiting, .. }) => {
+                waiting.push(request);
+                Ok(())
+            }
+            Some(Flow::Open(_)) | None => Err(Box::new(request)),
+        }
+    }
+
+    /// Drops waiting requests.
+    pub(crate) fn retain_waiting(&mut self, keep: impl Fn(&Outgoing) -> bool) {
+        for flow in self.flows.values_mut() {
+            match flow {
+                Flow::Opening { waiting, .. } => waiting.retain(|entry| keep(&entry.outgoing)),
+                Flow::Open(_) => {}
+            }
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.flows
+            .values()
+            .map(|flow| match flow {
+                Flow::Opening { until, .. } => *until,
+                Flow::Open(open) => open.deadline(),
+            })
+            .min()
+    }
+
+    /// The connections whose time has come, with what is to be done.
+    pub(crate) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        in_use: impl Fn(FlowId) -> bool,
+    ) -> Vec<(FlowId, FlowDue)> {
+        self.flows
+            .iter_mut()
+            .filter_map(|(id, flow)| {
+                let due = match flow {
+                    Flow::Opening { until, .. } if *until <= now => FlowDue::Close,
+                    Flow::Opening { .. } => FlowDue::Nothing,
+                    Flow::Open(open) => open.handle_timeout(now, in_use(*id)),
+                };
+                (due != FlowDue::Nothing).then_some((*id, due))
+            })
+            .collect()
+    }
+}
+
+impl OpenFlow {
+    fn is_verified_for(&self, name: &str) -> bool {
+        self.server_name.as_deref() == Some(name)
+            || self
+                .info
+                .verified_names
+                .iter()
+                .any(|verified| verified.eq_ignore_ascii_case(name))
+    }
+}

@@ -1,0 +1,353 @@
+//! The endpoint: everything of a SIP user agent but its sockets and its clock.
+//!
+//! ```text
+//!   datagram_received, stream_*, resolved          invite, answer, hang_up, register, ...
+//!        │ bytes in                                     │ actions
+//!        ▼                                              ▼
+//!   incoming ──► server transactions ──► calls ◄──► registrations
+//!                client transactions ──►   │              │
+//!        ▲                                 ▼              ▼
+//!     flows ◄──────────────────────── outgoing ◄──────────┘
+//!        │
+//!        ▼
+//!   poll_output: bytes, connections and look-ups to make, events
+//! ```
+//!
+//! # Contract
+//! After every call, take outputs with [`Endpoint::poll_output`] until there are none, and ask
+//! [`Endpoint::next_deadline`]; when that time has come, call [`Endpoint::handle_timeout`]. `now`
+//! never goes back. The caller opens connections, checks certificates, looks names up and reports
+//! how it went; it decides nothing else.
+//!
+//! # Bounds
+//! Calls, transactions, connections, look-ups and remembered strangers are all capped. What does not
+//! fit is refused or dropped, and counted in [`Statistics`].
+
+mod authorization;
+mod event;
+mod flows;
+mod incoming;
+pub(crate) mod keys;
+mod outgoing;
+mod registrations;
+mod settings;
+mod stranger_limit;
+mod streams;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use thiserror::Error;
+
+pub use event::{
+    CallEndCause, CallId, CallSecurity, Counts, Event, Output, PeerTrust, RefusedWhy, ResolveId,
+    Statistics,
+};
+pub use settings::{
+    Account, AccountName, ConfiguredPeer, EndpointSettings, IncomingPolicy, ListenAddresses,
+};
+
+pub(crate) use incoming::{ALLOW, Arrival};
+pub(crate) use outgoing::{Outgoing, User};
+pub(crate) use registrations::user_of;
+
+use self::flows::Flows;
+use self::incoming::ServerTransaction;
+use self::keys::{ClientKey, ServerKey};
+use self::outgoing::{ClientTransaction, LookUp};
+use self::registrations::Registrant;
+use self::stranger_limit::StrangerLimit;
+use crate::call::Call;
+use crate::error::ValueRefused;
+use crate::grammar::{self, NameAddr, SipUri};
+use crate::offer_answer::SdpError;
+use crate::transport::{FlowId, Path, Transport};
+
+/// Why an action was not taken. Nothing has changed then.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum ActionError {
+    /// No account of that name.
+    #[error("no account named {0}")]
+    UnknownAccount(AccountName),
+    /// No such call, or it is over.
+    #[error("no such call")]
+    UnknownCall,
+    /// The call is in a state in which this makes no sense.
+    #[error("the call is not in a state for this")]
+    WrongState,
+    /// More calls than an endpoint keeps.
+    #[error("too many calls")]
+    TooManyCalls,
+    /// The target is no SIP URI.
+    #[error("only sip and sips addresses can be called")]
+    UnsupportedScheme,
+    /// The account has no registrar.
+    #[error("the account has no registrar")]
+    NoRegistrar,
+    /// Only a final refusal, 300 to 699, rejects a call.
+    #[error("not a status that rejects a call")]
+    NotARefusal,
+    /// Text that does not fit into a header field.
+    #[error("the text does not fit into a header field: {0}")]
+    Text(#[from] ValueRefused),
+    /// The peer's offer cannot be answered; the call was refused with the status of the cause.
+    #[error("the offer is not acceptable: {0}")]
+    Media(#[source] SdpError),
+}
+
+/// What became of a request that got no final response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    Timeout,
+    Transport,
+}
+
+/// A SIP user agent; see the module's contract.
+#[derive(Debug)]
+pub struct Endpoint {
+    pub(crate) accounts: Vec<Arc<Account>>,
+    pub(crate) policy: IncomingPolicy,
+    user_agent: String,
+    listen: ListenAddresses,
+    pub(crate) dial_limit: std::time::Duration,
+    pub(crate) rng: ChaCha20Rng,
+    /// Makes the To tags of stateless refusals: the same request gets the same tag.
+    stateless_tag_key: [u8; 16],
+    outputs: VecDeque<Output>,
+    flows: Flows,
+    pub(crate) clients: BTreeMap<ClientKey, ClientTransaction>,
+    servers: BTreeMap<ServerKey, ServerTransaction>,
+    look_ups: BTreeMap<ResolveId, LookUp>,
+    pub(crate) calls: BTreeMap<CallId, Call>,
+    registrations: BTreeMap<AccountName, Registrant>,
+    stranger_limit: StrangerLimit,
+    pub(crate) statistics: Statistics,
+    last_id: u64,
+}
+
+impl Endpoint {
+    /// An idle endpoint. `seed` makes tags, Call-IDs, keys and waits: it has to be random and secret.
+    #[must_use]
+    pub fn new(settings: EndpointSettings, seed: [u8; 32]) -> Self {
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let mut stateless_tag_key = [0; 16];
+        rng.fill_bytes(&mut stateless_tag_key);
+        let stranger_limit = StrangerLimit::new(
+            settings.incoming.refusal_burst,
+            settings.incoming.refusal_interval,
+        );
+        Self {
+            accounts: settings.accounts.into_iter().map(Arc::new).collect(),
+            policy: settings.incoming,
+            // A line end in a header field would be refused each time it is written.
+            user_agent: settings.user_agent.replace(char::is_control, " "),
+            listen: settings.listen,
+            dial_limit: settings.dial_limit,
+            rng,
+            stateless_tag_key,
+            outputs: VecDeque::new(),
+            flows: Flows::default(),
+            clients: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            look_ups: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            registrations: BTreeMap::new(),
+            stranger_limit,
+            statistics: Statistics::default(),
+            last_id: 0,
+        }
+    }
+
+    /// The next thing for the caller to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Endpoint::handle_timeout`] has something to do.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let clients = self
+            .clients
+            .values()
+            .filter_map(ClientTransaction::deadline);
+        let servers = self
+            .servers
+            .values()
+            .filter_map(ServerTransaction::deadline);
+        let look_ups = self.look_ups.values().map(|look_up| look_up.until);
+        let calls = self.calls.values().filter_map(Call::deadline);
+        let registrations = self.registrations.values().filter_map(Registrant::deadline);
+        clients
+            .chain(servers)
+            .chain(look_ups)
+            .chain(calls)
+            .chain(registrations)
+            .chain(self.flows.deadline())
+            .min()
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for key in due(&self.clients, now, ClientTransaction::deadline) {
+            self.client_timeout(now, &key);
+        }
+        for key in due(&self.servers, now, ServerTransaction::deadline) {
+            self.server_timeout(now, &key);
+        }
+        for id in due(&self.look_ups, now, |look_up| Some(look_up.until)) {
+            self.looked_up(now, id, &[]);
+        }
+        for call in due(&self.calls, now, Call::deadline) {
+            self.call_timeout(now, call);
+        }
+        for account in due(&self.registrations, now, Registrant::deadline) {
+            self.registration_timeout(now, &account);
+        }
+        self.flow_timeouts(now);
+    }
+
+    /// A name look-up has ended; no addresses when it failed.
+    pub fn resolved(&mut self, now: Instant, id: ResolveId, addresses: &[SocketAddr]) {
+        self.looked_up(now, id, addresses);
+    }
+
+    /// How much the endpoint holds now.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            calls: self.calls.len(),
+            client_transactions: self.clients.len(),
+            server_transactions: self.servers.len(),
+            flows: self.flows.len(),
+            look_ups: self.look_ups.len(),
+        }
+    }
+
+    /// What has been dropped and refused so far.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+
+    pub(crate) fn account(&self, name: &AccountName) -> Result<Arc<Account>, ActionError> {
+        self.accounts
+            .iter()
+            .find(|account| account.name == *name)
+            .cloned()
+            .ok_or_else(|| ActionError::UnknownAccount(name.clone()))
+    }
+
+    pub(crate) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.output(Output::Event(event));
+    }
+
+    pub(crate) fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// 80 random bits as a token: a tag or a branch.
+    pub(crate) fn token(&mut self) -> String {
+        format!(
+            "{:016x}{:04x}",
+            self.rng.next_u64(),
+            self.rng.next_u32() & 0xffff
+        )
+    }
+
+    pub(crate) fn new_call_id(&mut self) -> grammar::CallId {
+        let text = format!("{:016x}{:016x}", self.rng.next_u64(), self.rng.next_u64());
+        grammar::CallId::new(&text).expect("hexadecimal digits are a word")
+    }
+
+    pub(crate) fn user_agent(&self) -> &str {
+        &self.user_agent
+    }
+
+    pub(crate) fn send(&mut self, now: Instant, path: Path, bytes: Bytes) {
+        match path {
+            Path::Datagram { local, remote } => {
+                self.output(Output::SendDatagram {
+                    local,
+                    remote,
+                    bytes,
+                });
+            }
+            Path::Stream(flow) => {
+                // A connection that has just broken: its transactions are told by the flow.
+                if let Some(open) = self.flows.get_open_mut(flow) {
+                    open.used(now);
+                    self.output(Output::SendStream { flow, bytes });
+                }
+            }
+        }
+    }
+
+    pub(crate) fn transport_of(&self, path: Path) -> Transport {
+        self.local_end(path)
+            .map_or(Transport::Tcp, |(transport, _)| transport)
+    }
+
+    pub(crate) fn local_end(&self, path: Path) -> Option<(Transport, SocketAddr)> {
+        match path {
+            Path::Datagram { local, .. } => Some((Transport::Udp, local)),
+            Path::Stream(flow) => {
+                let info = &self.flows.get_open(flow)?.info;
+                Some((info.transport, info.local))
+            }
+        }
+    }
+
+    fn udp_socket_for(&self, remote: SocketAddr) -> Option<SocketAddr> {
+        self.listen
+            .udp
+            .iter()
+            .find(|local| local.is_ipv4() == remote.is_ipv4())
+            .copied()
+    }
+
+    /// Forgets the requests of a user that have not found their way yet.
+    pub(crate) fn drop_waiting(&mut self, user: &User) {
+        self.look_ups
+            .retain(|_, look_up| look_up.outgoing.user != *user);
+        self.flows.retain_waiting(|outgoing| outgoing.user != *user);
+    }
+
+    /// Whether anything would be lost with a connection.
+    fn is_in_use(&self, flow: FlowId) -> bool {
+        self.registrations
+            .values()
+            .any(|registrant| registrant.uses(flow))
+            || self.calls.values().any(|call| call.flow == Some(flow))
+            || self
+                .clients
+                .values()
+                .any(|transaction| transaction.path == Path::Stream(flow))
+    }
+}
+
+fn due<K: Clone + Ord, V>(
+    table: &BTreeMap<K, V>,
+    now: Instant,
+    deadline: impl Fn(&V) -> Option<Instant>,
+) -> Vec<K> {
+    table
+        .iter()
+        .filter(|(_, entry)| deadline(entry).is_some_and(|at| at <= now))
+        .map(|(key, _)| key.clone())
+        .collect()
+}
+
+/// A Route to a proxy that the settings name: always a loose one.
+pub(crate) fn loose_route(proxy: &SipUri) -> NameAddr {
+    NameAddr::new(proxy.clone().with_param("lr", None).into())
+}

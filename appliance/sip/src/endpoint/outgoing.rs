@@ -1,0 +1,824 @@
+//! Requests on their way out: where they go, their client transactions, and their answers.
+//!
+//! ```text
+//!  dispatch ─► next hop ─┬─ address ──────────────┐
+//!                        ├─ name ─► look-up ──────┤
+//!                        └─ reusable connection ──┤
+//!                                                 ▼
+//!              ┌───────────────────────────► launch: the first target
+//!              │ no answer, 503, no connection    │ UDP, or a connection once it is open
+//!              └───────────── next target ◄── transmit: Via, Contact, client transaction
+//!                                                 │ 401, 407: authorized and dispatched again
+//!                                                 ▼
+//!                                             user: call or registration
+//! ```
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::authorization::Authorization;
+use super::event::{CallId, Output, ResolveId};
+use super::flows::{LargeRequest, Target, Waiting};
+use super::keys::{ClientKey, MAGIC_COOKIE};
+use super::settings::{Account, AccountName};
+use super::{Endpoint, Failure};
+use crate::dialog::{MAX_FORWARDS, next_hop};
+use crate::grammar::{
+    CSeq, Contact, HeaderName, Host, Method, NameAddr, Request, Response, SipScheme, SipUri,
+    StatusCode, Uri, Via, ViaTransport,
+};
+use crate::transaction::{
+    InviteClient, InviteClientOutcome, NonInviteClient, NonInviteClientOutcome, ResponseClass,
+};
+use crate::transport::{FlowId, Path, Transport};
+
+/// Client transactions at once.
+const MAX_CLIENT_TRANSACTIONS: usize = 512;
+/// Requests that wait for a look-up at once.
+const MAX_LOOK_UPS: usize = 64;
+/// How long the caller may take to look a name up.
+const LOOK_UP_LIMIT: Duration = Duration::from_secs(10);
+/// Addresses of one name that are tried.
+const MAX_TARGETS: usize = 8;
+/// A larger request does not travel by UDP (RFC 3261 section 18.1.1).
+const MAX_UDP_REQUEST: usize = 1300;
+/// Forks whose 2xx are acknowledged.
+const MAX_FORKS: usize = 8;
+
+/// Who waits for the answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum User {
+    Call(CallId),
+    Registration(AccountName),
+    Nobody,
+}
+
+/// A request that is complete but for Via and Contact, which depend on the way it takes.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) request: Request,
+    pub(crate) account: Arc<Account>,
+    pub(crate) user: User,
+    /// The connection to use again, if it is still open.
+    pub(crate) flow: Option<FlowId>,
+    /// The challenges that have been answered.
+    pub(crate) authorization: Authorization,
+    /// An ACK of a 2xx: the transaction that repeats it, and for which of its forks.
+    pub(crate) acknowledges: Option<(ClientKey, Option<String>)>,
+}
+
+impl Outgoing {
+    pub(crate) fn new(request: Request, account: Arc<Account>, user: User) -> Self {
+        Self {
+            request,
+            account,
+            user,
+            flow: None,
+            authorization: Authorization::default(),
+            acknowledges: None,
+        }
+    }
+}
+
+/// A request that waits for a name.
+#[derive(Debug)]
+pub(crate) struct LookUp {
+    pub(crate) outgoing: Outgoing,
+    host: String,
+    transport: Transport,
+    pub(crate) until: Instant,
+}
+
+#[derive(Debug)]
+pub(crate) enum ClientMachine {
+    Invite(InviteClient),
+    NonInvite(NonInviteClient),
+}
+
+/// An ACK of a 2xx, repeated with each repeated 2xx of the same fork.
+#[derive(Debug)]
+struct SentAck {
+    fork: Option<String>,
+    /// `None` while its way is being found.
+    sent: Option<(Path, Bytes)>,
+}
+
+/// One client transaction.
+#[derive(Debug)]
+pub(crate) struct ClientTransaction {
+    pub(crate) machine: ClientMachine,
+    /// As it was sent, Via and Contact included.
+    pub(crate) outgoing: Outgoing,
+    wire: Bytes,
+    pub(crate) path: Path,
+    /// What to try when nothing is heard from here.
+    remaining: VecDeque<Target>,
+    heard: Heard,
+    acks: Vec<SentAck>,
+}
+
+/// Whether any response has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    Nothing,
+    Something,
+}
+
+impl ClientTransaction {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.machine {
+            ClientMachine::Invite(machine) => machine.deadline(),
+            ClientMachine::NonInvite(machine) => machine.deadline(),
+        }
+    }
+
+    fn is_terminated(&self) -> bool {
+        match &self.machine {
+            ClientMachine::Invite(machine) => machine.is_terminated(),
+            ClientMachine::NonInvite(machine) => machine.is_terminated(),
+        }
+    }
+}
+
+/// Where a request goes next, before any look-up.
+struct Hop {
+    host: Host,
+    port: Option<u16>,
+    transport: Transport,
+}
+
+impl Hop {
+    fn port_or_default(&self) -> u16 {
+        self.port.unwrap_or(self.transport.default_port())
+    }
+}
+
+impl Endpoint {
+    /// Sends a request on its way. Its user hears of the outcome, at once if there is no way.
+    pub(crate) fn dispatch(&mut self, now: Instant, outgoing: Outgoing) {
+        if self.clients.len() >= MAX_CLIENT_TRANSACTIONS {
+            self.statistics.overloaded += 1;
+            return self.undeliverable(now, &outgoing);
+        }
+        if let Some(flow) = outgoing.flow
+            && self.flows.get_open(flow).is_some()
+        {
+            return self.transmit(now, outgoing, Path::Stream(flow), VecDeque::new());
+        }
+        let Some(hop) = next_hop_of(&outgoing) else {
+            return self.undeliverable(now, &outgoing);
+        };
+        match hop.host.address() {
+            Some(address) => {
+                let remote = SocketAddr::new(address, hop.port_or_default());
+                let target = Target::new(hop.transport, remote, address.to_string());
+                self.launch(now, outgoing, VecDeque::from([target]));
+            }
+            None => self.look_up(now, outgoing, &hop),
+        }
+    }
+
+    fn look_up(&mut self, now: Instant, outgoing: Outgoing, hop: &Hop) {
+        let host = hop.host.to_string();
+        let reusable = self
+            .flows
+            .to_host(hop.transport, &host, hop.port_or_default());
+        if let Some(flow) = reusable {
+            return self.transmit(now, outgoing, Path::Stream(flow), VecDeque::new());
+        }
+        if self.look_ups.len() >= MAX_LOOK_UPS {
+            self.statistics.overloaded += 1;
+            return self.undeliverable(now, &outgoing);
+        }
+        let id = ResolveId(self.next_id());
+        let transport = hop.transport;
+        let until = now + LOOK_UP_LIMIT;
+        self.look_ups.insert(
+            id,
+            LookUp {
+                outgoing,
+                host: host.clone(),
+                transport,
+                until,
+            },
+        );
+        self.output(Output::Resolve {
+            id,
+            host,
+            port: hop.port,
+            transport,
+        });
+    }
+
+    /// A look-up has ended.
+    pub(crate) fn looked_up(&mut self, now: Instant, id: ResolveId, addresses: &[SocketAddr]) {
+        let Some(look_up) = self.look_ups.remove(&id) else {
+            return;
+        };
+        let targets = addresses
+            .iter()
+            .take(MAX_TARGETS)
+            .map(|remote| Target::new(look_up.transport, *remote, look_up.host.clone()))
+            .collect();
+        self.launch(now, look_up.outgoing, targets);
+    }
+
+    /// Tries the first of the targets.
+    pub(crate) fn launch(
+        &mut self,
+        now: Instant,
+        outgoing: Outgoing,
+        mut targets: VecDeque<Target>,
+    ) {
+        while let Some(target) = targets.pop_front() {
+            match target.transport {
+                Transport::Udp => {
+                    let Some(local) = self.udp_socket_for(target.remote) else {
+                        continue;
+                    };
+                    let path = Path::Datagram {
+                        local,
+                        remote: target.remote,
+                    };
+                    if target.large_request == LargeRequest::MovesToTcp
+                        && self.is_too_large_for_udp(&outgoing, path)
+                    {
+                        targets.push_front(target.for_any_size());
+                        targets.push_front(target.over_tcp());
+                        continue;
+                    }
+                    return self.transmit(now, outgoing, path, targets);
+                }
+                Transport::Tcp | Transport::Tls => {
+                    return self.launch_on_stream(now, outgoing, target, targets);
+                }
+            }
+        }
+        self.undeliverable(now, &outgoing);
+    }
+
+    fn launch_on_stream(
+        &mut self,
+        now: Instant,
+        outgoing: Outgoing,
+        target: Target,
+        remaining: VecDeque<Target>,
+    ) {
+        let waiting = Waiting {
+            outgoing,
+            remaining,
+        };
+        let Some(flow) = self.flows.to_target(&target) else {
+            return self.open_flow(now, target, waiting);
+        };
+        if let Err(waiting) = self.flows.wait(flow, waiting) {
+            let Waiting {
+                outgoing,
+                remaining,
+            } = *waiting;
+            self.transmit(now, outgoing, Path::Stream(flow), remaining);
+        }
+    }
+
+    fn open_flow(&mut self, now: Instant, target: Target, first: Waiting) {
+        if self.flows.is_full() {
+            self.statistics.overloaded += 1;
+            return self.undeliverable(now, &first.outgoing);
+        }
+        let flow = FlowId(self.next_id());
+        self.output(Output::OpenStream {
+            flow,
+            transport: target.transport,
+            remote: target.remote,
+            server_name: target.server_name.clone(),
+        });
+        self.flows.open(now, flow, target, first);
+    }
+
+    fn is_too_large_for_udp(&mut self, outgoing: &Outgoing, path: Path) -> bool {
+        match outgoing.request.method() {
+            // An ACK follows its INVITE, and nothing waits for it to fail.
+            Method::Ack => false,
+            _ if !outgoing.account.large_requests_by_tcp => false,
+            _ => self
+                .finalize(outgoing, path)
+                .is_some_and(|(request, _)| request.to_bytes().len() > MAX_UDP_REQUEST),
+        }
+    }
+
+    /// Sends a request over a path that is ready.
+    pub(crate) fn transmit(
+        &mut self,
+        now: Instant,
+        outgoing: Outgoing,
+        path: Path,
+        remaining: VecDeque<Target>,
+    ) {
+        let Some((request, branch)) = self.finalize(&outgoing, path) else {
+            return self.undeliverable(now, &outgoing);
+        };
+        let wire = request.to_bytes();
+        self.send(now, path, wire.clone());
+        if *request.method() == Method::Ack {
+            return self.remember_ack(outgoing.acknowledges, path, wire);
+        }
+        let reliability = self.transport_of(path).reliability();
+        let machine = match request.method() {
+            Method::Invite => ClientMachine::Invite(InviteClient::new(now, reliability)),
+            _ => ClientMachine::NonInvite(NonInviteClient::new(now, reliability)),
+        };
+        let key = ClientKey {
+            branch,
+            method: request.method().as_str().to_owned(),
+        };
+        let user = outgoing.user.clone();
+        let is_invite = *request.method() == Method::Invite;
+        let outgoing = Outgoing {
+            request,
+            ..outgoing
+        };
+        let transaction = ClientTransaction {
+            machine,
+            outgoing,
+            wire,
+            path,
+            remaining,
+            heard: Heard::Nothing,
+            acks: Vec::new(),
+        };
+        self.clients.insert(key.clone(), transaction);
+        match user {
+            User::Call(call) if is_invite => self.invite_sent(call, key, path),
+            User::Registration(account) => self.register_sent(&account, path),
+            User::Call(_) | User::Nobody => {}
+        }
+    }
+
+    fn remember_ack(
+        &mut self,
+        acknowledges: Option<(ClientKey, Option<String>)>,
+        path: Path,
+        wire: Bytes,
+    ) {
+        let Some((invite, fork)) = acknowledges else {
+            return;
+        };
+        let Some(transaction) = self.clients.get_mut(&invite) else {
+            return;
+        };
+        if let Some(ack) = transaction.acks.iter_mut().find(|ack| ack.fork == fork) {
+            ack.sent = Some((path, wire));
+        }
+    }
+
+    /// Adds what depends on the path: Via, Contact, User-Agent.
+    fn finalize(&mut self, outgoing: &Outgoing, path: Path) -> Option<(Request, String)> {
+        let (transport, local) = self.local_end(path)?;
+        let branch = format!("{MAGIC_COOKIE}{}", self.token());
+        let via = Via::new(
+            via_transport(transport),
+            local.ip().into(),
+            Some(local.port()),
+            &branch,
+        )
+        .expect("our branches are tokens")
+        .with_rport();
+        let mut request = outgoing.request.clone();
+        request.headers.push_front_typed(&via);
+        match request.method() {
+            Method::Invite | Method::Register => {
+                let contact = self.contact(&outgoing.account, path)?;
+                request.headers.push_typed(&contact);
+            }
+            _ => {}
+        }
+        let agent = self.user_agent.clone();
+        // The settings were checked: see `Endpoint::new`.
+        let _ = request.headers.push(HeaderName::UserAgent, &agent);
+        Some((request, branch))
+    }
+
+    /// Where the far end of a path reaches us.
+    pub(crate) fn contact(&self, account: &Account, path: Path) -> Option<Contact> {
+        let (transport, local) = self.local_end(path)?;
+        let listening = match transport {
+            Transport::Udp => &self.listen.udp,
+            Transport::Tcp => &self.listen.tcp,
+            Transport::Tls => &self.listen.tls,
+        };
+        let port = match transport {
+            Transport::Udp => local.port(),
+            Transport::Tcp | Transport::Tls => listening
+                .iter()
+                .find(|address| address.is_ipv4() == local.is_ipv4())
+                .map_or(local.port(), SocketAddr::port),
+        };
+        let mut uri = SipUri::new(SipScheme::Sip, local.ip().into(), Some(port));
+        if let Some(user) = account.address.as_sip().and_then(SipUri::user_decoded) {
+            uri = uri.with_user(&user);
+        }
+        let uri = match transport {
+            Transport::Udp => uri,
+            Transport::Tcp | Transport::Tls => {
+                uri.with_param("transport", Some(transport.uri_parameter()))
+            }
+        };
+        Some(Contact::Address(NameAddr::new(uri.into())))
+    }
+
+    /// There is no way to send a request.
+    pub(crate) fn undeliverable(&mut self, now: Instant, outgoing: &Outgoing) {
+        self.request_failed(now, outgoing, Failure::Transport);
+    }
+
+    pub(crate) fn request_failed(&mut self, now: Instant, outgoing: &Outgoing, failure: Failure) {
+        match &outgoing.user {
+            User::Call(call) => {
+                self.call_request_failed(now, *call, outgoing.request.method(), failure);
+            }
+            User::Registration(account) => self.register_failed(now, account, failure),
+            User::Nobody => {}
+        }
+    }
+
+    /// A response has arrived.
+    pub(crate) fn response_received(&mut self, now: Instant, response: &Response) {
+        let Some(key) = client_key_of(response) else {
+            self.statistics.malformed += 1;
+            return;
+        };
+        let Some(transaction) = self.clients.get_mut(&key) else {
+            self.statistics.stray += 1;
+            return;
+        };
+        transaction.heard = Heard::Something;
+        let class = ResponseClass::of(response.status().code());
+        match &mut transaction.machine {
+            ClientMachine::Invite(machine) => match machine.response(now, class) {
+                InviteClientOutcome::Deliver => self.deliver(now, &key, response),
+                InviteClientOutcome::AcknowledgeAndDeliver => {
+                    self.acknowledge_failure(now, &key, response);
+                    self.deliver(now, &key, response);
+                }
+                InviteClientOutcome::Acknowledge => self.acknowledge_failure(now, &key, response),
+                InviteClientOutcome::Nothing
+                | InviteClientOutcome::Retransmit
+                | InviteClientOutcome::TimedOut => {}
+            },
+            ClientMachine::NonInvite(machine) => match machine.response(now, class) {
+                NonInviteClientOutcome::Deliver => self.deliver(now, &key, response),
+                NonInviteClientOutcome::Nothing
+                | NonInviteClientOutcome::Retransmit
+                | NonInviteClientOutcome::TimedOut => {}
+            },
+        }
+        self.advance_client(now, &key);
+    }
+
+    fn deliver(&mut self, now: Instant, key: &ClientKey, response: &Response) {
+        if self.is_answered_by_known_ack(now, key, response) {
+            return;
+        }
+        let status = response.status();
+        let is_challenge = status == StatusCode::UNAUTHORIZED
+            || status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+        if is_challenge && self.authorize_again(now, key, response) {
+            return;
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE && self.try_next_target(now, key) {
+            return;
+        }
+        let Some(transaction) = self.clients.get(key) else {
+            return;
+        };
+        match transaction.outgoing.user.clone() {
+            User::Call(call) => self.call_response(now, call, key, response),
+            User::Registration(account) => self.register_response(now, &account, response),
+            User::Nobody => self.orphan_response(now, key, response),
+        }
+    }
+
+    /// A 2xx that repeats one whose ACK we have sent: the ACK is sent again.
+    fn is_answered_by_known_ack(
+        &mut self,
+        now: Instant,
+        key: &ClientKey,
+        response: &Response,
+    ) -> bool {
+        let Some(transaction) = self.clients.get(key) else {
+            return false;
+        };
+        if key.method != Method::Invite.as_str() || !response.status().is_success() {
+            return false;
+        }
+        let fork = fork_of(response);
+        let Some(ack) = transaction.acks.iter().find(|ack| ack.fork == fork) else {
+            return false;
+        };
+        if let Some((path, wire)) = ack.sent.clone() {
+            self.send(now, path, wire);
+        }
+        true
+    }
+
+    /// Notes that a 2xx will be acknowledged. False when too many forks have answered.
+    pub(crate) fn expect_ack(&mut self, key: &ClientKey, response: &Response) -> bool {
+        let Some(transaction) = self.clients.get_mut(key) else {
+            return false;
+        };
+        if transaction.acks.len() >= MAX_FORKS {
+            return false;
+        }
+        transaction.acks.push(SentAck {
+            fork: fork_of(response),
+            sent: None,
+        });
+        true
+    }
+
+    /// The ACK of a refusal belongs to the transaction of its INVITE (section 17.1.1.3).
+    fn acknowledge_failure(&mut self, now: Instant, key: &ClientKey, response: &Response) {
+        let Some(transaction) = self.clients.get(key) else {
+            return;
+        };
+        let path = transaction.path;
+        let Some(mut ack) = in_transaction(&transaction.outgoing.request, Method::Ack) else {
+            return;
+        };
+        ack.headers.remove(&HeaderName::To);
+        ack.headers.copy_from(&response.headers, &HeaderName::To);
+        self.send(now, path, ack.to_bytes());
+    }
+
+    /// Whether an INVITE may be cancelled now. `None` when it is not waiting any more.
+    pub(crate) fn invite_is_proceeding(&self, invite: &ClientKey) -> Option<bool> {
+        let transaction = self.clients.get(invite)?;
+        match &transaction.machine {
+            ClientMachine::Invite(machine) if machine.is_waiting() => Some(machine.is_proceeding()),
+            ClientMachine::Invite(_) | ClientMachine::NonInvite(_) => None,
+        }
+    }
+
+    /// Sends CANCEL for an INVITE (section 9.1). Nobody waits for its answer: what counts is the
+    /// INVITE's.
+    pub(crate) fn send_cancel(&mut self, now: Instant, invite: &ClientKey) {
+        let Some(transaction) = self.clients.get(invite) else {
+            return;
+        };
+        let (path, account) = (transaction.path, transaction.outgoing.account.clone());
+        let Some(request) = in_transaction(&transaction.outgoing.request, Method::Cancel) else {
+            return;
+        };
+        let key = ClientKey {
+            branch: invite.branch.clone(),
+            method: Method::Cancel.as_str().to_owned(),
+        };
+        let wire = request.to_bytes();
+        self.send(now, path, wire.clone());
+        let reliability = self.transport_of(path).reliability();
+        self.clients.insert(
+            key,
+            ClientTransaction {
+                machine: ClientMachine::NonInvite(NonInviteClient::new(now, reliability)),
+                outgoing: Outgoing::new(request, account, User::Nobody),
+                wire,
+                path,
+                remaining: VecDeque::new(),
+                heard: Heard::Nothing,
+                acks: Vec::new(),
+            },
+        );
+    }
+
+    /// Answers a challenge. False when the credentials are missing or were refused.
+    fn authorize_again(&mut self, now: Instant, key: &ClientKey, response: &Response) -> bool {
+        let Some(transaction) = self.clients.get(key) else {
+            return false;
+        };
+        if matches!(&transaction.outgoing.user, User::Nobody) {
+            return false;
+        }
+        let (mut outgoing, path) = (transaction.outgoing.clone(), transaction.path);
+        if let User::Call(call) = outgoing.user
+            && !self.may_be_sent_again(call, outgoing.request.method())
+        {
+            return false;
+        }
+        strip_path(&mut outgoing.request);
+        let Ok(CSeq { number, method }) = outgoing.request.headers.required::<CSeq>() else {
+            return false;
+        };
+        let number = self.sequence_after(&outgoing.user, number);
+        outgoing.request.headers.set_typed(&CSeq { number, method });
+        if !outgoing.authorization.answer(
+            response,
+            &mut outgoing.request,
+            outgoing.account.credentials.as_ref(),
+            &mut self.rng,
+        ) {
+            return false;
+        }
+        self.transmit(now, outgoing, path, VecDeque::new());
+        true
+    }
+
+    /// The sequence number of a request that is sent again with credentials.
+    fn sequence_after(&mut self, user: &User, number: u32) -> u32 {
+        match user {
+            User::Call(call) => self
+                .calls
+                .get_mut(call)
+                .and_then(|call| call.dialog_mut())
+                .map_or(number + 1, crate::dialog::Dialog::next_sequence),
+            User::Registration(account) => self.next_register_sequence(account),
+            User::Nobody => number + 1,
+        }
+    }
+
+    /// Time has passed for one client transaction.
+    pub(crate) fn client_timeout(&mut self, now: Instant, key: &ClientKey) {
+        let Some(transaction) = self.clients.get_mut(key) else {
+            return;
+        };
+        let (retransmit, timed_out) = match &mut transaction.machine {
+            ClientMachine::Invite(machine) => {
+                let outcome = machine.handle_timeout(now);
+                (
+                    outcome == InviteClientOutcome::Retransmit,
+                    outcome == InviteClientOutcome::TimedOut,
+                )
+            }
+            ClientMachine::NonInvite(machine) => {
+                let outcome = machine.handle_timeout(now);
+                (
+                    outcome == NonInviteClientOutcome::Retransmit,
+                    outcome == NonInviteClientOutcome::TimedOut,
+                )
+            }
+        };
+        if retransmit {
+            let (path, wire) = (transaction.path, transaction.wire.clone());
+            self.send(now, path, wire);
+        } else if timed_out
+            && !self.try_next_target(now, key)
+            && let Some(transaction) = self.clients.remove(key)
+        {
+            self.request_failed(now, &transaction.outgoing, Failure::Timeout);
+        }
+        self.advance_client(now, key);
+    }
+
+    /// Ends zero-length timers at once and forgets what has terminated.
+    fn advance_client(&mut self, now: Instant, key: &ClientKey) {
+        let Some(transaction) = self.clients.get_mut(key) else {
+            return;
+        };
+        match &mut transaction.machine {
+            ClientMachine::Invite(machine) if machine.deadline() == Some(now) => {
+                machine.handle_timeout(now);
+            }
+            ClientMachine::NonInvite(machine) if machine.deadline() == Some(now) => {
+                machine.handle_timeout(now);
+            }
+            ClientMachine::Invite(_) | ClientMachine::NonInvite(_) => {}
+        }
+        if transaction.is_terminated() {
+            self.clients.remove(key);
+        }
+    }
+
+    /// Sends the request of a transaction to its next target, if there is one.
+    fn try_next_target(&mut self, now: Instant, key: &ClientKey) -> bool {
+        let Some(transaction) = self.clients.get_mut(key) else {
+            return false;
+        };
+        if transaction.remaining.is_empty() {
+            return false;
+        }
+        let remaining = std::mem::take(&mut transaction.remaining);
+        let mut outgoing = transaction.outgoing.clone();
+        if transaction.heard == Heard::Nothing {
+            self.clients.remove(key);
+        }
+        strip_path(&mut outgoing.request);
+        outgoing.flow = None;
+        self.launch(now, outgoing, remaining);
+        true
+    }
+
+    /// The connection of a transaction has broken.
+    pub(crate) fn client_transport_failed(&mut self, now: Instant, key: &ClientKey) {
+        let Some(transaction) = self.clients.get(key) else {
+            return;
+        };
+        if transaction.heard == Heard::Nothing && self.try_next_target(now, key) {
+            return;
+        }
+        let Some(transaction) = self.clients.remove(key) else {
+            return;
+        };
+        if transaction.is_waiting() {
+            self.request_failed(now, &transaction.outgoing, Failure::Transport);
+        }
+    }
+}
+
+impl ClientTransaction {
+    /// Whether a final response is still to come.
+    fn is_waiting(&self) -> bool {
+        match &self.machine {
+            ClientMachine::Invite(machine) => machine.is_waiting(),
+            ClientMachine::NonInvite(machine) => machine.is_waiting(),
+        }
+    }
+}
+
+/// The key of the transaction that a response belongs to. Only one Via: ours.
+fn client_key_of(response: &Response) -> Option<ClientKey> {
+    let mut vias = response.headers.typed_all::<Via>();
+    let via = vias.next()?.ok()?;
+    if vias.next().is_some() {
+        return None;
+    }
+    let sequence: CSeq = response.headers.required().ok()?;
+    Some(ClientKey {
+        branch: via.branch()?.to_owned(),
+        method: sequence.method.as_str().to_owned(),
+    })
+}
+
+fn fork_of(response: &Response) -> Option<String> {
+    response.headers.to().ok()?.tag().map(str::to_owned)
+}
+
+/// ACK of a refusal and CANCEL: the request of its INVITE with another method (sections 9.1 and
+/// 17.1.1.3).
+fn in_transaction(invite: &Request, method: Method) -> Option<Request> {
+    let mut request = Request::new(method.clone(), invite.uri().clone());
+    let headers = &mut request.headers;
+    for name in [
+        HeaderName::Via,
+        HeaderName::Route,
+        HeaderName::From,
+        HeaderName::To,
+        HeaderName::CallId,
+        HeaderName::Authorization,
+        HeaderName::ProxyAuthorization,
+    ] {
+        headers.copy_from(&invite.headers, &name);
+    }
+    headers.push_typed(&MAX_FORWARDS);
+    let number = invite.headers.required::<CSeq>().ok()?.number;
+    headers.push_typed(&CSeq { number, method });
+    Some(request)
+}
+
+/// Takes away what depends on the path, so that the request may take another.
+fn strip_path(request: &mut Request) {
+    for name in [HeaderName::Via, HeaderName::Contact, HeaderName::UserAgent] {
+        request.headers.remove(&name);
+    }
+}
+
+fn via_transport(transport: Transport) -> ViaTransport {
+    match transport {
+        Transport::Udp => ViaTransport::Udp,
+        Transport::Tcp => ViaTransport::Tcp,
+        Transport::Tls => ViaTransport::Tls,
+    }
+}
+
+/// RFC 3263 section 4, cut to what the settings say: a TLS account never leaves TLS.
+fn next_hop_of(outgoing: &Outgoing) -> Option<Hop> {
+    let uri = next_hop(&outgoing.request).ok()?;
+    let uri = uri.as_sip()?;
+    let account = &outgoing.account;
+    let uri = match served_by_registrar(account, uri) {
+        Some(registrar) => registrar,
+        None => uri,
+    };
+    let named = uri
+        .param("transport")
+        .and_then(Transport::from_uri_parameter);
+    let transport = match (uri.scheme(), account.transport) {
+        (SipScheme::Sips, _) | (SipScheme::Sip, Transport::Tls) => Transport::Tls,
+        (SipScheme::Sip, Transport::Udp | Transport::Tcp) => named.unwrap_or(account.transport),
+    };
+    Some(Hop {
+        host: uri.host().clone(),
+        port: uri.port(),
+        transport,
+    })
+}
+
+/// A domain of our own is served by our registrar, which may have an address of its own.
+fn served_by_registrar<'a>(account: &'a Account, uri: &SipUri) -> Option<&'a SipUri> {
+    let registrar = account.registrar.as_ref().and_then(Uri::as_sip)?;
+    let domain = account.address.as_sip()?.host();
+    let is_our_domain = matches!(domain, Host::Name(_)) && uri.host().is_equivalent_to(domain);
+    (is_our_domain && uri.port().is_none()).then_some(registrar)
+}

@@ -1,0 +1,165 @@
+//! The caller's reports on connections, and their clocks.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::event::Output;
+use super::flows::{Flow, FlowDue, OpenFlow, OpenedBy, Waiting};
+use super::keys::ClientKey;
+use super::{Endpoint, ServerKey};
+use crate::error::MessageError;
+use crate::grammar::{FramingError, StreamItem};
+use crate::transport::{FlowId, Path, StreamError, StreamInfo};
+
+/// Two line ends ask for a sign of life; one is the answer (RFC 5626 section 4.4.1).
+const PING: &[u8] = b"\r\n\r\n";
+const PONG: &[u8] = b"\r\n";
+
+impl Endpoint {
+    /// A name for a connection that a peer has opened. Use it once, in `stream_opened`.
+    pub fn reserve_flow(&mut self) -> FlowId {
+        FlowId(self.next_id())
+    }
+
+    /// A connection stands: one that [`Output::OpenStream`] asked for, or a peer's under a reserved
+    /// name.
+    pub fn stream_opened(&mut self, now: Instant, flow: FlowId, info: StreamInfo) {
+        match self.flows.remove(flow) {
+            Some(Flow::Opening {
+                target, waiting, ..
+            }) => {
+                let name = Some(target.server_name);
+                self.flows
+                    .insert(flow, OpenFlow::new(now, info, OpenedBy::Us, name));
+                for Waiting {
+                    outgoing,
+                    remaining,
+                } in waiting
+                {
+                    self.transmit(now, outgoing, Path::Stream(flow), remaining);
+                }
+            }
+            // Told twice: what stands stays.
+            Some(Flow::Open(open)) => self.flows.insert(flow, *open),
+            None if self.flows.is_full() => {
+                self.statistics.overloaded += 1;
+                self.output(Output::CloseStream { flow });
+            }
+            None => self
+                .flows
+                .insert(flow, OpenFlow::new(now, info, OpenedBy::Peer, None)),
+        }
+    }
+
+    /// Bytes have arrived over a connection.
+    pub fn stream_received(&mut self, now: Instant, flow: FlowId, bytes: &Bytes) {
+        let Some(open) = self.flows.get_open_mut(flow) else {
+            return;
+        };
+        open.heard(now);
+        open.framer.push(bytes);
+        // What a message does may close the connection: it is looked up each time.
+        while let Some(open) = self.flows.get_open_mut(flow) {
+            match open.framer.next_item() {
+                Ok(None) => return,
+                Ok(Some(StreamItem::Message(message))) => {
+                    open.used(now);
+                    self.message_received(now, Path::Stream(flow), message);
+                }
+                Ok(Some(StreamItem::Ping)) => {
+                    self.output(Output::SendStream {
+                        flow,
+                        bytes: Bytes::from_static(PONG),
+                    });
+                }
+                Ok(Some(StreamItem::Pong)) => open.ponged(),
+                Err(FramingError::Message(error)) => self.malformed_on_stream(now, flow, &error),
+                Err(FramingError::Lost(error)) => {
+                    self.malformed_on_stream(now, flow, &error);
+                    return self.close_flow(now, flow);
+                }
+                Err(FramingError::Closed) => return self.close_flow(now, flow),
+            }
+        }
+    }
+
+    /// A connection has ended, or could not be made.
+    pub fn stream_closed(&mut self, now: Instant, flow: FlowId, _why: StreamError) {
+        self.flow_lost(now, flow);
+    }
+
+    pub(crate) fn flow_timeouts(&mut self, now: Instant) {
+        if self.flows.deadline().is_none_or(|at| at > now) {
+            return;
+        }
+        let mut used: Vec<FlowId> = Vec::new();
+        for flow in self.flows.ids() {
+            if self.is_in_use(flow) {
+                used.push(flow);
+            }
+        }
+        for (flow, due) in self.flows.handle_timeout(now, |flow| used.contains(&flow)) {
+            match due {
+                FlowDue::Nothing => {}
+                FlowDue::Ping => {
+                    self.output(Output::SendStream {
+                        flow,
+                        bytes: Bytes::from_static(PING),
+                    });
+                }
+                FlowDue::Close => self.close_flow(now, flow),
+            }
+        }
+    }
+
+    fn close_flow(&mut self, now: Instant, flow: FlowId) {
+        self.output(Output::CloseStream { flow });
+        self.flow_lost(now, flow);
+    }
+
+    /// Everything that the connection carried is told, or tries another way.
+    fn flow_lost(&mut self, now: Instant, flow: FlowId) {
+        match self.flows.remove(flow) {
+            Some(Flow::Opening { waiting, .. }) => {
+                for Waiting {
+                    outgoing,
+                    remaining,
+                } in waiting
+                {
+                    self.launch(now, outgoing, remaining);
+                }
+            }
+            Some(Flow::Open(_)) => {
+                self.registrations_lost_flow(now, flow);
+                for key in self.clients_over(flow) {
+                    self.client_transport_failed(now, &key);
+                }
+                for key in self.servers_over(flow) {
+                    self.server_transport_failed(&key);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn clients_over(&self, flow: FlowId) -> Vec<ClientKey> {
+        self.clients
+            .iter()
+            .filter(|(_, transaction)| transaction.path == Path::Stream(flow))
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    fn servers_over(&self, flow: FlowId) -> Vec<ServerKey> {
+        self.servers
+            .iter()
+            .filter(|(_, transaction)| transaction.path == Path::Stream(flow))
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    fn malformed_on_stream(&mut self, now: Instant, flow: FlowId, error: &MessageError) {
+        self.malformed(now, Path::Stream(flow), error);
+    }
+}

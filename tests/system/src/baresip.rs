@@ -163,6 +163,15 @@ impl BaresipConfig {
     }
 }
 
+/// How a registration went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistrationResult {
+    /// The registrar keeps where this endpoint is.
+    Registered,
+    /// The registrar or the transport refused; the reason in baresip's words.
+    Failed(String),
+}
+
 /// One event from the control connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -234,10 +243,10 @@ impl Baresip {
         std::fs::write(folder.path().join("config"), settings.config_file(tls)?)?;
         std::fs::write(folder.path().join("accounts"), settings.account(port))?;
         std::fs::write(folder.path().join("contacts"), "")?;
-        let mut command = Command::new("baresip");
+        let mut command = Command::new("stdbuf");
+        // -s prints every SIP message; through a pipe it would come late without line buffering.
         command
-            .arg("-v")
-            .arg("-f")
+            .args(["--output=L", "baresip", "-v", "-s", "-f"])
             .arg(folder.path())
             .current_dir(folder.path());
         let process = ChildProcess::start(&format!("baresip {}", config.name), &mut command)?;
@@ -290,6 +299,21 @@ impl Baresip {
         self.control
             .events
             .wait_after(mark, &format!("event {kind}"), timeout, find)
+    }
+
+    /// Waits until the account has been registered, or refused for the first time.
+    ///
+    /// # Errors
+    /// When neither happens in time.
+    pub fn wait_for_registration(&self, timeout: Duration) -> Result<RegistrationResult> {
+        // Its first event may come before the control connection is there to carry it: the log
+        // tells instead.
+        self.log().wait_for("a registration", timeout, |line| {
+            if let Some(reason) = failed_registration(line) {
+                return Some(RegistrationResult::Failed(reason.to_owned()));
+            }
+            is_registered(line).then_some(RegistrationResult::Registered)
+        })
     }
 
     /// Waits until picture or sound of the far end arrives: `medium` is `audio` or `video`.
@@ -437,6 +461,17 @@ fn read_when_complete(path: &Path) -> Result<Luma> {
             Err(_) => std::thread::sleep(Duration::from_millis(10)),
         }
     }
+}
+
+/// Recognises `anna@example.com: {0/TCP/v4} 200 OK (kamailio) [1 binding]`.
+fn is_registered(line: &str) -> bool {
+    line.contains("} 200 OK") && line.contains(" binding")
+}
+
+/// Reads `reg: sip:anna@example.com: 401 Unauthorized (...)`.
+fn failed_registration(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("reg: ")?;
+    Some(rest.split_once(": ")?.1)
 }
 
 /// Reads `received event: '5' (end=0)`.
@@ -629,7 +664,25 @@ impl Settings<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::received_digit;
+    use super::{failed_registration, is_registered, received_digit};
+
+    #[test]
+    fn only_the_line_about_bindings_tells_of_a_registration() {
+        assert!(is_registered(
+            "anna@127.0.0.1: {0/UDP/v4} 200 OK (kamailio) [1 binding]"
+        ));
+        assert!(!is_registered("SIP/2.0 200 OK"));
+    }
+
+    #[test]
+    fn the_reason_of_a_failed_registration_is_read() {
+        let line = "\u{1b}[31mreg: sip:anna@127.0.0.1:15666: 401 Unauthorized (kamailio)";
+        assert_eq!(
+            failed_registration(line),
+            Some("401 Unauthorized (kamailio)")
+        );
+        assert_eq!(failed_registration("SIP/2.0 401 Unauthorized"), None);
+    }
 
     #[test]
     fn a_digit_counts_once_though_its_event_has_a_start_and_an_end() {

@@ -5,7 +5,7 @@
 //! the exit before the ports are used again. Nothing sleeps to let time pass: every wait is for an
 //! event, a line or a state, within a limit that says what was waited for when it is over.
 //!
-//! - Programs: [`baresip`], each a [`child_process`].
+//! - Programs: [`baresip`], [`kamailio`], each a [`child_process`].
 //! - What they send each other: [`footage`], [`sound`], [`picture`], and whether it arrived:
 //!   [`picture::Luma::psnr`], [`picture::Luma::stamp`], [`sound::Sound::correlation`], [`pesq`].
 
@@ -15,6 +15,7 @@ pub mod cache;
 pub mod child_process;
 pub mod footage;
 pub mod journal;
+pub mod kamailio;
 mod netstring;
 pub mod pesq;
 pub mod picture;

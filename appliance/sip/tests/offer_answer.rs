@@ -1,10 +1,12 @@
 //! Offers as real systems write them, and what we answer; holds, refusals and bad input.
 
+#![expect(clippy::unwrap_used, reason = "a failing helper fails its test")]
+
 use std::net::IpAddr;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use room::codec::{AudioCodec, Direction, PacketizationMode, SrtpSuite};
+use room::codec::{AudioCodec, Direction, PacketizationMode, PayloadType, SrtpSuite};
 use room::units::Bitrate;
 use sip::grammar::StatusCode;
 use sip::offer_answer::{
@@ -118,7 +120,7 @@ fn an_offer_in_the_style_of_baresip_agrees_on_opus_mode_1_and_its_first_key() {
     let audio = media.streams.audio.unwrap();
     assert_eq!(audio.codec, AudioCodec::Opus);
     assert_eq!(
-        audio.send_telephone_event.map(|event| event.value()),
+        audio.send_telephone_event.map(PayloadType::value),
         Some(101)
     );
     let keys = audio.srtp.unwrap();
@@ -588,11 +590,11 @@ fn events_at_8_khz_are_used_beside_opus_when_the_peer_has_no_others() {
         .unwrap();
     let audio = media.streams.audio.unwrap();
     assert_eq!(
-        audio.send_telephone_event.map(|event| event.value()),
+        audio.send_telephone_event.map(PayloadType::value),
         Some(101)
     );
     assert_eq!(
-        audio.receive_telephone_event.map(|event| event.value()),
+        audio.receive_telephone_event.map(PayloadType::value),
         Some(101)
     );
 }

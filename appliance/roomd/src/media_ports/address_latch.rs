@@ -8,6 +8,8 @@
 
 use std::net::SocketAddr;
 
+use crate::srtp_authenticator::PacketAge;
+
 /// What an address latch decides about a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -23,14 +25,13 @@ pub enum Verdict {
 #[derive(Clone, Debug)]
 pub struct AddressLatch {
     remote: SocketAddr,
-    newest_index: Option<u64>,
 }
 
 impl AddressLatch {
     /// Starts at the address that offer/answer settled.
     #[must_use]
     pub fn new(negotiated: SocketAddr) -> Self {
-        Self { remote: negotiated, newest_index: None }
+        Self { remote: negotiated }
     }
 
     /// Where to send.
@@ -39,27 +40,28 @@ impl AddressLatch {
         self.remote
     }
 
-    /// Judges a packet whose SRTP tag was found valid; `index` is its extended packet index
-    /// (RFC 3711 section 3.3.1, or the SRTCP index).
-    pub fn judge_authenticated(&mut self, source: SocketAddr, index: u64) -> Verdict {
-        let is_newest = self.newest_index.is_none_or(|newest| index > newest);
-        if is_newest {
-            self.newest_index = Some(index);
-        }
+    /// Judges a packet whose SRTP tag was found valid.
+    pub fn judge_authenticated(&mut self, source: SocketAddr, age: PacketAge) -> Verdict {
         if source == self.remote {
-            Verdict::Pass
-        } else if is_newest {
-            self.remote = source;
-            Verdict::PassAndFollow
-        } else {
-            Verdict::Drop
+            return Verdict::Pass;
+        }
+        match age {
+            PacketAge::Newest => {
+                self.remote = source;
+                Verdict::PassAndFollow
+            }
+            PacketAge::NotNewest => Verdict::Drop,
         }
     }
 
     /// Judges a packet of a plain stream.
     #[must_use]
     pub fn judge_plain(&self, source: SocketAddr) -> Verdict {
-        if source == self.remote { Verdict::Pass } else { Verdict::Drop }
+        if source == self.remote {
+            Verdict::Pass
+        } else {
+            Verdict::Drop
+        }
     }
 }
 
@@ -74,27 +76,38 @@ mod tests {
     #[test]
     fn an_authenticated_newer_packet_moves_the_latch() {
         let mut latch = AddressLatch::new(at(1000));
-        assert_eq!(latch.judge_authenticated(at(1000), 5), Verdict::Pass);
-        assert_eq!(latch.judge_authenticated(at(2000), 6), Verdict::PassAndFollow);
+        assert_eq!(
+            latch.judge_authenticated(at(1000), PacketAge::Newest),
+            Verdict::Pass
+        );
+        assert_eq!(
+            latch.judge_authenticated(at(2000), PacketAge::Newest),
+            Verdict::PassAndFollow
+        );
         assert_eq!(latch.remote(), at(2000));
-        assert_eq!(latch.judge_authenticated(at(2000), 7), Verdict::Pass);
+        assert_eq!(
+            latch.judge_authenticated(at(2000), PacketAge::Newest),
+            Verdict::Pass
+        );
     }
 
     #[test]
     fn a_replayed_packet_from_elsewhere_is_dropped() {
         let mut latch = AddressLatch::new(at(1000));
-        assert_eq!(latch.judge_authenticated(at(1000), 5), Verdict::Pass);
-        for index in [5, 4, 0] {
-            assert_eq!(latch.judge_authenticated(at(6666), index), Verdict::Drop);
-        }
+        assert_eq!(
+            latch.judge_authenticated(at(6666), PacketAge::NotNewest),
+            Verdict::Drop
+        );
         assert_eq!(latch.remote(), at(1000));
     }
 
     #[test]
     fn a_late_packet_from_the_right_address_passes() {
         let mut latch = AddressLatch::new(at(1000));
-        assert_eq!(latch.judge_authenticated(at(1000), 9), Verdict::Pass);
-        assert_eq!(latch.judge_authenticated(at(1000), 8), Verdict::Pass);
+        assert_eq!(
+            latch.judge_authenticated(at(1000), PacketAge::NotNewest),
+            Verdict::Pass
+        );
     }
 
     #[test]

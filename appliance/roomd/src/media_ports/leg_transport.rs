@@ -97,7 +97,11 @@ impl LegTransport {
             incoming: datagrams.incoming,
         };
         let task = tokio::spawn(task.run(route_changes, datagrams.outgoing));
-        Self { routes, counters, task }
+        Self {
+            routes,
+            counters,
+            task,
+        }
     }
 
     /// Sets where the streams go, after offer/answer and each time that it is renewed.
@@ -125,6 +129,8 @@ struct Port {
     medium: Medium,
     channel: Channel,
     stream: Option<Stream>,
+    /// The stream before a pause, as by a hold without address, for what takes it up again.
+    paused: Option<Stream>,
 }
 
 /// The negotiated stream of a socket.
@@ -136,9 +142,26 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(negotiated: SocketAddr, keys: Option<SrtpKeys>) -> Self {
-        let authenticator = keys.as_ref().map(|keys| SrtpAuthenticator::new(&keys.remote));
-        Self { negotiated, keys, latch: AddressLatch::new(negotiated), authenticator }
+    /// The stream after `previous`. While the peer's key stays, its packet counters go on, and
+    /// with them the authenticator: a new one would not know how often they have wrapped.
+    fn new(negotiated: SocketAddr, keys: Option<SrtpKeys>, previous: Option<Self>) -> Self {
+        let authenticator = keys.as_ref().map(|keys| {
+            previous
+                .filter(|previous| {
+                    previous
+                        .keys
+                        .as_ref()
+                        .is_some_and(|before| before.remote == keys.remote)
+                })
+                .and_then(|previous| previous.authenticator)
+                .unwrap_or_else(|| SrtpAuthenticator::new(&keys.remote))
+        });
+        Self {
+            negotiated,
+            keys,
+            latch: AddressLatch::new(negotiated),
+            authenticator,
+        }
     }
 
     fn is_for(&self, negotiated: SocketAddr, keys: Option<&SrtpKeys>) -> bool {
@@ -147,7 +170,13 @@ impl Stream {
 }
 
 fn ports(sockets: LegSockets) -> [Port; 4] {
-    let port = |socket, medium, channel| Port { socket, medium, channel, stream: None };
+    let port = |socket, medium, channel| Port {
+        socket,
+        medium,
+        channel,
+        stream: None,
+        paused: None,
+    };
     [
         port(sockets.audio.rtp, Medium::Audio, Channel::Rtp),
         port(sockets.audio.rtcp, Medium::Audio, Channel::Rtcp),
@@ -217,7 +246,7 @@ impl Task {
                 Medium::Video => &route.video,
             };
             let Some(medium) = medium else {
-                port.stream = None;
+                port.paused = port.stream.take().or_else(|| port.paused.take());
                 continue;
             };
             let negotiated = match port.channel {
@@ -225,10 +254,13 @@ impl Task {
                 Channel::Rtcp => medium.rtcp,
             };
             // A re-offer that changes neither address nor keys keeps the latch and its counters.
-            let unchanged =
-                port.stream.as_ref().is_some_and(|s| s.is_for(negotiated, medium.srtp.as_ref()));
+            let unchanged = port
+                .stream
+                .as_ref()
+                .is_some_and(|s| s.is_for(negotiated, medium.srtp.as_ref()));
             if !unchanged {
-                port.stream = Some(Stream::new(negotiated, medium.srtp.clone()));
+                let previous = port.stream.take().or_else(|| port.paused.take());
+                port.stream = Some(Stream::new(negotiated, medium.srtp.clone(), previous));
             }
         }
     }
@@ -237,7 +269,10 @@ impl Task {
         if (datagram.medium, datagram.channel) == (Medium::Video, Channel::Rtp) {
             self.pacer.push(Instant::now(), datagram.payload);
         } else {
-            self.transmit(port_index(datagram.medium, datagram.channel), &datagram.payload);
+            self.transmit(
+                port_index(datagram.medium, datagram.channel),
+                &datagram.payload,
+            );
         }
     }
 
@@ -258,18 +293,22 @@ impl Task {
 
     fn take_in(&mut self, index: usize, payload: &[u8], source: SocketAddr) {
         let port = &mut self.ports[index];
-        let Some(stream) = &mut port.stream else { return };
+        let Some(stream) = &mut port.stream else {
+            return;
+        };
         let verdict = match &mut stream.authenticator {
             None => stream.latch.judge_plain(source),
             Some(authenticator) => {
-                let index = match port.channel {
+                let packet = match port.channel {
                     Channel::Rtp => authenticator.authenticate_rtp(payload),
                     Channel::Rtcp => authenticator.authenticate_rtcp(payload),
                 };
-                match index {
-                    Ok(index) => stream.latch.judge_authenticated(source, index),
+                match packet {
+                    Ok(packet) => stream.latch.judge_authenticated(source, packet.age),
                     Err(_) => {
-                        self.counters.unauthenticated.fetch_add(1, Ordering::Relaxed);
+                        self.counters
+                            .unauthenticated
+                            .fetch_add(1, Ordering::Relaxed);
                         return;
                     }
                 }

@@ -159,9 +159,6 @@ fn trimmed_start(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// A message of `fields` fields, each asked for once by name, costs steps in proportion to the number of fields.
-/// Time is not asserted; this test ends within the runner's limit only when nothing is quadratic in the length of
-/// a value.
 #[test]
 fn long_lists_are_read_to_their_end() {
     let list = vec!["<sip:a@example.com;lr>"; 2500].join(",");

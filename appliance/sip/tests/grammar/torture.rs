@@ -691,3 +691,58 @@ fn a_request_of_rfc_2543_is_understood() {
     assert_eq!(invite.headers.required::<Via>().unwrap().branch(), None);
     assert_eq!(invite.headers.from().unwrap().tag(), None);
 }
+
+#[test]
+fn ipv6_addresses_are_understood_with_brackets_only() {
+    // RFC 5118
+    let register = |target: &str, via: &str| {
+        parse(&format!(
+            "REGISTER {target} SIP/2.0\n\
+             To: sip:user@example.com\n\
+             From: sip:user@example.com;tag=81x2\n\
+             Via: {via};branch=z9hG4bKas3-111\n\
+             Call-ID: SSG9559905523997077@hlau_4100\n\
+             Contact: \"Caller\" <sip:caller@[2001:db8::1]>\n\
+             CSeq: 98176 REGISTER\n\n"
+        ))
+    };
+    for (target, host, port) in [
+        ("sip:[2001:db8::10]", "[2001:db8::10]", None),
+        ("sip:[2001:db8::10]:5070", "[2001:db8::10]", Some(5070)),
+        // 4.4: without the right brackets the port becomes a part of the address.
+        ("sip:[2001:db8::10:5070]", "[2001:db8::10:5070]", None),
+        (
+            "sip:[::ffff:192.0.2.10]:19823",
+            "[::ffff:192.0.2.10]",
+            Some(19823),
+        ),
+    ] {
+        let Ok(Message::Request(request)) = register(target, "SIP/2.0/UDP [2001:db8::9:1]") else {
+            panic!("{target} is valid");
+        };
+        request.check().unwrap();
+        let uri = request.uri().as_sip().unwrap();
+        assert_eq!((uri.host().to_string().as_str(), uri.port()), (host, port));
+    }
+    for target in [
+        "sip:2001:db8::10",
+        "sip:[2001:db8:::192.0.2.1]",
+        "sip:user@[2001:db8::1%25eth0]",
+    ] {
+        let error = register(target, "SIP/2.0/UDP [2001:db8::9:1]").unwrap_err();
+        assert_eq!(error.fault.status(), StatusCode::BAD_REQUEST, "{target}");
+    }
+    for received in ["2001:db8::9:255", "[2001:db8::9:255]"] {
+        let via = format!("SIP/2.0/UDP [2001:db8::9:1];received={received}");
+        let Ok(Message::Request(request)) = register("sip:[2001:db8::10]", &via) else {
+            panic!("{via} is valid");
+        };
+        let seen = request
+            .headers
+            .required::<Via>()
+            .unwrap()
+            .received()
+            .unwrap();
+        assert_eq!(seen.address(), "2001:db8::9:255".parse().ok(), "{received}");
+    }
+}

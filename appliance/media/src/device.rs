@@ -30,8 +30,8 @@ impl VideoFrame {
     pub fn is_well_formed(&self) -> bool {
         let Resolution { width, height } = self.resolution;
         let fits = width > 0 && height > 0 && width % 8 == 0 && height % 2 == 0;
-        let bytes = u64::from(width) * u64::from(height) * 3 / 2;
-        fits && self.i420.len() as u64 == bytes
+        let bytes = u128::from(width) * u128::from(height) * 3 / 2;
+        fits && self.i420.len() as u128 == bytes
     }
 }
 

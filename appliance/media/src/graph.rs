@@ -36,7 +36,7 @@ use crate::fan_out::{AudioFanOut, VideoFanOut};
 use crate::graph::repair::Repairs;
 use crate::graph::watch::Watch;
 use crate::graph_input::{GraphInput, GraphInputs};
-use crate::leg::{Leg, LegHub};
+use crate::leg::Leg;
 use crate::loudspeaker_tap::LoudspeakerTap;
 use crate::media::{OpenLegs, PlanSlot};
 use crate::microphone::{MicrophoneParts, MicrophoneStage, MicrophoneSwitch};
@@ -71,7 +71,6 @@ pub(crate) struct Graph {
     video_fan_out: Arc<VideoFanOut>,
     audio_fan_out: Arc<AudioFanOut>,
     tap: Arc<LoudspeakerTap>,
-    hubs: HashMap<LegId, Arc<LegHub>>,
     watch: Watch,
     repairs: Repairs,
     phase: Phase,
@@ -141,7 +140,6 @@ impl Graph {
             video_fan_out: Arc::new(VideoFanOut::new(surroundings.inputs.clone())),
             audio_fan_out: Arc::default(),
             tap: Arc::default(),
-            hubs: HashMap::new(),
             watch: Watch::default(),
             repairs: Repairs::default(),
             phase: Phase::Running,
@@ -205,9 +203,6 @@ impl Graph {
         let now = Instant::now();
         match input {
             GraphInput::PlanWaiting => self.take_plan(),
-            GraphInput::LegOpened(leg, hub) => {
-                self.hubs.insert(leg, hub);
-            }
             GraphInput::LegClosed(leg) => {
                 if !self.shape.legs.contains_key(&leg) {
                     self.close_leg(leg);
@@ -248,7 +243,7 @@ impl Graph {
         let Some(plan) = &self.plan else { return };
         let mut wanted = GraphShape::wanted(plan);
         wanted.legs.retain(|leg, _| {
-            let open = self.hubs.contains_key(leg);
+            let open = self.surroundings.legs.get(*leg).is_some();
             if !open {
                 tracing::error!(%leg, "the plan names a leg that was not opened");
             }
@@ -278,18 +273,16 @@ impl Graph {
     }
 
     fn close_leg(&mut self, leg: LegId) {
-        if let Some(hub) = self.hubs.remove(&leg) {
+        if let Some(hub) = self.surroundings.legs.remove(leg) {
             hub.close();
         }
-        self.surroundings.legs.remove(leg);
     }
 
     fn shut_down(&mut self, done: oneshot::Sender<()>) {
         self.plan = None;
         self.change_to(&GraphShape::empty());
-        let legs: Vec<LegId> = self.hubs.keys().copied().collect();
-        for leg in legs {
-            self.close_leg(leg);
+        for hub in self.surroundings.legs.remove_all() {
+            hub.close();
         }
         self.phase = Phase::ShuttingDown(done);
     }

@@ -9,7 +9,6 @@ use room::ids::LegId;
 use tokio::sync::oneshot;
 
 use crate::event::Source;
-use crate::leg::LegHub;
 use crate::pipeline::PipelineId;
 
 /// Inputs that may wait. Far more than ever come at once: reaching it means that the media thread
@@ -21,8 +20,6 @@ const QUEUE: usize = 1_024;
 pub(crate) enum GraphInput {
     /// The owner put a plan into its place.
     PlanWaiting,
-    /// The owner opened a leg: plans may name it from now on.
-    LegOpened(LegId, Arc<LegHub>),
     /// The owner closes a leg that no plan names.
     LegClosed(LegId),
     /// The owner wants these telephone keys sent.

@@ -59,17 +59,24 @@ impl PlanSlot {
     }
 }
 
-/// The legs that are open, for those who ask for pictures.
+/// The legs that are open. A leg is in here before the plan that names it is given, so that the
+/// media thread, which always takes the newest plan, never finds it missing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OpenLegs(Arc<Mutex<HashMap<LegId, Arc<LegHub>>>>);
 
 impl OpenLegs {
     /// The leg has ended.
-    pub(crate) fn remove(&self, leg: LegId) {
-        self.lock().remove(&leg);
+    pub(crate) fn remove(&self, leg: LegId) -> Option<Arc<LegHub>> {
+        self.lock().remove(&leg)
     }
 
-    fn get(&self, leg: LegId) -> Option<Arc<LegHub>> {
+    /// All legs have ended.
+    pub(crate) fn remove_all(&self) -> Vec<Arc<LegHub>> {
+        self.lock().drain().map(|(_, hub)| hub).collect()
+    }
+
+    /// An open leg.
+    pub(crate) fn get(&self, leg: LegId) -> Option<Arc<LegHub>> {
         self.lock().get(&leg).cloned()
     }
 
@@ -164,7 +171,6 @@ impl Media {
         if let Some(runtime) = &self.runtime {
             runtime.spawn(pump(Arc::downgrade(&hub), hub.watch_inlets(), to_leg));
         }
-        self.inputs.send(GraphInput::LegOpened(leg, hub));
         LegDatagrams { incoming, outgoing }
     }
 

@@ -85,7 +85,7 @@ mod tests {
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             if let Some((header, payload)) = RtpHeader::parse(&bytes) {
                 prop_assert!(payload.len() + RtpHeader::LEN <= bytes.len());
-                prop_assert_eq!(header.to_bytes()[1..], bytes[1..RtpHeader::LEN]);
+                prop_assert_eq!(&header.to_bytes()[1..], &bytes[1..RtpHeader::LEN]);
             }
         }
     }

@@ -216,8 +216,8 @@ impl Graph {
     }
 
     fn add_leg(&mut self, leg: LegId, shape: &LegShape) -> Result<(), MediaError> {
-        let hub = self.hubs.get(&leg).ok_or(MediaError::UnknownLeg(leg))?;
         let around = &self.surroundings;
+        let hub = around.legs.get(leg).ok_or(MediaError::UnknownLeg(leg))?;
         if let Some(playout) = &self.parts.video_playout {
             hub.set_screen(playout.inlet(leg));
         }
@@ -228,7 +228,7 @@ impl Graph {
         }
         let running = Leg::start(
             &shape.streams,
-            hub,
+            &hub,
             &around.clock,
             &around.inputs,
             &around.events,
@@ -242,7 +242,7 @@ impl Graph {
     pub(super) fn remove_leg(&mut self, leg: LegId) {
         self.video_fan_out.detach(leg);
         self.audio_fan_out.detach(leg);
-        if let Some(hub) = self.hubs.get(&leg) {
+        if let Some(hub) = self.surroundings.legs.get(leg) {
             hub.set_screen(None);
             hub.set_mixer(None);
         }

@@ -1,0 +1,58 @@
+//! The network: moves datagrams from one leg to another, and loses some.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use media::{Channel, Datagram, LegDatagrams, Medium};
+use tokio::sync::mpsc;
+
+/// A wire between two legs.
+#[derive(Clone, Default)]
+pub(crate) struct Wire {
+    /// RTP packets lost of 1,000.
+    pub(crate) loss: u64,
+    pub(crate) seed: u64,
+    /// While true nothing arrives.
+    pub(crate) cut: Arc<AtomicBool>,
+    /// Largest RTP packet seen, RTP packets of video seen, and NAL unit types seen, as bits.
+    pub(crate) largest: Arc<AtomicU64>,
+    pub(crate) video_packets: Arc<AtomicU64>,
+    pub(crate) nal_types: Arc<AtomicU64>,
+}
+
+impl Wire {
+    /// Joins two legs, both ways.
+    pub(crate) fn join(&self, a: LegDatagrams, b: LegDatagrams) {
+        tokio::spawn(self.clone().carry(a.outgoing, b.incoming, 1));
+        tokio::spawn(self.clone().carry(b.outgoing, a.incoming, 2));
+    }
+
+    async fn carry(
+        self,
+        mut from: mpsc::Receiver<Datagram>,
+        to: mpsc::Sender<Datagram>,
+        direction: u64,
+    ) {
+        let mut random = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ direction;
+        while let Some(datagram) = from.recv().await {
+            self.look_at(&datagram);
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let lost = datagram.channel == Channel::Rtp && (random >> 33) % 1_000 < self.loss;
+            if !lost && !self.cut.load(Ordering::Relaxed) && to.send(datagram).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn look_at(&self, datagram: &Datagram) {
+        if datagram.channel == Channel::Rtp && datagram.medium == Medium::Video {
+            self.largest
+                .fetch_max(datagram.payload.len() as u64, Ordering::Relaxed);
+            self.video_packets.fetch_add(1, Ordering::Relaxed);
+            let nal_type = datagram.payload.get(12).map_or(0, |byte| byte & 0x1f);
+            self.nal_types.fetch_or(1 << nal_type, Ordering::Relaxed);
+        }
+    }
+}

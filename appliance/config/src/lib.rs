@@ -37,7 +37,7 @@ pub use settings::{
     LoopbackListener, MediaSecurity, MicrophoneSettings, Peer, PlayoutSettings, PortRange,
     Registration, RoomSettings, SecondCall, SipAddress, SipSettings, TlsListener, Transport,
 };
-pub use store::{Loaded, Origin, Store};
+pub use store::{Loaded, Origin, Store, write_atomically};
 
 /// The largest configuration that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 1024 * 1024;

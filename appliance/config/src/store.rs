@@ -119,7 +119,10 @@ impl Store {
 /// Replaces `file` so that after a power cut either the old or the new content is there, whole.
 ///
 /// The new file has the mode of the old one; a first one is readable by its owner and group.
-fn write_atomically(file: &Path, content: &[u8]) -> Result<(), ConfigError> {
+///
+/// # Errors
+/// [`ConfigError::Write`] with the step that failed; the old file is untouched.
+pub fn write_atomically(file: &Path, content: &[u8]) -> Result<(), ConfigError> {
     let mode = fs::metadata(file).map_or(0o640, |metadata| metadata.mode() & 0o777);
     let temporary = temporary_beside(file);
     let written = write_and_replace(file, &temporary, mode, content);

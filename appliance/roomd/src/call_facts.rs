@@ -3,7 +3,7 @@
 use room::leg_state::EndReason;
 use room::peer::{LegSecurity, Peer, PeerTrust, Protection};
 use room::{RegistrationFailure, RegistrationState};
-use sip::endpoint::{self, CallEndCause, CallSecurity};
+use sip::endpoint::{self, ActionError, CallEndCause, CallSecurity};
 use sip::grammar::NameAddr;
 use sip::offer_answer::{AgreedSecurity, CallMedia};
 use sip::registration;
@@ -79,6 +79,21 @@ pub fn end_reason(cause: CallEndCause) -> EndReason {
     }
 }
 
+/// Why a call could not even be tried.
+#[must_use]
+pub fn invite_failure(error: &ActionError) -> EndReason {
+    match error {
+        ActionError::UnknownAccount(_) | ActionError::NoRegistrar => EndReason::NoUsableAccount,
+        ActionError::UnsupportedScheme => EndReason::InvalidTarget,
+        ActionError::Media(_) => EndReason::IncompatibleMedia,
+        ActionError::UnknownCall
+        | ActionError::WrongState
+        | ActionError::TooManyCalls
+        | ActionError::NotARefusal
+        | ActionError::Text(_) => EndReason::LocalFault,
+    }
+}
+
 fn refused(status: u16) -> EndReason {
     match status {
         401 | 407 => EndReason::AuthenticationFailed,
@@ -94,17 +109,20 @@ fn refused(status: u16) -> EndReason {
 
 /// How a registration stands.
 #[must_use]
-pub fn registration_state(state: &registration::RegistrationState) -> RegistrationState {
+pub fn registration_state(state: registration::RegistrationState) -> RegistrationState {
     use registration::{RegistrationFailure as Failure, RegistrationState as State};
     match state {
         State::Unregistered => RegistrationState::Unregistered,
         State::Registering => RegistrationState::Registering,
-        State::Registered { .. } => RegistrationState::Registered,
-        State::Locked { .. } => RegistrationState::Locked,
-        State::Failed { cause, .. } => RegistrationState::Failed(match cause {
+        State::Registered | State::Deregistering => RegistrationState::Registered,
+        State::Locked(_) => RegistrationState::Locked,
+        State::BackingOff(failure) => RegistrationState::Failed(match failure {
             Failure::Transport => RegistrationFailure::Unreachable,
             Failure::Timeout => RegistrationFailure::TimedOut,
-            Failure::Refused(status) => RegistrationFailure::Refused { status: status.code() },
+            Failure::Refused(status) => match status.code() {
+                401 | 403 | 407 => RegistrationFailure::AuthenticationFailed,
+                status => RegistrationFailure::Refused { status },
+            },
         }),
     }
 }

@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use config::Config;
+use config::{Config, Language};
 
 use crate::error::Error;
+use crate::service::Directories;
 use crate::{certificate, logging, service};
 
 /// Where the configuration is when no `--config` says otherwise.
 const DEFAULT_CONFIG: &str = "/etc/roomd/roomd.toml";
+/// Where the service keeps its state when nothing else says so.
+const DEFAULT_STATE: &str = "/var/lib/roomd";
 
 /// The room service: joins meetings with the room's cameras and microphones.
 #[derive(Debug, Parser)]
@@ -28,6 +31,12 @@ enum Command {
         /// The configuration file.
         #[arg(long, default_value = DEFAULT_CONFIG)]
         config: PathBuf,
+        /// Where the room keeps what it must remember.
+        #[arg(long, env = "STATE_DIRECTORY", default_value = DEFAULT_STATE)]
+        state: PathBuf,
+        /// Where systemd puts credentials.
+        #[arg(long, env = "CREDENTIALS_DIRECTORY")]
+        credentials: Option<PathBuf>,
     },
     /// Check a configuration file and say what is wrong with it.
     CheckConfig {
@@ -52,9 +61,12 @@ enum Command {
 /// Runs the command line of this process. Exit status: 0 success, 1 failure, 2 usage.
 #[must_use]
 pub fn main() -> ExitCode {
+    let language = language_of_environment();
     let result = match CommandLine::parse().command {
-        Command::Run { config } => run(&config),
-        Command::CheckConfig { config } => check_config(&config),
+        Command::Run { config, state, credentials } => {
+            run(&config, &Directories { state, credentials })
+        }
+        Command::CheckConfig { config } => check_config(&config, language),
         Command::CreateCertificate { directory, name, addresses } => {
             certificate::create(&directory, &name, &addresses)
         }
@@ -62,7 +74,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("roomd: {error}");
+            eprintln!("roomd: {}", text(&error, language));
             ExitCode::FAILURE
         }
     }
@@ -74,19 +86,44 @@ pub fn definition() -> clap::Command {
     <CommandLine as clap::CommandFactory>::command()
 }
 
-fn run(path: &Path) -> Result<(), Error> {
-    let settings = Config::load(path)?;
-    logging::start(&settings.log);
+fn run(path: &Path, directories: &Directories) -> Result<(), Error> {
+    let config = Config::load(path)?;
+    logging::start(&config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|source| Error::Runtime { source })?;
-    runtime.block_on(service::run(settings))
+    runtime.block_on(service::run(config, directories))
 }
 
-fn check_config(path: &Path) -> Result<(), Error> {
-    let settings = Config::load(path)?;
-    println!("{}: {}", path.display(), config::text::configuration_is_valid(settings.room.language));
+fn check_config(path: &Path, language: Language) -> Result<(), Error> {
+    Config::load(path)?;
+    let verdict = match language {
+        Language::English => "the configuration is valid",
+        Language::Chinese => "配置有效",
+    };
+    println!("{}: {verdict}", path.display());
     Ok(())
+}
+
+/// Every problem of a configuration has words in the reader's language.
+fn text(error: &Error, language: Language) -> String {
+    match error {
+        Error::Config(error) => error.text(language),
+        error => error.to_string(),
+    }
+}
+
+/// The language of the person at this terminal: that of `LC_ALL`, `LC_MESSAGES` or `LANG`.
+fn language_of_environment() -> Language {
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|locale| !locale.is_empty());
+    if locale.is_some_and(|locale| locale.starts_with("zh")) {
+        Language::Chinese
+    } else {
+        Language::English
+    }
 }

@@ -10,6 +10,7 @@
 //! Each turn takes in what waits, facts before requests, and carries out every command before it
 //! waits again. Nothing here blocks: sockets and media have bounded queues of their own.
 
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -18,16 +19,17 @@ use room::ids::LegId;
 use room::policy::RoomPolicy;
 use room::units::Bitrate;
 use room::{
-    Admission, Command, EndReason, Fact, Input, InputQueue, RejectCause, Remembered, Request, Room,
+    Admission, Command, DtmfDigits, EndReason, Fact, Input, InputQueue, RejectCause, Remembered, Request, Room,
     RoomSnapshot,
 };
-use sip::endpoint::{AccountName, Event};
+use sip::endpoint::{AccountName, ActionError, CallId, Endpoint, Event};
 use sip::grammar::{StatusCode, Uri};
-use sip::offer_answer::CallMedia;
+use sip::offer_answer::{CallMedia, PeerHold};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dtmf_relay;
 use crate::error::Error;
+use crate::latency_probe::LatencyProbe;
 use crate::leg_networks::LegNetworks;
 use crate::signalling::{Resolution, Signalling};
 use crate::sip_sockets::SocketEvent;
@@ -71,6 +73,9 @@ pub struct Driver {
     /// Accounts that register, to de-register at the end.
     registering: Vec<AccountName>,
     alive_interval: Option<Duration>,
+    /// Legs whose peer takes key presses as telephone-event (RFC 4733).
+    telephone_event_legs: HashSet<LegId>,
+    latency_probes: HashMap<LegId, LatencyProbe>,
     queue: InputQueue<PendingRequest>,
 }
 
@@ -114,6 +119,8 @@ impl Driver {
             snapshots,
             registering: parts.registering,
             alive_interval: service_notification::alive_interval(),
+            telephone_event_legs: HashSet::new(),
+            latency_probes: HashMap::new(),
             queue: InputQueue::new(REQUEST_QUEUE),
         };
         (driver, receiver)
@@ -126,7 +133,9 @@ impl Driver {
     pub async fn run(mut self, mut inputs: Inputs) -> Result<(), Error> {
         let now = Instant::now();
         for account in self.registering.clone() {
-            self.signalling.endpoint.register(now, &account);
+            if let Err(error) = self.signalling.endpoint.register(now, &account) {
+                tracing::error!(%account, %error, "not registered");
+            }
         }
         let mut next_alive = now;
         while !self.settle(Instant::now()) {
@@ -245,9 +254,14 @@ impl Driver {
     }
 
     fn take_media_event(&mut self, event: MediaEvent) {
-        if let Some(fact) = media_facts::fact(event) {
-            self.queue.push_fact(fact);
+        let mut fact = media_facts::fact(event);
+        if let Fact::Measured { leg, stats } = &mut fact
+            && let Some(video) = &mut stats.video
+        {
+            video.capture_to_decode =
+                self.latency_probes.get(leg).and_then(LatencyProbe::take).or(video.capture_to_decode);
         }
+        self.queue.push_fact(fact);
     }
 
     fn carry_out(&mut self, now: Instant, command: Command) {
@@ -267,7 +281,7 @@ impl Driver {
             Command::Resume { leg } => {
                 self.with_call(leg, |endpoint, call| endpoint.resume(now, call));
             }
-            Command::SendDtmf { leg, digits } => self.media.send_dtmf(leg, &digits),
+            Command::SendDtmf { leg, digits } => self.send_dtmf(now, leg, &digits),
             Command::ApplyMedia(plan) => {
                 self.capture.send_replace(!plan.legs.is_empty());
                 self.media.apply(plan);
@@ -285,10 +299,26 @@ impl Driver {
     fn with_call(
         &mut self,
         leg: LegId,
-        action: impl FnOnce(&mut sip::endpoint::Endpoint, sip::endpoint::CallId),
+        action: impl FnOnce(&mut Endpoint, CallId) -> Result<(), ActionError>,
     ) {
-        if let Some(call) = self.signalling.call(leg) {
-            action(&mut self.signalling.endpoint, call);
+        let Some(call) = self.signalling.call(leg) else { return };
+        // The call may have ended in the meantime; the room hears of that by a fact.
+        if let Err(error) = action(&mut self.signalling.endpoint, call) {
+            tracing::debug!(%leg, %error, "not done");
+        }
+    }
+
+    /// Sends key presses in the audio stream where the peer takes telephone-event, else by INFO.
+    fn send_dtmf(&mut self, now: Instant, leg: LegId, digits: &DtmfDigits) {
+        if self.telephone_event_legs.contains(&leg) {
+            self.media.send_dtmf(leg, digits);
+            return;
+        }
+        for digit in digits.as_slice() {
+            self.with_call(leg, |endpoint, call| {
+                let content_type = dtmf_relay::content_type();
+                endpoint.send_info(now, call, &content_type, dtmf_relay::body(*digit))
+            });
         }
     }
 
@@ -325,14 +355,16 @@ impl Driver {
     }
 
     fn accept(&mut self, now: Instant, leg: LegId) {
-        let Some(call) = self.signalling.call(leg) else { return };
-        let peer = self.signalling.endpoint.remote_address(call).map(|remote| remote.ip());
-        let address = settings::reachable_address(self.media_address, peer);
+        let address = settings::reachable_address(self.media_address, None);
         match self.networks.bind(leg, address) {
-            Ok(local) => self.signalling.endpoint.answer(now, call, local),
+            Ok(local) => {
+                self.with_call(leg, |endpoint, call| endpoint.answer(now, call, local));
+            }
             Err(error) => {
                 tracing::error!(%leg, %error, "the call cannot be answered");
-                self.signalling.endpoint.reject(now, call, StatusCode::SERVER_INTERNAL_ERROR);
+                let status = StatusCode::SERVER_INTERNAL_ERROR;
+                self.with_call(leg, |endpoint, call| endpoint.reject(now, call, status));
+                self.queue.push_fact(Fact::Ended { leg, reason: EndReason::LocalFault });
             }
         }
     }
@@ -353,7 +385,7 @@ impl Driver {
                 self.room.fact(now, fact);
             }
             Event::Registration { account, state } => {
-                let state = call_facts::registration_state(&state);
+                let state = call_facts::registration_state(state);
                 self.room.fact(now, Fact::Registration { account: account.to_string(), state });
             }
             Event::Refused { remote, why } => {
@@ -362,6 +394,8 @@ impl Driver {
             Event::Ended { call, cause } => {
                 if let Some(leg) = self.signalling.unbind(call) {
                     self.networks.release(leg);
+                    self.telephone_event_legs.remove(&leg);
+                    self.latency_probes.remove(&leg);
                     let reason = call_facts::end_reason(cause);
                     self.room.fact(now, Fact::Ended { leg, reason });
                 }
@@ -406,7 +440,7 @@ impl Driver {
     fn leg_fact(
         &mut self,
         now: Instant,
-        call: sip::endpoint::CallId,
+        call: CallId,
         fact: impl FnOnce(LegId) -> Fact,
     ) {
         if let Some(leg) = self.signalling.leg(call) {
@@ -417,20 +451,30 @@ impl Driver {
     fn hold_fact(
         &mut self,
         now: Instant,
-        call: sip::endpoint::CallId,
-        hold: sip::offer_answer::PeerHold,
+        call: CallId,
+        hold: PeerHold,
     ) {
-        use sip::offer_answer::PeerHold;
         self.leg_fact(now, call, |leg| match hold {
             PeerHold::On => Fact::RemoteHold { leg },
             PeerHold::Off => Fact::RemoteResume { leg },
         });
     }
 
-    fn connect(&mut self, call: sip::endpoint::CallId, media: &CallMedia) {
+    fn connect(&mut self, call: CallId, media: &CallMedia) {
         let Some(leg) = self.signalling.leg(call) else { return };
         let route = call_facts::route(media, self.video_target(media));
+        let audio = media.streams.audio.as_ref();
+        if audio.is_some_and(|audio| audio.send_telephone_event.is_some()) {
+            self.telephone_event_legs.insert(leg);
+        } else {
+            self.telephone_event_legs.remove(&leg);
+        }
         self.networks.connect(leg, route, &self.media);
+        if !self.latency_probes.contains_key(&leg)
+            && let Ok(frames) = self.media.tap_decoded(leg)
+        {
+            self.latency_probes.insert(leg, LatencyProbe::start(frames));
+        }
     }
 
     /// The encoder's target for a leg: what the owner set, at most what the peer takes.
@@ -443,9 +487,11 @@ impl Driver {
     async fn say_farewell(&mut self, inputs: &mut Inputs) {
         let limit = Instant::now() + FAREWELL_LIMIT;
         for account in self.registering.clone() {
-            self.signalling.endpoint.deregister(Instant::now(), &account);
+            if let Err(error) = self.signalling.endpoint.deregister(Instant::now(), &account) {
+                tracing::debug!(%account, %error, "not de-registered");
+            }
         }
-        while !self.signalling.endpoint.is_quiet() && Instant::now() < limit {
+        while !self.signalling.is_quiet() && Instant::now() < limit {
             self.settle(Instant::now());
             if self.wait(inputs, Some(limit)).await.is_err() {
                 return;

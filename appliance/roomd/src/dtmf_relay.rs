@@ -1,14 +1,30 @@
 //! Key presses that arrive by SIP INFO, as older systems send them: `application/dtmf-relay`
 //! (`Signal=5`, then `Duration=160`) and `application/dtmf` (the digit alone).
 
+use bytes::Bytes;
 use room::DtmfDigit;
+use sip::grammar::ContentType;
+
+const DTMF_RELAY: &str = "application/dtmf-relay";
+
+/// The content type of [`body`].
+#[must_use]
+pub fn content_type() -> ContentType {
+    DTMF_RELAY.parse().expect("the text is a content type")
+}
+
+/// The body of an INFO request that carries a digit.
+#[must_use]
+pub fn body(digit: DtmfDigit) -> Bytes {
+    Bytes::from(format!("Signal={}\r\nDuration=160\r\n", digit.as_char()))
+}
 
 /// The digit in the body of an INFO request, if there is one.
 #[must_use]
 pub fn digit(content_type: &str, body: &[u8]) -> Option<DtmfDigit> {
     let body = std::str::from_utf8(body).ok()?;
     let text = match content_type.to_ascii_lowercase().as_str() {
-        "application/dtmf-relay" => body.lines().find_map(|line| {
+        DTMF_RELAY => body.lines().find_map(|line| {
             let (key, value) = line.split_once('=')?;
             key.trim().eq_ignore_ascii_case("Signal").then(|| value.trim())
         })?,
@@ -20,7 +36,7 @@ pub fn digit(content_type: &str, body: &[u8]) -> Option<DtmfDigit> {
     if characters.next().is_some() {
         return None;
     }
-    DtmfDigit::new(digit)
+    DtmfDigit::from_char(digit)
 }
 
 #[cfg(test)]
@@ -29,11 +45,19 @@ mod tests {
 
     #[test]
     fn both_body_formats_give_the_digit() {
-        let five = DtmfDigit::new('5');
+        let five = DtmfDigit::from_char('5');
         assert!(five.is_some());
         assert_eq!(digit("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n"), five);
         assert_eq!(digit("Application/DTMF-Relay", b"Duration= 160\nsignal = 5\n"), five);
         assert_eq!(digit("application/dtmf", b"5\r\n"), five);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for character in "0123456789*#ABCD".chars() {
+            let written = DtmfDigit::from_char(character).unwrap();
+            assert_eq!(digit(&content_type().to_string(), &body(written)), Some(written));
+        }
     }
 
     #[test]

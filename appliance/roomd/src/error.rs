@@ -36,7 +36,7 @@ pub enum Error {
         source: rustls::Error,
     },
     /// A PEM file cannot be read.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}", path = .path.display())]
     TlsFile {
         /// The file.
         path: PathBuf,
@@ -44,7 +44,7 @@ pub enum Error {
         source: rustls::pki_types::pem::Error,
     },
     /// A PEM file holds no certificate.
-    #[error("{path}: holds no certificate (expected a line \"-----BEGIN CERTIFICATE-----\")")]
+    #[error("{path}: holds no certificate (expected a line \"-----BEGIN CERTIFICATE-----\")", path = .path.display())]
     TlsFileEmpty {
         /// The file.
         path: PathBuf,
@@ -66,7 +66,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A certificate file cannot be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}", path = .path.display())]
     CertificateFile {
         /// The file.
         path: PathBuf,
@@ -81,5 +81,49 @@ pub enum Error {
     Runtime {
         /// The kernel's word.
         source: io::Error,
+    },
+    /// The media graph does not start, or did not end in time.
+    #[error(transparent)]
+    Media(media::MediaError),
+    /// A simulated device does not fit its settings.
+    #[error(transparent)]
+    Device(hal_core::DeviceError),
+    /// The API cannot be served.
+    #[error(transparent)]
+    Api(crate::http::ServeError),
+    /// The state directory cannot be made.
+    #[error("{path}: {source}", path = .path.display())]
+    StateDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// The kernel's word.
+        source: io::Error,
+    },
+    /// An account's address breaks the grammar of SIP.
+    #[error("account {account}: {address} is no SIP address: {source}")]
+    AccountAddress {
+        /// The account.
+        account: String,
+        /// The address as configured.
+        address: String,
+        /// Where it breaks the grammar.
+        source: sip::error::SyntaxError,
+    },
+    /// An account's password cannot be read.
+    #[error("account {account}: {source}")]
+    Secret {
+        /// The account.
+        account: String,
+        /// Why.
+        source: config::SecretError,
+    },
+    /// The operating system gives no randomness.
+    #[error("the operating system gives no randomness")]
+    NoRandomness,
+    /// A part of the service ended before its time.
+    #[error("the part \"{part}\" ended before its time")]
+    PartEnded {
+        /// Which.
+        part: &'static str,
     },
 }

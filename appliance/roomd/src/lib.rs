@@ -4,10 +4,25 @@
 //! the room and the SIP endpoint, feeds them bytes, facts and requests with the time, and carries
 //! out their commands. Everything else reports to it through bounded channels.
 
+pub mod call_facts;
 pub mod certificate;
 pub mod command_line;
+pub mod devices;
+pub mod driver;
+pub mod dtmf_relay;
 pub mod error;
+pub mod http;
+pub mod latency_probe;
+pub mod leg_networks;
 pub mod logging;
+pub mod media_facts;
 pub mod media_ports;
+pub mod monotonic_zero;
+pub mod pictures;
+pub mod remembered_store;
+pub mod service;
 pub mod service_notification;
+pub mod settings;
+pub mod signalling;
 pub mod sip_sockets;
+pub mod srtp_authenticator;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use acoustics::SonoraFrontEnd;
+use acoustics::{SonoraFrontEnd, SonoraSettings};
 use config::Config;
 use hal_core::burnt_clock::BurntClock;
 use hal_core::camera::PictureSize;
@@ -34,6 +34,7 @@ use crate::http;
 use crate::leg_networks::LegNetworks;
 use crate::media_ports::sockets::MediaPortRange;
 use crate::monotonic_zero::monotonic_zero;
+use crate::pictures::MediaPictures;
 use crate::remembered_store::RememberedStore;
 use crate::signalling::Signalling;
 use crate::sip_sockets::SipSockets;
@@ -62,9 +63,9 @@ pub struct Directories {
 pub async fn run(config: Config, directories: &Directories) -> Result<(), Error> {
     let (capture, captures) = watch::channel(false);
     let (streams, mut devices) = simulated_devices(&config)?.start(&captures);
-    let media_settings = MediaSettings { front_end: Box::new(SonoraFrontEnd::new()) };
+    let media_settings = MediaSettings { front_end: Box::new(SonoraFrontEnd::new(SonoraSettings::default())) };
     let (media, media_events) = Media::start(media_settings, streams).map_err(Error::Media)?;
-    let media = Arc::new(media);
+    let pictures = Arc::new(MediaPictures(media.pictures()));
 
     let (sockets, socket_events) = SipSockets::listen(
         &settings::listen_addresses(&config),
@@ -89,7 +90,7 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
         remembered: store.load(initial),
         signalling,
         networks: LegNetworks::new(ports),
-        media: Arc::clone(&media),
+        media,
         media_address,
         remember,
         capture,
@@ -97,8 +98,9 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     });
     let storing = tokio::spawn(store.run(wanted, fact_sender));
 
-    let room = http::RoomHandle::new(request_sender.clone(), snapshots, media);
-    let api = http::Server::start(&config.http, room, directories.credentials.as_deref()).await?;
+    let room = http::RoomHandle::new(request_sender.clone(), snapshots, pictures);
+    let api = http::Server::start(&config.http, room, directories.credentials.as_deref());
+    let api = api.await.map_err(Error::Api)?;
     let inputs = Inputs {
         sockets: socket_events,
         resolutions,
@@ -172,12 +174,18 @@ fn simulated_devices(config: &Config) -> Result<SimulatedDevices, Error> {
         devices.camera = Some(Box::new(camera.map_err(Error::Device)?));
     }
     if config.microphone.source == AudioSource::Simulated {
-        devices.microphone = Some(Box::new(SimulatedMicrophone::new(SoundSource::Synthetic)));
+        let voice = SoundSource::Voice { seed: voice_of(&config.room.name) };
+        devices.microphone = Some(Box::new(SimulatedMicrophone::new(voice)));
     }
     if config.playout.audio == AudioSink::Simulated {
         devices.loudspeaker = Some(Box::new(SimulatedLoudspeaker::new(LOUDSPEAKER_MEMORY)));
     }
     Ok(devices)
+}
+
+/// Another voice for each room name, the same at each start.
+fn voice_of(room_name: &str) -> u64 {
+    room_name.bytes().fold(0, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)))
 }
 
 fn open_store(directory: &Path) -> Result<RememberedStore, Error> {

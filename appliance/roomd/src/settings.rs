@@ -16,9 +16,6 @@ use sip::transport::Transport;
 use crate::error::Error;
 use crate::sip_sockets::{ListenAddresses, TlsIdentity, TlsTrust};
 
-/// Legs of one meeting when the owner lets a second call in.
-const MAX_LEGS: u8 = 4;
-
 /// The room's policy.
 #[must_use]
 pub fn room_policy(config: &Config) -> RoomPolicy {
@@ -29,7 +26,7 @@ pub fn room_policy(config: &Config) -> RoomPolicy {
         },
         second_call: match config.incoming.second_call {
             config::SecondCall::Busy => SecondCall::Busy,
-            config::SecondCall::Add => SecondCall::Add { max_legs: MAX_LEGS },
+            config::SecondCall::Add { max_legs } => SecondCall::Add { max_legs },
         },
         join: config.join.as_ref().map(|join| CallTarget {
             target: join.target.to_string(),
@@ -152,6 +149,7 @@ fn endpoint_account(
         registrar,
         proxy: account.proxy.as_ref().map(server).transpose()?,
         transport,
+        large_requests_by_tcp: true,
         credentials,
         registration_expires,
         capabilities: Capabilities {
@@ -175,6 +173,14 @@ fn uri(account: &Account, text: &str) -> Result<Uri, Error> {
         address: text.to_owned(),
         source,
     })
+}
+
+/// The address that offers name while the way to the peer is not known: that of the first listener.
+#[must_use]
+pub fn media_address(bound: &ListenAddresses) -> IpAddr {
+    let listeners = [bound.tls, bound.tcp, bound.udp];
+    let first = listeners.into_iter().flatten().next();
+    first.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
 }
 
 /// The address of this machine by which `remote` reaches a socket that is bound to `bound`.

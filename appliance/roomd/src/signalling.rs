@@ -51,6 +51,13 @@ impl Signalling {
         (signalling, answers)
     }
 
+    /// Whether nothing is under way with any peer.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let counts = self.endpoint.counts();
+        counts.calls == 0 && counts.client_transactions == 0
+    }
+
     /// The call of a leg.
     #[must_use]
     pub fn call(&self, leg: LegId) -> Option<CallId> {
@@ -90,7 +97,7 @@ impl Signalling {
             }
             SocketEvent::Opened { flow, info } => self.endpoint.stream_opened(now, flow, info),
             SocketEvent::Received { flow, payload } => {
-                self.endpoint.stream_received(now, flow, payload);
+                self.endpoint.stream_received(now, flow, &payload);
             }
             SocketEvent::Closed { flow, error } => {
                 self.sockets.forget(flow);
@@ -101,7 +108,7 @@ impl Signalling {
 
     /// Takes in the answer to a look-up.
     pub fn resolved(&mut self, now: Instant, resolution: Resolution) {
-        self.endpoint.resolved(now, resolution.id, resolution.addresses);
+        self.endpoint.resolved(now, resolution.id, &resolution.addresses);
     }
 
     /// Carries out what the endpoint wants, and collects its events.

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use super::event::{CallId, Event, PeerTrust, RefusedWhy};
 use super::keys::ServerKey;
-use super::settings::{Account, ConfiguredPeer};
+use super::settings::{Account, ConfiguredPeer, is_in_network};
 use super::{Endpoint, user_of};
 use crate::error::{HeaderError, MessageError};
 use crate::grammar::{
@@ -348,7 +348,9 @@ impl Endpoint {
             .map(|open| open.info.verified_names.as_slice())
             .unwrap_or_default();
         let allowed = self.policy.peers.iter().any(|peer| match peer {
-            ConfiguredPeer::Address(address) => *address == arrival.remote.ip(),
+            ConfiguredPeer::Network { address, prefix } => {
+                is_in_network(arrival.remote.ip(), *address, *prefix)
+            }
             ConfiguredPeer::Domain(domain) => {
                 verified_names.iter().any(|name| is_in_domain(name, domain))
             }

@@ -93,10 +93,42 @@ impl Account {
 /// A peer that may call us without being behind one of our registrations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfiguredPeer {
-    /// Whoever sends from this address.
-    Address(IpAddr),
+    /// Whoever sends from an address of this network; a single address has the full prefix.
+    Network {
+        /// The network's address.
+        address: IpAddr,
+        /// How many leading bits count: 0 to 32, or 0 to 128.
+        prefix: u8,
+    },
     /// Whoever proves this name, or a name below it, by a TLS certificate.
     Domain(String),
+}
+
+impl ConfiguredPeer {
+    /// Whoever sends from this one address.
+    #[must_use]
+    pub const fn address(address: IpAddr) -> Self {
+        let prefix = if address.is_ipv4() { 32 } else { 128 };
+        Self::Network { address, prefix }
+    }
+}
+
+/// Whether `address` is in the network; never with an impossible prefix.
+pub(crate) fn is_in_network(address: IpAddr, network: IpAddr, prefix: u8) -> bool {
+    let differing_bits = match (address.to_canonical(), network.to_canonical()) {
+        (IpAddr::V4(address), IpAddr::V4(network)) => {
+            32_u32.checked_sub(u32::from(prefix)).map(|host_bits| {
+                (address.to_bits() ^ network.to_bits()).checked_shr(host_bits).unwrap_or(0) != 0
+            })
+        }
+        (IpAddr::V6(address), IpAddr::V6(network)) => {
+            128_u32.checked_sub(u32::from(prefix)).map(|host_bits| {
+                (address.to_bits() ^ network.to_bits()).checked_shr(host_bits).unwrap_or(0) != 0
+            })
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => None,
+    };
+    differing_bits == Some(false)
 }
 
 /// Which requests from outside of dialogs are taken.
@@ -151,4 +183,28 @@ pub struct EndpointSettings {
     pub listen: ListenAddresses,
     /// How long an outgoing call may ring before it is cancelled.
     pub dial_limit: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_covers_its_addresses_and_no_others() {
+        for (address, network, prefix, covered) in [
+            ("192.0.2.7", "192.0.2.0", 24, true),
+            ("192.0.3.7", "192.0.2.0", 24, false),
+            ("192.0.2.7", "192.0.2.7", 32, true),
+            ("192.0.2.8", "192.0.2.7", 32, false),
+            ("203.0.113.1", "0.0.0.0", 0, true),
+            ("::ffff:192.0.2.7", "192.0.2.0", 24, true),
+            ("2001:db8::1", "2001:db8::", 32, true),
+            ("2001:db9::1", "2001:db8::", 32, false),
+            ("2001:db8::1", "192.0.2.0", 0, false),
+            ("192.0.2.7", "192.0.2.7", 33, false),
+        ] {
+            let (address, network) = (address.parse().unwrap(), network.parse().unwrap());
+            assert_eq!(is_in_network(address, network, prefix), covered, "{address} {network}");
+        }
+    }
 }

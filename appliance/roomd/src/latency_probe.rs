@@ -1,0 +1,60 @@
+//! Reads the clock that a simulated camera burns into its picture, to tell how long a frame takes
+//! from the far end's capture to our decoder. It tells something only where both ends share one
+//! monotonic clock: two rooms on one machine.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hal_core::burnt_clock::{self, BurntClock};
+use media::DecodedFrame;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::monotonic_zero::monotonic_zero;
+
+/// Ages above this are no latency: the picture's clock counts from another machine's start.
+const BELIEVABLE: Duration = Duration::from_secs(2);
+
+/// Watches the decoded frames of one leg. Dropping it ends the watch.
+#[derive(Debug)]
+pub struct LatencyProbe {
+    /// The longest latency since it was last asked for.
+    longest: Arc<Mutex<Option<Duration>>>,
+    task: JoinHandle<()>,
+}
+
+impl LatencyProbe {
+    /// Watches these frames.
+    #[must_use]
+    pub fn start(mut frames: mpsc::Receiver<DecodedFrame>) -> Self {
+        let longest = Arc::new(Mutex::new(None));
+        let written = Arc::clone(&longest);
+        let clock = BurntClock::new(monotonic_zero());
+        let task = tokio::spawn(async move {
+            while let Some(frame) = frames.recv().await {
+                let latency = latency(&clock, &frame);
+                let mut longest = written.lock().unwrap_or_else(PoisonError::into_inner);
+                *longest = (*longest).max(latency);
+            }
+        });
+        Self { longest, task }
+    }
+
+    /// The longest latency since the last call; `None` when no picture carried a clock.
+    #[must_use]
+    pub fn take(&self) -> Option<Duration> {
+        self.longest.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for LatencyProbe {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn latency(clock: &BurntClock, frame: &DecodedFrame) -> Option<Duration> {
+    let stamp = burnt_clock::read(frame.luma(), frame.stride())?;
+    let age = clock.age(stamp, frame.decoded());
+    (age < BELIEVABLE).then_some(age)
+}

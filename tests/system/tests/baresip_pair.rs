@@ -1,6 +1,8 @@
 //! The harness proves itself: two baresips in a call, and their pictures and voices compared with
 //! the recordings that they came from. What fails here is the harness or the machine, not roomd.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
+
 use std::time::Duration;
 
 use system::baresip::{Baresip, BaresipConfig, Event, Video};

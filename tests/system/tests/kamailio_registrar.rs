@@ -1,5 +1,7 @@
 //! The harness proves itself: baresip registers with Kamailio and calls through it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
+
 use std::net::UdpSocket;
 use std::time::Duration;
 

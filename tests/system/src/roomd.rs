@@ -1,0 +1,267 @@
+//! The real roomd, as a process of its own, driven by the real roomctl.
+//!
+//! A line of its log at level ERROR fails the test that started it, unless the test has said that it
+//! provokes one ([`Roomd::expect_errors`]).
+
+use std::ffi::OsStr;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::child_process::{ChildProcess, output_of};
+use crate::journal::Journal;
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+const STOP_LIMIT: Duration = Duration::from_secs(15);
+/// How often the socket is tried: it has no event before it is there.
+const SOCKET_CHECK: Duration = Duration::from_millis(10);
+
+/// A running roomd. Ends with this value, as by SIGTERM.
+#[derive(Debug)]
+pub struct Roomd {
+    // Processes end before the folder vanishes: fields are dropped in this order.
+    watcher: ChildProcess,
+    process: ChildProcess,
+    name: String,
+    errors: Errors,
+    folder: TempDir,
+}
+
+/// What an ERROR in the log means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Errors {
+    Fail,
+    Expected,
+}
+
+impl Roomd {
+    /// Starts roomd with the configuration that `configuration` writes, and waits until it serves
+    /// its API. The closure is given roomd's folder, for files that the configuration names; the
+    /// `[http]` table is added here.
+    ///
+    /// # Errors
+    /// When roomd does not start; the error shows its log.
+    pub fn start(name: &str, configuration: impl FnOnce(&Path) -> Result<String>) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut text = configuration(folder.path())?;
+        let socket = socket(folder.path());
+        text.push_str(&format!("\n[http]\nsocket = \"{}\"\n", socket.display()));
+        std::fs::write(folder.path().join("roomd.toml"), text)?;
+        let process = run(name, folder.path())?;
+        let watcher = watch(name, &socket)?;
+        Ok(Self {
+            watcher,
+            process,
+            name: name.to_owned(),
+            errors: Errors::Fail,
+            folder,
+        })
+    }
+
+    /// Its process id, to look at what it uses.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What it logs.
+    #[must_use]
+    pub fn log(&self) -> &Journal<String> {
+        self.process.lines()
+    }
+
+    /// Its folder: configuration, state and socket.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Runs roomctl with these arguments and returns what it prints.
+    ///
+    /// # Errors
+    /// When roomctl ends with an error; the error holds what it says.
+    pub fn roomctl<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Result<String> {
+        let printed = output_of(roomctl(&socket(self.folder.path()))?.args(arguments))?;
+        Ok(String::from_utf8_lossy(&printed).into_owned())
+    }
+
+    /// The snapshot as it is now.
+    ///
+    /// # Errors
+    /// When roomd does not answer.
+    pub fn snapshot(&self) -> Result<Value> {
+        let printed = self.roomctl(&["--json", "status"])?;
+        serde_json::from_str(&printed).with_context(|| format!("no snapshot: `{printed}`"))
+    }
+
+    /// Waits for a snapshot, of any time since the start, in which `find` finds something.
+    ///
+    /// # Errors
+    /// When none comes in time; the error shows the last ones.
+    pub fn wait_for_snapshot<T>(
+        &self,
+        what: &str,
+        timeout: Duration,
+        mut find: impl FnMut(&Value) -> Option<T>,
+    ) -> Result<T> {
+        let what = format!("{what} in a snapshot of {}", self.name);
+        self.watcher.lines().wait_for(&what, timeout, |line| {
+            serde_json::from_str(line).ok().as_ref().and_then(&mut find)
+        })
+    }
+
+    /// Says that the test provokes errors in the log.
+    pub fn expect_errors(&mut self) {
+        self.errors = Errors::Expected;
+    }
+
+    /// Kills roomd where it stands (SIGKILL), and starts it again on the same folder.
+    ///
+    /// # Errors
+    /// When it does not come back.
+    pub fn kill_and_restart(&mut self) -> Result<()> {
+        self.process.signal(Signal::KILL)?;
+        self.process.wait_for_exit(STOP_LIMIT)?;
+        // The watcher ends with its connection.
+        self.watcher.wait_for_exit(STOP_LIMIT)?;
+        self.process = run(&self.name, self.folder.path())?;
+        self.watcher = watch(&self.name, &socket(self.folder.path()))?;
+        Ok(())
+    }
+
+    /// Asks roomd to end (SIGTERM) and waits for it.
+    ///
+    /// # Errors
+    /// When it does not end in time, ends with an error, or has logged one.
+    pub fn stop(mut self) -> Result<()> {
+        let status = self.process.terminate(STOP_LIMIT)?;
+        ensure!(
+            status.success(),
+            "{} ended with {status}:\n{}",
+            self.name,
+            self.log().tail()
+        );
+        let errors = self.unexpected_errors();
+        // The drop would say the same, by a panic.
+        self.errors = Errors::Expected;
+        ensure!(
+            errors.is_empty(),
+            "{} logged errors:\n{}",
+            self.name,
+            errors.join("\n")
+        );
+        Ok(())
+    }
+
+    fn unexpected_errors(&self) -> Vec<String> {
+        match self.errors {
+            Errors::Expected => Vec::new(),
+            Errors::Fail => self
+                .log()
+                .entries()
+                .into_iter()
+                .filter(|line| is_error(line))
+                .collect(),
+        }
+    }
+}
+
+impl Drop for Roomd {
+    fn drop(&mut self) {
+        let errors = self.unexpected_errors();
+        if !errors.is_empty() && !std::thread::panicking() {
+            panic!("{} logged errors:\n{}", self.name, errors.join("\n"));
+        }
+    }
+}
+
+/// An ERROR line of the text or the JSON log.
+fn is_error(line: &str) -> bool {
+    line.split_whitespace().nth(1) == Some("ERROR") || line.contains("\"level\":\"ERROR\"")
+}
+
+fn socket(folder: &Path) -> PathBuf {
+    folder.join("api.sock")
+}
+
+/// Starts roomd on its folder and waits until its socket takes connections.
+fn run(name: &str, folder: &Path) -> Result<ChildProcess> {
+    let mut command = Command::new(binary("roomd")?);
+    command
+        .args(["run", "--config"])
+        .arg(folder.join("roomd.toml"))
+        .arg("--state")
+        .arg(folder.join("state"))
+        .current_dir(folder);
+    let mut process = ChildProcess::start(name, &mut command)?;
+    let deadline = Instant::now() + START_LIMIT;
+    while UnixStream::connect(socket(folder)).is_err() {
+        let status = process.exit_status()?;
+        if status.is_some() || Instant::now() > deadline {
+            bail!(
+                "{name} does not serve its API ({status:?}):\n{}",
+                process.lines().tail()
+            );
+        }
+        std::thread::sleep(SOCKET_CHECK);
+    }
+    Ok(process)
+}
+
+/// Starts `roomctl watch`, which prints each new snapshot on a line.
+fn watch(name: &str, socket: &Path) -> Result<ChildProcess> {
+    ChildProcess::start(
+        &format!("roomctl watch {name}"),
+        roomctl(socket)?.args(["--json", "watch"]),
+    )
+}
+
+fn roomctl(socket: &Path) -> Result<Command> {
+    let mut command = Command::new(binary("roomctl")?);
+    command.arg("--socket").arg(socket);
+    Ok(command)
+}
+
+/// A binary of this workspace: in the folder that `ROOMD_BINARIES` names, or beside the test, where
+/// Cargo builds both.
+fn binary(name: &str) -> Result<PathBuf> {
+    let folder = match std::env::var_os("ROOMD_BINARIES") {
+        Some(folder) => PathBuf::from(folder),
+        None => std::env::current_exe()?
+            .ancestors()
+            .nth(2)
+            .context("a test lies in target/PROFILE/deps")?
+            .to_owned(),
+    };
+    let path = folder.join(name);
+    ensure!(
+        path.is_file(),
+        "{} is not there: cargo build --workspace --bins",
+        path.display()
+    );
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_error;
+
+    #[test]
+    fn an_error_line_is_known_by_its_level_and_not_by_its_text() {
+        assert!(is_error(
+            "2026-11-23T01:00:00Z ERROR roomd::driver: the camera is gone"
+        ));
+        assert!(is_error(
+            r#"{"timestamp":"2026","level":"ERROR","fields":{}}"#
+        ));
+        assert!(!is_error(
+            "2026-11-23T01:00:00Z  WARN roomd: ERROR is only a word here"
+        ));
+    }
+}

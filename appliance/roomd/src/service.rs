@@ -25,7 +25,7 @@ use room::{Remembered, Request};
 use sip::endpoint::{AccountName, Endpoint};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
 use crate::devices::SimulatedDevices;
 use crate::driver::{Driver, Inputs, Parts, PendingRequest};
@@ -112,7 +112,9 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     service_notification::ready("ready to join");
     tracing::info!(room = %config.room.name, "ready");
 
-    let result = supervise(driving, request_sender, api, &mut devices).await;
+    let result = supervise(driving, request_sender, api).await;
+    // A device's task ends when media has dropped its end of the channel. One that ended earlier has
+    // shown as a device that is gone.
     devices.shutdown().await;
     storing.await.map_err(|_| Error::PartEnded { part: "store" })?;
     result
@@ -123,7 +125,6 @@ async fn supervise(
     mut driving: JoinHandle<Result<(), Error>>,
     requests: mpsc::Sender<PendingRequest>,
     mut api: http::Server,
-    devices: &mut JoinSet<()>,
 ) -> Result<(), Error> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|source| Error::Runtime { source })?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|source| Error::Runtime { source })?;
@@ -135,7 +136,6 @@ async fn supervise(
             _ = terminate.recv() => ask_to_shut_down(&requests).await,
             _ = interrupt.recv() => ask_to_shut_down(&requests).await,
             () = api.ended() => break Err(Error::PartEnded { part: "API" }),
-            Some(_) = devices.join_next() => break Err(Error::PartEnded { part: "device" }),
         }
     };
     api.shut_down().await;

@@ -76,6 +76,8 @@ pub struct Driver {
     /// Legs whose peer takes key presses as telephone-event (RFC 4733).
     telephone_event_legs: HashSet<LegId>,
     latency_probes: HashMap<LegId, LatencyProbe>,
+    /// Where incoming calls came from: decides which of our addresses the answer names.
+    callers: HashMap<LegId, IpAddr>,
     queue: InputQueue<PendingRequest>,
 }
 
@@ -121,6 +123,7 @@ impl Driver {
             alive_interval: service_notification::alive_interval(),
             telephone_event_legs: HashSet::new(),
             latency_probes: HashMap::new(),
+            callers: HashMap::new(),
             queue: InputQueue::new(REQUEST_QUEUE),
         };
         (driver, receiver)
@@ -355,7 +358,8 @@ impl Driver {
     }
 
     fn accept(&mut self, now: Instant, leg: LegId) {
-        let address = settings::reachable_address(self.media_address, None);
+        let caller = self.callers.get(&leg).copied();
+        let address = settings::reachable_address(self.media_address, caller);
         match self.networks.bind(leg, address) {
             Ok(local) => {
                 self.with_call(leg, |endpoint, call| endpoint.answer(now, call, local));
@@ -372,8 +376,9 @@ impl Driver {
     fn take_sip_event(&mut self, now: Instant, event: Event) {
         tracing::debug!(?event, "SIP event");
         match event {
-            Event::Incoming { call, account, from, trust, security } => {
+            Event::Incoming { call, account, from, remote, trust, security } => {
                 let leg = self.room.reserve_leg();
+                self.callers.insert(leg, remote.ip());
                 self.signalling.bind(leg, call);
                 let fact = Fact::Incoming {
                     leg,
@@ -396,6 +401,7 @@ impl Driver {
                     self.networks.release(leg);
                     self.telephone_event_legs.remove(&leg);
                     self.latency_probes.remove(&leg);
+                    self.callers.remove(&leg);
                     let reason = call_facts::end_reason(cause);
                     self.room.fact(now, Fact::Ended { leg, reason });
                 }

@@ -85,6 +85,7 @@ impl Endpoint {
             call: id,
             account: account.name.clone(),
             from,
+            remote,
             trust,
             security,
         });
@@ -248,6 +249,13 @@ impl Endpoint {
         }
     }
 
+    /// The connection of an unanswered call has broken: no answer can be sent.
+    pub(crate) fn call_lost_its_caller(&mut self, call: CallId) {
+        if self.offered(call).is_ok() {
+            self.end_call(call, CallEndCause::Transport);
+        }
+    }
+
     fn offered(&self, call: CallId) -> Result<&Offered, ActionError> {
         match &self.calls.get(&call).ok_or(ActionError::UnknownCall)?.state {
             CallState::Offered(offered) => Ok(offered),
@@ -324,7 +332,7 @@ impl Endpoint {
                 self.clients.remove(&invite);
                 self.calls.remove(&id);
             }
-            CallState::Leaving(Leaving::HangingUp(_)) => {}
+            CallState::Leaving(Leaving::HangingUp { .. }) => {}
         }
     }
 
@@ -346,8 +354,8 @@ impl Endpoint {
             return;
         };
         if let CallState::Leaving(Leaving::AwaitingAck(established)) = &call.state {
-            let dialog = Box::new(established.dialog.clone());
-            call.state = CallState::Leaving(Leaving::HangingUp(dialog));
+            let leaving = Leaving::hanging_up(established.dialog.clone());
+            call.state = CallState::Leaving(leaving);
             self.send_bye(now, id);
         }
     }

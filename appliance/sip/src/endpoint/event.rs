@@ -84,6 +84,8 @@ pub enum Event {
         account: AccountName,
         /// Who says to be calling.
         from: NameAddr,
+        /// Where the call came from: the caller, or the last proxy before us.
+        remote: SocketAddr,
         /// Why the call was let in.
         trust: PeerTrust,
         /// Signalling and media security.

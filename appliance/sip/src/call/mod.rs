@@ -182,7 +182,27 @@ pub(crate) enum Leaving {
     /// BYE has to wait for the ACK of our 2xx (RFC 3261 section 15).
     AwaitingAck(Box<Established>),
     /// BYE is under way.
-    HangingUp(Box<Dialog>),
+    HangingUp {
+        dialog: Box<Dialog>,
+        bye: ByeAttempt,
+    },
+}
+
+/// A BYE that is lost with its connection is sent once more over another: without it the far end
+/// would believe that the call stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ByeAttempt {
+    First,
+    Second,
+}
+
+impl Leaving {
+    pub(crate) fn hanging_up(dialog: Dialog) -> Self {
+        Self::HangingUp {
+            dialog: Box::new(dialog),
+            bye: ByeAttempt::First,
+        }
+    }
 }
 
 /// Whether CANCEL was sent.
@@ -242,7 +262,7 @@ impl Call {
                     cancelled: Cancelled::NotYet,
                     ..
                 }
-                | Leaving::HangingUp(_) => None,
+                | Leaving::HangingUp { .. } => None,
                 Leaving::AwaitingAck(established) => established.deadline(),
             },
         }
@@ -257,7 +277,7 @@ impl Call {
             CallState::Leaving(leaving) => match leaving {
                 Leaving::Cancelling { .. } => None,
                 Leaving::AwaitingAck(established) => Some(&established.dialog),
-                Leaving::HangingUp(dialog) => Some(dialog),
+                Leaving::HangingUp { dialog, .. } => Some(dialog),
             },
         }
     }
@@ -270,7 +290,7 @@ impl Call {
             CallState::Leaving(leaving) => match leaving {
                 Leaving::Cancelling { .. } => None,
                 Leaving::AwaitingAck(established) => Some(&mut established.dialog),
-                Leaving::HangingUp(dialog) => Some(dialog),
+                Leaving::HangingUp { dialog, .. } => Some(dialog),
             },
         }
     }

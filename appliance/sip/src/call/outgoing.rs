@@ -5,7 +5,8 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::{
-    Call, CallState, Cancelled, Dialing, Early, Established, Leaving, MAX_CALLS, RingingTold, Role,
+    ByeAttempt, Call, CallState, Cancelled, Dialing, Early, Established, Leaving, MAX_CALLS,
+    RingingTold, Role,
 };
 use crate::dialog::{Dialog, MAX_FORWARDS};
 use crate::endpoint::keys::ClientKey;
@@ -108,7 +109,7 @@ impl Endpoint {
             CallState::Leaving(Leaving::Cancelling { invite, .. }) => *invite = key,
             CallState::Offered(_)
             | CallState::Established(_)
-            | CallState::Leaving(Leaving::AwaitingAck(_) | Leaving::HangingUp(_)) => {}
+            | CallState::Leaving(Leaving::AwaitingAck(_) | Leaving::HangingUp { .. }) => {}
         }
     }
 
@@ -146,7 +147,7 @@ impl Endpoint {
                 let cancelled = *cancelled;
                 self.cancelling_response(now, id, key, cancelled, response);
             }
-            CallState::Leaving(Leaving::HangingUp(_)) if key.method == Method::Bye.as_str() => {
+            CallState::Leaving(Leaving::HangingUp { .. }) if key.method == Method::Bye.as_str() => {
                 if response.status().is_final() {
                     self.calls.remove(&id);
                 }
@@ -289,17 +290,24 @@ impl Endpoint {
         if key.method != Method::Invite.as_str() || !response.status().is_success() {
             return;
         }
-        let Some(mut dialog) = self.acknowledge_success(now, key, response) else {
+        let Some(dialog) = self.acknowledge_success(now, key, response) else {
             return;
         };
         let Some(transaction) = self.clients.get(key) else {
             return;
         };
-        let account = transaction.outgoing.account.clone();
-        let flow = flow_of(transaction.path);
-        let mut bye = Outgoing::new(dialog.request(Method::Bye), account, User::Nobody);
-        bye.flow = flow.filter(|_| dialog.has_route_set() || !self.is_proxied(key));
-        self.dispatch(now, bye);
+        let account = transaction.outgoing.account.name.clone();
+        let path = transaction.path;
+        let reusable = dialog.has_route_set() || !self.is_proxied(key);
+        let id = CallId(self.next_id());
+        let call = Call {
+            account,
+            signalling: self.signalling(path),
+            flow: flow_of(path).filter(|_| reusable),
+            state: CallState::Leaving(Leaving::hanging_up(dialog)),
+        };
+        self.calls.insert(id, call);
+        self.send_bye(now, id);
     }
 
     /// Acknowledges a 2xx and remembers the ACK for its repetitions. `None` when the response makes
@@ -367,10 +375,30 @@ impl Endpoint {
                 Failure::Transport => {}
             },
             CallState::Offered(_) => {}
-            CallState::Leaving(Leaving::Cancelling { .. } | Leaving::HangingUp(_)) => {
+            CallState::Leaving(Leaving::HangingUp { .. }) => self.bye_failed(now, id, failure),
+            CallState::Leaving(Leaving::Cancelling { .. }) => {
                 self.calls.remove(&id);
             }
             CallState::Leaving(Leaving::AwaitingAck(_)) => {}
+        }
+    }
+
+    fn bye_failed(&mut self, now: Instant, id: CallId, failure: Failure) {
+        let Some(Call {
+            state: CallState::Leaving(Leaving::HangingUp { bye, .. }),
+            ..
+        }) = self.calls.get_mut(&id)
+        else {
+            return;
+        };
+        match (failure, *bye) {
+            (Failure::Transport, ByeAttempt::First) => {
+                *bye = ByeAttempt::Second;
+                self.send_bye(now, id);
+            }
+            (Failure::Transport, ByeAttempt::Second) | (Failure::Timeout, _) => {
+                self.calls.remove(&id);
+            }
         }
     }
 
@@ -442,7 +470,7 @@ impl Endpoint {
         let leaving = if waits {
             Leaving::AwaitingAck(established)
         } else {
-            Leaving::HangingUp(Box::new(established.dialog))
+            Leaving::hanging_up(established.dialog)
         };
         let state = CallState::Leaving(leaving);
         self.calls.insert(
@@ -462,7 +490,7 @@ impl Endpoint {
     /// Ends a call whose dialog exists but which was never established for its user.
     fn hang_up_dialog(&mut self, now: Instant, id: CallId, dialog: Dialog, cause: CallEndCause) {
         if let Some(call) = self.calls.get_mut(&id) {
-            call.state = CallState::Leaving(Leaving::HangingUp(Box::new(dialog)));
+            call.state = CallState::Leaving(Leaving::hanging_up(dialog));
             self.event(Event::Ended { call: id, cause });
             self.send_bye(now, id);
         }

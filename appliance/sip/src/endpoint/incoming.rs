@@ -636,7 +636,13 @@ impl Endpoint {
     /// The connection that a response would take has broken: it cannot be sent. The peer's own
     /// transaction fails with the same connection, so no new one is opened to it.
     pub(crate) fn server_transport_failed(&mut self, key: &ServerKey) {
-        self.servers.remove(key);
+        let call = self
+            .servers
+            .remove(key)
+            .and_then(|transaction| transaction.call);
+        if let Some(call) = call {
+            self.call_lost_its_caller(call);
+        }
     }
 
     fn remote_end(&self, path: Path) -> Option<SocketAddr> {

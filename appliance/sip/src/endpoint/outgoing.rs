@@ -609,11 +609,6 @@ impl Endpoint {
             return false;
         }
         strip_path(&mut outgoing.request);
-        let Ok(CSeq { number, method }) = outgoing.request.headers.required::<CSeq>() else {
-            return false;
-        };
-        let number = self.sequence_after(&outgoing.user, number);
-        outgoing.request.headers.set_typed(&CSeq { number, method });
         if !outgoing.authorization.answer(
             response,
             &mut outgoing.request,
@@ -622,6 +617,11 @@ impl Endpoint {
         ) {
             return false;
         }
+        let Ok(CSeq { number, method }) = outgoing.request.headers.required::<CSeq>() else {
+            return false;
+        };
+        let number = self.sequence_after(&outgoing.user, number);
+        outgoing.request.headers.set_typed(&CSeq { number, method });
         self.transmit(now, outgoing, path, VecDeque::new());
         true
     }

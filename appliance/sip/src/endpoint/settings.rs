@@ -118,12 +118,18 @@ pub(crate) fn is_in_network(address: IpAddr, network: IpAddr, prefix: u8) -> boo
     let differing_bits = match (address.to_canonical(), network.to_canonical()) {
         (IpAddr::V4(address), IpAddr::V4(network)) => {
             32_u32.checked_sub(u32::from(prefix)).map(|host_bits| {
-                (address.to_bits() ^ network.to_bits()).checked_shr(host_bits).unwrap_or(0) != 0
+                (address.to_bits() ^ network.to_bits())
+                    .checked_shr(host_bits)
+                    .unwrap_or(0)
+                    != 0
             })
         }
         (IpAddr::V6(address), IpAddr::V6(network)) => {
             128_u32.checked_sub(u32::from(prefix)).map(|host_bits| {
-                (address.to_bits() ^ network.to_bits()).checked_shr(host_bits).unwrap_or(0) != 0
+                (address.to_bits() ^ network.to_bits())
+                    .checked_shr(host_bits)
+                    .unwrap_or(0)
+                    != 0
             })
         }
         (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => None,
@@ -204,7 +210,11 @@ mod tests {
             ("192.0.2.7", "192.0.2.7", 33, false),
         ] {
             let (address, network) = (address.parse().unwrap(), network.parse().unwrap());
-            assert_eq!(is_in_network(address, network, prefix), covered, "{address} {network}");
+            assert_eq!(
+                is_in_network(address, network, prefix),
+                covered,
+                "{address} {network}"
+            );
         }
     }
 }

@@ -67,13 +67,10 @@ impl Endpoint {
                     open.used(now);
                     self.message_received(now, Path::Stream(flow), message);
                 }
-                Ok(Some(StreamItem::Ping)) => {
-                    self.output(Output::SendStream {
-                        flow,
-                        bytes: Bytes::from_static(PONG),
-                    });
+                Ok(Some(sign @ (StreamItem::Ping | StreamItem::Pong))) => {
+                    let is_ping = matches!(sign, StreamItem::Ping);
+                    self.keep_alive_received(flow, is_ping);
                 }
-                Ok(Some(StreamItem::Pong)) => open.ponged(),
                 Err(FramingError::Message(error)) => self.malformed_on_stream(now, flow, &error),
                 Err(FramingError::Lost(error)) => {
                     self.malformed_on_stream(now, flow, &error);
@@ -81,6 +78,24 @@ impl Endpoint {
                 }
                 Err(FramingError::Closed) => return self.close_flow(now, flow),
             }
+        }
+    }
+
+    /// Who opened a connection pings, the other answers. So over ours every line end is an answer,
+    /// also where two answers in a row look like a ping.
+    fn keep_alive_received(&mut self, flow: FlowId, is_ping: bool) {
+        let Some(open) = self.flows.get_open_mut(flow) else {
+            return;
+        };
+        match open.opened_by {
+            OpenedBy::Us => open.ponged(),
+            OpenedBy::Peer if is_ping => {
+                self.output(Output::SendStream {
+                    flow,
+                    bytes: Bytes::from_static(PONG),
+                });
+            }
+            OpenedBy::Peer => {}
         }
     }
 

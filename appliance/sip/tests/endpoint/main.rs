@@ -1,0 +1,11 @@
+//! Endpoints among themselves and against scripted peers, through the seeded network in virtual
+//! time.
+
+mod calls;
+mod hold;
+mod policy;
+mod properties;
+mod registration;
+mod robustness;
+mod scripted;
+mod world;

@@ -1,0 +1,194 @@
+//! Random users on random networks: both sides agree in the end, and nothing is left behind.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use netem::{LinkConditions, Loss, Probability};
+use proptest::prelude::*;
+use sip::endpoint::{CallId, Event};
+use sip::grammar::StatusCode;
+use sip::transport::Transport;
+
+use crate::calls::assert_nothing_is_left;
+use crate::world::{ALICE, BOB, World, media_of};
+
+#[derive(Clone, Copy, Debug)]
+enum Action {
+    Invite,
+    Ring,
+    Answer,
+    Reject,
+    HangUp,
+    Hold,
+    Resume,
+    BreakStreams,
+    Wait(u16),
+}
+
+fn action() -> impl Strategy<Value = (bool, Action)> {
+    let action = prop_oneof![
+        3 => Just(Action::Invite),
+        2 => Just(Action::Ring),
+        3 => Just(Action::Answer),
+        1 => Just(Action::Reject),
+        1 => Just(Action::HangUp),
+        2 => Just(Action::Hold),
+        2 => Just(Action::Resume),
+        1 => Just(Action::BreakStreams),
+        5 => (0_u16..3_000).prop_map(Action::Wait),
+    ];
+    (any::<bool>(), action)
+}
+
+fn network() -> impl Strategy<Value = LinkConditions> {
+    (0.0..30.0, 0.0..20.0, 0.0..20.0, 0_u64..200, 0_u64..200).prop_map(
+        |(loss, duplication, reordering, delay, jitter)| LinkConditions {
+            delay: Duration::from_millis(delay),
+            jitter: Duration::from_millis(jitter),
+            loss: Loss::Random(Probability::percent(loss).expect("a percentage")),
+            duplication: Probability::percent(duplication).expect("a percentage"),
+            reordering: Probability::percent(reordering).expect("a percentage"),
+            held_back: Duration::from_millis(900),
+            ..LinkConditions::default()
+        },
+    )
+}
+
+/// The calls that a side has and that have not ended for it, the latest first.
+fn open_calls(world: &mut World, at: SocketAddr, own: &[CallId]) -> Vec<CallId> {
+    let events = world.events(at);
+    let incoming = events.iter().filter_map(|event| match event {
+        Event::Incoming { call, .. } => Some(*call),
+        _ => None,
+    });
+    let is_over = |call: CallId| {
+        events
+            .iter()
+            .any(|event| matches!(event, Event::Ended { call: this, .. } if *this == call))
+    };
+    incoming
+        .chain(own.iter().copied())
+        .filter(|call| !is_over(*call))
+        .collect()
+}
+
+/// The calls that a side believes to stand.
+fn standing(world: &mut World, at: SocketAddr) -> usize {
+    let events = world.events(at);
+    let count = |wanted: fn(&Event) -> Option<CallId>| events.iter().filter_map(wanted).count();
+    let established = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Established { call, .. } => Some(*call),
+            _ => None,
+        })
+        .filter(|call| {
+            !events
+                .iter()
+                .any(|event| matches!(event, Event::Ended { call: this, .. } if this == call))
+        })
+        .count();
+    let ended_twice = count(|event| match event {
+        Event::Ended { call, .. } => Some(*call),
+        _ => None,
+    });
+    let calls_ended: std::collections::BTreeSet<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Ended { call, .. } => Some(*call),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        ended_twice,
+        calls_ended.len(),
+        "a call ends once: {events:#?}"
+    );
+    established
+}
+
+fn perform(world: &mut World, own: &mut [Vec<CallId>; 2], first: bool, action: Action) {
+    let (side, at, other) = if first {
+        (0, ALICE, BOB)
+    } else {
+        (1, BOB, ALICE)
+    };
+    let latest = open_calls(world, at, &own[side]).last().copied();
+    match (action, latest) {
+        (Action::Invite, _) if own[side].len() < 8 => {
+            let call = world.invite(at, other);
+            own[side].push(call);
+        }
+        (Action::Wait(milliseconds), _) => world.run(Duration::from_millis(milliseconds.into())),
+        (Action::BreakStreams, _) => world.break_streams(at),
+        // An action in the wrong state is refused, and that is all.
+        (Action::Ring, Some(call)) => drop(world.act(at, |end, now| end.ring(now, call))),
+        (Action::Answer, Some(call)) => {
+            drop(world.act(at, |end, now| end.answer(now, call, media_of(at))));
+        }
+        (Action::Reject, Some(call)) => {
+            drop(world.act(at, |end, now| end.reject(now, call, StatusCode::BUSY_HERE)));
+        }
+        (Action::HangUp, Some(call)) => drop(world.act(at, |end, now| end.hang_up(now, call))),
+        (Action::Hold, Some(call)) => drop(world.act(at, |end, now| end.hold(now, call))),
+        (Action::Resume, Some(call)) => drop(world.act(at, |end, now| end.resume(now, call))),
+        (
+            Action::Invite
+            | Action::Ring
+            | Action::Answer
+            | Action::Reject
+            | Action::HangUp
+            | Action::Hold
+            | Action::Resume,
+            _,
+        ) => {}
+    }
+}
+
+fn run(seed: u64, transport: Transport, conditions: LinkConditions, actions: &[(bool, Action)]) {
+    let mut world = World::pair(seed, transport).with_conditions(conditions);
+    let mut own = [Vec::new(), Vec::new()];
+    for (first, action) in actions {
+        perform(&mut world, &mut own, *first, *action);
+    }
+    // Longer than ringing lasts, so that what nobody answered has ended.
+    world.run(Duration::from_secs(300));
+    assert_eq!(
+        standing(&mut world, ALICE),
+        standing(&mut world, BOB),
+        "they agree on what stands"
+    );
+    for (side, at) in [(0, ALICE), (1, BOB)] {
+        for call in open_calls(&mut world, at, &own[side]) {
+            drop(world.act(at, |end, now| end.hang_up(now, call)));
+        }
+    }
+    assert_nothing_is_left(&mut world);
+    assert_eq!(
+        (standing(&mut world, ALICE), standing(&mut world, BOB)),
+        (0, 0)
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 192,
+        failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn both_sides_agree_in_the_end_over_udp(
+        seed in any::<u64>(),
+        conditions in network(),
+        actions in proptest::collection::vec(action(), 1..40),
+    ) {
+        run(seed, Transport::Udp, conditions, &actions);
+    }
+
+    #[test]
+    fn both_sides_agree_in_the_end_over_streams_that_break(
+        seed in any::<u64>(),
+        conditions in network(),
+        actions in proptest::collection::vec(action(), 1..40),
+    ) {
+        run(seed, Transport::Tls, conditions, &actions);
+    }
+}

@@ -1,0 +1,401 @@
+//! A world of endpoints: the network between them, their connections, names and clock.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use netem::{Delivery, LinkConditions, Network, StreamId};
+use sip::endpoint::{
+    Account, AccountName, CallId, ConfiguredPeer, Endpoint, EndpointSettings, Event,
+    IncomingPolicy, ListenAddresses, Output,
+};
+use sip::grammar::Uri;
+use sip::offer_answer::{LocalMedia, LocalPort};
+use sip::transport::{FlowId, StreamError, StreamInfo, Transport};
+
+use crate::scripted::Registrar;
+
+/// Alice's one address, for datagrams and streams.
+pub(crate) const ALICE: SocketAddr = address(1, 5060);
+/// Bob's.
+pub(crate) const BOB: SocketAddr = address(2, 5060);
+/// A peer that the test plays by hand.
+pub(crate) const CAROL: SocketAddr = address(3, 5060);
+/// The registrar.
+pub(crate) const REGISTRAR: SocketAddr = address(9, 5060);
+
+pub(crate) const fn address(host: u8, port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, host)), port)
+}
+
+/// The account that every endpoint of a test has.
+pub(crate) fn room() -> AccountName {
+    AccountName::new("room")
+}
+
+/// An account over a transport. Over UDP everything stays there, so that tests of lost datagrams
+/// lose them.
+pub(crate) fn account(user: &str, transport: Transport) -> Account {
+    let address: Uri = format!("sip:{user}@example.test")
+        .parse()
+        .expect("a SIP URI");
+    Account {
+        transport,
+        large_requests_by_tcp: false,
+        ..Account::new(room(), address)
+    }
+}
+
+/// Settings of an endpoint at `address` that lets the other tests' addresses call it.
+pub(crate) fn settings(account: Account, address: SocketAddr) -> EndpointSettings {
+    let peers = [ALICE, BOB, CAROL].map(|peer| ConfiguredPeer::address(peer.ip()));
+    EndpointSettings {
+        accounts: vec![account],
+        user_agent: "test".to_owned(),
+        incoming: IncomingPolicy {
+            peers: peers.to_vec(),
+            ..IncomingPolicy::default()
+        },
+        listen: ListenAddresses {
+            udp: vec![address],
+            tcp: vec![address],
+            tls: vec![address],
+        },
+        dial_limit: Duration::from_secs(120),
+    }
+}
+
+/// Bound ports for a call of the endpoint at `address`.
+pub(crate) fn media_of(address: SocketAddr) -> LocalMedia {
+    LocalMedia {
+        address: address.ip(),
+        audio: Some(LocalPort {
+            rtp: 20_000,
+            rtcp: 20_001,
+        }),
+        video: Some(LocalPort {
+            rtp: 20_002,
+            rtcp: 20_003,
+        }),
+    }
+}
+
+/// One endpoint with what it has said.
+pub(crate) struct Node {
+    pub(crate) address: SocketAddr,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) events: Vec<Event>,
+    flows: BTreeMap<FlowId, StreamId>,
+    /// What the endpoint asked a stream to be, until it is open.
+    wanted: BTreeMap<StreamId, (FlowId, Transport, String)>,
+}
+
+/// Everything that a test runs.
+pub(crate) struct World {
+    pub(crate) now: Instant,
+    pub(crate) network: Network,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) names: BTreeMap<String, Vec<SocketAddr>>,
+    pub(crate) registrar: Option<Registrar>,
+    /// Datagrams to addresses that no endpoint has.
+    pub(crate) received: Vec<(SocketAddr, Bytes)>,
+    /// Every datagram, for assertions about what was sent.
+    pub(crate) sent: Vec<(SocketAddr, SocketAddr, Bytes)>,
+}
+
+impl World {
+    /// Nobody, and a perfect network.
+    pub(crate) fn new(seed: u64) -> Self {
+        let now = Instant::now();
+        Self {
+            now,
+            network: Network::new(seed, now),
+            nodes: Vec::new(),
+            names: BTreeMap::new(),
+            registrar: None,
+            received: Vec::new(),
+            sent: Vec::new(),
+        }
+    }
+
+    /// Alice and Bob over one transport.
+    pub(crate) fn pair(seed: u64, transport: Transport) -> Self {
+        let mut world = Self::new(seed);
+        world.add(settings(account("alice", transport), ALICE), ALICE);
+        world.add(settings(account("bob", transport), BOB), BOB);
+        world
+    }
+
+    pub(crate) fn with_conditions(mut self, conditions: LinkConditions) -> Self {
+        self.network.set_default_conditions(conditions);
+        self
+    }
+
+    pub(crate) fn add(&mut self, settings: EndpointSettings, address: SocketAddr) {
+        let mut seed = [7; 32];
+        seed[0] = self.nodes.len() as u8;
+        self.network.listen(address);
+        self.nodes.push(Node {
+            address,
+            endpoint: Endpoint::new(settings, seed),
+            events: Vec::new(),
+            flows: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+        });
+    }
+
+    pub(crate) fn node(&mut self, address: SocketAddr) -> &mut Node {
+        self.nodes
+            .iter_mut()
+            .find(|node| node.address == address)
+            .expect("the node was added")
+    }
+
+    /// Does something with an endpoint at the present time, and what follows from it at once.
+    pub(crate) fn act<T>(
+        &mut self,
+        address: SocketAddr,
+        action: impl FnOnce(&mut Endpoint, Instant) -> T,
+    ) -> T {
+        let now = self.now;
+        let result = action(&mut self.node(address).endpoint, now);
+        self.drain();
+        result
+    }
+
+    /// Calls from one endpoint to another over its transport.
+    pub(crate) fn invite(&mut self, from: SocketAddr, to: SocketAddr) -> CallId {
+        let target: Uri = format!("sip:{to}").parse().expect("a SIP URI");
+        self.act(from, |endpoint, now| {
+            endpoint.invite(now, &room(), &target, media_of(from))
+        })
+        .expect("the call can be made")
+    }
+
+    pub(crate) fn events(&mut self, address: SocketAddr) -> &[Event] {
+        &self.node(address).events
+    }
+
+    /// The incoming call of an endpoint, waited for.
+    pub(crate) fn incoming(&mut self, address: SocketAddr) -> CallId {
+        self.wait_for(address, |event| match event {
+            Event::Incoming { call, .. } => Some(*call),
+            _ => None,
+        })
+    }
+
+    /// Runs until an endpoint has told an event, for at most two minutes of virtual time.
+    pub(crate) fn wait_for<T>(
+        &mut self,
+        address: SocketAddr,
+        pick: impl Fn(&Event) -> Option<T>,
+    ) -> T {
+        let until = self.now + Duration::from_secs(120);
+        loop {
+            if let Some(found) = self.node(address).events.iter().find_map(&pick) {
+                return found;
+            }
+            assert!(
+                self.step(until),
+                "{address} never told it: {:#?}",
+                self.events(address)
+            );
+        }
+    }
+
+    /// Runs for a time.
+    pub(crate) fn run(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.step(until) {}
+        self.now = until;
+    }
+
+    /// Sends a datagram that no endpoint wrote.
+    pub(crate) fn inject(&mut self, from: SocketAddr, to: SocketAddr, text: &str) {
+        let payload = Bytes::from(text.replace('\n', "\r\n"));
+        self.network.send(self.now, from, to, payload);
+    }
+
+    /// Opens a connection that no endpoint wrote to, and writes to it.
+    pub(crate) fn inject_stream(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        let stream = self.network.open_stream(self.now, from, to);
+        self.network
+            .stream_send(self.now, stream, from, Bytes::copy_from_slice(bytes));
+    }
+
+    /// Moves to the next thing that happens by `until`. False when there is none.
+    fn step(&mut self, until: Instant) -> bool {
+        self.drain();
+        let deadlines = self
+            .nodes
+            .iter()
+            .filter_map(|node| node.endpoint.next_deadline());
+        let next = deadlines.chain(self.network.next_delivery()).min();
+        let Some(at) = next.filter(|at| *at <= until) else {
+            return false;
+        };
+        self.now = self.now.max(at);
+        let now = self.now;
+        while let Some(delivery) = self.network.deliver(now) {
+            self.deliver(delivery);
+            self.drain();
+        }
+        for index in 0..self.nodes.len() {
+            let node = &mut self.nodes[index];
+            if node.endpoint.next_deadline().is_some_and(|at| at <= now) {
+                node.endpoint.handle_timeout(now);
+                self.drain();
+            }
+        }
+        true
+    }
+
+    fn deliver(&mut self, delivery: Delivery) {
+        let now = self.now;
+        match delivery {
+            Delivery::Datagram { from, to, payload } => {
+                if let Some(node) = self.nodes.iter_mut().find(|node| node.address == to) {
+                    node.endpoint.datagram_received(now, to, from, payload);
+                } else if to == REGISTRAR && self.registrar.is_some() {
+                    let answers = self
+                        .registrar
+                        .as_mut()
+                        .map(|registrar| registrar.answer(from, &payload));
+                    for answer in answers.into_iter().flatten() {
+                        self.network.send(now, REGISTRAR, from, answer);
+                    }
+                } else {
+                    self.received.push((to, payload));
+                }
+            }
+            Delivery::StreamOpened { stream, from, to } => self.stream_opened(stream, from, to),
+            Delivery::StreamRefused { stream, to } => {
+                let node = self.node(to);
+                let (flow, ..) = node.wanted.remove(&stream).expect("it was asked for");
+                node.endpoint
+                    .stream_closed(now, flow, StreamError::NotConnected);
+            }
+            Delivery::StreamBytes {
+                stream,
+                to,
+                payload,
+            } => {
+                if let Some(node) = self.nodes.iter_mut().find(|node| node.address == to)
+                    && let Some(flow) = node.flow_of(stream)
+                {
+                    node.endpoint.stream_received(now, flow, &payload);
+                }
+            }
+            Delivery::StreamClosed { stream, to } => {
+                if let Some(node) = self.nodes.iter_mut().find(|node| node.address == to)
+                    && let Some(flow) = node.flow_of(stream)
+                {
+                    node.flows.remove(&flow);
+                    node.endpoint.stream_closed(now, flow, StreamError::Closed);
+                }
+            }
+        }
+    }
+
+    fn stream_opened(&mut self, stream: StreamId, from: SocketAddr, to: SocketAddr) {
+        let now = self.now;
+        let caller_wants = self
+            .nodes
+            .iter()
+            .find_map(|node| node.wanted.get(&stream).map(|(_, transport, _)| *transport));
+        let Some(node) = self.nodes.iter_mut().find(|node| node.address == to) else {
+            return;
+        };
+        if let Some((flow, transport, server_name)) = node.wanted.remove(&stream) {
+            node.flows.insert(flow, stream);
+            let verified_names = match transport {
+                Transport::Tls => vec![server_name],
+                Transport::Udp | Transport::Tcp => Vec::new(),
+            };
+            let info = StreamInfo {
+                transport,
+                local: to,
+                remote: from,
+                verified_names,
+            };
+            node.endpoint.stream_opened(now, flow, info);
+        } else {
+            let flow = node.endpoint.reserve_flow();
+            node.flows.insert(flow, stream);
+            let transport = caller_wants.unwrap_or(Transport::Tcp);
+            node.endpoint
+                .stream_opened(now, flow, StreamInfo::new(transport, to, from));
+        }
+    }
+
+    /// Breaks every connection of an endpoint, as a rebooting router would.
+    pub(crate) fn break_streams(&mut self, address: SocketAddr) {
+        let now = self.now;
+        let node = self.node(address);
+        let flows: Vec<_> = std::mem::take(&mut node.flows).into_iter().collect();
+        for (flow, _) in &flows {
+            node.endpoint.stream_closed(now, *flow, StreamError::Broken);
+        }
+        for (_, stream) in flows {
+            self.network.close_stream(now, stream, address);
+        }
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        for index in 0..self.nodes.len() {
+            while let Some(output) = self.nodes[index].endpoint.poll_output() {
+                self.perform(index, output);
+            }
+        }
+    }
+
+    fn perform(&mut self, index: usize, output: Output) {
+        let now = self.now;
+        let node = &mut self.nodes[index];
+        match output {
+            Output::SendDatagram {
+                local,
+                remote,
+                bytes,
+            } => {
+                self.sent.push((local, remote, bytes.clone()));
+                self.network.send(now, local, remote, bytes);
+            }
+            Output::OpenStream {
+                flow,
+                transport,
+                remote,
+                server_name,
+            } => {
+                let stream = self.network.open_stream(now, node.address, remote);
+                node.wanted.insert(stream, (flow, transport, server_name));
+            }
+            Output::SendStream { flow, bytes } => {
+                if let Some(stream) = node.flows.get(&flow) {
+                    self.network.stream_send(now, *stream, node.address, bytes);
+                }
+            }
+            Output::CloseStream { flow } => {
+                if let Some(stream) = node.flows.remove(&flow) {
+                    self.network.close_stream(now, stream, node.address);
+                }
+            }
+            Output::Resolve { id, host, .. } => {
+                let addresses = self.names.get(&host).cloned().unwrap_or_default();
+                self.nodes[index].endpoint.resolved(now, id, &addresses);
+            }
+            Output::Event(event) => node.events.push(event),
+        }
+    }
+}
+
+impl Node {
+    fn flow_of(&self, stream: StreamId) -> Option<FlowId> {
+        self.flows
+            .iter()
+            .find(|(_, own)| **own == stream)
+            .map(|(flow, _)| *flow)
+    }
+}

@@ -1,0 +1,198 @@
+//! What changed between two snapshots, a line for each change: for logs and scripts.
+//!
+//! Levels and measurements change all the time and are left out.
+
+use api::snapshot::Leg;
+use api::{Language, Localized, Snapshot};
+
+use crate::terminal::harmless;
+
+/// The changes since `before`; everything, when there is no before.
+pub(crate) fn change_lines(
+    before: Option<&Snapshot>,
+    now: &Snapshot,
+    language: Language,
+) -> Vec<String> {
+    let mut changes = Changes {
+        lines: Vec::new(),
+        language,
+    };
+    changes.note(("room", "会议室"), before.map(|b| &b.state), &now.state);
+    changes.note(
+        ("microphone", "麦克风"),
+        before.map(|b| &b.microphone.state),
+        &now.microphone.state,
+    );
+    changes.note(
+        ("microphone device", "麦克风设备"),
+        before.map(|b| &b.microphone.device),
+        &now.microphone.device,
+    );
+    changes.note(
+        ("camera", "摄像头"),
+        before.map(|b| &b.camera.state),
+        &now.camera.state,
+    );
+    changes.note(
+        ("camera device", "摄像头设备"),
+        before.map(|b| &b.camera.device),
+        &now.camera.device,
+    );
+    changes.volume(before, now);
+    changes.note(("layout", "布局"), before.map(|b| &b.layout), &now.layout);
+    changes.registrations(before, now);
+    changes.legs(before, now);
+    changes.lines
+}
+
+struct Changes {
+    lines: Vec<String>,
+    language: Language,
+}
+
+impl Changes {
+    fn word(&self, (english, chinese): (&'static str, &'static str)) -> &'static str {
+        match self.language {
+            Language::English => english,
+            Language::Chinese => chinese,
+        }
+    }
+
+    fn note<T: Localized + PartialEq>(
+        &mut self,
+        label: (&'static str, &'static str),
+        before: Option<&T>,
+        now: &T,
+    ) {
+        if before != Some(now) {
+            self.lines
+                .push(format!("{}: {}", self.word(label), now.text(self.language)));
+        }
+    }
+
+    fn volume(&mut self, before: Option<&Snapshot>, now: &Snapshot) {
+        let now = now.loudspeaker.volume_percent;
+        if before.map(|before| before.loudspeaker.volume_percent) != Some(now) {
+            self.lines
+                .push(format!("{}: {now} %", self.word(("volume", "音量"))));
+        }
+    }
+
+    fn registrations(&mut self, before: Option<&Snapshot>, now: &Snapshot) {
+        for (account, state) in &now.registrations {
+            if before.and_then(|before| before.registrations.get(account)) != Some(state) {
+                let label = self.word(("account", "账户"));
+                let state = state.text(self.language);
+                self.lines
+                    .push(format!("{label} {}: {state}", harmless(account)));
+            }
+        }
+    }
+
+    fn legs(&mut self, before: Option<&Snapshot>, now: &Snapshot) {
+        let known = |id: u32| {
+            let legs = before?.legs.iter().chain(&before?.last_ended);
+            legs.into_iter().find(|leg| leg.id == id)
+        };
+        for leg in &now.legs {
+            self.leg(known(leg.id), leg);
+        }
+        // At the start, what ended before is history and no change.
+        if before.is_some() {
+            for leg in now.last_ended.iter().rev() {
+                self.leg(known(leg.id), leg);
+            }
+        }
+    }
+
+    fn leg(&mut self, before: Option<&Leg>, now: &Leg) {
+        let label = format!("{} {}", self.word(("leg", "通话")), now.id);
+        if before.map(|before| before.state) != Some(now.state) {
+            let state = now.state.text(self.language);
+            self.lines
+                .push(format!("{label}: {state} ({})", harmless(&now.peer.uri)));
+        }
+        let flow = now.video.as_ref().map(|video| video.flow);
+        let flow_before = before
+            .and_then(|before| before.video.as_ref())
+            .map(|video| video.flow);
+        if let Some(flow) = flow.filter(|flow| flow_before != Some(*flow)) {
+            let video = self.word(("video", "视频"));
+            self.lines
+                .push(format!("{label}: {video}: {}", flow.text(self.language)));
+        }
+        let heard = before.map_or("", |before| &before.dtmf_received);
+        if now.dtmf_received != heard && !now.dtmf_received.is_empty() {
+            self.lines
+                .push(format!("{label}: DTMF {}", harmless(&now.dtmf_received)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api::snapshot::{EndReason, LegState, MicrophoneState, VideoFlow};
+
+    use super::*;
+    use crate::show::samples::{leg, snapshot};
+
+    fn lines(before: Option<&Snapshot>, now: &Snapshot) -> Vec<String> {
+        change_lines(before, now, Language::English)
+    }
+
+    #[test]
+    fn the_first_snapshot_is_told_whole_and_the_same_one_again_not_at_all() {
+        let room = snapshot(Vec::new());
+        assert!(lines(None, &room).contains(&"room: idle".to_owned()));
+        assert!(lines(None, &room).contains(&"account office: registered".to_owned()));
+        assert_eq!(lines(Some(&room), &room), Vec::<String>::new());
+    }
+
+    #[test]
+    fn levels_are_no_change() {
+        let before = snapshot(Vec::new());
+        let mut now = before.clone();
+        now.generation += 1;
+        now.microphone.level_dbfs = -3.0;
+        assert_eq!(lines(Some(&before), &now), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_change_is_a_line() {
+        let before = snapshot(vec![leg(1, LegState::Ringing)]);
+        let mut now = snapshot(vec![leg(1, LegState::Established)]);
+        now.microphone.state = MicrophoneState::Muted;
+        now.legs[0].video.as_mut().unwrap().flow = VideoFlow::Stalled;
+        now.legs[0].dtmf_received = "5".into();
+        assert_eq!(
+            lines(Some(&before), &now),
+            [
+                "microphone: muted",
+                "leg 1: in the call (sip:board@example.com)",
+                "leg 1: video: stalled",
+                "leg 1: DTMF 5",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_leg_is_told_once_with_its_reason() {
+        let before = snapshot(vec![leg(1, LegState::Established)]);
+        let mut now = snapshot(Vec::new());
+        now.last_ended = vec![leg(
+            1,
+            LegState::Ended {
+                reason: EndReason::RemoteHangUp,
+            },
+        )];
+        assert_eq!(
+            lines(Some(&before), &now),
+            [
+                "room: idle",
+                "leg 1: ended: the far end hung up (sip:board@example.com)"
+            ]
+        );
+        assert_eq!(lines(Some(&now), &now), Vec::<String>::new());
+        assert!(!lines(None, &now).iter().any(|line| line.contains("leg")));
+    }
+}

@@ -1,0 +1,593 @@
+//! The room on a terminal.
+
+use std::fmt::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use api::snapshot::{
+    Audio, CallDirection, CameraState, DeviceState, Leg, LegSecurity, LegState, MicrophoneState,
+    Protection, RegistrationState, RoomState, StreamStats, Video, VideoFlow,
+};
+use api::{Language, Localized, Snapshot};
+
+use crate::terminal::{Style, Tone, harmless, padded};
+
+/// The columns of a label.
+const LABEL_COLUMNS: usize = 12;
+
+/// The present moment, as snapshots count time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    unix_ms: u64,
+}
+
+impl Clock {
+    pub(crate) fn now() -> Self {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            unix_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The time since then as `H:MM:SS`.
+    fn since(self, unix_ms: u64) -> String {
+        let seconds = self.unix_ms.saturating_sub(unix_ms) / 1000;
+        format!(
+            "{}:{:02}:{:02}",
+            seconds / 3600,
+            seconds / 60 % 60,
+            seconds % 60
+        )
+    }
+}
+
+/// The room and its legs, a line or two each.
+pub(crate) fn status(
+    snapshot: &Snapshot,
+    language: Language,
+    style: Style,
+    clock: Clock,
+) -> String {
+    let mut sheet = Sheet {
+        text: String::new(),
+        language,
+        style,
+    };
+    let state_tone = match snapshot.state {
+        RoomState::Idle => Tone::Faint,
+        RoomState::InMeeting => Tone::Good,
+        RoomState::Leaving => Tone::Notable,
+    };
+    sheet.line(
+        ("Room", "会议室"),
+        &style.paint(state_tone, &snapshot.state.text(language)),
+    );
+    sheet.microphone(snapshot);
+    sheet.camera(snapshot);
+    let loudspeaker = &snapshot.loudspeaker;
+    let volume = format!(
+        "{} %  {:.0} dB",
+        loudspeaker.volume_percent, loudspeaker.level_dbfs
+    );
+    sheet.line(("Loudspeaker", "扬声器"), &volume);
+    sheet.line(("Layout", "布局"), &snapshot.layout.text(language));
+    for (account, state) in &snapshot.registrations {
+        let state = style.paint(registration_tone(*state), &state.text(language));
+        sheet.line(
+            ("Account", "账户"),
+            &format!("{}: {state}", harmless(account)),
+        );
+    }
+    if let Some(fault) = &snapshot.store_fault {
+        sheet.line(
+            ("Not stored", "未保存"),
+            &style.paint(Tone::Bad, &harmless(fault)),
+        );
+    }
+    for fault in snapshot.media_faults.iter().take(3) {
+        let fault = format!("{}: {}", harmless(&fault.element), harmless(&fault.text));
+        sheet.line(
+            ("Media fault", "媒体故障"),
+            &style.paint(Tone::Notable, &fault),
+        );
+    }
+    for leg in &snapshot.legs {
+        sheet.leg(leg, clock);
+    }
+    if let Some(last) = snapshot.last_ended.first() {
+        sheet.text.push('\n');
+        let last = format!(
+            "{}  {}",
+            harmless(&last.peer.uri),
+            last.state.text(language)
+        );
+        sheet.line(("Last call", "上次通话"), &style.paint(Tone::Faint, &last));
+    }
+    sheet.text
+}
+
+/// The measurements of legs.
+pub(crate) fn stats(legs: &[Leg], language: Language, style: Style) -> String {
+    let mut sheet = Sheet {
+        text: String::new(),
+        language,
+        style,
+    };
+    for leg in legs {
+        sheet.measurements(leg);
+    }
+    if legs.is_empty() {
+        let nothing = sheet.words(("no calls", "没有通话"));
+        let _ = writeln!(sheet.text, "{nothing}");
+    }
+    sheet.text
+}
+
+/// English and Chinese.
+type Words = (&'static str, &'static str);
+
+/// The text as it grows. Writing to a `String` cannot fail.
+struct Sheet {
+    text: String,
+    language: Language,
+    style: Style,
+}
+
+impl Sheet {
+    fn words(&self, (english, chinese): Words) -> &'static str {
+        match self.language {
+            Language::English => english,
+            Language::Chinese => chinese,
+        }
+    }
+
+    fn line(&mut self, label: Words, value: &str) {
+        let label = self
+            .style
+            .paint(Tone::Strong, &padded(self.words(label), LABEL_COLUMNS));
+        let _ = writeln!(self.text, "{label}{value}");
+    }
+
+    fn detail(&mut self, label: &str, value: &str) {
+        let _ = writeln!(self.text, "{}{value}", padded(label, LABEL_COLUMNS));
+    }
+
+    fn microphone(&mut self, snapshot: &Snapshot) {
+        let microphone = &snapshot.microphone;
+        let tone = match microphone.state {
+            MicrophoneState::Open => Tone::Good,
+            MicrophoneState::Muted => Tone::Notable,
+        };
+        let state = self
+            .style
+            .paint(tone, &microphone.state.text(self.language));
+        let device = self.device(microphone.device);
+        let level = format!("{:.0} dB", microphone.level_dbfs);
+        self.line(
+            ("Microphone", "麦克风"),
+            &format!("{state}  {device}  {level}"),
+        );
+    }
+
+    fn camera(&mut self, snapshot: &Snapshot) {
+        let tone = match snapshot.camera.state {
+            CameraState::On => Tone::Good,
+            CameraState::Off => Tone::Notable,
+        };
+        let state = self
+            .style
+            .paint(tone, &snapshot.camera.state.text(self.language));
+        let device = self.device(snapshot.camera.device);
+        self.line(("Camera", "摄像头"), &format!("{state}  {device}"));
+    }
+
+    fn device(&self, device: DeviceState) -> String {
+        let tone = match device {
+            DeviceState::NotConfigured => Tone::Faint,
+            DeviceState::Present => Tone::Good,
+            DeviceState::Gone => Tone::Bad,
+        };
+        self.style.paint(tone, &device.text(self.language))
+    }
+
+    fn leg(&mut self, leg: &Leg, clock: Clock) {
+        self.text.push('\n');
+        let title = self.leg_title(leg);
+        let lasting = leg
+            .established_unix_ms
+            .map(|since| clock.since(since))
+            .unwrap_or_default();
+        let state = self
+            .style
+            .paint(leg_tone(leg.state), &leg.state.text(self.language));
+        let _ = writeln!(self.text, "{title}  {state}  {lasting}");
+        let mut parts = vec![self.security(leg.security)];
+        if let Some(audio) = &leg.audio {
+            parts.push(audio.codec.clone());
+        }
+        if let Some(video) = &leg.video {
+            parts.push(self.video_summary(video));
+        }
+        if !leg.dtmf_received.is_empty() {
+            parts.push(format!("DTMF {}", harmless(&leg.dtmf_received)));
+        }
+        self.detail("", &parts.join("  "));
+    }
+
+    fn leg_title(&self, leg: &Leg) -> String {
+        let label = format!("{} {}", self.words(("Leg", "通话")), leg.id);
+        let arrow = match leg.direction {
+            CallDirection::Incoming => "<-",
+            CallDirection::Outgoing => "->",
+        };
+        let name = leg
+            .peer
+            .display_name
+            .as_deref()
+            .filter(|name| !name.is_empty());
+        let peer = name.map_or_else(
+            || harmless(&leg.peer.uri),
+            |name| format!("{} <{}>", harmless(name), harmless(&leg.peer.uri)),
+        );
+        let label = self
+            .style
+            .paint(Tone::Strong, &padded(&label, LABEL_COLUMNS));
+        format!("{label}{arrow} {peer}")
+    }
+
+    fn security(&self, security: Option<LegSecurity>) -> String {
+        match security {
+            None => self.style.paint(Tone::Faint, "-"),
+            Some(LegSecurity {
+                signalling: Protection::Encrypted,
+                media: Protection::Encrypted,
+            }) => {
+                let words = Protection::Encrypted.text(self.language);
+                self.style.paint(Tone::Good, &words)
+            }
+            Some(LegSecurity { signalling, media }) => {
+                let (signalling, media) =
+                    (signalling.text(self.language), media.text(self.language));
+                let words = match self.language {
+                    Language::English => format!("signalling {signalling}, media {media}"),
+                    Language::Chinese => format!("信令{signalling},媒体{media}"),
+                };
+                self.style.paint(Tone::Notable, &words)
+            }
+        }
+    }
+
+    fn video_summary(&self, video: &Video) -> String {
+        let flow = match video.flow {
+            VideoFlow::Flowing => {
+                let stats = video.stats.as_ref();
+                let size = stats.and_then(|stats| stats.received_resolution);
+                let rate = stats.map(|stats| format!("{:.1} fps", stats.received_fps));
+                let size = size.map(|size| size.to_string());
+                [size, rate]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            }
+            VideoFlow::Waiting => self
+                .style
+                .paint(Tone::Notable, &video.flow.text(self.language)),
+            VideoFlow::Stalled => self.style.paint(Tone::Bad, &video.flow.text(self.language)),
+        };
+        format!("{} {flow}", video.codec)
+    }
+
+    fn measurements(&mut self, leg: &Leg) {
+        let title = self.leg_title(leg);
+        let state = self
+            .style
+            .paint(leg_tone(leg.state), &leg.state.text(self.language));
+        let _ = writeln!(self.text, "{title}  {state}");
+        if let Some(audio) = &leg.audio {
+            self.audio_measurements(audio);
+        }
+        if let Some(video) = &leg.video {
+            self.video_measurements(video);
+        }
+        let times = [
+            (("round trip", "往返"), leg.round_trip_ms),
+            (
+                ("capture to decode", "采集到解码"),
+                leg.capture_to_decode_ms,
+            ),
+        ];
+        let times: Vec<_> = times
+            .into_iter()
+            .filter_map(|(label, time)| Some(format!("{} {:.1} ms", self.words(label), time?)))
+            .collect();
+        if !times.is_empty() {
+            self.detail("", &times.join("  "));
+        }
+    }
+
+    fn audio_measurements(&mut self, audio: &Audio) {
+        let stats = audio.stats.as_ref();
+        let streams = stats.map(|stats| self.stream(stats)).unwrap_or_default();
+        let label = format!("  {}", self.words(("audio", "音频")));
+        self.detail(&label, &format!("{}  {streams}", audio.codec));
+    }
+
+    fn video_measurements(&mut self, video: &Video) {
+        let label = format!("  {}", self.words(("video", "视频")));
+        let head = format!(
+            "{} {} mode {}",
+            video.codec, video.profile_level_id, video.packetization_mode
+        );
+        let Some(stats) = &video.stats else {
+            return self.detail(&label, &head);
+        };
+        self.detail(&label, &format!("{head}  {}", self.stream(&stats.stream)));
+        let size = |size: Option<api::snapshot::Resolution>| {
+            size.map_or_else(|| "-".to_owned(), |size| size.to_string())
+        };
+        let pictures = format!(
+            "-> {} {:.1} fps  <- {} {:.1} fps  {} {} ({:.1} s)",
+            size(stats.sent_resolution),
+            stats.sent_fps,
+            size(stats.received_resolution),
+            stats.received_fps,
+            self.words(("freezes", "卡顿")),
+            stats.freezes,
+            stats.frozen_ms / 1000.0,
+        );
+        self.detail("", &pictures);
+        let name = |name: &Option<String>| harmless(name.as_deref().unwrap_or("-"));
+        let (encoder, decoder) = (name(&stats.encoder), name(&stats.decoder));
+        let codecs = match self.language {
+            Language::English => format!("encoder {encoder}  decoder {decoder}"),
+            Language::Chinese => format!("编码器 {encoder}  解码器 {decoder}"),
+        };
+        self.detail("", &codecs);
+    }
+
+    fn stream(&self, stats: &StreamStats) -> String {
+        let loss = percent(stats.loss);
+        let tone = if stats.loss > 0.02 {
+            Tone::Notable
+        } else {
+            Tone::Good
+        };
+        let peer_loss = stats.peer_loss.map(percent);
+        let peer = peer_loss.map(|loss| format!(" ({} {loss})", self.words(("peer", "对方"))));
+        format!(
+            "-> {}  <- {}  {} {}{}  {} {:.1} ms",
+            bitrate(stats.send_bps),
+            bitrate(stats.receive_bps),
+            self.words(("loss", "丢包")),
+            self.style.paint(tone, &loss),
+            peer.unwrap_or_default(),
+            self.words(("jitter", "抖动")),
+            stats.jitter_ms,
+        )
+    }
+}
+
+pub(crate) fn leg_tone(state: LegState) -> Tone {
+    match state {
+        LegState::Established => Tone::Good,
+        LegState::Incoming
+        | LegState::Answering
+        | LegState::Dialing
+        | LegState::Ringing
+        | LegState::Early
+        | LegState::Held { .. } => Tone::Notable,
+        LegState::Ending { .. } | LegState::Ended { .. } => Tone::Faint,
+    }
+}
+
+fn registration_tone(state: RegistrationState) -> Tone {
+    match state {
+        RegistrationState::Registered => Tone::Good,
+        RegistrationState::Unregistered => Tone::Faint,
+        RegistrationState::Registering => Tone::Notable,
+        RegistrationState::Failed { .. } | RegistrationState::Locked => Tone::Bad,
+    }
+}
+
+fn percent(fraction: f64) -> String {
+    format!("{:.1} %", fraction * 100.0)
+}
+
+fn bitrate(bps: u64) -> String {
+    if bps >= 1_000_000 {
+        format!("{:.2} Mbit/s", bps as f64 / 1e6)
+    } else {
+        format!("{} kbit/s", bps / 1000)
+    }
+}
+
+/// Snapshots for the tests of this crate.
+#[cfg(test)]
+pub(crate) mod samples {
+    use api::snapshot::{
+        Camera, Direction, Layout, Loudspeaker, Microphone, Peer, Resolution, VideoStats,
+    };
+
+    use super::*;
+
+    pub(crate) fn snapshot(legs: Vec<Leg>) -> Snapshot {
+        Snapshot {
+            generation: 1,
+            state: if legs.is_empty() {
+                RoomState::Idle
+            } else {
+                RoomState::InMeeting
+            },
+            legs,
+            last_ended: Vec::new(),
+            microphone: Microphone {
+                state: MicrophoneState::Open,
+                device: DeviceState::Present,
+                level_dbfs: -34.0,
+            },
+            camera: Camera {
+                state: CameraState::On,
+                device: DeviceState::Present,
+            },
+            loudspeaker: Loudspeaker {
+                volume_percent: 70,
+                level_dbfs: -100.0,
+            },
+            layout: Layout::Single,
+            registrations: [("office".to_owned(), RegistrationState::Registered)].into(),
+            media_faults: Vec::new(),
+            media_wanted: 1,
+            media_applied: 1,
+            store_fault: None,
+        }
+    }
+
+    pub(crate) fn leg(id: u32, state: LegState) -> Leg {
+        let stream = StreamStats {
+            send_bps: 1_980_000,
+            receive_bps: 32_000,
+            loss: 0.031,
+            peer_loss: Some(0.0),
+            jitter_ms: 1.25,
+            ..StreamStats::default()
+        };
+        let stats = VideoStats {
+            stream,
+            sent_fps: 30.0,
+            received_fps: 29.97,
+            received_resolution: Some(Resolution {
+                width: 1280,
+                height: 720,
+            }),
+            encoder: Some("x264enc".into()),
+            ..VideoStats::default()
+        };
+        let video = Video {
+            codec: "H264".into(),
+            profile_level_id: "42e01f".into(),
+            packetization_mode: 1,
+            direction: Direction::SendRecv,
+            flow: VideoFlow::Flowing,
+            stats: Some(stats),
+        };
+        Leg {
+            id,
+            direction: CallDirection::Outgoing,
+            peer: Peer {
+                uri: "sip:board@example.com".into(),
+                display_name: None,
+            },
+            account: Some("office".into()),
+            state,
+            security: Some(LegSecurity {
+                signalling: Protection::Encrypted,
+                media: Protection::Encrypted,
+            }),
+            audio: Some(Audio {
+                codec: "opus".into(),
+                direction: Direction::SendRecv,
+                stats: None,
+            }),
+            video: Some(video),
+            capture_to_decode_ms: Some(12.34),
+            round_trip_ms: None,
+            dtmf_received: String::new(),
+            started_unix_ms: 1_000,
+            established_unix_ms: Some(5_000),
+            first_frame_unix_ms: None,
+            ended_unix_ms: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLOCK: Clock = Clock {
+        unix_ms: 5_000 + 3_723_000,
+    };
+
+    #[test]
+    fn the_status_tells_room_devices_accounts_and_legs_in_columns() {
+        let room = samples::snapshot(vec![samples::leg(1, LegState::Established)]);
+        let text = status(&room, Language::English, Style::Plain, CLOCK);
+        let expected = "\
+Room        in a meeting
+Microphone  open  present  -34 dB
+Camera      on  present
+Loudspeaker 70 %  -100 dB
+Layout      single
+Account     office: registered
+
+Leg 1       -> sip:board@example.com  in the call  1:02:03
+            encrypted  opus  H264 1280x720 30.0 fps
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn the_status_speaks_chinese_in_the_same_columns() {
+        let room = samples::snapshot(vec![samples::leg(1, LegState::Established)]);
+        let text = status(&room, Language::Chinese, Style::Plain, CLOCK);
+        assert!(
+            text.starts_with("会议室      会议中\n麦克风      开启  正常  -34 dB\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("通话 1      -> sip:board@example.com  通话中  1:02:03\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn measurements_are_shown_for_each_direction() {
+        let text = stats(
+            &[samples::leg(1, LegState::Established)],
+            Language::English,
+            Style::Plain,
+        );
+        let expected = "\
+Leg 1       -> sip:board@example.com  in the call
+  audio     opus  \n  video     H264 42e01f mode 1  -> 1.98 Mbit/s  <- 32 kbit/s  loss 3.1 % (peer 0.0 %)  \
+jitter 1.2 ms
+            -> - 30.0 fps  <- 1280x720 30.0 fps  freezes 0 (0.0 s)
+            encoder x264enc  decoder -
+            capture to decode 12.3 ms
+";
+        assert_eq!(text, expected);
+        assert_eq!(stats(&[], Language::English, Style::Plain), "no calls\n");
+    }
+
+    #[test]
+    fn an_unprotected_leg_says_which_part_is_unprotected() {
+        let mut leg = samples::leg(1, LegState::Established);
+        leg.security = Some(LegSecurity {
+            signalling: Protection::Plain,
+            media: Protection::Encrypted,
+        });
+        let room = samples::snapshot(vec![leg]);
+        let text = status(&room, Language::English, Style::Plain, CLOCK);
+        assert!(
+            text.contains("signalling not encrypted, media encrypted"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_callers_name_cannot_steer_the_terminal() {
+        let mut leg = samples::leg(1, LegState::Incoming);
+        leg.peer.display_name = Some("\x1b]0;owned\x07".into());
+        leg.peer.uri = "sip:a\r\n\x1b[2J@example.com".into();
+        let room = samples::snapshot(vec![leg]);
+        let text = status(&room, Language::English, Style::Plain, CLOCK);
+        assert!(!text.contains(['\x1b', '\r', '\x07']), "{text:?}");
+    }
+
+    #[test]
+    fn a_clock_that_went_backwards_shows_no_negative_time() {
+        assert_eq!(Clock { unix_ms: 0 }.since(5_000), "0:00:00");
+    }
+}

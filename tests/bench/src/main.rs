@@ -1,3 +1,169 @@
-//! Placeholder until its first slice lands.
+//! The benchmark: every number that the README claims, beside its anchor, measured in one run.
+//!
+//! ```text
+//!  rows ──► peers (roomd, baresip)  ──► programs in calls
+//!     └───► instruments             ──► times, load, frames
+//!     └───► report.json, plots, table
+//! ```
+//!
+//! It ends with an error only when something could not be measured. Whether a goal is met is in the
+//! table.
 
-fn main() {}
+mod instruments;
+mod language;
+mod peers;
+mod plot;
+mod priority;
+mod report;
+mod rows;
+mod setting;
+mod statistics;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::language::Language;
+use crate::priority::RaisedPriority;
+use crate::report::{Report, Row};
+use crate::rows::{Area, Measurement};
+use crate::setting::{Lengths, Setting};
+
+const USAGE_ENGLISH: &str = "\
+Usage: cargo xtask bench [AREA] [--quick]
+
+  AREA      sip or media: measure that area only and keep the report's other rows
+  --quick   measure for a shorter time: coarse figures";
+
+const USAGE_CHINESE: &str = "\
+用法：cargo xtask bench [领域] [--quick]
+
+  领域      sip 或 media：只测量该领域，保留报告中的其他行
+  --quick   缩短测量时间，结果较粗略";
+
+fn main() -> ExitCode {
+    let language = Language::of_environment();
+    match run(language) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the command line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Options {
+    areas: Vec<Area>,
+    lengths: Lengths,
+}
+
+impl Options {
+    fn parse(language: Language, arguments: impl Iterator<Item = String>) -> Result<Self> {
+        let mut options = Self {
+            areas: Vec::new(),
+            lengths: Lengths::FULL,
+        };
+        for argument in arguments {
+            if argument == "--quick" {
+                options.lengths = Lengths::QUICK;
+            } else if let Some(area) = Area::ALL.into_iter().find(|area| area.name() == argument) {
+                options.areas.push(area);
+            } else {
+                bail!(
+                    "`{argument}`?\n\n{}",
+                    language.choose(USAGE_ENGLISH, USAGE_CHINESE)
+                );
+            }
+        }
+        if options.areas.is_empty() {
+            options.areas.extend(Area::ALL);
+        }
+        Ok(options)
+    }
+}
+
+fn run(language: Language) -> Result<ExitCode> {
+    let options = Options::parse(language, std::env::args().skip(1))?;
+    let setting = Setting::prepare(options.lengths)?;
+    let path = setting.output.join("report.json");
+    let mut report = Report::load(&path)?;
+    let priority = RaisedPriority::raise();
+    if priority.is_none() {
+        eprintln!(
+            "{}",
+            language.choose(
+                "The priority cannot be raised: other load on this machine shows in the figures.",
+                "无法提高优先级：本机的其他负载会影响测量结果。"
+            )
+        );
+    }
+    let mut all_measured = true;
+    for area in options.areas {
+        let mut rows = Vec::new();
+        for measurement in area.measurements() {
+            let measured = measure(language, measurement, &setting);
+            all_measured &= measured.iter().all(|row| row.value.is_some());
+            rows.extend(measured);
+        }
+        report.replace_area(area.name(), rows);
+        // What is measured stays, whatever happens in the next area.
+        report.save(&path)?;
+    }
+    drop(priority);
+    println!("\n{}\n{}", report.table(language), path.display());
+    Ok(if all_measured {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The measurement's rows, with or without values.
+fn measure(language: Language, measurement: &Measurement, setting: &Setting) -> Vec<Row> {
+    let names: Vec<&str> = measurement
+        .figures
+        .iter()
+        .map(|figure| figure.name)
+        .collect();
+    let measuring = language.choose("Measuring", "正在测量");
+    eprintln!("{measuring} {} ...", names.join(", "));
+    (measurement.measure)(setting).unwrap_or_else(|error| {
+        measurement
+            .figures
+            .iter()
+            .map(|figure| figure.failed(&error))
+            .collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Options> {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned());
+        Options::parse(Language::English, arguments)
+    }
+
+    #[test]
+    fn without_an_area_everything_is_measured_in_full() {
+        let options = parse(&[]).unwrap();
+        assert_eq!(options.areas, Area::ALL);
+        assert_eq!(options.lengths, Lengths::FULL);
+    }
+
+    #[test]
+    fn one_area_and_quick_are_taken_in_any_order() {
+        let options = parse(&["--quick", "media"]).unwrap();
+        assert_eq!(options.areas, [Area::Media]);
+        assert_eq!(options.lengths, Lengths::QUICK);
+    }
+
+    #[test]
+    fn an_unknown_area_is_refused_with_the_usage() {
+        let error = parse(&["audio"]).unwrap_err();
+        assert!(error.to_string().contains("Usage"), "{error}");
+    }
+}

@@ -1,0 +1,9 @@
+//! What measures. No instrument knows which row it serves.
+
+pub(crate) mod footage_camera;
+pub(crate) mod gstreamer_floor;
+pub(crate) mod media_pair;
+pub(crate) mod process_load;
+pub(crate) mod shown_pictures;
+pub(crate) mod sip_caller;
+pub(crate) mod sound_record;

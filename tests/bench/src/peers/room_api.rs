@@ -1,0 +1,127 @@
+//! A room's API on its Unix socket, spoken directly: starting a client for each press would be
+//! measured with it.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use api::{Admission, Endpoint, Snapshot};
+use serde::de::DeserializeOwned;
+
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// How often a snapshot is looked at while something is waited for.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// The API of one room.
+#[derive(Clone, Debug)]
+pub(crate) struct RoomApi {
+    socket: PathBuf,
+}
+
+impl RoomApi {
+    /// The API on that socket. Nothing is sent yet.
+    pub(crate) fn new(socket: &Path) -> Self {
+        Self {
+            socket: socket.to_owned(),
+        }
+    }
+
+    /// Whether somebody answers.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.snapshot().is_ok()
+    }
+
+    /// The room as it is now.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot> {
+        self.ask(Endpoint::Snapshot)
+    }
+
+    /// Presses the join button.
+    pub(crate) fn press_join(&self) -> Result<()> {
+        self.request(Endpoint::Join)
+    }
+
+    /// Ends all calls.
+    pub(crate) fn hang_up(&self) -> Result<()> {
+        self.request(Endpoint::HangUpAll)
+    }
+
+    /// Waits until `find` finds something in the room's state.
+    pub(crate) fn wait_for<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        find: impl Fn(&Snapshot) -> Option<T>,
+    ) -> Result<T> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let snapshot = self.snapshot()?;
+            if let Some(found) = find(&snapshot) {
+                return Ok(found);
+            }
+            if Instant::now() > deadline {
+                bail!("{what} did not come in time; the room is {snapshot:?}");
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+    }
+
+    fn request(&self, endpoint: Endpoint) -> Result<()> {
+        match self.ask(endpoint)? {
+            Admission::Accepted { .. } | Admission::AlreadySo => Ok(()),
+            Admission::Denied { message, .. } => bail!("the room denied it: {message}"),
+        }
+    }
+
+    fn ask<T: DeserializeOwned>(&self, endpoint: Endpoint) -> Result<T> {
+        let mut stream = UnixStream::connect(&self.socket)
+            .with_context(|| format!("nobody at {}", self.socket.display()))?;
+        stream.set_read_timeout(Some(ANSWER_LIMIT))?;
+        write!(
+            stream,
+            "{} {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            endpoint.method(),
+            endpoint.path()
+        )?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        let body = body_of(&answer)?;
+        serde_json::from_slice(body)
+            .with_context(|| format!("unexpected answer: {}", String::from_utf8_lossy(body)))
+    }
+}
+
+/// The body of an HTTP/1.1 answer that ends with its connection. roomd names its length; another
+/// framing would be a change that this client has to learn.
+fn body_of(answer: &[u8]) -> Result<&[u8]> {
+    const HEAD_END: &[u8] = b"\r\n\r\n";
+    let end = answer
+        .windows(HEAD_END.len())
+        .position(|window| window == HEAD_END)
+        .context("no HTTP answer")?;
+    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+    ensure!(
+        !head.contains("transfer-encoding"),
+        "an answer in chunks is not understood"
+    );
+    Ok(&answer[end + HEAD_END.len()..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_follows_the_head() {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+        assert_eq!(body_of(answer).unwrap(), b"{}");
+    }
+
+    #[test]
+    fn a_cut_off_or_chunked_answer_is_an_error() {
+        assert!(body_of(b"HTTP/1.1 200 OK\r\n").is_err());
+        assert!(body_of(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0").is_err());
+    }
+}

@@ -1,0 +1,115 @@
+//! What every measurement is given: programs, recordings, how long to measure, where plots go.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use system::footage::{self, Recording};
+use system::sound::Sound;
+use tempfile::TempDir;
+
+use crate::peers::roomd_pair::Recordings;
+use crate::plot::Plot;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lengths {
+    /// Calls whose set-up is timed.
+    pub(crate) calls: u64,
+    /// Calls over which memory must stay flat.
+    pub(crate) flat_calls: u64,
+    /// The call in which load and frame rate are measured.
+    pub(crate) call: Duration,
+    /// The idle time in which load is measured.
+    pub(crate) idle: Duration,
+    /// The time over which pictures and sound are timed.
+    pub(crate) media: Duration,
+}
+
+impl Lengths {
+    /// What the report's figures come from.
+    pub(crate) const FULL: Self = Self {
+        calls: 30,
+        flat_calls: 100,
+        call: Duration::from_secs(60),
+        idle: Duration::from_secs(20),
+        media: Duration::from_secs(30),
+    };
+
+    /// Enough to see whether everything can be measured, and about how it stands.
+    pub(crate) const QUICK: Self = Self {
+        calls: 20,
+        flat_calls: 20,
+        call: Duration::from_secs(20),
+        idle: Duration::from_secs(10),
+        media: Duration::from_secs(10),
+    };
+}
+
+/// Everything that measurements share.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// The program under test.
+    pub(crate) roomd: PathBuf,
+    /// What is sent in whole calls.
+    pub(crate) recordings: Recordings,
+    /// The speech of the recordings.
+    pub(crate) speech: Sound,
+    /// How much is measured.
+    pub(crate) lengths: Lengths,
+    /// Where report and plots go.
+    pub(crate) output: PathBuf,
+    /// Holds the speech as a file.
+    _folder: TempDir,
+}
+
+impl Setting {
+    /// Finds programs and fetches recordings.
+    pub(crate) fn prepare(lengths: Lengths) -> Result<Self> {
+        let programs = programs()?;
+        let roomd = programs.join("roomd");
+        ensure!(
+            roomd.is_file(),
+            "{} is not there: cargo build --release --package roomd",
+            roomd.display()
+        );
+        // target/PROFILE/bench writes to target/bench.
+        let output = programs
+            .parent()
+            .context("programs lie in target/PROFILE")?
+            .join("bench");
+        std::fs::create_dir_all(&output)
+            .with_context(|| format!("cannot create {}", output.display()))?;
+        let folder = tempfile::tempdir()?;
+        let speech = footage::speech()?;
+        let audio = folder.path().join("speech.wav");
+        speech.write(&audio)?;
+        let video = Recording::BigBuckBunny.file()?;
+        Ok(Self {
+            roomd,
+            recordings: Recordings { video, audio },
+            speech,
+            lengths,
+            output,
+            _folder: folder,
+        })
+    }
+
+    /// Saves a plot under that name.
+    pub(crate) fn save_plot(&self, name: &str, plot: &Plot) -> Result<()> {
+        plot.save(&self.output.join(format!("{name}.svg")))
+    }
+}
+
+/// The folder of the workspace's programs: the one that `ROOMD_BINARIES` names, or this program's
+/// own.
+fn programs() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("ROOMD_BINARIES") {
+        return Ok(PathBuf::from(folder));
+    }
+    let own = std::env::current_exe()?;
+    Ok(own
+        .parent()
+        .context("a program without a folder")?
+        .to_owned())
+}

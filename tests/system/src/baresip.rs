@@ -13,7 +13,7 @@ use std::io::{BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
@@ -24,6 +24,7 @@ use crate::child_process::ChildProcess;
 use crate::journal::{Journal, Mark};
 use crate::netstring;
 use crate::picture::Luma;
+use crate::poll;
 use crate::ports;
 use crate::sound::Sound;
 
@@ -422,7 +423,12 @@ impl Baresip {
             .join(format!("snapshot-{}.png", self.snapshots));
         self.control
             .command("snapshot_recv", &path.display().to_string())?;
-        read_when_complete(&path)
+        // A snapshot has no event: it is there when the file is whole.
+        poll::until(
+            "a snapshot",
+            ANSWER_LIMIT,
+            || Ok(Luma::read_png(&path).ok()),
+        )
     }
 
     /// What was heard in the first call, complete once the call has ended.
@@ -448,18 +454,6 @@ impl Baresip {
             .collect();
         files.sort();
         Sound::read(files.first().context("baresip has recorded no call")?)
-    }
-}
-
-/// A snapshot has no event: it is there when the file is whole.
-fn read_when_complete(path: &Path) -> Result<Luma> {
-    let deadline = Instant::now() + ANSWER_LIMIT;
-    loop {
-        match Luma::read_png(path) {
-            Ok(picture) => return Ok(picture),
-            Err(error) if Instant::now() > deadline => return Err(error.context("no snapshot")),
-            Err(_) => std::thread::sleep(Duration::from_millis(10)),
-        }
     }
 }
 

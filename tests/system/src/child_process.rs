@@ -4,18 +4,16 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::journal::Journal;
+use crate::poll;
 
 /// How long a program may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// How often an exit is looked for: the standard library offers no wait with a limit.
-const EXIT_CHECK: Duration = Duration::from_millis(5);
 
 /// Runs a command to its end and returns what it printed on standard output.
 ///
@@ -127,23 +125,14 @@ impl ChildProcess {
     /// # Errors
     /// When it is still there after `timeout`.
     pub fn wait_for_exit(&mut self, timeout: Duration) -> Result<ExitStatus> {
-        let deadline = Instant::now() + timeout;
-        loop {
-            if let Some(status) = self.exit_status()? {
-                for reader in self.readers.drain(..) {
-                    // A reader ends with its pipe; one that panicked has nothing more to tell.
-                    drop(reader.join());
-                }
-                return Ok(status);
-            }
-            ensure!(
-                Instant::now() < deadline,
-                "{} has not ended within {timeout:?}; last lines:\n{}",
-                self.name,
-                self.lines.tail()
-            );
-            std::thread::sleep(EXIT_CHECK);
+        let what = format!("the end of {}", self.name);
+        let status = poll::until(&what, timeout, || self.exit_status())
+            .with_context(|| format!("last lines:\n{}", self.lines.tail()))?;
+        for reader in self.readers.drain(..) {
+            // A reader ends with its pipe; one that panicked has nothing more to tell.
+            drop(reader.join());
         }
+        Ok(status)
     }
 
     /// Asks the program to end (SIGTERM) and waits for it.

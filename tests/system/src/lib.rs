@@ -19,6 +19,7 @@ pub mod kamailio;
 mod netstring;
 pub mod pesq;
 pub mod picture;
+pub mod poll;
 pub mod ports;
 pub mod process_usage;
 pub mod python;

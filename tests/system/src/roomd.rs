@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
@@ -16,11 +16,10 @@ use tempfile::TempDir;
 
 use crate::child_process::{ChildProcess, output_of};
 use crate::journal::Journal;
+use crate::poll;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(15);
-/// How often the socket is tried: it has no event before it is there.
-const SOCKET_CHECK: Duration = Duration::from_millis(10);
 
 /// A running roomd. Ends with this value, as by SIGTERM.
 #[derive(Debug)]
@@ -200,17 +199,12 @@ fn run(name: &str, folder: &Path) -> Result<ChildProcess> {
         .arg(folder.join("state"))
         .current_dir(folder);
     let mut process = ChildProcess::start(name, &mut command)?;
-    let deadline = Instant::now() + START_LIMIT;
-    while UnixStream::connect(socket(folder)).is_err() {
-        let status = process.exit_status()?;
-        if status.is_some() || Instant::now() > deadline {
-            bail!(
-                "{name} does not serve its API ({status:?}):\n{}",
-                process.lines().tail()
-            );
-        }
-        std::thread::sleep(SOCKET_CHECK);
-    }
+    let what = format!("the API socket of {name}");
+    poll::until(&what, START_LIMIT, || match process.exit_status()? {
+        Some(status) => bail!("{name} ended with {status}:\n{}", process.lines().tail()),
+        None => Ok(UnixStream::connect(socket(folder)).ok()),
+    })
+    .with_context(|| format!("last lines:\n{}", process.lines().tail()))?;
     Ok(process)
 }
 

@@ -181,26 +181,22 @@ pub(crate) enum Leaving {
     },
     /// BYE has to wait for the ACK of our 2xx (RFC 3261 section 15).
     AwaitingAck(Box<Established>),
-    /// BYE is under way.
+    /// BYE is under way. How often it may still be sent over another connection when it is lost with
+    /// one: without it the far end would believe that the call stands.
     HangingUp {
         dialog: Box<Dialog>,
-        bye: ByeAttempt,
+        attempts_left: u8,
     },
 }
 
-/// A BYE that is lost with its connection is sent once more over another: without it the far end
-/// would believe that the call stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ByeAttempt {
-    First,
-    Second,
-}
+/// All connections to a peer that reboots break at once, but we learn of them one by one.
+const BYE_ATTEMPTS: u8 = 4;
 
 impl Leaving {
     pub(crate) fn hanging_up(dialog: Dialog) -> Self {
         Self::HangingUp {
             dialog: Box::new(dialog),
-            bye: ByeAttempt::First,
+            attempts_left: BYE_ATTEMPTS - 1,
         }
     }
 }

@@ -5,8 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::{
-    ByeAttempt, Call, CallState, Cancelled, Dialing, Early, Established, Leaving, MAX_CALLS,
-    RingingTold, Role,
+    Call, CallState, Cancelled, Dialing, Early, Established, Leaving, MAX_CALLS, RingingTold, Role,
 };
 use crate::dialog::{Dialog, MAX_FORWARDS};
 use crate::endpoint::keys::ClientKey;
@@ -385,21 +384,18 @@ impl Endpoint {
 
     fn bye_failed(&mut self, now: Instant, id: CallId, failure: Failure) {
         let Some(Call {
-            state: CallState::Leaving(Leaving::HangingUp { bye, .. }),
+            state: CallState::Leaving(Leaving::HangingUp { attempts_left, .. }),
             ..
         }) = self.calls.get_mut(&id)
         else {
             return;
         };
-        match (failure, *bye) {
-            (Failure::Transport, ByeAttempt::First) => {
-                *bye = ByeAttempt::Second;
-                self.send_bye(now, id);
-            }
-            (Failure::Transport, ByeAttempt::Second) | (Failure::Timeout, _) => {
-                self.calls.remove(&id);
-            }
+        if failure == Failure::Timeout || *attempts_left == 0 {
+            self.calls.remove(&id);
+            return;
         }
+        *attempts_left -= 1;
+        self.send_bye(now, id);
     }
 
     /// Ends a call in the way that its state asks for: CANCEL, 603, or BYE.

@@ -142,3 +142,30 @@ fn the_way_back_through_a_nat_is_kept_open() {
         .count();
     assert_eq!(keep_alives, 4);
 }
+
+#[test]
+fn a_registration_over_a_connection_that_breaks_is_made_again_over_a_new_one() {
+    let mut world = World::new(2);
+    let account = Account {
+        transport: Transport::Tls,
+        ..registering_account("correct")
+    };
+    world.add(settings(account, ALICE), ALICE);
+    world.registrar = Some(Registrar::new(Algorithm::Sha256, "correct"));
+    world.network.listen(REGISTRAR);
+    register(&mut world);
+    wait_for_state(&mut world, RegistrationState::Registered);
+    world.run(Duration::from_secs(450));
+    assert_eq!(
+        registrar(&mut world).granted.len(),
+        1,
+        "kept alive, not made again"
+    );
+    world.break_streams(ALICE);
+    let lost = RegistrationState::BackingOff(RegistrationFailure::Transport);
+    wait_for_state(&mut world, lost);
+    world.run(Duration::from_secs(2));
+    assert_eq!(registrar(&mut world).granted.len(), 2);
+    let state = world.act(ALICE, |alice, _| alice.registration(&room()));
+    assert_eq!(state, RegistrationState::Registered);
+}

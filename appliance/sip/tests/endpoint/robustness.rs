@@ -415,3 +415,97 @@ fn a_ping_is_answered_and_an_idle_connection_of_ours_is_closed() {
     assert_eq!(world.node(ALICE).endpoint.counts().flows, 0);
     assert_eq!(world.node(BOB).endpoint.counts().flows, 0);
 }
+
+#[test]
+fn a_challenged_invite_is_sent_again_with_credentials_and_refused_ones_end_the_call() {
+    let mut world = World::new(1);
+    let account = sip::endpoint::Account {
+        credentials: Some(sip::digest::Credentials {
+            username: "alice".to_owned(),
+            password: sip::secret::Secret::new("secret"),
+        }),
+        ..account("alice", Transport::Udp)
+    };
+    world.add(settings(account, ALICE), ALICE);
+    let (alices, first) = alice_calls_carol(&mut world);
+    let challenge = |world: &mut World, invite: &sip::grammar::Request, nonce: &str| {
+        let status = StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+        let mut response = Response::to(invite, status);
+        response.headers.add_to_tag("proxy").unwrap();
+        let value = format!("Digest realm=\"r\", nonce=\"{nonce}\", qop=\"auth\"");
+        response
+            .headers
+            .push(HeaderName::ProxyAuthenticate, &value)
+            .unwrap();
+        let now = world.now;
+        world.network.send(now, CAROL, ALICE, response.to_bytes());
+        world.run(Duration::from_millis(10));
+    };
+    challenge(&mut world, &first, "one");
+    let second = world
+        .received
+        .iter()
+        .filter_map(|(_, bytes)| request(bytes))
+        .rfind(|request| *request.method() == Method::Invite)
+        .unwrap();
+    assert_eq!(second.headers.required::<CSeq>().unwrap().number, 2);
+    assert!(second.headers.contains(&HeaderName::ProxyAuthorization));
+    assert_eq!(
+        second.headers.get(&HeaderName::CallId),
+        first.headers.get(&HeaderName::CallId)
+    );
+    assert_eq!(received_by_carol(&world, &Method::Ack), ["proxy"]);
+    challenge(&mut world, &second, "two");
+    assert_eq!(ended(&mut world, ALICE, alices), CallEndCause::Credentials);
+    assert_nothing_is_left(&mut world);
+}
+
+#[test]
+fn a_refused_hold_leaves_the_call_as_it_was_and_an_unknown_call_ends() {
+    for (status, ends) in [
+        (StatusCode::NOT_ACCEPTABLE_HERE, false),
+        (StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST, true),
+    ] {
+        let mut world = alice_alone();
+        let (alices, invite) = alice_calls_carol(&mut world);
+        let now = world.now;
+        world
+            .network
+            .send(now, CAROL, ALICE, accept(&invite, "only"));
+        let before = established(&mut world, ALICE, alices);
+        world
+            .act(ALICE, |alice, now| alice.hold(now, alices))
+            .unwrap();
+        world.run(Duration::from_millis(10));
+        let reinvite = world
+            .received
+            .iter()
+            .filter_map(|(_, bytes)| request(bytes))
+            .rfind(|request| *request.method() == Method::Invite)
+            .unwrap();
+        assert_eq!(reinvite.headers.to().unwrap().tag(), Some("only"));
+        let now = world.now;
+        let refusal = Response::to(&reinvite, status).to_bytes();
+        world.network.send(now, CAROL, ALICE, refusal);
+        if ends {
+            assert_eq!(ended(&mut world, ALICE, alices), CallEndCause::Protocol);
+            world.run(Duration::from_millis(10));
+            assert_eq!(received_by_carol(&world, &Method::Bye), ["only"]);
+        } else {
+            world.wait_for(ALICE, |event| match event {
+                Event::HoldFailed { call } if *call == alices => Some(()),
+                _ => None,
+            });
+            assert!(before.streams.audio.is_some());
+            let changed = |event: &Event| matches!(event, Event::MediaChanged { .. });
+            assert!(!world.events(ALICE).iter().any(changed));
+            // What was refused once may be asked for again.
+            world
+                .act(ALICE, |alice, now| alice.hold(now, alices))
+                .unwrap();
+            world.run(Duration::from_millis(10));
+            let invites = received_by_carol(&world, &Method::Invite);
+            assert_eq!(invites, ["", "only", "only"]);
+        }
+    }
+}

@@ -58,13 +58,19 @@ impl Registrar {
         }
     }
 
-    /// The answers to a datagram.
-    pub(crate) fn answer(&mut self, from: SocketAddr, datagram: &Bytes) -> Vec<Bytes> {
-        match Message::parse_datagram(datagram.clone()) {
-            Ok(Message::Request(request)) if !self.silent => {
-                vec![self.respond(from, request).to_bytes()]
+    /// The answer to a datagram.
+    pub(crate) fn answer(&mut self, from: SocketAddr, datagram: &Bytes) -> Option<Bytes> {
+        let message = Message::parse_datagram(datagram.clone()).ok()?;
+        self.answer_message(from, message)
+    }
+
+    /// The answer to a message.
+    pub(crate) fn answer_message(&mut self, from: SocketAddr, message: Message) -> Option<Bytes> {
+        match message {
+            Message::Request(request) if !self.silent => {
+                Some(self.respond(from, request).to_bytes())
             }
-            _ => Vec::new(),
+            Message::Request(_) | Message::Response(_) => None,
         }
     }
 

@@ -10,7 +10,7 @@ use sip::endpoint::{
     Account, AccountName, CallId, ConfiguredPeer, Endpoint, EndpointSettings, Event,
     IncomingPolicy, ListenAddresses, Output,
 };
-use sip::grammar::Uri;
+use sip::grammar::{StreamFramer, StreamItem, Uri};
 use sip::offer_answer::{LocalMedia, LocalPort};
 use sip::transport::{FlowId, StreamError, StreamInfo, Transport};
 
@@ -98,6 +98,8 @@ pub(crate) struct World {
     pub(crate) nodes: Vec<Node>,
     pub(crate) names: BTreeMap<String, Vec<SocketAddr>>,
     pub(crate) registrar: Option<Registrar>,
+    /// The registrar's ends of its connections.
+    registrar_streams: BTreeMap<StreamId, StreamFramer>,
     /// Datagrams to addresses that no endpoint has.
     pub(crate) received: Vec<(SocketAddr, Bytes)>,
     /// Every datagram, for assertions about what was sent.
@@ -114,6 +116,7 @@ impl World {
             nodes: Vec::new(),
             names: BTreeMap::new(),
             registrar: None,
+            registrar_streams: BTreeMap::new(),
             received: Vec::new(),
             sent: Vec::new(),
         }
@@ -258,11 +261,11 @@ impl World {
                 if let Some(node) = self.nodes.iter_mut().find(|node| node.address == to) {
                     node.endpoint.datagram_received(now, to, from, payload);
                 } else if to == REGISTRAR && self.registrar.is_some() {
-                    let answers = self
+                    let answer = self
                         .registrar
                         .as_mut()
-                        .map(|registrar| registrar.answer(from, &payload));
-                    for answer in answers.into_iter().flatten() {
+                        .and_then(|registrar| registrar.answer(from, &payload));
+                    if let Some(answer) = answer {
                         self.network.send(now, REGISTRAR, from, answer);
                     }
                 } else {
@@ -275,6 +278,13 @@ impl World {
                 let (flow, ..) = node.wanted.remove(&stream).expect("it was asked for");
                 node.endpoint
                     .stream_closed(now, flow, StreamError::NotConnected);
+            }
+            Delivery::StreamBytes {
+                stream,
+                to,
+                payload,
+            } if to == REGISTRAR => {
+                self.registrar_received(stream, &payload);
             }
             Delivery::StreamBytes {
                 stream,
@@ -326,6 +336,25 @@ impl World {
             let transport = caller_wants.unwrap_or(Transport::Tcp);
             node.endpoint
                 .stream_opened(now, flow, StreamInfo::new(transport, to, from));
+        }
+    }
+
+    fn registrar_received(&mut self, stream: StreamId, bytes: &[u8]) {
+        let Some(registrar) = &mut self.registrar else {
+            return;
+        };
+        let framer = self.registrar_streams.entry(stream).or_default();
+        framer.push(bytes);
+        while let Ok(Some(item)) = framer.next_item() {
+            let answer = match item {
+                StreamItem::Message(message) => registrar.answer_message(ALICE, message),
+                StreamItem::Ping => Some(Bytes::from_static(b"\r\n")),
+                StreamItem::Pong => None,
+            };
+            if let Some(answer) = answer {
+                self.network
+                    .stream_send(self.now, stream, REGISTRAR, answer);
+            }
         }
     }
 

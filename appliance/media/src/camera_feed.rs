@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use room::media_plan::CameraState;
-use room::units::Resolution;
+use room::units::{FrameRate, Resolution};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -93,6 +93,7 @@ impl SentPicture {
 /// What the feed needs of its surroundings.
 pub(crate) struct CameraFeedSettings {
     pub(crate) resolution: Resolution,
+    pub(crate) frame_rate: FrameRate,
     pub(crate) switch: Arc<CameraSwitch>,
     pub(crate) sent: Arc<SentPicture>,
     pub(crate) clock: MediaClock,
@@ -249,7 +250,7 @@ impl Feed {
         let caps = match &self.caps {
             Some((size, caps)) if *size == resolution => caps.clone(),
             Some(_) | None => {
-                let caps = raw_caps(resolution);
+                let caps = raw_caps(resolution, self.settings.frame_rate);
                 self.caps = Some((resolution, caps.clone()));
                 caps
             }
@@ -272,13 +273,14 @@ async fn next_frame(frames: &mut Option<mpsc::Receiver<VideoFrame>>) -> VideoFra
     std::future::pending().await
 }
 
-/// The caps of raw frames. The rate is left open: a camera keeps its own.
-pub(crate) fn raw_caps(resolution: Resolution) -> gst::Caps {
+/// The caps of raw frames. The rate has to be named even though a camera keeps its own: without
+/// one, x264 takes the rate for variable and holds every picture back until the next.
+pub(crate) fn raw_caps(resolution: Resolution, frame_rate: FrameRate) -> gst::Caps {
     gst_video::VideoCapsBuilder::new()
         .format(gst_video::VideoFormat::I420)
         .width(resolution.width as i32)
         .height(resolution.height as i32)
-        .framerate(gst::Fraction::new(0, 1))
+        .framerate(gst::Fraction::new(frame_rate.0 as i32, 1))
         .pixel_aspect_ratio(gst::Fraction::new(1, 1))
         .field("interlace-mode", "progressive")
         .build()

@@ -7,6 +7,10 @@ use room::units::AudioLevel;
 
 /// Something that was seen to happen. Events describe what is, never what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one comes once a second and leg"
+)]
 pub enum MediaEvent {
     /// The graph follows the plan of this generation.
     Applied {

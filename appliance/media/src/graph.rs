@@ -46,6 +46,7 @@ use crate::settings::MediaSettings;
 use crate::shape::GraphShape;
 use crate::video_capture::VideoCapture;
 use crate::video_playout::VideoPlayout;
+use crate::warm_up::warm_up;
 
 /// What the graph shares with its owner.
 pub(crate) struct GraphSurroundings {
@@ -158,6 +159,7 @@ impl Graph {
 
     /// Runs until it is shut down.
     pub(crate) fn run(mut self, inputs: &Receiver<GraphInput>) {
+        warm_up();
         loop {
             let input = match self.next_deadline() {
                 None => inputs.recv().map_err(|_| RecvTimeoutError::Disconnected),

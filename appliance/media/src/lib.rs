@@ -42,12 +42,14 @@ mod pipeline;
 mod playout_delay;
 mod recording;
 mod rtp;
+mod sample_timeline;
 mod settings;
 mod shape;
 mod slate;
 mod telephone_event;
 mod video_capture;
 mod video_playout;
+mod warm_up;
 
 pub use datagram::{Channel, Datagram, LegDatagrams, Medium};
 pub use decoded_frame::DecodedFrame;

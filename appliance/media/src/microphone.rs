@@ -27,13 +27,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 
 use crate::clock::MediaClock;
-use crate::device::{AUDIO_FRAME_SAMPLES, AudioFrame, SAMPLE_RATE_HZ};
+use crate::device::{AUDIO_FRAME_SAMPLES, AudioFrame};
 use crate::error::MediaError;
 use crate::event::{MediaEvent, Source};
 use crate::fan_out::AudioFanOut;
 use crate::graph_input::{GraphInput, GraphInputs};
 use crate::loudness::LoudnessMeter;
 use crate::loudspeaker_tap::LoudspeakerTap;
+use crate::sample_timeline::{self, SampleTimeline};
 
 const FRAME_TIME: Duration = Duration::from_millis(10);
 /// Frames in one buffer for the encoders: their packets carry 20 ms.
@@ -41,9 +42,6 @@ const FRAMES_A_BUFFER: usize = 2;
 /// A late frame is waited for; longer, and silence takes its place.
 const BRIDGE_AFTER: Duration = Duration::from_millis(100);
 const GONE_AFTER: Duration = Duration::from_secs(1);
-/// Timestamps follow the sample count, which is smooth; they follow the device when both differ
-/// by more than this.
-const LARGEST_SLIP: Duration = Duration::from_millis(40);
 /// Frames between two level reports: five a second.
 const LEVEL_FRAMES: u32 = 20;
 
@@ -130,8 +128,9 @@ struct Stage {
     parts: MicrophoneParts,
     microphone: Microphone,
     pending: Vec<i16>,
-    /// Running time of the next sample; `None` before the first.
-    position: Option<gst::ClockTime>,
+    /// Timestamp of the first waiting sample.
+    pending_since: gst::ClockTime,
+    timeline: SampleTimeline,
     level: LoudnessMeter,
     frames_since_level: u32,
 }
@@ -149,7 +148,8 @@ impl Stage {
             parts,
             microphone,
             pending: Vec::with_capacity(AUDIO_FRAME_SAMPLES * FRAMES_A_BUFFER),
-            position: None,
+            pending_since: gst::ClockTime::ZERO,
+            timeline: SampleTimeline::default(),
             level: LoudnessMeter::default(),
             frames_since_level: 0,
         }
@@ -240,6 +240,10 @@ impl Stage {
     }
 
     fn process(&mut self, microphone: &Frame, captured: Instant) {
+        let captured = self.settings.clock.running_time(captured);
+        let Some(at) = self.timeline.place(captured) else {
+            return;
+        };
         let mut out = [0.0; AUDIO_FRAME_SAMPLES];
         match self.settings.tap.take_frame() {
             Some(reference) => {
@@ -257,35 +261,22 @@ impl Stage {
             [0; AUDIO_FRAME_SAMPLES]
         };
         self.measure(&samples);
-        self.follow(captured);
+        if self.pending.is_empty() {
+            self.pending_since = at;
+        }
         self.pending.extend_from_slice(&samples);
         if self.pending.len() == AUDIO_FRAME_SAMPLES * FRAMES_A_BUFFER {
             self.send();
         }
     }
 
-    /// Lets timestamps jump to the device's when the sample count has left them.
-    fn follow(&mut self, captured: Instant) {
-        let device = self.settings.clock.running_time(captured);
-        let waiting = sample_time(self.pending.len());
-        let expected = self.position.map(|position| position + waiting);
-        let slip =
-            expected.map(|at| Duration::from_nanos(at.nseconds().abs_diff(device.nseconds())));
-        if slip.is_none_or(|slip| slip > LARGEST_SLIP) {
-            self.position = Some(device.saturating_sub(waiting));
-        }
-    }
-
     fn send(&mut self) {
         let bytes: Vec<u8> = self.pending.drain(..).flat_map(i16::to_le_bytes).collect();
-        let time = sample_time(AUDIO_FRAME_SAMPLES * FRAMES_A_BUFFER);
-        let position = self.position.unwrap_or_default();
         let mut sound = gst::Buffer::from_mut_slice(bytes);
         if let Some(sound) = sound.get_mut() {
-            sound.set_pts(position);
-            sound.set_duration(time);
+            sound.set_pts(self.pending_since);
+            sound.set_duration(sample_timeline::FRAME * FRAMES_A_BUFFER as u64);
         }
-        self.position = Some(position + time);
         self.settings.fan_out.distribute(&sound);
     }
 
@@ -303,10 +294,6 @@ impl Stage {
             });
         }
     }
-}
-
-fn sample_time(samples: usize) -> gst::ClockTime {
-    gst::ClockTime::from_nseconds(samples as u64 * 1_000_000_000 / u64::from(SAMPLE_RATE_HZ))
 }
 
 /// The microphone's next frame. Waits for ever when there is no microphone, or when it hung up.

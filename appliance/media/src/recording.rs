@@ -45,10 +45,7 @@ impl Recording {
         let convert = pipeline.make("videoconvert", |b| b)?;
         let scale = pipeline.make("videoscale", |b| b.property("add-borders", true))?;
         let rate = pipeline.make("videorate", |b| b)?;
-        let mut caps = raw_caps(resolution);
-        if let Some(structure) = caps.make_mut().structure_mut(0) {
-            structure.set("framerate", gst::Fraction::new(frame_rate.0 as i32, 1));
-        }
+        let caps = raw_caps(resolution, frame_rate);
         let caps = pipeline.make("capsfilter", |b| b.property("caps", caps))?;
         let (frames, receiver) = mpsc::channel(QUEUE);
         let sink = pipeline.add(timed_sink(move |buffer, captured| {

@@ -223,7 +223,7 @@ fn rung_for(stream: &VideoStream, ladder: &[Rung]) -> Option<usize> {
     };
     usable()
         .find(|(_, rung)| fits(rung))
-        .or_else(|| usable().last())
+        .or_else(|| usable().next_back())
         .map(|(index, _)| index)
 }
 

@@ -293,9 +293,9 @@ fn encode(
     let kind = encoders.best_for(&rung)?;
     let encoder = pipeline.add(kind.make(&rung)?)?;
     let scale = pipeline.make("videoscale", |b| b.property("add-borders", true))?;
-    let size = crate::camera_feed::raw_caps(rung.resolution);
-    let mut size = size.copy();
+    let mut size = crate::camera_feed::raw_caps(rung.resolution, rung.frame_rate);
     if let Some(structure) = size.make_mut().structure_mut(0) {
+        // The camera's rate, or what the rate limit made of it.
         structure.remove_field("framerate");
     }
     let size = pipeline.make("capsfilter", |b| b.property("caps", size))?;

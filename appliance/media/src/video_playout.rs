@@ -79,9 +79,7 @@ impl VideoPlayout {
         tail.push(&sink);
         match (&self_view, shape.far_ends.as_slice()) {
             (None, [only]) => {
-                let source = inlets
-                    .get(only)
-                    .map(|inlet| inlet.upcast_ref::<gst::Element>());
+                let source = inlets.get(only).map(Cast::upcast_ref::<gst::Element>);
                 link(&source.into_iter().chain(tail).collect::<Vec<_>>())?;
             }
             (_, far_ends) => {
@@ -207,8 +205,11 @@ fn tiles(count: usize) -> Vec<Tile> {
         .find(|columns| columns * columns >= count)
         .unwrap_or(1);
     let rows = (count + columns - 1) / columns;
-    let (width, height) = (CANVAS.0 / columns & !1, CANVAS.1 / rows.max(columns) & !1);
-    let top = (CANVAS.1 - height * rows) / 2 & !1;
+    let (width, height) = (
+        (CANVAS.0 / columns) & !1,
+        (CANVAS.1 / rows.max(columns)) & !1,
+    );
+    let top = ((CANVAS.1 - height * rows) / 2) & !1;
     (0..count)
         .map(|n| Tile {
             x: n % columns * width,
@@ -235,7 +236,67 @@ fn self_view_tile() -> Tile {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
+    use room::units::{FrameRate, Resolution};
+
     use super::*;
+    use crate::camera_feed::raw_caps;
+
+    /// Starts a playout, feeds everything that it shows, and waits for what the sink gets.
+    fn picture_size_of(far_ends: u32, self_view: bool) -> (i32, i32) {
+        gst::init().unwrap();
+        let (inputs, _queue) = GraphInputs::new();
+        let clock = MediaClock::start();
+        let far_ends = (1..=far_ends).map(LegId).collect();
+        let shape = VideoPlayoutShape {
+            sink: VideoSink::None,
+            far_ends,
+            self_view,
+        };
+        let playout = VideoPlayout::start(&shape, |_| Duration::ZERO, &clock, &inputs).unwrap();
+        let sink = playout
+            .pipeline
+            .gst()
+            .iterate_sinks()
+            .next()
+            .unwrap()
+            .unwrap();
+        let (shown, pictures) = mpsc::channel();
+        sink.static_pad("sink")
+            .unwrap()
+            .add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
+                let caps = pad.current_caps().unwrap();
+                let caps = caps.structure(0).unwrap();
+                let size = (
+                    caps.get::<i32>("width").unwrap(),
+                    caps.get::<i32>("height").unwrap(),
+                );
+                let _ = shown.send(size);
+                gst::PadProbeReturn::Ok
+            });
+        let caps = raw_caps(Resolution::NHD360, FrameRate(30));
+        let planes = vec![100; 640 * 360 * 3 / 2];
+        let inlets: Vec<_> = playout.inlets.values().chain(&playout.self_view).collect();
+        for _ in 0..5 {
+            let mut buffer = gst::Buffer::from_slice(planes.clone());
+            buffer.get_mut().unwrap().set_pts(clock.now());
+            let sample = gst::Sample::builder().buffer(&buffer).caps(&caps).build();
+            for inlet in &inlets {
+                inlet.push_sample(&sample).unwrap();
+            }
+        }
+        pictures
+            .recv_timeout(Duration::from_secs(10))
+            .expect("nothing is shown")
+    }
+
+    #[test]
+    fn a_single_far_end_is_shown_as_it_comes_and_several_on_a_canvas() {
+        assert_eq!(picture_size_of(1, false), (640, 360));
+        assert_eq!(picture_size_of(2, false), CANVAS);
+        assert_eq!(picture_size_of(1, true), CANVAS);
+    }
 
     #[test]
     fn tiles_lie_on_the_canvas_and_never_overlap() {

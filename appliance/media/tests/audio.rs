@@ -1,5 +1,7 @@
 //! Sound between two rooms.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Legs that come and go, and what they leave behind.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! Pictures between two rooms.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
 mod support;
 
 use std::sync::atomic::Ordering;

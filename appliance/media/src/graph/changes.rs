@@ -74,6 +74,7 @@ impl Graph {
         };
         let settings = CameraFeedSettings {
             resolution: shape.resolution,
+            frame_rate: shape.frame_rate,
             switch: Arc::clone(&self.switches.camera),
             sent: Arc::clone(&around.sent),
             clock: around.clock.clone(),

@@ -11,7 +11,7 @@ use room::ids::LegId;
 use room::units::Resolution;
 use tokio::sync::{mpsc, watch};
 
-use crate::datagram::{Datagram, Medium};
+use crate::datagram::{Channel, Datagram, Medium};
 use crate::decoded_frame::DecodedFrame;
 use crate::graph_input::{GraphInput, GraphInputs};
 use crate::leg::inlet::LegInlets;
@@ -37,6 +37,7 @@ pub(crate) struct LegMeters {
 /// Counters of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct StreamMeters {
+    /// RTP packets; bytes count RTCP too.
     pub(crate) sent_packets: AtomicU64,
     pub(crate) sent_bytes: AtomicU64,
     pub(crate) received_packets: AtomicU64,
@@ -121,13 +122,14 @@ impl LegHub {
     pub(crate) fn send(&self, datagram: Datagram) {
         let meters = self.meters.stream(datagram.medium);
         let bytes = datagram.payload.len() as u64;
+        let packets = u64::from(datagram.channel == Channel::Rtp);
         let outgoing = self.outgoing.lock().unwrap_or_else(PoisonError::into_inner);
         match outgoing
             .as_ref()
             .map(|outgoing| outgoing.try_send(datagram))
         {
             Some(Ok(())) => {
-                meters.sent_packets.fetch_add(1, Ordering::Relaxed);
+                meters.sent_packets.fetch_add(packets, Ordering::Relaxed);
                 meters.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
             }
             Some(Err(_)) | None => {
@@ -184,7 +186,6 @@ impl LegHub {
 
     /// A picture was decoded. Runs on the decoder's streaming thread.
     pub(crate) fn picture(&self, picture: gst::Sample, now: gst::ClockTime) {
-        self.count_picture(now.nseconds());
         let mut observers = self.observe();
         if let Some(screen) = &observers.screen {
             // Refused only while playout is being taken down.
@@ -199,6 +200,9 @@ impl LegHub {
             }
         }
         observers.latest = Some(picture);
+        drop(observers);
+        // Last: whoever hears of the first picture may ask for it at once.
+        self.count_picture(now.nseconds());
     }
 
     fn count_picture(&self, now: u64) {

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
-use room::codec::Direction;
+use room::codec::{Direction, PayloadType};
 use room::dtmf::DtmfDigits;
 use room::media_plan::LegStreams;
 use tokio::sync::mpsc;
@@ -89,7 +89,11 @@ impl Leg {
                     receive::watch_events(&sink, receiver, hub, events.clone());
                 }
                 let types = [Some(stream.receive_payload_type), events_type];
-                let types = types.into_iter().flatten().map(|pt| pt.value()).collect();
+                let types = types
+                    .into_iter()
+                    .flatten()
+                    .map(PayloadType::value)
+                    .collect();
                 let clock_hz = stream.codec.rtp_clock_hz();
                 let inlet = stream_inlet(sources, types, stream.direction, clock_hz);
                 (Some(send), Some(inlet), Some(funnel))
@@ -246,6 +250,16 @@ fn make_rtpbin(streams: &LegStreams) -> Result<gst::Element, MediaError> {
             .and_then(|(session, pt)| receive::payload_caps(&streams, session, pt));
         Some(caps.to_value())
     });
+    rtpbin.connect("new-jitterbuffer", false, |values| {
+        if let Some(buffer) = values
+            .get(1)
+            .and_then(|value| value.get::<gst::Element>().ok())
+        {
+            // Otherwise the first packet waits a whole delay for packets before it.
+            buffer.set_property("faststart-min-packets", 1_u32);
+        }
+        None
+    });
     Ok(rtpbin)
 }
 
@@ -260,7 +274,7 @@ fn link_sources(
         .audio
         .as_ref()
         .and_then(|audio| audio.receive_telephone_event);
-    let events = events.map(|pt| pt.value());
+    let events = events.map(PayloadType::value);
     let pipeline = pipeline.gst().downgrade();
     rtpbin.connect_pad_added(move |_, pad| {
         let Some(pipeline) = pipeline.upgrade() else {

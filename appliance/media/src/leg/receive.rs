@@ -195,7 +195,7 @@ pub(super) fn link_source(
     let funnel = funnels
         .get(session as usize)
         .and_then(Option::as_ref)
-        .and_then(|weak| weak.upgrade());
+        .and_then(gst::glib::WeakRef::upgrade);
     match funnel {
         Some(funnel) if !is_event => {
             let Some(sink) = funnel.request_pad_simple("sink_%u") else {

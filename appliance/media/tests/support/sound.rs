@@ -33,6 +33,7 @@ pub(crate) fn correlation(heard: &[i16]) -> f64 {
         .chunks_exact(PART)
         .map(|part| best_score(&sent, part))
         .collect();
+    println!("correlations of the parts: {scores:.3?}");
     scores.sort_by(f64::total_cmp);
     scores[scores.len() / 2]
 }

@@ -4,11 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use system::footage::{self, Recording};
-use system::sound::Sound;
 use tempfile::TempDir;
 
-use crate::peers::roomd_pair::Recordings;
+use crate::peers::recordings::Recordings;
 use crate::plot::Plot;
 
 /// How much is measured.
@@ -53,8 +51,6 @@ pub(crate) struct Setting {
     pub(crate) roomd: PathBuf,
     /// What is sent in whole calls.
     pub(crate) recordings: Recordings,
-    /// The speech of the recordings.
-    pub(crate) speech: Sound,
     /// How much is measured.
     pub(crate) lengths: Lengths,
     /// Where report and plots go.
@@ -81,14 +77,10 @@ impl Setting {
         std::fs::create_dir_all(&output)
             .with_context(|| format!("cannot create {}", output.display()))?;
         let folder = tempfile::tempdir()?;
-        let speech = footage::speech()?;
-        let audio = folder.path().join("speech.wav");
-        speech.write(&audio)?;
-        let video = Recording::BigBuckBunny.file()?;
+        let recordings = Recordings::prepare(folder.path())?;
         Ok(Self {
             roomd,
-            recordings: Recordings { video, audio },
-            speech,
+            recordings,
             lengths,
             output,
             _folder: folder,

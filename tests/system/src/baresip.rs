@@ -16,6 +16,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -31,6 +32,7 @@ use crate::sound::Sound;
 const MODULES: &str = "/usr/lib/baresip/modules";
 const START_LIMIT: Duration = Duration::from_secs(20);
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+const EXIT_LIMIT: Duration = Duration::from_secs(5);
 /// A call that lasts longer than its sound file is ended by baresip.
 const LONGEST_CALL_SECONDS: f32 = 180.0;
 /// One for RTP and one for RTCP of each medium, for several calls at once.
@@ -330,6 +332,15 @@ impl Baresip {
             .wait_after(mark, &format!("incoming {medium}"), timeout, find)
     }
 
+    /// Kills it where it stands (SIGKILL): it says nothing more to anybody.
+    ///
+    /// # Errors
+    /// When it is gone already.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.signal(Signal::KILL)?;
+        self.process.wait_for_exit(EXIT_LIMIT).map(drop)
+    }
+
     /// Calls that URI.
     ///
     /// # Errors
@@ -409,6 +420,15 @@ impl Baresip {
     /// When there is no call.
     pub fn call_status(&mut self) -> Result<String> {
         self.control.command("callstat", "")
+    }
+
+    /// What baresip tells about the video of the current call: its source, display and counters of
+    /// pictures, as text.
+    ///
+    /// # Errors
+    /// When there is no call.
+    pub fn video_status(&mut self) -> Result<String> {
+        self.control.command("video_debug", "")
     }
 
     /// The next picture of the far end.

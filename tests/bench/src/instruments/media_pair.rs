@@ -8,7 +8,7 @@
 //!
 //! Offer and answer, keys and codecs are roomd's own; in roomd's place the pair carries datagrams
 //! between sockets and channels. Side 1's clock is an hour ahead of side 0's, so that a picture
-//! tells whose it is.
+//! tells whose it is. Side 0 talks, side 1 listens.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use anyhow::{Context, Result, bail, ensure};
 use hal_core::burnt_clock::{self, BurntClock, Stamp};
 use media::{
     AUDIO_FRAME_SAMPLES, AudioFrame, Channel, Datagram, DecodedFrame, DeviceStreams, LegDatagrams,
-    Media, MediaEvent, MediaSettings, Medium, VideoFrame,
+    Media, MediaEvent, MediaSettings, Medium, SAMPLE_RATE_HZ, VideoFrame,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -40,6 +40,8 @@ use super::sip_caller::capabilities;
 use super::sound_record::SoundRecord;
 
 const LEG: LegId = LegId(1);
+/// People talk in turn; here one side does all the time.
+pub(crate) const TALKER: usize = 0;
 const FRAME: Duration = Duration::from_millis(10);
 const FIRST_FRAME_LIMIT: Duration = Duration::from_secs(10);
 /// Until jitter buffers and lip-sync have settled, nothing is measured.
@@ -56,9 +58,9 @@ pub(crate) struct PairRecord {
     began: Instant,
     /// How old each decoded picture was.
     pub(crate) decoded: Vec<Duration>,
-    /// By side: what was said there, and what was heard there.
-    pub(crate) said: [SoundRecord; 2],
-    pub(crate) heard: [SoundRecord; 2],
+    /// What was said at side 0, and what of it was heard at side 1.
+    pub(crate) said: SoundRecord,
+    pub(crate) heard: SoundRecord,
 }
 
 impl PairRecord {
@@ -137,7 +139,11 @@ async fn hold_call(footage: &Footage, speech: &Sound, length: Duration) -> Resul
         // Two cameras never tick at the same moment; half an interval apart is the mean case.
         let scene = Scene {
             footage: footage.clone(),
-            speech: speech.clone(),
+            speech: if side == TALKER {
+                speech.clone()
+            } else {
+                silence()
+            },
             clock: clocks.of(side),
             first: start + INTERVAL / 2 * side as u32,
         };
@@ -163,16 +169,20 @@ async fn hold_call(footage: &Footage, speech: &Sound, length: Duration) -> Resul
         said.push(record.said);
         heard.push(record.heard);
     }
-    let two = |records: Vec<SoundRecord>| {
-        <[SoundRecord; 2]>::try_from(records).map_err(|_| anyhow::anyhow!("no two sides"))
-    };
     Ok(PairRecord {
         clocks,
         began,
         decoded,
-        said: two(said)?,
-        heard: two(heard)?,
+        said: said.swap_remove(TALKER),
+        heard: heard.swap_remove(1 - TALKER),
     })
+}
+
+fn silence() -> Sound {
+    Sound {
+        sample_rate: SAMPLE_RATE_HZ,
+        samples: vec![0.0; AUDIO_FRAME_SAMPLES],
+    }
 }
 
 /// What one side sees and says.

@@ -4,7 +4,7 @@
 //! as if it were shown, its sound is played into a simulated loudspeaker.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use system::child_process::{self, ChildProcess};
 use system::ports;
 use tempfile::TempDir;
 
+use super::recordings::Recordings;
 use super::room_api::RoomApi;
 
 const NAMES: [&str; 2] = ["room-a", "room-b"];
@@ -22,15 +23,6 @@ const CALL_LIMIT: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// RTP and RTCP of two streams, for several calls.
 const MEDIA_PORTS: u16 = 100;
-
-/// What the cameras and microphones of both rooms give.
-#[derive(Clone, Debug)]
-pub(crate) struct Recordings {
-    /// A film.
-    pub(crate) video: PathBuf,
-    /// Speech.
-    pub(crate) audio: PathBuf,
-}
 
 /// Both rooms.
 #[derive(Debug)]

@@ -24,7 +24,11 @@ pub(super) const MEASUREMENT: Measurement = Measurement {
 
 fn measure(setting: &Setting) -> Result<Vec<Row>> {
     let rooms = RoomdPair::start(&setting.roomd, &setting.recordings)?;
-    let baresips = BaresipPair::start(Transport::Tls, &setting.recordings.video, &setting.speech)?;
+    let baresips = BaresipPair::start(
+        Transport::Tls,
+        &setting.recordings.baresip_video(),
+        &setting.recordings.speech,
+    )?;
     // A room that has been in a call must be as quiet as one that has not.
     rooms.call()?;
     rooms.hang_up()?;

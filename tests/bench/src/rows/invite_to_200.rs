@@ -1,10 +1,11 @@
 //! `sip.invite_to_200_ms`: from INVITE to 200 OK of a callee that answers by itself.
 //!
 //! The same caller calls roomd and baresip in turn, over UDP, with the same offer of Opus and H.264
-//! with SDES keys, and takes the time itself.
+//! with SDES keys, and takes the time itself. baresip shows a test pattern here: before it answers, it
+//! opens its video source, and a recording takes it ten times as long.
 
 use anyhow::{Context, Result};
-use system::baresip::Transport;
+use system::baresip::{Transport, Video};
 
 use super::{Measurement, distributions};
 use crate::instruments::sip_caller::SipCaller;
@@ -29,7 +30,11 @@ pub(super) const MEASUREMENT: Measurement = Measurement {
 
 fn measure(setting: &Setting) -> Result<Vec<Row>> {
     let rooms = RoomdPair::start(&setting.roomd, &setting.recordings)?;
-    let baresips = BaresipPair::start(Transport::Udp, &setting.recordings.video, &setting.speech)?;
+    let baresips = BaresipPair::start(
+        Transport::Udp,
+        &Video::TestPattern,
+        &setting.recordings.speech,
+    )?;
     let (room, baresip) = (rooms.callee.udp, baresips.callee_address()?);
     let (room_uri, baresip_uri) = (rooms.callee.uri(), baresips.callee.uri().to_owned());
     let (mut ours, mut anchor) = (Vec::new(), Vec::new());

@@ -28,7 +28,7 @@ fn measure(setting: &Setting) -> Result<Vec<Row>> {
     let footage = Footage::decode(&setting.recordings.video)?;
     let length = setting.lengths.media;
     let floor = gstreamer_floor::measure(&footage, length)?;
-    let record = media_pair::run(&footage, &setting.speech, length)?;
+    let record = media_pair::run(&footage, &setting.recordings.speech, length)?;
     let floor = Samples::new(floor).context("the floor gave no pictures")?;
     let ours = record.decoded.iter().map(|age| age.as_secs_f64() * 1e3);
     let ours = Samples::new(ours).context("the pair gave no pictures")?;

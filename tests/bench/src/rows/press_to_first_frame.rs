@@ -33,8 +33,11 @@ pub(super) const MEASUREMENT: Measurement = Measurement {
 
 fn measure(setting: &Setting) -> Result<Vec<Row>> {
     let rooms = RoomdPair::start(&setting.roomd, &setting.recordings)?;
-    let mut baresips =
-        BaresipPair::start(Transport::Tls, &setting.recordings.video, &setting.speech)?;
+    let mut baresips = BaresipPair::start(
+        Transport::Tls,
+        &setting.recordings.baresip_video(),
+        &setting.recordings.speech,
+    )?;
     let (mut ours, mut anchor) = (Vec::new(), Vec::new());
     for _ in 0..setting.lengths.calls {
         ours.push(press(&rooms)?);

@@ -67,8 +67,11 @@ fn measure(setting: &Setting) -> Result<Vec<Row>> {
     let resident = short_calls(&rooms, setting.lengths.flat_calls)?;
     let ours = roomd_call(&rooms, setting.lengths.call).context("roomd")?;
     drop(rooms);
-    let mut baresips =
-        BaresipPair::start(Transport::Tls, &setting.recordings.video, &setting.speech)?;
+    let mut baresips = BaresipPair::start(
+        Transport::Tls,
+        &setting.recordings.baresip_video(),
+        &setting.recordings.speech,
+    )?;
     let anchor = baresip_call(&mut baresips, setting.lengths.call).context("baresip")?;
     save_plots(setting, &ours, &anchor, &resident)?;
     let seconds = setting.lengths.call.as_secs();

@@ -1,0 +1,84 @@
+//! What both kinds of peer send: a film and speech, longer than any call.
+//!
+//! baresip pauses for the length of a film when it starts it anew, so the few seconds of real
+//! footage that there are become one long film first. roomd is given the same.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+use system::baresip::Video;
+use system::cache;
+use system::child_process::run;
+use system::footage::{self, Recording};
+use system::sound::Sound;
+
+/// How often the footage of 5.3 s is repeated: 95 s.
+const REPETITIONS: usize = 18;
+
+/// Recordings as files, and the speech as samples.
+#[derive(Clone, Debug)]
+pub(crate) struct Recordings {
+    /// 1280x720, 25 pictures a second.
+    pub(crate) video: PathBuf,
+    /// 48 kHz, one channel.
+    pub(crate) audio: PathBuf,
+    /// The same as `audio`.
+    pub(crate) speech: Sound,
+}
+
+impl Recordings {
+    /// Fetches footage and speech, and makes the long film once. The speech goes into `folder`.
+    pub(crate) fn prepare(folder: &Path) -> Result<Self> {
+        let speech = footage::speech()?;
+        let audio = folder.join("speech.wav");
+        speech.write(&audio)?;
+        let film = cache::folder("long-footage-1", |folder| {
+            repeat(&Recording::BigBuckBunny.file()?, &film_in(folder))
+        })?;
+        Ok(Self {
+            video: film_in(&film),
+            audio,
+            speech,
+        })
+    }
+
+    /// The film, for baresip.
+    pub(crate) fn baresip_video(&self) -> Video {
+        Video::Recording(self.video.clone())
+    }
+}
+
+fn film_in(folder: &Path) -> PathBuf {
+    folder.join("bigbuckbunny-long.mp4")
+}
+
+/// Encodes the film again and again into one file, at a bitrate at which the copy looks the same.
+fn repeat(film: &Path, to: &Path) -> Result<()> {
+    let mut command = Command::new("gst-launch-1.0");
+    command.args(["--quiet", "concat", "name=all", "!", "x264enc"]);
+    command.args([
+        "speed-preset=veryfast",
+        "bitrate=8000",
+        "key-int-max=50",
+        "bframes=0",
+    ]);
+    command.args(["!", "h264parse", "!", "mp4mux", "!", "filesink"]);
+    command.arg(format!("location={}", to.display()));
+    for _ in 0..REPETITIONS {
+        command
+            .arg("filesrc")
+            .arg(format!("location={}", film.display()));
+        command.args([
+            "!",
+            "qtdemux",
+            "!",
+            "h264parse",
+            "!",
+            "avdec_h264",
+            "!",
+            "all.",
+        ]);
+    }
+    run(&mut command)
+}

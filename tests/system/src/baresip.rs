@@ -33,7 +33,7 @@ const MODULES: &str = "/usr/lib/baresip/modules";
 const START_LIMIT: Duration = Duration::from_secs(20);
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 const EXIT_LIMIT: Duration = Duration::from_secs(5);
-/// A call that lasts longer than its sound file is ended by baresip.
+/// Longer than any call of a test.
 const LONGEST_CALL_SECONDS: f32 = 180.0;
 /// One for RTP and one for RTCP of each medium, for several calls at once.
 const RTP_PORTS: u16 = 32;
@@ -79,6 +79,15 @@ pub enum Answer {
     Manual,
 }
 
+/// Whether what was said and heard in a call is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SoundRecording {
+    /// For [`Baresip::received_sound`] and [`Baresip::sent_sound`].
+    On,
+    /// Answering takes some milliseconds less.
+    Off,
+}
+
 /// The picture that is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Video {
@@ -122,6 +131,11 @@ pub struct BaresipConfig {
     pub video: Video,
     /// Size, frames per second and bits per second of the picture.
     pub video_format: VideoFormat,
+    /// Whether the sound of calls is recorded.
+    pub sound_recording: SoundRecording,
+    /// The longest call, in seconds: baresip ends a call that lasts longer than its sound file. It
+    /// reads the whole file before it answers, 40 ms for three minutes.
+    pub longest_call_seconds: f32,
     /// Lines added to the `config` file.
     pub extra_lines: Vec<String>,
     /// Parameters added to the account (`;ptime=40`).
@@ -160,6 +174,8 @@ impl BaresipConfig {
                 frame_rate: 25,
                 bitrate: 2_000_000,
             },
+            sound_recording: SoundRecording::On,
+            longest_call_seconds: LONGEST_CALL_SECONDS,
             extra_lines: Vec::new(),
             account_parameters: String::new(),
         }
@@ -234,7 +250,7 @@ impl Baresip {
             .transpose()?;
         config
             .sound
-            .repeated(LONGEST_CALL_SECONDS)
+            .repeated(config.longest_call_seconds)
             .write(&folder.path().join("sound.wav"))?;
         let settings = Settings {
             config,
@@ -634,7 +650,11 @@ impl Settings<'_> {
     /// The order of codecs in baresip's offers is the order in which their modules are loaded.
     fn modules(&self) -> Vec<&str> {
         let mut modules = self.config.audio_codecs.clone();
-        modules.extend(["srtp", "aufile", "sndfile"]);
+        modules.extend(["srtp", "aufile"]);
+        match self.config.sound_recording {
+            SoundRecording::On => modules.push("sndfile"),
+            SoundRecording::Off => {}
+        }
         match self.config.video {
             Video::Recording(_) | Video::TestPattern => {
                 modules.extend(["avcodec", "avformat", "fakevideo", "snapshot"]);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use system::authority::Authority;
-use system::baresip::{Baresip, BaresipConfig, Transport, Video};
+use system::baresip::{Baresip, BaresipConfig, SoundRecording, Transport, Video};
 use system::journal::Mark;
 use system::sound::Sound;
 use tempfile::TempDir;
@@ -13,6 +13,8 @@ use tempfile::TempDir;
 const CALL_LIMIT: Duration = Duration::from_secs(20);
 /// baresip says this when it has decoded the first picture of a call.
 const FIRST_PICTURE: &str = "receiving with resolution 1280 x 720";
+/// Longer than a call in which only its beginning is measured.
+pub(crate) const SHORT_CALL: Duration = Duration::from_secs(10);
 const FRAME_RATE: u32 = 30;
 
 /// Both baresips.
@@ -26,8 +28,13 @@ pub(crate) struct BaresipPair {
 
 impl BaresipPair {
     /// Starts both; they send that picture and that speech over SRTP, at 720p and 30 pictures a
-    /// second.
-    pub(crate) fn start(transport: Transport, video: &Video, speech: &Sound) -> Result<Self> {
+    /// second, for calls of that length at most.
+    pub(crate) fn start(
+        transport: Transport,
+        video: &Video,
+        speech: &Sound,
+        longest_call: Duration,
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let authority = match transport {
             Transport::Tls => Some(Authority::new(folder.path())?),
@@ -36,6 +43,8 @@ impl BaresipPair {
         let start = |name: &str| {
             let mut config = BaresipConfig::new(name, speech.clone(), video.clone());
             config.transport = transport;
+            config.sound_recording = SoundRecording::Off;
+            config.longest_call_seconds = longest_call.as_secs_f32();
             config.video_format.frame_rate = FRAME_RATE;
             Baresip::start(&config, authority.as_ref())
         };

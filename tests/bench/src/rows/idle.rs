@@ -5,7 +5,7 @@ use system::baresip::Transport;
 
 use super::Measurement;
 use crate::instruments::process_load::LoadMeter;
-use crate::peers::baresip_pair::BaresipPair;
+use crate::peers::baresip_pair::{BaresipPair, SHORT_CALL};
 use crate::peers::roomd_pair::RoomdPair;
 use crate::report::{Figure, Goal, Row};
 use crate::setting::Setting;
@@ -28,6 +28,7 @@ fn measure(setting: &Setting) -> Result<Vec<Row>> {
         Transport::Tls,
         &setting.recordings.baresip_video(),
         &setting.recordings.speech,
+        SHORT_CALL,
     )?;
     // A room that has been in a call must be as quiet as one that has not.
     rooms.call()?;

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use system::baresip::Transport;
 
 use super::{Measurement, distributions};
-use crate::peers::baresip_pair::BaresipPair;
+use crate::peers::baresip_pair::{BaresipPair, SHORT_CALL};
 use crate::peers::roomd_pair::RoomdPair;
 use crate::plot::Plot;
 use crate::report::{Figure, Goal, Row};
@@ -37,6 +37,7 @@ fn measure(setting: &Setting) -> Result<Vec<Row>> {
         Transport::Tls,
         &setting.recordings.baresip_video(),
         &setting.recordings.speech,
+        SHORT_CALL,
     )?;
     let (mut ours, mut anchor) = (Vec::new(), Vec::new());
     for _ in 0..setting.lengths.calls {

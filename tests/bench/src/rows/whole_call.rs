@@ -10,7 +10,7 @@ use system::process_usage::ProcessUsage;
 
 use super::Measurement;
 use crate::instruments::process_load::LoadMeter;
-use crate::peers::baresip_pair::BaresipPair;
+use crate::peers::baresip_pair::{BaresipPair, SHORT_CALL};
 use crate::peers::roomd_pair::RoomdPair;
 use crate::plot::{Line, Plot};
 use crate::report::{Figure, Goal, Row};
@@ -71,6 +71,7 @@ fn measure(setting: &Setting) -> Result<Vec<Row>> {
         Transport::Tls,
         &setting.recordings.baresip_video(),
         &setting.recordings.speech,
+        setting.lengths.call + SHORT_CALL,
     )?;
     let anchor = baresip_call(&mut baresips, setting.lengths.call).context("baresip")?;
     save_plots(setting, &ours, &anchor, &resident)?;

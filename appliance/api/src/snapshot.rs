@@ -157,8 +157,10 @@ pub enum RegistrationState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum RegistrationFailure {
-    /// The registrar could not be reached, or its certificate was not accepted.
+    /// The registrar could not be reached.
     Unreachable,
+    /// The registrar's certificate was not accepted.
+    CertificateRefused,
     /// The registrar did not answer in time.
     TimedOut,
     /// The credentials were refused.

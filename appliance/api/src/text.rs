@@ -275,6 +275,10 @@ impl Localized for RegistrationFailure {
     fn text(&self, language: Language) -> Cow<'static, str> {
         let (english, chinese) = match self {
             Self::Unreachable => ("the registrar cannot be reached", "无法连接注册服务器"),
+            Self::CertificateRefused => (
+                "the registrar's certificate is not trusted",
+                "注册服务器的证书不受信任",
+            ),
             Self::TimedOut => ("the registrar did not answer", "注册服务器没有响应"),
             Self::AuthenticationFailed => ("the password was refused", "密码被拒绝"),
             Self::Refused { status } => {

@@ -197,8 +197,10 @@ pub enum RegistrationState {
 /// Why a registration failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RegistrationFailure {
-    /// The registrar could not be reached, or its certificate was not accepted.
+    /// The registrar could not be reached.
     Unreachable,
+    /// The registrar's certificate was not accepted.
+    CertificateRefused,
     /// The registrar did not answer in time.
     TimedOut,
     /// The credentials were refused.

@@ -118,6 +118,7 @@ pub fn registration_state(state: registration::RegistrationState) -> Registratio
         State::Locked(_) => RegistrationState::Locked,
         State::BackingOff(failure) => RegistrationState::Failed(match failure {
             Failure::Transport => RegistrationFailure::Unreachable,
+            Failure::Certificate => RegistrationFailure::CertificateRefused,
             Failure::Timeout => RegistrationFailure::TimedOut,
             Failure::Refused(status) => match status.code() {
                 401 | 403 | 407 => RegistrationFailure::AuthenticationFailed,

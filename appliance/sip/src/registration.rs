@@ -62,6 +62,8 @@ pub enum RegistrationFailure {
     Timeout,
     /// The registrar could not be reached, or the connection broke.
     Transport,
+    /// The registrar was reached, but TLS did not accept its certificate.
+    Certificate,
 }
 
 /// What a REGISTER transaction brought.

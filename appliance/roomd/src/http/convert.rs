@@ -171,6 +171,7 @@ fn registration(state: RegistrationState) -> wire::RegistrationState {
 fn registration_failure(failure: RegistrationFailure) -> wire::RegistrationFailure {
     match failure {
         RegistrationFailure::Unreachable => wire::RegistrationFailure::Unreachable,
+        RegistrationFailure::CertificateRefused => wire::RegistrationFailure::CertificateRefused,
         RegistrationFailure::TimedOut => wire::RegistrationFailure::TimedOut,
         RegistrationFailure::AuthenticationFailed => {
             wire::RegistrationFailure::AuthenticationFailed

@@ -197,7 +197,7 @@ impl Endpoint {
         match failure {
             Failure::Timeout => self.hang_up_for(now, id, CallEndCause::Timeout),
             // The media may flow all the same: the call goes on as it was.
-            Failure::Transport => self.reinvite_refused(id, direction),
+            Failure::Transport | Failure::Certificate => self.reinvite_refused(id, direction),
         }
     }
 

@@ -360,7 +360,7 @@ impl Endpoint {
         };
         let cause = match failure {
             Failure::Timeout => CallEndCause::Timeout,
-            Failure::Transport => CallEndCause::Transport,
+            Failure::Transport | Failure::Certificate => CallEndCause::Transport,
         };
         match &call.state {
             CallState::Dialing(_) => self.end_call(id, cause),
@@ -371,7 +371,7 @@ impl Endpoint {
             // be made again by the next request.
             CallState::Established(_) => match failure {
                 Failure::Timeout => self.hang_up_for(now, id, cause),
-                Failure::Transport => {}
+                Failure::Transport | Failure::Certificate => {}
             },
             CallState::Offered(_) => {}
             CallState::Leaving(Leaving::HangingUp { .. }) => self.bye_failed(now, id, failure),

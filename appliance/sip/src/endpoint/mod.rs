@@ -104,7 +104,10 @@ pub enum ActionError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     Timeout,
+    /// No way, or a connection that broke.
     Transport,
+    /// No way, because TLS did not accept a certificate.
+    Certificate,
 }
 
 /// A SIP user agent; see the module's contract.

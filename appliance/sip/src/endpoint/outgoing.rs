@@ -69,6 +69,8 @@ pub(crate) struct Outgoing {
     pub(crate) authorization: Authorization,
     /// An ACK of a 2xx: the transaction that repeats it, and for which of its forks.
     pub(crate) acknowledges: Option<(ClientKey, Option<String>)>,
+    /// What its user hears when no way is left.
+    pub(crate) undeliverable: Failure,
 }
 
 impl Outgoing {
@@ -80,6 +82,7 @@ impl Outgoing {
             flow: None,
             authorization: Authorization::default(),
             acknowledges: None,
+            undeliverable: Failure::Transport,
         }
     }
 }
@@ -432,7 +435,7 @@ impl Endpoint {
 
     /// There is no way to send a request.
     pub(crate) fn undeliverable(&mut self, now: Instant, outgoing: &Outgoing) {
-        self.request_failed(now, outgoing, Failure::Transport);
+        self.request_failed(now, outgoing, outgoing.undeliverable);
     }
 
     pub(crate) fn request_failed(&mut self, now: Instant, outgoing: &Outgoing, failure: Failure) {

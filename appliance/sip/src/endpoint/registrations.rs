@@ -194,6 +194,7 @@ impl Endpoint {
         let failure = match failure {
             Failure::Timeout => RegistrationFailure::Timeout,
             Failure::Transport => RegistrationFailure::Transport,
+            Failure::Certificate => RegistrationFailure::Certificate,
         };
         self.register_answered(now, account, Answer::Failed(failure));
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::event::Output;
 use super::flows::{Flow, FlowDue, OpenFlow, OpenedBy, Waiting};
 use super::keys::ClientKey;
-use super::{Endpoint, ServerKey};
+use super::{Endpoint, Failure, ServerKey};
 use crate::error::MessageError;
 use crate::grammar::{FramingError, StreamItem};
 use crate::transport::{FlowId, Path, StreamError, StreamInfo};
@@ -100,8 +100,8 @@ impl Endpoint {
     }
 
     /// A connection has ended, or could not be made.
-    pub fn stream_closed(&mut self, now: Instant, flow: FlowId, _why: StreamError) {
-        self.flow_lost(now, flow);
+    pub fn stream_closed(&mut self, now: Instant, flow: FlowId, why: StreamError) {
+        self.flow_lost(now, flow, why);
     }
 
     pub(crate) fn flow_timeouts(&mut self, now: Instant) {
@@ -130,18 +130,23 @@ impl Endpoint {
 
     fn close_flow(&mut self, now: Instant, flow: FlowId) {
         self.output(Output::CloseStream { flow });
-        self.flow_lost(now, flow);
+        self.flow_lost(now, flow, StreamError::Closed);
     }
 
     /// Everything that the connection carried is told, or tries another way.
-    fn flow_lost(&mut self, now: Instant, flow: FlowId) {
+    fn flow_lost(&mut self, now: Instant, flow: FlowId, why: StreamError) {
         match self.flows.remove(flow) {
             Some(Flow::Opening { waiting, .. }) => {
                 for Waiting {
-                    outgoing,
+                    mut outgoing,
                     remaining,
                 } in waiting
                 {
+                    // It is told even when a later target is not there at all: the owner has to
+                    // mend a certificate, not a network.
+                    if why == StreamError::Certificate {
+                        outgoing.undeliverable = Failure::Certificate;
+                    }
                     self.launch(now, outgoing, remaining);
                 }
             }

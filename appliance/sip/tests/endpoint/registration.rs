@@ -7,7 +7,7 @@ use sip::endpoint::{Account, Event, PeerTrust};
 use sip::grammar::StatusCode;
 use sip::registration::{RegistrationFailure, RegistrationState};
 use sip::secret::Secret;
-use sip::transport::Transport;
+use sip::transport::{StreamError, Transport};
 
 use crate::scripted::{Algorithm, Registrar};
 use crate::world::{ALICE, BOB, REGISTRAR, World, account, room, settings};
@@ -168,4 +168,22 @@ fn a_registration_over_a_connection_that_breaks_is_made_again_over_a_new_one() {
     assert_eq!(registrar(&mut world).granted.len(), 2);
     let state = world.act(ALICE, |alice, _| alice.registration(&room()));
     assert_eq!(state, RegistrationState::Registered);
+}
+
+#[test]
+fn a_refused_certificate_is_told_apart_from_a_registrar_that_is_not_there() {
+    for (refusal, failure) in [
+        (StreamError::NotConnected, RegistrationFailure::Transport),
+        (StreamError::Certificate, RegistrationFailure::Certificate),
+    ] {
+        let mut world = World::new(5);
+        let account = Account {
+            transport: Transport::Tls,
+            ..registering_account("correct")
+        };
+        world.add(settings(account, ALICE), ALICE);
+        world.refusal = refusal;
+        register(&mut world);
+        wait_for_state(&mut world, RegistrationState::BackingOff(failure));
+    }
 }

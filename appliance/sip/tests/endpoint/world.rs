@@ -100,6 +100,8 @@ pub(crate) struct World {
     pub(crate) registrar: Option<Registrar>,
     /// The registrar's ends of its connections.
     registrar_streams: BTreeMap<StreamId, StreamFramer>,
+    /// What a connection that nobody takes is refused for.
+    pub(crate) refusal: StreamError,
     /// Datagrams to addresses that no endpoint has.
     pub(crate) received: Vec<(SocketAddr, Bytes)>,
     /// Every datagram, for assertions about what was sent.
@@ -117,6 +119,7 @@ impl World {
             names: BTreeMap::new(),
             registrar: None,
             registrar_streams: BTreeMap::new(),
+            refusal: StreamError::NotConnected,
             received: Vec::new(),
             sent: Vec::new(),
         }
@@ -274,10 +277,10 @@ impl World {
             }
             Delivery::StreamOpened { stream, from, to } => self.stream_opened(stream, from, to),
             Delivery::StreamRefused { stream, to } => {
+                let refusal = self.refusal;
                 let node = self.node(to);
                 let (flow, ..) = node.wanted.remove(&stream).expect("it was asked for");
-                node.endpoint
-                    .stream_closed(now, flow, StreamError::NotConnected);
+                node.endpoint.stream_closed(now, flow, refusal);
             }
             Delivery::StreamBytes {
                 stream,

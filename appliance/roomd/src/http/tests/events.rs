@@ -158,3 +158,17 @@ async fn an_overlong_message_of_a_client_ends_its_stream_only() {
         StatusCode::OK
     );
 }
+
+/// Time stands still but for what the server waits for.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_answers_no_ping_is_let_go() {
+    use tokio::io::AsyncReadExt;
+    let served = Served::start().await;
+    // Without the WebSocket around it, nobody answers pings.
+    let mut silent = open(&served).await.into_inner();
+    let mut received = Vec::new();
+    silent.read_to_end(&mut received).await.unwrap();
+    // The last that came was an empty ping (RFC 6455 section 5.5.2).
+    assert_eq!(received.last_chunk(), Some(&[0x89, 0x00]));
+    drop(served);
+}

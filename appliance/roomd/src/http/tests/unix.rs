@@ -167,3 +167,29 @@ async fn a_room_with_too_many_waiting_requests_says_so() {
     assert_eq!(waiting.await.unwrap().json()["admission"], "already_so");
     server.shut_down().await;
 }
+
+/// Time stands still but for what the server waits for.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_comes_is_answered_with_a_timeout() {
+    let served = Served::start().await;
+    let mut stream = served.unix().await;
+    let head = b"POST /v1/calls HTTP/1.1\r\nhost: room\r\ncontent-type: application/json\r\n\
+                 content-length: 40\r\n\r\n{\"target\":";
+    stream.write_all(head).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
+    assert!(answer.contains("timed_out"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_sends_nothing_loses_its_connection() {
+    let served = Served::start().await;
+    for beginning in ["", "GET /v1/snap"] {
+        let mut stream = served.unix().await;
+        stream.write_all(beginning.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert!(!answer.starts_with(b"HTTP/1.1 2"), "{beginning:?}");
+    }
+}

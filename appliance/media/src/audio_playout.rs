@@ -27,8 +27,6 @@ use crate::recording::{samples_of, sound_caps};
 
 /// What the mixer gives at a time.
 const MIX: gst::ClockTime = gst::ClockTime::from_mseconds(10);
-/// What a buffer may be late by on its way through decoder and mixer.
-const DECODING: Duration = Duration::from_millis(10);
 /// What the sink itself needs.
 const SINK_TIME: gst::ClockTime = gst::ClockTime::from_mseconds(5);
 /// Sound that may wait for the mixer, in buffers of 20 ms.
@@ -60,7 +58,7 @@ impl AudioPlayout {
         clock: &MediaClock,
         inputs: &GraphInputs,
     ) -> Result<Self, MediaError> {
-        let pipeline = OwnedPipeline::new(PipelineRole::AudioPlayout, clock, inputs);
+        let pipeline = OwnedPipeline::starting_now(PipelineRole::AudioPlayout, clock, inputs);
         let mixer = pipeline.make("audiomixer", |b| {
             b.property("output-buffer-duration", MIX.nseconds())
         })?;
@@ -117,6 +115,7 @@ impl AudioPlayout {
                 .leaky_type(gst_app::AppLeakyType::Downstream)
                 .build(),
         )?;
+        self.pipeline.adopt_time(&inlet);
         let refused = || MediaError::Link {
             what: format!("leg {leg} and the mixer"),
         };
@@ -162,7 +161,7 @@ impl Drop for AudioPlayout {
 }
 
 fn latency(delay: Duration) -> i64 {
-    i64::try_from((delay + DECODING).as_nanos()).unwrap_or(i64::MAX)
+    i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Percent to amplitude. The ear hears proportions: a cube comes close, as in other players.

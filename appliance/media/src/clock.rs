@@ -2,7 +2,8 @@
 //!
 //! Every pipeline runs on the system's monotonic clock with the same base time, so that running
 //! time means the same moment everywhere: a buffer keeps its timestamp from the camera through
-//! encoder, network and decoder to the screen. `Instant` reads the same clock, hence the two
+//! encoder, network and decoder to the screen. (Playouts begin a time of their own and shift what comes in.)
+//! `Instant` reads the same clock, hence the two
 //! convert into each other.
 
 use std::time::{Duration, Instant};
@@ -42,6 +43,15 @@ impl MediaClock {
         // Without a start time the pipeline leaves its base time alone when it starts.
         pipeline.set_start_time(gst::ClockTime::NONE);
         pipeline.set_base_time(self.base_time);
+    }
+
+    /// Makes a pipeline run in a time of its own that begins now, and gives the shared running
+    /// time of that beginning. See [`OwnedPipeline::starting_now`](crate::pipeline::OwnedPipeline).
+    pub(crate) fn govern_from_now(&self, pipeline: &gst::Pipeline) -> gst::ClockTime {
+        self.govern(pipeline);
+        let start = self.now();
+        pipeline.set_base_time(self.base_time + start);
+        start
     }
 
     /// The running time of a moment; zero for moments before the start.

@@ -375,5 +375,5 @@ impl Graph {
 /// How long packets of a leg are held: what the leg measured, or the first guess.
 fn delay_of(legs: &HashMap<LegId, Leg>, leg: LegId) -> Duration {
     legs.get(&leg)
-        .map_or(crate::playout_delay::FIRST, Leg::delay)
+        .map_or(crate::leg::FIRST_DELAY, Leg::playout_delay)
 }

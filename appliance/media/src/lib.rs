@@ -19,11 +19,13 @@
 //! Terms: a *rung* is one encode of the camera; an *inlet* is where a pipeline is fed from
 //! outside; a *hub* is the part of a leg that outlives its pipeline.
 
+mod arrival_delay;
 mod audio_playout;
 mod camera_feed;
 mod clock;
 mod datagram;
 mod decoded_frame;
+mod delay_target;
 mod device;
 mod diff;
 mod encoder;
@@ -39,7 +41,6 @@ mod loudspeaker_tap;
 mod media;
 mod microphone;
 mod pipeline;
-mod playout_delay;
 mod recording;
 mod rtp;
 mod sample_timeline;

@@ -59,15 +59,39 @@ impl PipelineId {
 pub(crate) struct OwnedPipeline {
     id: PipelineId,
     pipeline: gst::Pipeline,
+    /// Where its running time begins on the shared one.
+    start: gst::ClockTime,
     inputs: GraphInputs,
 }
 
 impl OwnedPipeline {
     /// An empty pipeline in the shared time.
     pub(crate) fn new(role: PipelineRole, clock: &MediaClock, inputs: &GraphInputs) -> Self {
-        let id = PipelineId::next(role);
         let pipeline = gst::Pipeline::with_name(&role.name());
         clock.govern(&pipeline);
+        Self::owning(pipeline, role, gst::ClockTime::ZERO, inputs)
+    }
+
+    /// An empty pipeline in a time of its own that begins now. Mixers need it: they fill all of
+    /// running time, and would begin with silence for the hours since the process began. Inlets
+    /// are brought into the shared time by [`adopt_time`](Self::adopt_time).
+    pub(crate) fn starting_now(
+        role: PipelineRole,
+        clock: &MediaClock,
+        inputs: &GraphInputs,
+    ) -> Self {
+        let pipeline = gst::Pipeline::with_name(&role.name());
+        let start = clock.govern_from_now(&pipeline);
+        Self::owning(pipeline, role, start, inputs)
+    }
+
+    fn owning(
+        pipeline: gst::Pipeline,
+        role: PipelineRole,
+        start: gst::ClockTime,
+        inputs: &GraphInputs,
+    ) -> Self {
+        let id = PipelineId::next(role);
         if let Some(bus) = pipeline.bus() {
             let inputs = inputs.clone();
             bus.set_sync_handler(move |_, message| {
@@ -78,7 +102,16 @@ impl OwnedPipeline {
         Self {
             id,
             pipeline,
+            start,
             inputs: inputs.clone(),
+        }
+    }
+
+    /// Lets buffers with timestamps in the shared running time in through this inlet.
+    pub(crate) fn adopt_time(&self, inlet: &gst_app::AppSrc) {
+        if let Some(pad) = inlet.static_pad("src") {
+            let start = i64::try_from(self.start.nseconds()).unwrap_or(i64::MAX);
+            pad.set_offset(-start);
         }
     }
 

@@ -3,8 +3,8 @@
 //!
 //! A device delivers each 10 ms late by what scheduling adds, often several at once. So the sample
 //! count leads, and the device's time corrects it: sound that would run ahead of its time is
-//! dropped, and when even the promptest frames of a quarter of a second lag, samples were lost and
-//! the count jumps forward. It never jumps back.
+//! dropped, and when even the promptest frame of a tenth of a second lags, samples were lost and the
+//! count jumps forward. It never jumps back.
 
 use std::collections::VecDeque;
 
@@ -19,8 +19,9 @@ pub(crate) const FRAME: ClockTime =
 const AHEAD: ClockTime = ClockTime::from_mseconds(15);
 /// Lost samples are made up for when they are more than this.
 const BEHIND: ClockTime = ClockTime::from_mseconds(30);
-/// Frames over which the promptest counts.
-const WINDOW: usize = 25;
+/// Frames over which the promptest counts. Longer stretches are bridged with silence, so more
+/// never come at once.
+const WINDOW: usize = 10;
 
 /// Where the next frame belongs.
 #[derive(Debug, Default)]
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn lost_samples_make_a_gap_within_a_quarter_of_a_second() {
+    fn lost_samples_make_a_gap_within_a_tenth_of_a_second() {
         let mut timeline = SampleTimeline::default();
         timeline.place(ms(0));
         let placed: Vec<_> = (0..40)

@@ -23,8 +23,6 @@ use crate::graph_input::GraphInputs;
 use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, link, link_pads, make_element};
 use crate::shape::VideoPlayoutShape;
 
-/// Decoding a picture takes this long at most, or it is shown late.
-const DECODING: Duration = Duration::from_millis(10);
 /// What the sink itself needs to show a picture.
 const SINK_TIME: gst::ClockTime = gst::ClockTime::from_mseconds(5);
 /// Pictures that may wait to be shown; at 200 ms of delay, 60 fps still fit.
@@ -60,7 +58,7 @@ impl VideoPlayout {
         clock: &MediaClock,
         inputs: &GraphInputs,
     ) -> Result<Self, MediaError> {
-        let pipeline = OwnedPipeline::new(PipelineRole::VideoPlayout, clock, inputs);
+        let pipeline = OwnedPipeline::starting_now(PipelineRole::VideoPlayout, clock, inputs);
         let inlets = shape
             .far_ends
             .iter()
@@ -70,6 +68,9 @@ impl VideoPlayout {
             true => Some(pipeline.add(inlet("self-view", Duration::ZERO))?),
             false => None,
         };
+        for inlet in inlets.values().chain(&self_view) {
+            pipeline.adopt_time(inlet);
+        }
         let sink = pipeline.add(sink_element(shape.sink)?)?;
         let converter = match shape.sink {
             VideoSink::Window | VideoSink::Display => Some(pipeline.make("videoconvert", |b| b)?),
@@ -133,7 +134,7 @@ impl VideoPlayout {
 }
 
 fn latency(delay: Duration) -> i64 {
-    i64::try_from((delay + DECODING).as_nanos()).unwrap_or(i64::MAX)
+    i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX)
 }
 
 fn inlet(name: &str, delay: Duration) -> gst_app::AppSrc {

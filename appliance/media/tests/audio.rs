@@ -32,8 +32,8 @@ async fn wait_for_sound(room: &mut Room) {
     panic!("no sound");
 }
 
-/// The smallest value of A-law, which has no zero, and more than a decoder makes of silence.
-const SILENT: i16 = 8;
+/// A-law has no zero: its smallest value is 8, which resampling makes a little larger.
+const SILENT: i16 = 16;
 
 async fn silence(room: &mut Room) -> bool {
     loudest(&room.listen(Duration::from_millis(300)).await) <= SILENT
@@ -193,18 +193,23 @@ async fn keys_for_a_peer_that_takes_none_are_a_fault_and_not_lost_in_silence() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn opus_conceals_losses() {
     let wire = Wire {
-        loss: 50,
+        loss: 100,
         seed: 8,
         ..Wire::default()
     };
     let (left, mut right) = call_with(only_audio(audio(AudioCodec::Opus)), wire).await;
     wait_for_sound(&mut right).await;
-    let heard = right.listen(Duration::from_millis(1_500)).await;
-    let gap = heard
-        .chunks(480)
-        .filter(|frame| loudest(frame) < 500)
-        .count();
-    assert!(gap <= 3, "{gap} of 150 frames are silent");
+    let heard = right.listen(Duration::from_secs(3)).await;
+    // Some 5 packets of 20 ms are lost each second: without concealment 10 frames would be silent.
+    // The best second counts, because a busy machine adds gaps of its own.
+    let silent = |second: &[i16]| {
+        second
+            .chunks(480)
+            .filter(|frame| loudest(frame) < 500)
+            .count()
+    };
+    let best = heard.chunks(48_000).map(silent).min().unwrap();
+    assert!(best <= 4, "{best} of 100 frames are silent");
     left.shut_down().await;
     right.shut_down().await;
 }
@@ -232,6 +237,21 @@ async fn a_held_leg_hears_nothing_and_is_not_heard() {
     }
     wait_for_sound(&mut left).await;
     wait_for_sound(&mut right).await;
+    left.shut_down().await;
+    right.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_loudspeaker_plays_in_time_from_the_first_sample() {
+    let (left, mut right) = call(only_audio(audio(AudioCodec::Opus))).await;
+    let mut played = Vec::new();
+    while played.len() < 100 {
+        let frame = tokio::time::timeout(support::PATIENCE, right.loudspeaker.recv()).await;
+        played.push(frame.unwrap().unwrap().captured);
+    }
+    // 100 frames last a second; sound from before the call would come at once.
+    let lasted = played[99] - played[0];
+    assert!(lasted > Duration::from_millis(800), "{lasted:?}");
     left.shut_down().await;
     right.shut_down().await;
 }

@@ -256,12 +256,17 @@ async fn recordings_play_in_a_loop_as_camera_and_microphone() {
         let frame = timeout(PATIENCE, frames.recv()).await.unwrap().unwrap();
         assert_eq!((frame.width(), frame.height()), (640, 360));
     }
-    let heard = right.listen(Duration::from_secs(1)).await;
-    let loud = heard
-        .chunks(480)
-        .filter(|frame| frame.iter().any(|s| *s > 3_000))
-        .count();
-    assert!(loud > 80, "{loud} of 100 frames have sound");
+    for second in 1..=3 {
+        let heard = right.listen(Duration::from_secs(1)).await;
+        let loud = heard
+            .chunks(480)
+            .filter(|frame| frame.iter().any(|s| *s > 3_000))
+            .count();
+        assert!(
+            loud > 30,
+            "{loud} of 100 frames have sound in second {second}"
+        );
+    }
     left.shut_down().await;
     right.shut_down().await;
 }

@@ -202,7 +202,7 @@ impl Graph {
             if running.sound_inlet().is_some() {
                 running
                     .hub()
-                    .set_mixer(Some(playout.add_leg(*leg, running.delay())?));
+                    .set_mixer(Some(playout.add_leg(*leg, running.playout_delay())?));
             }
         }
         self.parts.audio_playout = Some(playout);
@@ -225,7 +225,7 @@ impl Graph {
         if let Some(playout) = &mut self.parts.audio_playout
             && shape.streams.audio.is_some()
         {
-            hub.set_mixer(Some(playout.add_leg(leg, crate::playout_delay::FIRST)?));
+            hub.set_mixer(Some(playout.add_leg(leg, crate::leg::FIRST_DELAY)?));
         }
         let running = Leg::start(
             &shape.streams,

@@ -191,7 +191,7 @@ impl Graph {
 
     fn adapt_delays(&mut self, now: Instant) {
         for (&id, leg) in &mut self.parts.legs {
-            let Some(delay) = leg.adapt_delay(now) else {
+            let Some(delay) = leg.adapt_delays(now) else {
                 continue;
             };
             tracing::debug!(leg = %id, ?delay, "packets are held for another time");

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use room::ids::LegId;
 use room::units::Resolution;
@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::datagram::{Channel, Datagram, Medium};
 use crate::decoded_frame::DecodedFrame;
+use crate::delay_target::{DelayOrigin, DelayTarget};
 use crate::graph_input::{GraphInput, GraphInputs};
 use crate::leg::inlet::LegInlets;
 
@@ -67,6 +68,8 @@ pub(crate) struct LegHub {
     /// Where datagrams of the peer go; `None` while there is no pipeline.
     inlets: watch::Sender<Option<Arc<LegInlets>>>,
     observers: Mutex<Observers>,
+    /// How long after its time sound leaves the decoder. Sound decides for pictures as well.
+    sound_delay: Mutex<DelayTarget>,
 }
 
 /// Who sees decoded pictures and hears decoded sound.
@@ -92,6 +95,7 @@ impl LegHub {
             outgoing: Mutex::new(Some(outgoing)),
             inlets: watch::channel(None).0,
             observers: Mutex::default(),
+            sound_delay: Mutex::new(DelayTarget::new(DelayOrigin::Zero)),
         })
     }
 
@@ -181,6 +185,7 @@ impl LegHub {
     /// The pipeline ended: its last picture is not the peer's picture any more.
     pub(crate) fn forget_picture(&self) {
         self.observe().latest = None;
+        self.sound_delays().forget();
         self.meters.last_decoded.store(0, Ordering::Relaxed);
     }
 
@@ -222,11 +227,27 @@ impl LegHub {
     }
 
     /// Sound was decoded. Runs on the decoder's streaming thread.
-    pub(crate) fn sound(&self, sound: gst::Buffer) {
+    pub(crate) fn sound(&self, sound: gst::Buffer, now: gst::ClockTime) {
+        if let Some(due) = sound.pts() {
+            let late = i64::try_from(now.useconds()).unwrap_or(i64::MAX / 2);
+            let late = late.saturating_sub(i64::try_from(due.useconds()).unwrap_or(0));
+            self.sound_delays().observe(late);
+        }
         if let Some(mixer) = &self.observe().mixer {
             // Refused only while playout is being taken down.
             let _ = mixer.push_buffer(sound);
         }
+    }
+
+    /// How long sound has to be held so that the decoder has it in time.
+    pub(crate) fn sound_delay(&self, now: Instant) -> Duration {
+        self.sound_delays().target(now)
+    }
+
+    fn sound_delays(&self) -> MutexGuard<'_, DelayTarget> {
+        self.sound_delay
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn observe(&self) -> MutexGuard<'_, Observers> {

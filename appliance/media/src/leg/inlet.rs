@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use room::codec::Direction;
 use tokio::sync::{mpsc, watch};
 
+use crate::arrival_delay::ArrivalDelay;
 use crate::clock::MediaClock;
 use crate::datagram::{Channel, Datagram, Medium};
+use crate::delay_target;
 use crate::leg::hub::{LegHub, StreamMeters};
-use crate::playout_delay::{self, PlayoutDelay};
 use crate::rtp::RtpHeader;
 
 /// The ways in of one leg's pipeline.
@@ -32,7 +33,7 @@ pub(crate) struct StreamInlet {
     /// Payload types that offer/answer settled. Others never reach a demultiplexer.
     pub(crate) payload_types: Vec<u8>,
     pub(crate) receives: AtomicBool,
-    pub(crate) delay: Mutex<PlayoutDelay>,
+    pub(crate) delay: Mutex<ArrivalDelay>,
 }
 
 impl LegInlets {
@@ -46,9 +47,9 @@ impl LegInlets {
 
     /// How long packets have to be held. Sound decides where there is any: pictures that come a
     /// little late are only shown late, sound that comes late is lost.
-    pub(crate) fn playout_delay(&self, now: Instant) -> Duration {
+    pub(crate) fn jitter_buffer(&self, now: Instant) -> Duration {
         let stream = self.audio.as_ref().or(self.video.as_ref());
-        stream.map_or(playout_delay::FIRST, |stream| stream.target(now))
+        stream.map_or(delay_target::FIRST, |stream| stream.target(now))
     }
 
     /// A datagram arrived.

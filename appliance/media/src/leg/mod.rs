@@ -31,8 +31,10 @@ pub(crate) use hub::LegHub;
 pub(crate) use inlet::pump;
 pub(crate) use statistics::SentVideo;
 
+use crate::arrival_delay::ArrivalDelay;
 use crate::clock::MediaClock;
 use crate::datagram::Medium;
+use crate::delay_target;
 use crate::error::MediaError;
 use crate::event::MediaEvent;
 use crate::graph_input::GraphInputs;
@@ -41,13 +43,21 @@ use crate::leg::send::AudioSend;
 use crate::leg::statistics::Statistics;
 use crate::leg::transport::{Sources, build_incoming, build_outgoing, session};
 use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, pad};
-use crate::playout_delay::{self, PlayoutDelay};
 use crate::telephone_event::TelephoneEventReceiver;
 
 /// Sources that a peer may have in one session at a time. Each costs a thread and memory.
 const MOST_SOURCES: u32 = 4;
 /// The least time between two RTCP reports (RFC 4585 section 3.4 lets AVPF lower RFC 3550's 5 s).
 const REPORT_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(1_000);
+
+/// Between the end of the jitter buffer's patience and the moment a picture or sound is due:
+/// decoding, and concealing what did not come.
+const DECODING: Duration = Duration::from_millis(10);
+/// The playout delay of a leg of which nothing is known yet.
+pub(crate) const FIRST_DELAY: Duration = delay_target::FIRST.saturating_add(DECODING);
+
+/// Smaller changes of a delay are not worth the disturbance.
+const SMALLEST_CHANGE: Duration = Duration::from_millis(5);
 
 /// A running leg.
 #[derive(Debug)]
@@ -59,7 +69,10 @@ pub(crate) struct Leg {
     audio: Option<AudioSend>,
     video: Option<gst_app::AppSrc>,
     video_funnel: Option<gst::Element>,
-    delay: Duration,
+    /// How long the jitter buffer waits for a packet.
+    jitter_buffer: Duration,
+    /// How long after its time a picture or sound is presented.
+    playout_delay: Duration,
     statistics: Statistics,
 }
 
@@ -80,7 +93,7 @@ impl Leg {
                 let send = send::build_audio(&pipeline, &rtpbin, stream)?;
                 let keys = stream.srtp.as_ref();
                 build_outgoing(&pipeline, &rtpbin, Medium::Audio, keys, hub)?;
-                let funnel = receive::build_audio(&pipeline, stream, hub)?;
+                let funnel = receive::build_audio(&pipeline, stream, hub, clock)?;
                 let sources = build_incoming(&pipeline, &rtpbin, Medium::Audio, keys)?;
                 let events_type = stream.receive_telephone_event;
                 if let Some(payload_type) = events_type {
@@ -130,7 +143,6 @@ impl Leg {
         let inlets = Arc::new(inlets);
         hub.set_inlets(Some(Arc::clone(&inlets)));
         let statistics = Statistics::new(hub.meters(), streams);
-        let delay = playout_delay::FIRST;
         let hub = Arc::clone(hub);
         Ok(Self {
             pipeline,
@@ -140,7 +152,8 @@ impl Leg {
             audio,
             video,
             video_funnel,
-            delay,
+            jitter_buffer: delay_target::FIRST,
+            playout_delay: FIRST_DELAY,
             statistics,
         })
     }
@@ -181,21 +194,29 @@ impl Leg {
             .is_some_and(|audio| audio.send_dtmf(digits))
     }
 
-    /// How long packets are held now.
-    pub(crate) fn delay(&self) -> Duration {
-        self.delay
+    /// How long after its time a picture or sound is presented.
+    pub(crate) fn playout_delay(&self) -> Duration {
+        self.playout_delay
     }
 
-    /// Follows the network: gives the new delay when packets have to be held for another time.
-    pub(crate) fn adapt_delay(&mut self, now: Instant) -> Option<Duration> {
-        let target = self.inlets.playout_delay(now);
-        if target.abs_diff(self.delay) < Duration::from_millis(5) {
+    /// Follows the network and the decoder: gives the new playout delay when it changes. Picture
+    /// and sound share it, so that lips and words stay together.
+    pub(crate) fn adapt_delays(&mut self, now: Instant) -> Option<Duration> {
+        let jitter_buffer = self.inlets.jitter_buffer(now);
+        if jitter_buffer.abs_diff(self.jitter_buffer) >= SMALLEST_CHANGE {
+            self.jitter_buffer = jitter_buffer;
+            self.rtpbin
+                .set_property("latency", jitter_buffer.as_millis() as u32);
+        }
+        let mut playout_delay = self.jitter_buffer + DECODING;
+        if self.audio.is_some() {
+            playout_delay = playout_delay.max(self.hub.sound_delay(now));
+        }
+        if playout_delay.abs_diff(self.playout_delay) < SMALLEST_CHANGE {
             return None;
         }
-        self.delay = target;
-        self.rtpbin
-            .set_property("latency", target.as_millis() as u32);
-        Some(target)
+        self.playout_delay = playout_delay;
+        Some(playout_delay)
     }
 
     /// Asks the peer for a keyframe, where it takes such requests.
@@ -216,7 +237,7 @@ impl Leg {
     pub(crate) fn measure(&mut self, now: Instant, sent: Option<SentVideo>) -> room::LegStats {
         let stats = self
             .statistics
-            .measure(now, &self.rtpbin, &self.hub, self.delay, sent);
+            .measure(now, &self.rtpbin, &self.hub, self.jitter_buffer, sent);
         let peer_loss = stats
             .audio
             .as_ref()
@@ -234,7 +255,7 @@ fn make_rtpbin(streams: &LegStreams) -> Result<gst::Element, MediaError> {
         .as_ref()
         .is_some_and(|video| video.picture_loss_indication);
     let rtpbin = crate::pipeline::make_element("rtpbin", |b| {
-        b.property("latency", playout_delay::FIRST.as_millis() as u32)
+        b.property("latency", delay_target::FIRST.as_millis() as u32)
             .property("do-lost", true)
             .property("autoremove", true)
             .property("max-streams", MOST_SOURCES)
@@ -305,7 +326,7 @@ fn stream_inlet(
         rtcp: sources.rtcp,
         payload_types,
         receives: AtomicBool::new(direction.receives()),
-        delay: Mutex::new(PlayoutDelay::new(clock_hz)),
+        delay: Mutex::new(ArrivalDelay::new(clock_hz)),
     }
 }
 

@@ -104,6 +104,7 @@ pub(super) fn build_audio(
     pipeline: &OwnedPipeline,
     stream: &AudioStream,
     hub: &Arc<LegHub>,
+    clock: &MediaClock,
 ) -> Result<gst::Element, MediaError> {
     let funnel = funnel(pipeline)?;
     let (depayloader, decoder) = match stream.codec {
@@ -122,14 +123,14 @@ pub(super) fn build_audio(
     let resample = pipeline.make("audioresample", |b| b)?;
     let caps = pipeline.make("capsfilter", |b| b.property("caps", sound_caps()))?;
     let sink = decoded_sink();
-    let hub = Arc::downgrade(hub);
+    let (hub, clock) = (Arc::downgrade(hub), clock.clone());
     sink.set_callbacks(
         gst_app::AppSinkCallbacks::builder()
             .new_sample(move |sink| {
                 let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
                 let hub = hub.upgrade().ok_or(gst::FlowError::Eos)?;
                 if let Some(sound) = in_running_time(&sample).and_then(|s| s.buffer_owned()) {
-                    hub.sound(sound);
+                    hub.sound(sound, clock.now());
                 }
                 Ok(gst::FlowSuccess::Ok)
             })

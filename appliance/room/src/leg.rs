@@ -595,17 +595,23 @@ impl Leg {
         }
     }
 
-    /// Signalling is done with the leg. What was decided here outranks what signalling saw of it.
+    /// Signalling is done with the leg. What was decided here outranks what signalling saw of it,
+    /// and only a far end that took part can be lost.
     pub(crate) fn ended(&mut self, now: Instant, reason: EndReason) {
-        let reason = match &self.state {
-            State::Ending { reason, .. } => *reason,
-            State::Ended(_) => return,
-            State::Incoming { .. }
-            | State::Answering { .. }
-            | State::Dialing { .. }
-            | State::Ringing { .. }
-            | State::Early { .. }
-            | State::Connected { .. } => reason,
+        let reason = match (&self.state, reason) {
+            (State::Ending { reason, .. }, _) => *reason,
+            (State::Ended(_), _) => return,
+            (State::Dialing { .. }, EndReason::PeerLost) => EndReason::Unreachable,
+            (State::Answering { .. }, EndReason::PeerLost) => EndReason::AnswerTimedOut,
+            (
+                State::Incoming { .. }
+                | State::Answering { .. }
+                | State::Dialing { .. }
+                | State::Ringing { .. }
+                | State::Early { .. }
+                | State::Connected { .. },
+                reason,
+            ) => reason,
         };
         self.state = State::Ended(reason);
         self.ended = Some(now);

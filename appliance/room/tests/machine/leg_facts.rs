@@ -265,6 +265,23 @@ fn what_this_room_decided_outranks_the_reason_that_signalling_saw() {
 }
 
 #[test]
+fn only_a_far_end_that_took_part_is_lost() {
+    for (position, reason) in [
+        (Dialing, EndReason::Unreachable),
+        (Ringing, EndReason::PeerLost),
+        (Answering, EndReason::AnswerTimedOut),
+        (Established, EndReason::PeerLost),
+    ] {
+        let (mut rig, leg) = position.reach();
+        rig.told(Fact::Ended {
+            leg,
+            reason: EndReason::PeerLost,
+        });
+        assert_eq!(rig.leg(leg).state, LegState::Ended(reason), "{position:?}");
+    }
+}
+
+#[test]
 fn only_the_last_keys_of_the_far_end_are_kept() {
     let (mut rig, leg) = Established.reach();
     for round in 0..50 {

@@ -3,7 +3,9 @@
 //! A run of one area replaces that area's rows and leaves the others as they are.
 
 use std::fmt;
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -141,7 +143,9 @@ impl Report {
     /// Writes the report as a whole or not at all.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
         let folder = path.parent().context("a report needs a folder")?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut file = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o644))
+            .tempfile_in(folder)?;
         serde_json::to_writer_pretty(&mut file, self)?;
         file.write_all(b"\n")?;
         file.persist(path)

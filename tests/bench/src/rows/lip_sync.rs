@@ -92,8 +92,8 @@ fn measure(setting: &Setting) -> Result<Vec<Row>> {
             mouth_to_ear.p95(),
             Some(G114_MS),
             format!(
-                "p95, recorded speech with echo control on, first sample captured to due at the \
-                 simulated loudspeaker, by correlation; 10 ms of capture included, no sound card; {}",
+                "p95, recorded speech with echo control on, first sample captured to its hand-over \
+                 to the simulated loudspeaker, by correlation; 10 ms of capture included, no sound card; {}",
                 mouth_to_ear.summary()
             ),
         ),

@@ -51,11 +51,11 @@ impl Signalling {
         (signalling, answers)
     }
 
-    /// Whether nothing is under way with any peer.
+    /// Whether no peer owes us anything: no call, and no answer.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         let counts = self.endpoint.counts();
-        counts.calls == 0 && counts.client_transactions == 0
+        counts.calls == 0 && counts.unanswered_requests == 0
     }
 
     /// The call of a leg.

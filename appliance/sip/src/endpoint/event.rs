@@ -230,6 +230,9 @@ pub struct Counts {
     pub calls: usize,
     /// Client transactions.
     pub client_transactions: usize,
+    /// Those of them whose final response is still to come. The others only wait for what the
+    /// network may deliver late.
+    pub unanswered_requests: usize,
     /// Server transactions.
     pub server_transactions: usize,
     /// Open or opening connections.

@@ -225,6 +225,11 @@ impl Endpoint {
         Counts {
             calls: self.calls.len(),
             client_transactions: self.clients.len(),
+            unanswered_requests: self
+                .clients
+                .values()
+                .filter(|transaction| transaction.is_waiting())
+                .count(),
             server_transactions: self.servers.len(),
             flows: self.flows.len(),
             look_ups: self.look_ups.len(),

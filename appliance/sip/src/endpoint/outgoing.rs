@@ -732,7 +732,7 @@ impl Endpoint {
 
 impl ClientTransaction {
     /// Whether a final response is still to come.
-    fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         match &self.machine {
             ClientMachine::Invite(machine) => machine.is_waiting(),
             ClientMachine::NonInvite(machine) => machine.is_waiting(),

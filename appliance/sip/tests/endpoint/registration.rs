@@ -73,8 +73,13 @@ fn a_registration_is_refreshed_for_as_long_as_it_is_wanted_and_then_taken_back()
     world
         .act(ALICE, |alice, now| alice.deregister(now, &room()))
         .unwrap();
+    let counts = world.act(ALICE, |alice, _| alice.counts());
+    assert_eq!(counts.unanswered_requests, 1);
     wait_for_state(&mut world, RegistrationState::Unregistered);
     assert_eq!(registrar(&mut world).granted.last(), Some(&0));
+    let counts = world.act(ALICE, |alice, _| alice.counts());
+    let left = (counts.unanswered_requests, counts.client_transactions);
+    assert_eq!(left, (0, 2), "only repeated answers may still come");
     let granted = registrar(&mut world).granted.len();
     world.run(Duration::from_secs(2_000));
     assert_eq!(registrar(&mut world).granted.len(), granted);

@@ -108,7 +108,8 @@ impl Signalling {
 
     /// Takes in the answer to a look-up.
     pub fn resolved(&mut self, now: Instant, resolution: Resolution) {
-        self.endpoint.resolved(now, resolution.id, &resolution.addresses);
+        let Resolution { id, addresses } = resolution;
+        self.endpoint.resolved(now, id, &addresses);
     }
 
     /// Carries out what the endpoint wants, and collects its events.

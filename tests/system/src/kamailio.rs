@@ -1,10 +1,12 @@
 //! [Kamailio](https://www.kamailio.org), a SIP registrar and proxy that others wrote.
 //!
 //! It authenticates its users by digest (MD5 or SHA-256), keeps where they are, and routes calls
-//! between them, staying in the path. It listens on 127.0.0.1 alone, with UDP, TCP and TLS.
+//! between them, staying in the path. It listens on 127.0.0.1 alone, with UDP, TCP and TLS. What it
+//! knows lives in its memory: a restarted one has no user's place.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,6 +19,8 @@ use crate::child_process::ChildProcess;
 use crate::journal::Journal;
 use crate::ports;
 
+/// The configuration file in its folder.
+const FILE: &str = "kamailio.cfg";
 const START_LIMIT: Duration = Duration::from_secs(20);
 /// It ends its child processes one by one.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -57,6 +61,17 @@ pub struct KamailioConfig {
     pub digest: DigestAlgorithm,
     /// Everybody who may register.
     pub users: Vec<User>,
+    /// It grants no registration for longer, whatever is asked for.
+    pub longest_registration: Duration,
+}
+
+/// What the registrar knows of a user after a REGISTER.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// Where the user is.
+    Kept,
+    /// Nothing: the user has left.
+    Removed,
 }
 
 /// A running registrar and proxy. Ends with this value.
@@ -66,7 +81,7 @@ pub struct Kamailio {
     process: ChildProcess,
     port: u16,
     tls_port: u16,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Kamailio {
@@ -79,7 +94,6 @@ impl Kamailio {
         let port = ports::free()?;
         let tls_port = ports::free()?;
         let identity = authority.issue("kamailio")?;
-        let file = folder.path().join("kamailio.cfg");
         let tls = format!(
             // Its default method fails every TLS 1.3 handshake.
             "modparam(\"tls\", \"tls_method\", \"TLSv1.2+\")\n\
@@ -90,27 +104,29 @@ impl Kamailio {
             identity.key.display(),
             authority.certificate().display()
         );
-        std::fs::write(&file, configuration(config, port, tls_port, &tls)?)?;
-        let mut command = Command::new("kamailio");
-        command
-            // In the foreground, logging to standard error; 64 and 8 MB of memory are plenty.
-            .args(["-DD", "-E", "-m", "64", "-M", "8"])
-            .arg("-f")
-            .arg(&file)
-            .arg("-Y")
-            .arg(folder.path())
-            .arg("-P")
-            .arg(folder.path().join("kamailio.pid"))
-            .current_dir(folder.path());
-        let process = ChildProcess::start("kamailio", &mut command)?;
+        std::fs::write(
+            folder.path().join(FILE),
+            configuration(config, port, tls_port, &tls)?,
+        )?;
         let kamailio = Self {
-            process,
+            process: run(folder.path())?,
             port,
             tls_port,
-            _folder: folder,
+            folder,
         };
         kamailio.wait_until_it_answers()?;
         Ok(kamailio)
+    }
+
+    /// Ends it and starts it again on the same ports: it has forgotten everybody, and its log begins
+    /// anew.
+    ///
+    /// # Errors
+    /// When it does not end, or does not come back.
+    pub fn restart(&mut self) -> Result<()> {
+        self.process.terminate(STOP_LIMIT)?;
+        self.process = run(self.folder.path())?;
+        self.wait_until_it_answers()
     }
 
     /// Host and port for registrations over that transport.
@@ -127,6 +143,39 @@ impl Kamailio {
     #[must_use]
     pub fn log(&self) -> &Journal<String> {
         self.process.lines()
+    }
+
+    /// How many requests of that method and user it has got.
+    #[must_use]
+    pub fn requests(&self, method: &str, user: &str) -> usize {
+        let wanted = format!("{method} from {user}");
+        let log = self.log().entries();
+        log.iter().filter(|line| line.ends_with(&wanted)).count()
+    }
+
+    /// Waits for a request of that method and user, of any time since the start.
+    ///
+    /// # Errors
+    /// When none comes in time.
+    pub fn wait_for_request(&self, method: &str, user: &str, timeout: Duration) -> Result<()> {
+        let wanted = format!("{method} from {user}");
+        self.log().wait_for(&wanted, timeout, |line| {
+            line.ends_with(&wanted).then_some(())
+        })
+    }
+
+    /// Waits for a REGISTER of that user, of any time since the start, after which that was known.
+    ///
+    /// # Errors
+    /// When none comes in time.
+    pub fn wait_for_binding(&self, user: &str, binding: Binding, timeout: Duration) -> Result<()> {
+        let wanted = match binding {
+            Binding::Kept => format!("binding of {user} kept"),
+            Binding::Removed => format!("binding of {user} removed"),
+        };
+        self.log().wait_for(&wanted, timeout, |line| {
+            line.ends_with(&wanted).then_some(())
+        })
     }
 
     /// Ends it and waits until its ports are free.
@@ -168,6 +217,22 @@ impl Kamailio {
     }
 }
 
+/// Starts it on its folder.
+fn run(folder: &Path) -> Result<ChildProcess> {
+    let mut command = Command::new("kamailio");
+    command
+        // In the foreground, logging to standard error; 64 and 8 MB of memory are plenty.
+        .args(["-DD", "-E", "-m", "64", "-M", "8"])
+        .arg("-f")
+        .arg(folder.join(FILE))
+        .arg("-Y")
+        .arg(folder)
+        .arg("-P")
+        .arg(folder.join("kamailio.pid"))
+        .current_dir(folder);
+    ChildProcess::start("kamailio", &mut command)
+}
+
 /// The whole configuration file.
 fn configuration(config: &KamailioConfig, port: u16, tls_port: u16, tls: &str) -> Result<String> {
     // Children that OpenSSL keeps from ending are killed after two seconds (exit_timeout).
@@ -200,6 +265,8 @@ fn configuration(config: &KamailioConfig, port: u16, tls_port: u16, tls: &str) -
     // Re-registrations of a test come within seconds: a nonce serves them all.
     writeln!(text, "modparam(\"auth\", \"nonce_expire\", 300)")?;
     writeln!(text, "modparam(\"registrar\", \"min_expires\", 1)")?;
+    let longest = config.longest_registration.as_secs();
+    writeln!(text, "modparam(\"registrar\", \"max_expires\", {longest})")?;
     text.push_str(ROUTES);
     writeln!(text, "route[PASSWORD] {{\n    $var(password) = \"\";")?;
     for User { name, password } in &config.users {
@@ -238,6 +305,11 @@ request_route {
         }
         consume_credentials();
         save("location");
+        if (registered("location", "$tu")) {
+            xlog("L_WARN", "binding of $tU kept\n");
+        } else {
+            xlog("L_WARN", "binding of $tU removed\n");
+        }
         exit;
     }
     if (!pv_proxy_authenticate("$fd", "$var(password)", "0")) {

@@ -31,6 +31,7 @@ fn site(digest: DigestAlgorithm) -> Site {
     let config = KamailioConfig {
         digest,
         users: vec![user("anna"), user("boris")],
+        longest_registration: Duration::from_secs(3600),
     };
     let kamailio = Kamailio::start(&config, &authority).unwrap();
     Site {

@@ -80,6 +80,9 @@ pub struct PlayoutSettings {
     pub video: VideoSink,
     /// Where the far ends' sound goes.
     pub audio: AudioSink,
+    /// Where the simulated loudspeaker writes what it plays, if anywhere: 16-bit samples, low byte
+    /// first, at 48 kHz, one channel, no header.
+    pub recording: Option<PathBuf>,
     /// The volume at the first start; later the last one that was set.
     pub volume: Volume,
 }

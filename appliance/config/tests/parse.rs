@@ -333,6 +333,17 @@ fn values_from_outside_their_rules_are_refused() {
 }
 
 #[test]
+fn a_recording_of_the_loudspeaker_needs_a_simulated_one() {
+    let simulated = "version = 1\n[playout]\naudio = \"simulated\"\nrecording = \"heard.pcm\"\n";
+    let config = parsed(simulated);
+    let path = Path::new("/etc/roomd/heard.pcm");
+    assert_eq!(config.playout.recording.as_deref(), Some(path));
+    let found = problems("version = 1\n[playout]\naudio = \"none\"\nrecording = \"heard.pcm\"\n");
+    let unless = "audio = \"simulated\"";
+    assert_eq!(found[0].cause, ProblemCause::Pointless { unless });
+}
+
+#[test]
 fn accounts_are_told_apart_by_name() {
     let account = "[[account]]\nname = \"a\"\naddress = \"sip:a@example.com\"\n";
     let found = problems(&format!("version = 1\n{account}{account}"));

@@ -86,11 +86,13 @@ fn devices() -> impl Strategy<Value = (CameraSettings, MicrophoneSettings, Playo
             AudioSink::Simulated,
             AudioSink::None,
         ]),
+        option::of(file()),
         0_u8..=100,
     )
-        .prop_map(|(video, audio, percent)| PlayoutSettings {
+        .prop_map(|(video, audio, recording, percent)| PlayoutSettings {
             video,
             audio,
+            recording: recording.filter(|_| audio == AudioSink::Simulated),
             volume: Volume::percent(percent).unwrap(),
         });
     (

@@ -128,6 +128,17 @@ impl Checker<'_> {
     fn playout(&mut self, at: &KeyPath, playout: file::Playout) -> PlayoutSettings {
         let volume = playout.volume;
         let volume = self.number(at, "volume", volume, (0, 100), words::DEFAULT_VOLUME);
+        let audio = self.choice(
+            at,
+            "audio",
+            playout.audio,
+            words::AUDIO_SINKS,
+            AudioSink::Loudspeaker,
+        );
+        if playout.recording.is_some() && audio != AudioSink::Simulated {
+            let unless = "audio = \"simulated\"";
+            self.note(at.key("recording"), ProblemCause::Pointless { unless });
+        }
         PlayoutSettings {
             video: self.choice(
                 at,
@@ -136,13 +147,8 @@ impl Checker<'_> {
                 words::VIDEO_SINKS,
                 VideoSink::Display,
             ),
-            audio: self.choice(
-                at,
-                "audio",
-                playout.audio,
-                words::AUDIO_SINKS,
-                AudioSink::Loudspeaker,
-            ),
+            audio,
+            recording: self.path(at, "recording", playout.recording),
             volume: u8::try_from(volume)
                 .ok()
                 .and_then(Volume::percent)

@@ -101,6 +101,8 @@ table!(
         video: String,
         /// `loudspeaker` (default), `simulated` or `none`.
         audio: String,
+        /// Where the loudspeaker's sound is written, with `audio = "simulated"`; default: nowhere.
+        recording: String,
         /// Percent; default 70.
         volume: i64,
     }

@@ -31,6 +31,7 @@ impl From<&Config> for File {
             playout: Some(Playout {
                 video: Some(word(words::VIDEO_SINKS, config.playout.video)),
                 audio: Some(word(words::AUDIO_SINKS, config.playout.audio)),
+                recording: config.playout.recording.as_deref().map(path),
                 volume: Some(i64::from(config.playout.volume.as_percent())),
             }),
             sip: Some(Sip::from(&config.sip)),

@@ -1,6 +1,8 @@
 //! A loudspeaker that remembers what it played last.
 
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write;
 use std::time::Duration;
 
 use super::Condition;
@@ -21,6 +23,7 @@ struct LoudspeakerState {
     /// Frames.
     capacity: usize,
     echo: Option<EchoSender>,
+    file: Option<File>,
     condition: Condition,
 }
 
@@ -34,6 +37,7 @@ impl SimulatedLoudspeaker {
                 recording: VecDeque::new(),
                 capacity: usize::try_from(frames).unwrap_or(usize::MAX),
                 echo: None,
+                file: None,
                 condition: Condition::Working,
             }),
         }
@@ -43,6 +47,15 @@ impl SimulatedLoudspeaker {
     #[must_use]
     pub fn with_echo(self, echo: EchoSender) -> Self {
         self.state.lock().echo = Some(echo);
+        self
+    }
+
+    /// The same loudspeaker, but all that it plays is also written to `file`: 16-bit samples, low
+    /// byte first, at 48 kHz, without a header, so that the file is whole at every moment. Where
+    /// the file takes no more, the loudspeaker has stalled.
+    #[must_use]
+    pub fn with_file(self, file: File) -> Self {
+        self.state.lock().file = Some(file);
         self
     }
 
@@ -65,6 +78,11 @@ impl Loudspeaker for SimulatedLoudspeaker {
         if let Some(echo) = &state.echo {
             echo.send(&frame.samples);
         }
+        if let Some(file) = &mut state.file {
+            let bytes: Vec<u8> = frame.samples.iter().flat_map(|s| s.to_le_bytes()).collect();
+            file.write_all(&bytes)
+                .map_err(|_| DeviceError::Stalled(DeviceKind::Loudspeaker))?;
+        }
         state.recording.push_back(frame.clone());
         let excess = state.recording.len().saturating_sub(state.capacity);
         state.recording.drain(..excess);
@@ -74,6 +92,7 @@ impl Loudspeaker for SimulatedLoudspeaker {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Seek};
     use std::time::Instant;
 
     use super::*;
@@ -97,6 +116,30 @@ mod tests {
             .map(|frame| frame.samples[0])
             .collect();
         assert_eq!(kept, [7, 8, 9]);
+    }
+
+    #[test]
+    fn all_that_is_played_is_in_the_file() {
+        let mut file = tempfile::tempfile().unwrap();
+        let mut loudspeaker =
+            SimulatedLoudspeaker::new(Duration::ZERO).with_file(file.try_clone().unwrap());
+        loudspeaker.play(&frame(0x0102)).unwrap();
+        loudspeaker.play(&frame(-2)).unwrap();
+        let mut written = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut written).unwrap();
+        assert_eq!(
+            written,
+            [[2, 1].repeat(480), [0xfe, 0xff].repeat(480)].concat()
+        );
+    }
+
+    #[test]
+    fn a_file_that_takes_no_more_stalls_the_loudspeaker() {
+        let full = File::create("/dev/full").unwrap();
+        let mut loudspeaker = SimulatedLoudspeaker::new(Duration::ZERO).with_file(full);
+        let error = loudspeaker.play(&frame(1)).unwrap_err();
+        assert_eq!(error, DeviceError::Stalled(DeviceKind::Loudspeaker));
     }
 
     #[test]

@@ -1,0 +1,507 @@
+//! One room: its machine, its SIP endpoint and its media, joined as the driver task of `roomd`
+//! joins them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+use netem::{Network, StreamId};
+use room::{
+    Admission, Command, DtmfDigits, EndReason, Fact, LegId, RejectCause, Remembered, Request, Room,
+    RoomPolicy, RoomSnapshot,
+};
+use roomd::{call_facts, dtmf_relay};
+use sip::endpoint::{AccountName, ActionError, CallId, Counts, Endpoint, Event, Output};
+use sip::grammar::{StatusCode, Uri};
+use sip::offer_answer::{CallMedia, PeerHold};
+use sip::transport::{StreamError, StreamInfo, Transport};
+
+use crate::connections::Connections;
+use crate::scripted_media::ScriptedMedia;
+use crate::setup::{RoomName, RoomSetup, SIP_PORT, TLS_PORT};
+use crate::unanswered::Unanswered;
+
+/// A room in the simulation. The [`crate::World`] drives it.
+#[derive(Debug)]
+pub struct SimulatedRoom {
+    name: RoomName,
+    policy: RoomPolicy,
+    room: Room,
+    endpoint: Endpoint,
+    connections: Connections,
+    media: ScriptedMedia,
+    calls: BTreeMap<LegId, CallId>,
+    legs: BTreeMap<CallId, LegId>,
+    /// Legs whose peer takes key presses as telephone-event (RFC 4733).
+    telephone_event_legs: BTreeSet<LegId>,
+    events: VecDeque<Event>,
+    facts: VecDeque<Fact>,
+    unanswered: Unanswered,
+    stored: Remembered,
+    progress: Progress,
+    steps: Vec<String>,
+}
+
+/// Whether the process would still run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Running,
+    ShutDown,
+}
+
+impl SimulatedRoom {
+    /// An idle room. `seed` makes its endpoint's tags and keys.
+    pub(crate) fn new(setup: &RoomSetup, seed: [u8; 32]) -> Self {
+        let (policy, endpoint_settings) = setup.settings();
+        let address = setup.name.address();
+        Self {
+            name: setup.name,
+            room: Room::new(policy.clone(), Remembered::default()),
+            policy,
+            endpoint: Endpoint::new(endpoint_settings, seed),
+            connections: Connections::new(address),
+            media: ScriptedMedia::new(address),
+            calls: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            telephone_event_legs: BTreeSet::new(),
+            events: VecDeque::new(),
+            facts: VecDeque::new(),
+            unanswered: Unanswered::default(),
+            stored: Remembered::default(),
+            progress: Progress::Running,
+            steps: Vec::new(),
+        }
+    }
+
+    /// Which room it is.
+    #[must_use]
+    pub const fn name(&self) -> RoomName {
+        self.name
+    }
+
+    /// What its clients see.
+    #[must_use]
+    pub fn snapshot(&self) -> RoomSnapshot {
+        self.room.snapshot()
+    }
+
+    /// Its media.
+    #[must_use]
+    pub const fn media(&self) -> &ScriptedMedia {
+        &self.media
+    }
+
+    /// What its endpoint holds.
+    #[must_use]
+    pub fn endpoint_counts(&self) -> Counts {
+        self.endpoint.counts()
+    }
+
+    /// The commands of the room that no fact has answered, in words.
+    #[must_use]
+    pub fn unanswered_commands(&self) -> Vec<String> {
+        self.unanswered.list()
+    }
+
+    /// What would be there after a crash.
+    #[must_use]
+    pub const fn stored(&self) -> &Remembered {
+        &self.stored
+    }
+
+    /// Whether it has shut down: the process would have ended.
+    #[must_use]
+    pub fn has_shut_down(&self) -> bool {
+        self.progress == Progress::ShutDown
+    }
+
+    /// Asks the room for something. [`Self::settle`] must follow, as after every input.
+    pub(crate) fn request(&mut self, now: Instant, request: Request) -> Admission {
+        let text = format!("{request:?}");
+        let admission = self.room.request(now, request);
+        self.note(format!("request {text}: {admission:?}"));
+        admission
+    }
+
+    /// Tells the room of something that neither signalling nor media told.
+    pub(crate) fn tell(&mut self, fact: Fact) {
+        self.facts.push_back(fact);
+    }
+
+    /// A datagram has arrived, for SIP or for media.
+    pub(crate) fn datagram(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: Bytes,
+    ) {
+        if is_listening(to) {
+            self.endpoint.datagram_received(now, to, from, bytes);
+        } else {
+            self.media.received(now, to, from, &bytes);
+        }
+    }
+
+    /// A connection stands: a peer's where we listen, else one that we asked for.
+    pub(crate) fn stream_opened(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        from: SocketAddr,
+        to: SocketAddr,
+    ) {
+        if is_listening(to) {
+            let transport = if to.port() == TLS_PORT {
+                Transport::Tls
+            } else {
+                Transport::Tcp
+            };
+            let flow = self.endpoint.reserve_flow();
+            self.connections.accepted(flow, stream, to);
+            self.endpoint
+                .stream_opened(now, flow, StreamInfo::new(transport, to, from));
+        } else if let Some((flow, info)) = self.connections.opened(stream, from) {
+            self.endpoint.stream_opened(now, flow, info);
+        }
+    }
+
+    /// A connection that we asked for could not be made.
+    pub(crate) fn stream_refused(&mut self, now: Instant, stream: StreamId) {
+        if let Some(flow) = self.connections.refused(stream) {
+            self.endpoint
+                .stream_closed(now, flow, StreamError::NotConnected);
+        }
+    }
+
+    /// Bytes have arrived over a connection.
+    pub(crate) fn stream_bytes(&mut self, now: Instant, stream: StreamId, bytes: &Bytes) {
+        if let Some(flow) = self.connections.flow(stream) {
+            self.endpoint.stream_received(now, flow, bytes);
+        }
+    }
+
+    /// The other end has closed a connection.
+    pub(crate) fn stream_closed(&mut self, now: Instant, stream: StreamId) {
+        if let Some(flow) = self.connections.closed(stream) {
+            self.endpoint.stream_closed(now, flow, StreamError::Closed);
+        }
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let room = self.room.next_deadline();
+        let media = self.media.next_deadline();
+        self.endpoint
+            .next_deadline()
+            .into_iter()
+            .chain(room)
+            .chain(media)
+            .min()
+    }
+
+    /// Time has passed. The same order as in the driver.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.media.handle_timeout(now);
+        self.room.handle_timeout(now);
+        self.endpoint.handle_timeout(now);
+    }
+
+    /// Carries out everything that follows from what was taken in.
+    pub(crate) fn settle(&mut self, now: Instant, network: &mut Network) {
+        loop {
+            self.flush(now, network);
+            if let Some(event) = self.events.pop_front() {
+                self.take_sip_event(now, event);
+            } else if let Some(command) = self.room.poll_command() {
+                self.carry_out(now, command);
+            } else if let Some(fact) = self.facts.pop_front().or_else(|| self.media.poll_fact()) {
+                self.fact(now, fact);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// What it did since the last call.
+    pub(crate) fn take_steps(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.steps)
+    }
+
+    fn note(&mut self, step: String) {
+        self.steps.push(step);
+    }
+
+    fn fact(&mut self, now: Instant, fact: Fact) {
+        self.unanswered.told(&fact);
+        self.note(format!("fact {}", brief(&fact)));
+        self.room.fact(now, fact);
+    }
+
+    fn flush(&mut self, now: Instant, network: &mut Network) {
+        while let Some(output) = self.endpoint.poll_output() {
+            match output {
+                Output::SendDatagram {
+                    local,
+                    remote,
+                    bytes,
+                } => {
+                    network.send(now, local, remote, bytes);
+                }
+                Output::OpenStream {
+                    flow,
+                    transport,
+                    remote,
+                    server_name,
+                } => {
+                    self.connections
+                        .connect(now, network, flow, transport, remote, server_name);
+                }
+                Output::SendStream { flow, bytes } => {
+                    self.connections.send(now, network, flow, bytes);
+                }
+                Output::CloseStream { flow } => self.connections.close(now, network, flow),
+                // Every target of the simulation is an address.
+                Output::Resolve { id, .. } => self.endpoint.resolved(now, id, &[]),
+                Output::Event(event) => self.events.push_back(event),
+            }
+        }
+        while let Some((from, to, packet)) = self.media.poll_packet() {
+            network.send(now, from, to, packet);
+        }
+    }
+
+    fn carry_out(&mut self, now: Instant, command: Command) {
+        self.unanswered.ordered(&command);
+        self.note(format!("command {}", brief(&command)));
+        match command {
+            Command::Dial {
+                leg,
+                target,
+                account,
+            } => self.dial(now, leg, &target, account),
+            Command::Ring { leg } => self.with_call(leg, |endpoint, call| endpoint.ring(now, call)),
+            Command::Accept { leg } => {
+                let local = self.media.bind(leg);
+                self.with_call(leg, |endpoint, call| endpoint.answer(now, call, local));
+            }
+            Command::Reject { leg, cause } => {
+                let status = reject_status(cause);
+                self.with_call(leg, |endpoint, call| endpoint.reject(now, call, status));
+            }
+            Command::HangUp { leg } => {
+                self.with_call(leg, |endpoint, call| endpoint.hang_up(now, call));
+            }
+            Command::Hold { leg } => self.with_call(leg, |endpoint, call| endpoint.hold(now, call)),
+            Command::Resume { leg } => {
+                self.with_call(leg, |endpoint, call| endpoint.resume(now, call));
+            }
+            Command::SendDtmf { leg, digits } => self.send_dtmf(now, leg, &digits),
+            Command::ApplyMedia(plan) => self.media.apply(now, plan),
+            Command::Remember(remembered) => {
+                self.stored = remembered.clone();
+                self.facts.push_back(Fact::Stored(remembered));
+            }
+            Command::StartRinging | Command::StopRinging => {}
+            Command::ShutDownComplete => self.progress = Progress::ShutDown,
+        }
+    }
+
+    fn with_call(
+        &mut self,
+        leg: LegId,
+        action: impl FnOnce(&mut Endpoint, CallId) -> Result<(), ActionError>,
+    ) {
+        let Some(call) = self.calls.get(&leg) else {
+            return;
+        };
+        if let Err(error) = action(&mut self.endpoint, *call) {
+            self.note(format!("leg {leg}: not done, {error}"));
+        }
+    }
+
+    fn send_dtmf(&mut self, now: Instant, leg: LegId, digits: &DtmfDigits) {
+        if self.telephone_event_legs.contains(&leg) {
+            return self.media.send_dtmf(leg, digits);
+        }
+        for digit in digits.as_slice() {
+            self.with_call(leg, |endpoint, call| {
+                let content_type = dtmf_relay::content_type();
+                endpoint.send_info(now, call, &content_type, dtmf_relay::body(*digit))
+            });
+        }
+    }
+
+    fn dial(&mut self, now: Instant, leg: LegId, target: &str, account: Option<String>) {
+        if let Err(reason) = self.try_dial(now, leg, target, account) {
+            self.media.release(leg);
+            self.facts.push_back(Fact::Ended { leg, reason });
+        }
+    }
+
+    fn try_dial(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        target: &str,
+        account: Option<String>,
+    ) -> Result<(), EndReason> {
+        let target: Uri = target.parse().map_err(|_| EndReason::InvalidTarget)?;
+        let account = account.or_else(|| self.policy.accounts.first().cloned());
+        let account = AccountName::new(&account.ok_or(EndReason::NoUsableAccount)?);
+        let local = self.media.bind(leg);
+        let call = self.endpoint.invite(now, &account, &target, local);
+        let call = call.map_err(|error| call_facts::invite_failure(&error))?;
+        self.calls.insert(leg, call);
+        self.legs.insert(call, leg);
+        Ok(())
+    }
+
+    fn take_sip_event(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Incoming {
+                call,
+                account,
+                from,
+                trust,
+                security,
+                remote: _,
+            } => {
+                let leg = self.room.reserve_leg();
+                self.calls.insert(leg, call);
+                self.legs.insert(call, leg);
+                let fact = Fact::Incoming {
+                    leg,
+                    peer: call_facts::peer(&from),
+                    account: account.to_string(),
+                    security: call_facts::security(security),
+                    trust: call_facts::trust(trust),
+                };
+                self.fact(now, fact);
+            }
+            Event::Registration { account, state } => {
+                let state = call_facts::registration_state(state);
+                self.fact(
+                    now,
+                    Fact::Registration {
+                        account: account.to_string(),
+                        state,
+                    },
+                );
+            }
+            Event::Refused { remote, why } => self.note(format!("{remote} refused: {why:?}")),
+            Event::Ended { call, cause } => {
+                if let Some(leg) = self.legs.remove(&call) {
+                    self.calls.remove(&leg);
+                    self.media.release(leg);
+                    self.telephone_event_legs.remove(&leg);
+                    self.fact(
+                        now,
+                        Fact::Ended {
+                            leg,
+                            reason: call_facts::end_reason(cause),
+                        },
+                    );
+                }
+            }
+            Event::Ringing { call } => self.leg_fact(now, call, |leg| Fact::Ringing { leg }),
+            Event::EarlyMedia { call, media } => {
+                self.connect(call, &media);
+                let streams = media.streams;
+                self.leg_fact(now, call, |leg| Fact::EarlyMedia { leg, streams });
+            }
+            Event::Established {
+                call,
+                media,
+                security,
+            } => {
+                self.connect(call, &media);
+                let security = call_facts::security(security);
+                let streams = media.streams;
+                self.leg_fact(now, call, |leg| Fact::Established {
+                    leg,
+                    streams,
+                    security,
+                });
+                self.hold_fact(now, call, media.peer_hold);
+            }
+            Event::MediaChanged { call, media } => {
+                self.connect(call, &media);
+                let streams = media.streams;
+                self.leg_fact(now, call, |leg| Fact::StreamsChanged { leg, streams });
+                self.hold_fact(now, call, media.peer_hold);
+            }
+            Event::HoldSucceeded { call } => {
+                self.leg_fact(now, call, |leg| Fact::HoldSucceeded { leg });
+            }
+            Event::HoldFailed { call } => self.leg_fact(now, call, |leg| Fact::HoldFailed { leg }),
+            Event::ResumeSucceeded { call } => {
+                self.leg_fact(now, call, |leg| Fact::ResumeSucceeded { leg });
+            }
+            Event::ResumeFailed { call } => {
+                self.leg_fact(now, call, |leg| Fact::ResumeFailed { leg });
+            }
+            Event::Info {
+                call,
+                content_type,
+                body,
+            } => {
+                if let Some(digit) = dtmf_relay::digit(&content_type, &body) {
+                    self.leg_fact(now, call, |leg| Fact::DtmfReceived { leg, digit });
+                }
+            }
+        }
+    }
+
+    fn leg_fact(&mut self, now: Instant, call: CallId, fact: impl FnOnce(LegId) -> Fact) {
+        if let Some(leg) = self.legs.get(&call) {
+            let fact = fact(*leg);
+            self.fact(now, fact);
+        }
+    }
+
+    fn hold_fact(&mut self, now: Instant, call: CallId, hold: PeerHold) {
+        self.leg_fact(now, call, |leg| match hold {
+            PeerHold::On => Fact::RemoteHold { leg },
+            PeerHold::Off => Fact::RemoteResume { leg },
+        });
+    }
+
+    fn connect(&mut self, call: CallId, media: &CallMedia) {
+        let Some(leg) = self.legs.get(&call) else {
+            return;
+        };
+        let audio = media.streams.audio.as_ref();
+        if audio.is_some_and(|audio| audio.send_telephone_event.is_some()) {
+            self.telephone_event_legs.insert(*leg);
+        } else {
+            self.telephone_event_legs.remove(leg);
+        }
+        let route = call_facts::route(media, self.policy.media.bitrate);
+        self.media.connect(*leg, route);
+    }
+}
+
+/// Whether SIP listens there; connections of ours and media have the ports above.
+fn is_listening(local: SocketAddr) -> bool {
+    [SIP_PORT, TLS_PORT].contains(&local.port())
+}
+
+fn reject_status(cause: RejectCause) -> StatusCode {
+    match cause {
+        RejectCause::Busy => StatusCode::BUSY_HERE,
+        RejectCause::Decline => StatusCode::DECLINE,
+        RejectCause::NotAvailable => StatusCode::TEMPORARILY_UNAVAILABLE,
+    }
+}
+
+/// The first line of a value's text, cut to a readable length.
+fn brief(value: &impl std::fmt::Debug) -> String {
+    const LONGEST: usize = 160;
+    let text = format!("{value:?}");
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{} ...", &text[..end]),
+        None => text,
+    }
+}

@@ -1,0 +1,119 @@
+//! Commands of the room that wait for the fact that answers them.
+
+use std::collections::BTreeSet;
+
+use room::{Command, Fact, Generation, LegId};
+
+/// A command that a fact must answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Waiting {
+    Dial(LegId),
+    Accept(LegId),
+    End(LegId),
+    Hold(LegId),
+    Resume(LegId),
+    Media(Generation),
+    Store(u64),
+}
+
+/// The room's commands that no fact has answered yet.
+#[derive(Debug, Default)]
+pub(crate) struct Unanswered {
+    waiting: BTreeSet<Waiting>,
+    over: BTreeSet<LegId>,
+    writes_ordered: u64,
+    writes_told: u64,
+}
+
+impl Unanswered {
+    /// The room has ordered something.
+    pub(crate) fn ordered(&mut self, command: &Command) {
+        let waiting = match command {
+            Command::Dial { leg, .. } => Waiting::Dial(*leg),
+            Command::Accept { leg } => Waiting::Accept(*leg),
+            Command::Reject { leg, .. } | Command::HangUp { leg } => Waiting::End(*leg),
+            Command::Hold { leg } => Waiting::Hold(*leg),
+            Command::Resume { leg } => Waiting::Resume(*leg),
+            Command::ApplyMedia(plan) => Waiting::Media(plan.generation),
+            Command::Remember(_) => {
+                self.writes_ordered += 1;
+                Waiting::Store(self.writes_ordered)
+            }
+            Command::Ring { .. }
+            | Command::SendDtmf { .. }
+            | Command::StartRinging
+            | Command::StopRinging
+            | Command::ShutDownComplete => return,
+        };
+        if !waiting.leg().is_some_and(|leg| self.over.contains(&leg)) {
+            self.waiting.insert(waiting);
+        }
+    }
+
+    /// The room was told something.
+    pub(crate) fn told(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Established { leg, .. } => {
+                self.waiting.remove(&Waiting::Dial(*leg));
+                self.waiting.remove(&Waiting::Accept(*leg));
+            }
+            Fact::HoldSucceeded { leg } | Fact::HoldFailed { leg } => {
+                self.waiting.remove(&Waiting::Hold(*leg));
+            }
+            Fact::ResumeSucceeded { leg } | Fact::ResumeFailed { leg } => {
+                self.waiting.remove(&Waiting::Resume(*leg));
+            }
+            Fact::Ended { leg, .. } => {
+                self.waiting.retain(|waiting| waiting.leg() != Some(*leg));
+                self.over.insert(*leg);
+            }
+            Fact::MediaApplied { generation } => {
+                self.waiting.remove(&Waiting::Media(*generation));
+            }
+            Fact::Stored(_) | Fact::StoreFailed { .. } => {
+                self.writes_told += 1;
+                self.waiting.remove(&Waiting::Store(self.writes_told));
+            }
+            Fact::Incoming { .. }
+            | Fact::Ringing { .. }
+            | Fact::EarlyMedia { .. }
+            | Fact::StreamsChanged { .. }
+            | Fact::RemoteHold { .. }
+            | Fact::RemoteResume { .. }
+            | Fact::FirstFrame { .. }
+            | Fact::VideoStalled { .. }
+            | Fact::VideoResumed { .. }
+            | Fact::DtmfReceived { .. }
+            | Fact::Measured { .. }
+            | Fact::CameraGone
+            | Fact::CameraBack
+            | Fact::MicrophoneGone
+            | Fact::MicrophoneBack
+            | Fact::MediaFault(_)
+            | Fact::Levels { .. }
+            | Fact::Registration { .. }
+            | Fact::PolicyChanged(_) => {}
+        }
+    }
+
+    /// The commands that wait, in words.
+    pub(crate) fn list(&self) -> Vec<String> {
+        self.waiting
+            .iter()
+            .map(|waiting| format!("{waiting:?}"))
+            .collect()
+    }
+}
+
+impl Waiting {
+    const fn leg(self) -> Option<LegId> {
+        match self {
+            Self::Dial(leg)
+            | Self::Accept(leg)
+            | Self::End(leg)
+            | Self::Hold(leg)
+            | Self::Resume(leg) => Some(leg),
+            Self::Media(_) | Self::Store(_) => None,
+        }
+    }
+}

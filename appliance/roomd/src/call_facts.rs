@@ -14,7 +14,10 @@ use crate::media_ports::leg_transport::{LegRoute, MediumRoute};
 /// Who calls.
 #[must_use]
 pub fn peer(from: &NameAddr) -> Peer {
-    Peer { uri: from.uri().to_string(), display_name: from.display_name().map(str::to_owned) }
+    Peer {
+        uri: from.uri().to_string(),
+        display_name: from.display_name().map(str::to_owned),
+    }
 }
 
 /// How far a caller is trusted: a configured peer is the owner's own; what a registrar passes on

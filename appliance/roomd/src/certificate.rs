@@ -30,19 +30,35 @@ pub fn create(directory: &Path, name: &str, addresses: &[IpAddr]) -> Result<(), 
     })?;
     let authority = authority(directory)?;
     let mut params = CertificateParams::new(vec![name.to_owned()]).map_err(Error::Certificate)?;
-    params.subject_alt_names.extend(addresses.iter().copied().map(SanType::IpAddress));
+    params
+        .subject_alt_names
+        .extend(addresses.iter().copied().map(SanType::IpAddress));
     params.distinguished_name.push(DnType::CommonName, name);
-    params.extended_key_usages =
-        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
     let key = KeyPair::generate().map_err(Error::Certificate)?;
-    let certificate = params.signed_by(&key, &authority).map_err(Error::Certificate)?;
-    write_new(&directory.join(format!("{name}.key")), &key.serialize_pem(), 0o600)?;
-    write_new(&directory.join(format!("{name}.pem")), &certificate.pem(), 0o644)
+    let certificate = params
+        .signed_by(&key, &authority)
+        .map_err(Error::Certificate)?;
+    write_new(
+        &directory.join(format!("{name}.key")),
+        &key.serialize_pem(),
+        0o600,
+    )?;
+    write_new(
+        &directory.join(format!("{name}.pem")),
+        &certificate.pem(),
+        0o644,
+    )
 }
 
 fn authority(directory: &Path) -> Result<Issuer<'static, KeyPair>, Error> {
-    let (certificate_path, key_path) =
-        (directory.join(AUTHORITY_CERTIFICATE), directory.join(AUTHORITY_KEY));
+    let (certificate_path, key_path) = (
+        directory.join(AUTHORITY_CERTIFICATE),
+        directory.join(AUTHORITY_KEY),
+    );
     if key_path.exists() {
         let key = KeyPair::from_pem(&read(&key_path)?).map_err(Error::Certificate)?;
         return Issuer::from_ca_cert_pem(&read(&certificate_path)?, key)
@@ -51,7 +67,9 @@ fn authority(directory: &Path) -> Result<Issuer<'static, KeyPair>, Error> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.distinguished_name.push(DnType::CommonName, "roomd certificate authority");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "roomd certificate authority");
     let key = KeyPair::generate().map_err(Error::Certificate)?;
     let certificate = params.self_signed(&key).map_err(Error::Certificate)?;
     write_new(&key_path, &key.serialize_pem(), 0o600)?;
@@ -60,19 +78,28 @@ fn authority(directory: &Path) -> Result<Issuer<'static, KeyPair>, Error> {
 }
 
 fn read(path: &Path) -> Result<String, Error> {
-    fs::read_to_string(path)
-        .map_err(|source| Error::CertificateFile { path: path.to_owned(), source })
+    fs::read_to_string(path).map_err(|source| Error::CertificateFile {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Writes a file that must not exist yet. The mode is set at creation: a key is at no moment
 /// readable by others.
 fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
     let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(path)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()
     };
-    write().map_err(|source| Error::CertificateFile { path: path.to_owned(), source })
+    write().map_err(|source| Error::CertificateFile {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -89,9 +116,15 @@ mod tests {
         create(directory.path(), "room-a", &loopback).unwrap();
         let authority = fs::read(directory.path().join(AUTHORITY_CERTIFICATE)).unwrap();
         create(directory.path(), "room-b", &loopback).unwrap();
-        assert_eq!(fs::read(directory.path().join(AUTHORITY_CERTIFICATE)).unwrap(), authority);
+        assert_eq!(
+            fs::read(directory.path().join(AUTHORITY_CERTIFICATE)).unwrap(),
+            authority
+        );
         for key in ["room-a.key", "room-b.key", AUTHORITY_KEY] {
-            let mode = fs::metadata(directory.path().join(key)).unwrap().permissions().mode();
+            let mode = fs::metadata(directory.path().join(key))
+                .unwrap()
+                .permissions()
+                .mode();
             assert_eq!(mode & 0o777, 0o600, "{key}");
         }
     }
@@ -103,6 +136,9 @@ mod tests {
         let before = fs::read(directory.path().join("room-a.key")).unwrap();
         let error = create(directory.path(), "room-a", &[]).unwrap_err();
         assert!(error.to_string().contains("room-a.key"), "{error}");
-        assert_eq!(fs::read(directory.path().join("room-a.key")).unwrap(), before);
+        assert_eq!(
+            fs::read(directory.path().join("room-a.key")).unwrap(),
+            before
+        );
     }
 }

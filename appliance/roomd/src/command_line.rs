@@ -9,7 +9,7 @@ use config::{Config, Language};
 
 use crate::error::Error;
 use crate::service::Directories;
-use crate::{certificate, logging, service};
+use crate::{certificate, logging, process_memory, service};
 
 /// Where the configuration is when no `--config` says otherwise.
 const DEFAULT_CONFIG: &str = "/etc/roomd/roomd.toml";
@@ -56,6 +56,12 @@ enum Command {
         #[arg(long = "address")]
         addresses: Vec<IpAddr>,
     },
+    /// Write the manual pages into DIRECTORY.
+    #[command(hide = true)]
+    Man {
+        /// An existing directory.
+        directory: PathBuf,
+    },
 }
 
 /// Runs the command line of this process. Exit status: 0 success, 1 failure, 2 usage.
@@ -63,13 +69,18 @@ enum Command {
 pub fn main() -> ExitCode {
     let language = language_of_environment();
     let result = match CommandLine::parse().command {
-        Command::Run { config, state, credentials } => {
-            run(&config, &Directories { state, credentials })
-        }
+        Command::Run {
+            config,
+            state,
+            credentials,
+        } => run(&config, &Directories { state, credentials }),
         Command::CheckConfig { config } => check_config(&config, language),
-        Command::CreateCertificate { directory, name, addresses } => {
-            certificate::create(&directory, &name, &addresses)
-        }
+        Command::CreateCertificate {
+            directory,
+            name,
+            addresses,
+        } => certificate::create(&directory, &name, &addresses),
+        Command::Man { directory } => write_manual(&directory),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -80,13 +91,17 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The command's definition, for its manual page.
-#[must_use]
-pub fn definition() -> clap::Command {
-    <CommandLine as clap::CommandFactory>::command()
+/// Writes `roomd.1` and a page for each command.
+fn write_manual(directory: &Path) -> Result<(), Error> {
+    let command = <CommandLine as clap::CommandFactory>::command();
+    clap_mangen::generate_to(command, directory).map_err(|source| Error::Manual {
+        path: directory.to_owned(),
+        source,
+    })
 }
 
 fn run(path: &Path, directories: &Directories) -> Result<(), Error> {
+    process_memory::limit_arenas();
     let config = Config::load(path)?;
     logging::start(&config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread()

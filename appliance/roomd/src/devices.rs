@@ -39,12 +39,20 @@ impl SimulatedDevices {
             let (frames, receiver) = mpsc::channel(PICTURES);
             streams.camera = Some(receiver);
             let interval = camera.frame_interval();
-            tasks.spawn(pace(interval, capture.clone(), picture_source(camera, frames)));
+            tasks.spawn(pace(
+                interval,
+                capture.clone(),
+                picture_source(camera, frames),
+            ));
         }
         if let Some(microphone) = self.microphone {
             let (frames, receiver) = mpsc::channel(SOUNDS);
             streams.microphone = Some(receiver);
-            tasks.spawn(pace(FRAME_DURATION, capture.clone(), sound_source(microphone, frames)));
+            tasks.spawn(pace(
+                FRAME_DURATION,
+                capture.clone(),
+                sound_source(microphone, frames),
+            ));
         }
         if let Some(loudspeaker) = self.loudspeaker {
             let (sender, frames) = mpsc::channel(SOUNDS);
@@ -90,10 +98,18 @@ fn picture_source(
 ) -> impl FnMut(Instant) -> Consumer {
     move |_| {
         // A camera that does not answer sends nothing: media's watchdog reports it gone.
-        let Ok(frame) = camera.frame(Instant::now()) else { return consumer(&frames) };
-        let resolution =
-            Resolution { width: frame.size.width as u32, height: frame.size.height as u32 };
-        let frame = VideoFrame { captured: frame.captured, resolution, i420: frame.i420 };
+        let Ok(frame) = camera.frame(Instant::now()) else {
+            return consumer(&frames);
+        };
+        let resolution = Resolution {
+            width: frame.size.width as u32,
+            height: frame.size.height as u32,
+        };
+        let frame = VideoFrame {
+            captured: frame.captured,
+            resolution,
+            i420: frame.i420,
+        };
         // A full queue loses the frame, as a driver's queue does.
         let _ = frames.try_send(frame);
         consumer(&frames)
@@ -105,8 +121,13 @@ fn sound_source(
     frames: mpsc::Sender<AudioFrame>,
 ) -> impl FnMut(Instant) -> Consumer {
     move |_| {
-        let Ok(frame) = microphone.frame(Instant::now()) else { return consumer(&frames) };
-        let frame = AudioFrame { captured: frame.captured, samples: frame.samples };
+        let Ok(frame) = microphone.frame(Instant::now()) else {
+            return consumer(&frames);
+        };
+        let frame = AudioFrame {
+            captured: frame.captured,
+            samples: frame.samples,
+        };
         // A full queue loses the frame, as a driver's queue does.
         let _ = frames.try_send(frame);
         consumer(&frames)
@@ -114,13 +135,19 @@ fn sound_source(
 }
 
 fn consumer<T>(frames: &mpsc::Sender<T>) -> Consumer {
-    if frames.is_closed() { Consumer::Gone } else { Consumer::There }
+    if frames.is_closed() {
+        Consumer::Gone
+    } else {
+        Consumer::There
+    }
 }
 
 async fn play(mut loudspeaker: Box<dyn Loudspeaker>, mut frames: mpsc::Receiver<AudioFrame>) {
     while let Some(frame) = frames.recv().await {
-        let frame =
-            hal_core::audio::AudioFrame { captured: frame.captured, samples: frame.samples };
+        let frame = hal_core::audio::AudioFrame {
+            captured: frame.captured,
+            samples: frame.samples,
+        };
         if let Err(error) = loudspeaker.play(&frame) {
             tracing::debug!(%error, "the simulated loudspeaker lost 10 ms");
         }

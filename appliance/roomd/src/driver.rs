@@ -12,6 +12,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use media::{Media, MediaEvent};
@@ -19,8 +20,8 @@ use room::ids::LegId;
 use room::policy::RoomPolicy;
 use room::units::Bitrate;
 use room::{
-    Admission, Command, DtmfDigits, EndReason, Fact, Input, InputQueue, RejectCause, Remembered, Request, Room,
-    RoomSnapshot,
+    Admission, Command, DtmfDigits, EndReason, Fact, Input, InputQueue, RejectCause, Remembered,
+    Request, Room, RoomSnapshot,
 };
 use sip::endpoint::{AccountName, ActionError, CallId, Endpoint, Event};
 use sip::grammar::{StatusCode, Uri};
@@ -31,6 +32,7 @@ use crate::dtmf_relay;
 use crate::error::Error;
 use crate::latency_probe::LatencyProbe;
 use crate::leg_networks::LegNetworks;
+use crate::network_counters::NetworkCounters;
 use crate::signalling::{Resolution, Signalling};
 use crate::sip_sockets::SocketEvent;
 use crate::{call_facts, media_facts, service_notification, settings};
@@ -70,6 +72,7 @@ pub struct Driver {
     remember: mpsc::UnboundedSender<Remembered>,
     capture: watch::Sender<bool>,
     snapshots: watch::Sender<RoomSnapshot>,
+    counters: Arc<NetworkCounters>,
     /// Accounts that register, to de-register at the end.
     registering: Vec<AccountName>,
     alive_interval: Option<Duration>,
@@ -99,6 +102,8 @@ pub struct Parts {
     pub remember: mpsc::UnboundedSender<Remembered>,
     /// Whether simulated devices are to run.
     pub capture: watch::Sender<bool>,
+    /// Shows what was dropped.
+    pub counters: Arc<NetworkCounters>,
     /// Accounts that register.
     pub registering: Vec<AccountName>,
 }
@@ -119,6 +124,7 @@ impl Driver {
             remember: parts.remember,
             capture: parts.capture,
             snapshots,
+            counters: parts.counters,
             registering: parts.registering,
             alive_interval: service_notification::alive_interval(),
             telephone_event_legs: HashSet::new(),
@@ -185,6 +191,7 @@ impl Driver {
     }
 
     fn publish(&self) {
+        self.counters.set_sip(self.signalling.endpoint.statistics());
         let snapshot = self.room.snapshot();
         self.snapshots.send_if_modified(|published| {
             let changed = published.generation != snapshot.generation;
@@ -197,7 +204,11 @@ impl Driver {
 
     /// Waits for one input or deadline and takes it in.
     async fn wait(&mut self, inputs: &mut Inputs, alive: Option<Instant>) -> Result<(), Error> {
-        let deadlines = [self.room.next_deadline(), self.signalling.endpoint.next_deadline(), alive];
+        let deadlines = [
+            self.room.next_deadline(),
+            self.signalling.endpoint.next_deadline(),
+            alive,
+        ];
         let deadline = deadlines.into_iter().flatten().min();
         tokio::select! {
             biased;
@@ -232,15 +243,21 @@ impl Driver {
     fn take_waiting(&mut self, inputs: &mut Inputs) {
         let now = Instant::now();
         for _ in 0..FACTS_A_TURN {
-            let Ok(event) = inputs.sockets.try_recv() else { break };
+            let Ok(event) = inputs.sockets.try_recv() else {
+                break;
+            };
             self.signalling.take_in(now, event);
         }
         for _ in 0..FACTS_A_TURN {
-            let Ok(event) = inputs.media.try_recv() else { break };
+            let Ok(event) = inputs.media.try_recv() else {
+                break;
+            };
             self.take_media_event(event);
         }
         for _ in 0..FACTS_A_TURN {
-            let Ok(fact) = inputs.facts.try_recv() else { break };
+            let Ok(fact) = inputs.facts.try_recv() else {
+                break;
+            };
             self.queue.push_fact(fact);
         }
         while let Ok(request) = inputs.requests.try_recv() {
@@ -261,8 +278,11 @@ impl Driver {
         if let Fact::Measured { leg, stats } = &mut fact
             && let Some(video) = &mut stats.video
         {
-            video.capture_to_decode =
-                self.latency_probes.get(leg).and_then(LatencyProbe::take).or(video.capture_to_decode);
+            video.capture_to_decode = self
+                .latency_probes
+                .get(leg)
+                .and_then(LatencyProbe::take)
+                .or(video.capture_to_decode);
         }
         self.queue.push_fact(fact);
     }
@@ -270,7 +290,11 @@ impl Driver {
     fn carry_out(&mut self, now: Instant, command: Command) {
         tracing::debug!(?command, "command");
         match command {
-            Command::Dial { leg, target, account } => self.dial(now, leg, &target, account),
+            Command::Dial {
+                leg,
+                target,
+                account,
+            } => self.dial(now, leg, &target, account),
             Command::Ring { leg } => self.with_call(leg, |endpoint, call| endpoint.ring(now, call)),
             Command::Accept { leg } => self.accept(now, leg),
             Command::Reject { leg, cause } => {
@@ -304,7 +328,9 @@ impl Driver {
         leg: LegId,
         action: impl FnOnce(&mut Endpoint, CallId) -> Result<(), ActionError>,
     ) {
-        let Some(call) = self.signalling.call(leg) else { return };
+        let Some(call) = self.signalling.call(leg) else {
+            return;
+        };
         // The call may have ended in the meantime; the room hears of that by a fact.
         if let Err(error) = action(&mut self.signalling.endpoint, call) {
             tracing::debug!(%leg, %error, "not done");
@@ -339,7 +365,9 @@ impl Driver {
         target: &str,
         account: Option<String>,
     ) -> Result<(), EndReason> {
-        let target: Uri = dialable(target).parse().map_err(|_| EndReason::InvalidTarget)?;
+        let target: Uri = dialable(target)
+            .parse()
+            .map_err(|_| EndReason::InvalidTarget)?;
         let account = account.or_else(|| self.policy.accounts.first().cloned());
         let account = AccountName::new(&account.ok_or(EndReason::NoUsableAccount)?);
         let peer = target.as_sip().and_then(|sip| sip.host().address());
@@ -348,7 +376,10 @@ impl Driver {
             tracing::error!(%leg, %error, "the call cannot be made");
             EndReason::LocalFault
         })?;
-        let call = self.signalling.endpoint.invite(now, &account, &target, local);
+        let call = self
+            .signalling
+            .endpoint
+            .invite(now, &account, &target, local);
         let call = call.map_err(|error| {
             tracing::info!(%leg, %error, "the call cannot be made");
             call_facts::invite_failure(&error)
@@ -368,7 +399,10 @@ impl Driver {
                 tracing::error!(%leg, %error, "the call cannot be answered");
                 let status = StatusCode::SERVER_INTERNAL_ERROR;
                 self.with_call(leg, |endpoint, call| endpoint.reject(now, call, status));
-                self.queue.push_fact(Fact::Ended { leg, reason: EndReason::LocalFault });
+                self.queue.push_fact(Fact::Ended {
+                    leg,
+                    reason: EndReason::LocalFault,
+                });
             }
         }
     }
@@ -376,7 +410,14 @@ impl Driver {
     fn take_sip_event(&mut self, now: Instant, event: Event) {
         tracing::debug!(?event, "SIP event");
         match event {
-            Event::Incoming { call, account, from, remote, trust, security } => {
+            Event::Incoming {
+                call,
+                account,
+                from,
+                remote,
+                trust,
+                security,
+            } => {
                 let leg = self.room.reserve_leg();
                 self.callers.insert(leg, remote.ip());
                 self.signalling.bind(leg, call);
@@ -391,7 +432,13 @@ impl Driver {
             }
             Event::Registration { account, state } => {
                 let state = call_facts::registration_state(state);
-                self.room.fact(now, Fact::Registration { account: account.to_string(), state });
+                self.room.fact(
+                    now,
+                    Fact::Registration {
+                        account: account.to_string(),
+                        state,
+                    },
+                );
             }
             Event::Refused { remote, why } => {
                 tracing::info!(%remote, ?why, "a SIP request was refused");
@@ -412,11 +459,19 @@ impl Driver {
                 let streams = media.streams;
                 self.leg_fact(now, call, |leg| Fact::EarlyMedia { leg, streams });
             }
-            Event::Established { call, media, security } => {
+            Event::Established {
+                call,
+                media,
+                security,
+            } => {
                 self.connect(call, &media);
                 let security = call_facts::security(security);
                 let streams = media.streams;
-                self.leg_fact(now, call, |leg| Fact::Established { leg, streams, security });
+                self.leg_fact(now, call, |leg| Fact::Established {
+                    leg,
+                    streams,
+                    security,
+                });
                 self.hold_fact(now, call, media.peer_hold);
             }
             Event::MediaChanged { call, media } => {
@@ -435,7 +490,11 @@ impl Driver {
             Event::ResumeFailed { call } => {
                 self.leg_fact(now, call, |leg| Fact::ResumeFailed { leg });
             }
-            Event::Info { call, content_type, body } => {
+            Event::Info {
+                call,
+                content_type,
+                body,
+            } => {
                 if let Some(digit) = dtmf_relay::digit(&content_type, &body) {
                     self.leg_fact(now, call, |leg| Fact::DtmfReceived { leg, digit });
                 }
@@ -443,23 +502,13 @@ impl Driver {
         }
     }
 
-    fn leg_fact(
-        &mut self,
-        now: Instant,
-        call: CallId,
-        fact: impl FnOnce(LegId) -> Fact,
-    ) {
+    fn leg_fact(&mut self, now: Instant, call: CallId, fact: impl FnOnce(LegId) -> Fact) {
         if let Some(leg) = self.signalling.leg(call) {
             self.room.fact(now, fact(leg));
         }
     }
 
-    fn hold_fact(
-        &mut self,
-        now: Instant,
-        call: CallId,
-        hold: PeerHold,
-    ) {
+    fn hold_fact(&mut self, now: Instant, call: CallId, hold: PeerHold) {
         self.leg_fact(now, call, |leg| match hold {
             PeerHold::On => Fact::RemoteHold { leg },
             PeerHold::Off => Fact::RemoteResume { leg },
@@ -467,7 +516,9 @@ impl Driver {
     }
 
     fn connect(&mut self, call: CallId, media: &CallMedia) {
-        let Some(leg) = self.signalling.leg(call) else { return };
+        let Some(leg) = self.signalling.leg(call) else {
+            return;
+        };
         let route = call_facts::route(media, self.video_target(media));
         let audio = media.streams.audio.as_ref();
         if audio.is_some_and(|audio| audio.send_telephone_event.is_some()) {
@@ -485,15 +536,25 @@ impl Driver {
 
     /// The encoder's target for a leg: what the owner set, at most what the peer takes.
     fn video_target(&self, media: &CallMedia) -> Bitrate {
-        let limit = media.streams.video.as_ref().and_then(|video| video.max_bitrate);
-        limit.map_or(self.policy.media.bitrate, |limit| limit.min(self.policy.media.bitrate))
+        let limit = media
+            .streams
+            .video
+            .as_ref()
+            .and_then(|video| video.max_bitrate);
+        limit.map_or(self.policy.media.bitrate, |limit| {
+            limit.min(self.policy.media.bitrate)
+        })
     }
 
     /// De-registers and lets the last transactions end, within a limit.
     async fn say_farewell(&mut self, inputs: &mut Inputs) {
         let limit = Instant::now() + FAREWELL_LIMIT;
         for account in self.registering.clone() {
-            if let Err(error) = self.signalling.endpoint.deregister(Instant::now(), &account) {
+            if let Err(error) = self
+                .signalling
+                .endpoint
+                .deregister(Instant::now(), &account)
+            {
                 tracing::debug!(%account, %error, "not de-registered");
             }
         }
@@ -513,7 +574,11 @@ fn dialable(target: &str) -> String {
     let has_scheme = target
         .split_once(':')
         .is_some_and(|(scheme, _)| scheme.bytes().all(|b| b.is_ascii_alphabetic()));
-    if has_scheme { target.to_owned() } else { format!("sip:{target}") }
+    if has_scheme {
+        target.to_owned()
+    } else {
+        format!("sip:{target}")
+    }
 }
 
 fn reject_status(cause: RejectCause) -> StatusCode {

@@ -26,7 +26,9 @@ pub fn digit(content_type: &str, body: &[u8]) -> Option<DtmfDigit> {
     let text = match content_type.to_ascii_lowercase().as_str() {
         DTMF_RELAY => body.lines().find_map(|line| {
             let (key, value) = line.split_once('=')?;
-            key.trim().eq_ignore_ascii_case("Signal").then(|| value.trim())
+            key.trim()
+                .eq_ignore_ascii_case("Signal")
+                .then(|| value.trim())
         })?,
         "application/dtmf" => body.trim(),
         _ => return None,
@@ -47,8 +49,14 @@ mod tests {
     fn both_body_formats_give_the_digit() {
         let five = DtmfDigit::from_char('5');
         assert!(five.is_some());
-        assert_eq!(digit("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n"), five);
-        assert_eq!(digit("Application/DTMF-Relay", b"Duration= 160\nsignal = 5\n"), five);
+        assert_eq!(
+            digit("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n"),
+            five
+        );
+        assert_eq!(
+            digit("Application/DTMF-Relay", b"Duration= 160\nsignal = 5\n"),
+            five
+        );
         assert_eq!(digit("application/dtmf", b"5\r\n"), five);
     }
 
@@ -56,7 +64,10 @@ mod tests {
     fn what_is_written_is_read() {
         for character in "0123456789*#ABCD".chars() {
             let written = DtmfDigit::from_char(character).unwrap();
-            assert_eq!(digit(&content_type().to_string(), &body(written)), Some(written));
+            assert_eq!(
+                digit(&content_type().to_string(), &body(written)),
+                Some(written)
+            );
         }
     }
 

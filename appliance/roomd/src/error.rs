@@ -120,10 +120,26 @@ pub enum Error {
     /// The operating system gives no randomness.
     #[error("the operating system gives no randomness")]
     NoRandomness,
+    /// The file that the simulated loudspeaker is to write cannot be made.
+    #[error("{path}: {source}", path = .path.display())]
+    LoudspeakerRecording {
+        /// The file.
+        path: PathBuf,
+        /// The kernel's word.
+        source: io::Error,
+    },
     /// A part of the service ended before its time.
     #[error("the part \"{part}\" ended before its time")]
     PartEnded {
         /// Which.
         part: &'static str,
+    },
+    /// A manual page cannot be written.
+    #[error("{path}: {source}", path = .path.display())]
+    Manual {
+        /// The directory.
+        path: PathBuf,
+        /// The kernel's word.
+        source: io::Error,
     },
 }

@@ -43,7 +43,10 @@ impl LatencyProbe {
     /// The longest latency since the last call; `None` when no picture carried a clock.
     #[must_use]
     pub fn take(&self) -> Option<Duration> {
-        self.longest.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.longest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use media::Media;
 use room::ids::LegId;
@@ -15,6 +16,7 @@ use sip::offer_answer::{LocalMedia, LocalPort};
 use crate::error::Error;
 use crate::media_ports::leg_transport::{LegRoute, LegTransport};
 use crate::media_ports::sockets::{LegSockets, MediaPortRange, MediumSockets};
+use crate::network_counters::NetworkCounters;
 
 enum LegNetwork {
     /// The ports are named in an offer or answer.
@@ -26,14 +28,19 @@ enum LegNetwork {
 /// The network side of all legs. Owned by the driver.
 pub struct LegNetworks {
     ports: MediaPortRange,
+    counters: Arc<NetworkCounters>,
     legs: HashMap<LegId, LegNetwork>,
 }
 
 impl LegNetworks {
     /// No legs yet.
     #[must_use]
-    pub fn new(ports: MediaPortRange) -> Self {
-        Self { ports, legs: HashMap::new() }
+    pub fn new(ports: MediaPortRange, counters: Arc<NetworkCounters>) -> Self {
+        Self {
+            ports,
+            counters,
+            legs: HashMap::new(),
+        }
     }
 
     /// Binds the ports of a new leg.
@@ -58,7 +65,8 @@ impl LegNetworks {
             None => return,
             Some(LegNetwork::Running(transport)) => transport,
             Some(LegNetwork::Bound(sockets)) => {
-                LegTransport::start(leg, sockets, media.open_leg(leg))
+                let counters = Arc::clone(&self.counters);
+                LegTransport::start(leg, sockets, media.open_leg(leg), counters)
             }
         };
         running.set_route(route);

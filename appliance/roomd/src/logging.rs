@@ -7,7 +7,9 @@ use tracing_subscriber::EnvFilter;
 pub fn start(settings: &LogSettings) {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new(level_name(settings.level)));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second start (tests in one process) keeps the first subscriber.
     let _ = match settings.format {
         LogFormat::Text => builder.with_ansi(false).try_init(),

@@ -16,8 +16,17 @@ pub fn fact(event: MediaEvent) -> Fact {
         MediaEvent::SourceBack(Source::Camera) => Fact::CameraBack,
         MediaEvent::SourceBack(Source::Microphone) => Fact::MicrophoneBack,
         MediaEvent::DtmfReceived { leg, digit } => Fact::DtmfReceived { leg, digit },
-        MediaEvent::Measured { leg, stats } => Fact::Measured { leg, stats: Box::new(stats) },
-        MediaEvent::Levels { microphone, loudspeaker } => Fact::Levels { microphone, loudspeaker },
+        MediaEvent::Measured { leg, stats } => Fact::Measured {
+            leg,
+            stats: Box::new(stats),
+        },
+        MediaEvent::Levels {
+            microphone,
+            loudspeaker,
+        } => Fact::Levels {
+            microphone,
+            loudspeaker,
+        },
         MediaEvent::Fault { leg, element, text } => {
             Fact::MediaFault(MediaFault { leg, element, text })
         }

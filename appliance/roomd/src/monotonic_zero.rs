@@ -13,7 +13,8 @@ pub fn monotonic_zero() -> Instant {
     let seconds = u64::try_from(uptime.tv_sec).unwrap_or(0);
     let nanoseconds = u32::try_from(uptime.tv_nsec).unwrap_or(0);
     let now = Instant::now();
-    now.checked_sub(Duration::new(seconds, nanoseconds)).unwrap_or(now)
+    now.checked_sub(Duration::new(seconds, nanoseconds))
+        .unwrap_or(now)
 }
 
 #[cfg(test)]

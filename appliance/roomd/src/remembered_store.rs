@@ -67,7 +67,10 @@ impl From<&Remembered> for File {
             wanted: remembered
                 .wanted
                 .iter()
-                .map(|call| Wanted { target: call.target.clone(), account: call.account.clone() })
+                .map(|call| Wanted {
+                    target: call.target.clone(),
+                    account: call.account.clone(),
+                })
                 .collect(),
         }
     }
@@ -75,7 +78,10 @@ impl From<&Remembered> for File {
 
 impl File {
     fn into_remembered(self) -> Option<Remembered> {
-        let call = |wanted: Wanted| CallTarget { target: wanted.target, account: wanted.account };
+        let call = |wanted: Wanted| CallTarget {
+            target: wanted.target,
+            account: wanted.account,
+        };
         Some(Remembered {
             microphone: match self.microphone {
                 Microphone::Open => MicrophoneState::Open,
@@ -101,7 +107,9 @@ impl RememberedStore {
     /// A store in `directory`, which exists.
     #[must_use]
     pub fn new(directory: &Path) -> Self {
-        Self { path: directory.join(FILE_NAME) }
+        Self {
+            path: directory.join(FILE_NAME),
+        }
     }
 
     /// What was remembered last; `initial` at the first start.
@@ -113,7 +121,10 @@ impl RememberedStore {
             Err(error) => {
                 let path = self.path.display();
                 tracing::warn!(%path, %error, "not readable: the room starts muted");
-                Remembered { microphone: MicrophoneState::Muted, ..initial }
+                Remembered {
+                    microphone: MicrophoneState::Muted,
+                    ..initial
+                }
             }
         }
     }
@@ -130,7 +141,9 @@ impl RememberedStore {
         let text = fs::read_to_string(&self.path)?;
         let file: File = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
         let remembered = file.into_remembered();
-        remembered.map(Some).ok_or_else(|| invalid("the volume is above 100".to_owned()))
+        remembered
+            .map(Some)
+            .ok_or_else(|| invalid("the volume is above 100".to_owned()))
     }
 
     /// Writes what is to be remembered.
@@ -203,7 +216,12 @@ mod tests {
     fn a_damaged_file_starts_the_room_muted() {
         let directory = tempfile::tempdir().unwrap();
         let store = RememberedStore::new(directory.path());
-        for damage in ["microphone = 1", "\0\0\0", "volume = 300", &"x".repeat(100_000)] {
+        for damage in [
+            "microphone = 1",
+            "\0\0\0",
+            "volume = 300",
+            &"x".repeat(100_000),
+        ] {
             fs::write(directory.path().join(FILE_NAME), damage).unwrap();
             let loaded = store.load(Remembered::default());
             assert_eq!(loaded.microphone, MicrophoneState::Muted, "{damage:.20}");

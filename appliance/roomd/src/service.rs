@@ -8,12 +8,13 @@
 //! Every task has its owner here, who awaits its end. One that ends before its time ends the
 //! process: the supervisor starts a fresh one, which is safer than a room that half works.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use acoustics::{SonoraFrontEnd, SonoraSettings};
-use config::Config;
+use config::{Config, PlayoutSettings};
 use hal_core::burnt_clock::BurntClock;
 use hal_core::camera::PictureSize;
 use hal_core::simulated::{
@@ -21,6 +22,7 @@ use hal_core::simulated::{
 };
 use media::{Media, MediaSettings};
 use room::media_plan::{AudioSink, AudioSource, VideoSource};
+use room::policy::CallTarget;
 use room::{Remembered, Request};
 use sip::endpoint::{AccountName, Endpoint};
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,6 +36,7 @@ use crate::http;
 use crate::leg_networks::LegNetworks;
 use crate::media_ports::sockets::MediaPortRange;
 use crate::monotonic_zero::monotonic_zero;
+use crate::network_counters::NetworkCounters;
 use crate::pictures::MediaPictures;
 use crate::remembered_store::RememberedStore;
 use crate::signalling::Signalling;
@@ -63,7 +66,9 @@ pub struct Directories {
 pub async fn run(config: Config, directories: &Directories) -> Result<(), Error> {
     let (capture, captures) = watch::channel(false);
     let (streams, mut devices) = simulated_devices(&config)?.start(&captures);
-    let media_settings = MediaSettings { front_end: Box::new(SonoraFrontEnd::new(SonoraSettings::default())) };
+    let media_settings = MediaSettings {
+        front_end: Box::new(SonoraFrontEnd::new(SonoraSettings::default())),
+    };
     let (media, media_events) = Media::start(media_settings, streams).map_err(Error::Media)?;
     let pictures = Arc::new(MediaPictures(media.pictures()));
 
@@ -80,25 +85,32 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let (signalling, resolutions) = Signalling::new(endpoint, sockets);
 
     let store = open_store(&directories.state)?;
-    let initial = Remembered { volume: config.playout.volume, ..Remembered::default() };
+    let initial = Remembered {
+        volume: config.playout.volume,
+        ..Remembered::default()
+    };
     let (remember, wanted) = mpsc::unbounded_channel();
     let (fact_sender, facts) = mpsc::channel(FACTS);
     let (request_sender, requests) = mpsc::channel(REQUESTS);
     let ports = MediaPortRange::new(config.sip.media_ports.first..=config.sip.media_ports.last)?;
+    let counters = Arc::new(NetworkCounters::default());
+    let remembered = store.load(initial);
+    let unfinished_calls = remembered.wanted.clone();
     let (driver, snapshots) = Driver::new(Parts {
         policy: settings::room_policy(&config),
-        remembered: store.load(initial),
+        remembered,
         signalling,
-        networks: LegNetworks::new(ports),
+        networks: LegNetworks::new(ports, Arc::clone(&counters)),
         media,
         media_address,
         remember,
         capture,
+        counters: Arc::clone(&counters),
         registering: registering(&config),
     });
     let storing = tokio::spawn(store.run(wanted, fact_sender));
 
-    let room = http::RoomHandle::new(request_sender.clone(), snapshots, pictures);
+    let room = http::RoomHandle::new(request_sender.clone(), snapshots, pictures, counters);
     let api = http::Server::start(&config.http, room, directories.credentials.as_deref());
     let api = api.await.map_err(Error::Api)?;
     let inputs = Inputs {
@@ -109,6 +121,7 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
         requests,
     };
     let driving = tokio::spawn(driver.run(inputs));
+    call_again(unfinished_calls, &request_sender).await;
     service_notification::ready("ready to join");
     tracing::info!(room = %config.room.name, "ready");
 
@@ -116,7 +129,9 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     // A device's task ends when media has dropped its end of the channel. One that ended earlier has
     // shown as a device that is gone.
     devices.shutdown().await;
-    storing.await.map_err(|_| Error::PartEnded { part: "store" })?;
+    storing
+        .await
+        .map_err(|_| Error::PartEnded { part: "store" })?;
     result
 }
 
@@ -126,8 +141,10 @@ async fn supervise(
     requests: mpsc::Sender<PendingRequest>,
     mut api: http::Server,
 ) -> Result<(), Error> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(|source| Error::Runtime { source })?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|source| Error::Runtime { source })?;
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(|source| Error::Runtime { source })?;
+    let mut interrupt =
+        signal(SignalKind::interrupt()).map_err(|source| Error::Runtime { source })?;
     let result = loop {
         tokio::select! {
             ended = &mut driving => {
@@ -147,6 +164,18 @@ async fn ask_to_shut_down(requests: &mpsc::Sender<PendingRequest>) {
     let (answer, _) = oneshot::channel();
     // Fails only when the driver has ended already.
     let _ = requests.send((Request::ShutDown, answer)).await;
+}
+
+/// Goes back into the calls that this room had placed when it last ended without saying goodbye.
+async fn call_again(calls: Vec<CallTarget>, requests: &mpsc::Sender<PendingRequest>) {
+    for CallTarget { target, account } in calls {
+        tracing::info!(%target, "calling again after an unexpected end");
+        let (answer, _) = oneshot::channel();
+        // Fails only when the driver has ended already.
+        let _ = requests
+            .send((Request::Call { target, account }, answer))
+            .await;
+    }
 }
 
 fn registering(config: &Config) -> Vec<AccountName> {
@@ -174,23 +203,43 @@ fn simulated_devices(config: &Config) -> Result<SimulatedDevices, Error> {
         devices.camera = Some(Box::new(camera.map_err(Error::Device)?));
     }
     if config.microphone.source == AudioSource::Simulated {
-        let voice = SoundSource::Voice { seed: voice_of(&config.room.name) };
+        let voice = SoundSource::Voice {
+            seed: voice_of(&config.room.name),
+        };
         devices.microphone = Some(Box::new(SimulatedMicrophone::new(voice)));
     }
     if config.playout.audio == AudioSink::Simulated {
-        devices.loudspeaker = Some(Box::new(SimulatedLoudspeaker::new(LOUDSPEAKER_MEMORY)));
+        devices.loudspeaker = Some(Box::new(simulated_loudspeaker(&config.playout)?));
     }
     Ok(devices)
 }
 
+fn simulated_loudspeaker(playout: &PlayoutSettings) -> Result<SimulatedLoudspeaker, Error> {
+    let loudspeaker = SimulatedLoudspeaker::new(LOUDSPEAKER_MEMORY);
+    let Some(path) = &playout.recording else {
+        return Ok(loudspeaker);
+    };
+    match File::create(path) {
+        Ok(file) => Ok(loudspeaker.with_file(file)),
+        Err(source) => Err(Error::LoudspeakerRecording {
+            path: path.clone(),
+            source,
+        }),
+    }
+}
+
 /// Another voice for each room name, the same at each start.
 fn voice_of(room_name: &str) -> u64 {
-    room_name.bytes().fold(0, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)))
+    room_name.bytes().fold(0, |seed, byte| {
+        seed.wrapping_mul(31).wrapping_add(u64::from(byte))
+    })
 }
 
 fn open_store(directory: &Path) -> Result<RememberedStore, Error> {
-    std::fs::create_dir_all(directory)
-        .map_err(|source| Error::StateDirectory { path: directory.to_owned(), source })?;
+    std::fs::create_dir_all(directory).map_err(|source| Error::StateDirectory {
+        path: directory.to_owned(),
+        source,
+    })?;
     Ok(RememberedStore::new(directory))
 }
 

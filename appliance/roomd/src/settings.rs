@@ -32,8 +32,15 @@ pub fn room_policy(config: &Config) -> RoomPolicy {
             target: join.target.to_string(),
             account: join.account.as_ref().map(ToString::to_string),
         }),
-        accounts: config.accounts.iter().map(|account| account.name.to_string()).collect(),
-        timeouts: Timeouts { ring: config.incoming.ring_time_out, ..Timeouts::default() },
+        accounts: config
+            .accounts
+            .iter()
+            .map(|account| account.name.to_string())
+            .collect(),
+        timeouts: Timeouts {
+            ring: config.incoming.ring_time_out,
+            ..Timeouts::default()
+        },
         media: MediaPolicy {
             camera: config.camera.source.clone(),
             resolution: config.camera.resolution,
@@ -68,7 +75,9 @@ pub fn tls_identity(config: &Config) -> Option<TlsIdentity> {
 /// Whose certificates are accepted.
 #[must_use]
 pub fn tls_trust(config: &Config) -> TlsTrust {
-    TlsTrust { authorities: config.sip.ca_files.clone() }
+    TlsTrust {
+        authorities: config.sip.ca_files.clone(),
+    }
 }
 
 /// The SIP endpoint's settings. `bound` are the addresses that the sockets have.
@@ -87,7 +96,8 @@ pub fn endpoint_settings(
         .map(|account| endpoint_account(config, account, credentials_directory))
         .collect::<Result<Vec<_>, _>>()?;
     let reachable = |address: Option<SocketAddr>| {
-        address.map(|address| SocketAddr::new(reachable_address(address.ip(), None), address.port()))
+        address
+            .map(|address| SocketAddr::new(reachable_address(address.ip(), None), address.port()))
     };
     Ok(EndpointSettings {
         accounts,
@@ -108,9 +118,10 @@ pub fn endpoint_settings(
 fn configured_peer(peer: &Peer) -> ConfiguredPeer {
     match peer {
         Peer::Domain(host) => ConfiguredPeer::Domain(host.to_string()),
-        Peer::Network { address, prefix } => {
-            ConfiguredPeer::Network { address: *address, prefix: *prefix }
-        }
+        Peer::Network { address, prefix } => ConfiguredPeer::Network {
+            address: *address,
+            prefix: *prefix,
+        },
     }
 }
 
@@ -131,7 +142,10 @@ fn endpoint_account(
             let password = credentials
                 .password
                 .read(credentials_directory)
-                .map_err(|source| Error::Secret { account: account.name.to_string(), source })?;
+                .map_err(|source| Error::Secret {
+                    account: account.name.to_string(),
+                    source,
+                })?;
             Some(Credentials {
                 username: credentials.username.clone(),
                 password: Secret::new(password.expose().to_owned()),
@@ -153,7 +167,12 @@ fn endpoint_account(
         credentials,
         registration_expires,
         capabilities: Capabilities {
-            audio: vec![AudioCodec::Opus, AudioCodec::G722, AudioCodec::Pcmu, AudioCodec::Pcma],
+            audio: vec![
+                AudioCodec::Opus,
+                AudioCodec::G722,
+                AudioCodec::Pcmu,
+                AudioCodec::Pcma,
+            ],
             video: H264Capabilities::default(),
             security: match account.media_security {
                 MediaSecurity::SrtpRequired => sip::offer_answer::MediaSecurity::SrtpRequired,
@@ -164,7 +183,10 @@ fn endpoint_account(
 }
 
 fn server_uri(account: &Account, server: &HostPort, transport: Transport) -> Result<Uri, Error> {
-    uri(account, &format!("sip:{server};transport={}", transport.uri_parameter()))
+    uri(
+        account,
+        &format!("sip:{server};transport={}", transport.uri_parameter()),
+    )
 }
 
 fn uri(account: &Account, text: &str) -> Result<Uri, Error> {
@@ -201,4 +223,3 @@ pub fn reachable_address(bound: IpAddr, remote: Option<IpAddr>) -> IpAddr {
     };
     route().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
-

@@ -86,7 +86,11 @@ impl Signalling {
     /// Takes in what a socket saw.
     pub fn take_in(&mut self, now: Instant, event: SocketEvent) {
         match event {
-            SocketEvent::Datagram { local, remote, payload } => {
+            SocketEvent::Datagram {
+                local,
+                remote,
+                payload,
+            } => {
                 self.endpoint.datagram_received(now, local, remote, payload);
             }
             SocketEvent::Accepted(accepted) => {
@@ -119,7 +123,12 @@ impl Signalling {
                 Output::SendDatagram { remote, bytes, .. } => {
                     self.sockets.send_datagram(remote, &bytes);
                 }
-                Output::OpenStream { flow, transport, remote, server_name } => {
+                Output::OpenStream {
+                    flow,
+                    transport,
+                    remote,
+                    server_name,
+                } => {
                     self.sockets.open(flow, transport, remote, server_name);
                 }
                 Output::SendStream { flow, bytes } => {
@@ -129,8 +138,18 @@ impl Signalling {
                     }
                 }
                 Output::CloseStream { flow } => self.sockets.close(flow),
-                Output::Resolve { id, host, port, transport } => {
-                    self.resolve(id, host, port.unwrap_or(transport.default_port()), transport);
+                Output::Resolve {
+                    id,
+                    host,
+                    port,
+                    transport,
+                } => {
+                    self.resolve(
+                        id,
+                        host,
+                        port.unwrap_or(transport.default_port()),
+                        transport,
+                    );
                 }
                 Output::Event(event) => self.events.push_back(event),
             }

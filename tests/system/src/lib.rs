@@ -5,7 +5,7 @@
 //! the exit before the ports are used again. Nothing sleeps to let time pass: every wait is for an
 //! event, a line or a state, within a limit that says what was waited for when it is over.
 //!
-//! - Programs: [`roomd`], [`baresip`], [`kamailio`], each a [`child_process`].
+//! - Programs: [`roomd`] (set up as a [`room_setup`] says), [`baresip`], [`kamailio`], each a [`child_process`].
 //! - What they send each other: [`footage`], [`sound`], [`picture`], and whether it arrived:
 //!   [`picture::Luma::psnr`], [`picture::Luma::stamp`], [`sound::Sound::correlation`], [`pesq`].
 
@@ -23,5 +23,6 @@ pub mod poll;
 pub mod ports;
 pub mod process_usage;
 pub mod python;
+pub mod room_setup;
 pub mod roomd;
 pub mod sound;

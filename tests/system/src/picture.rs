@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use hal_core::burnt_clock::{self, Stamp};
 
+use crate::child_process::run;
+
 /// The brightness of a picture: rows from the top, 16 (black) to 235 (white).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Luma {
@@ -63,6 +65,29 @@ impl Luma {
             height: info.height as usize,
             pixels,
         })
+    }
+
+    /// Reads a JPEG file, such as roomd's pictures.
+    ///
+    /// # Errors
+    /// When GStreamer cannot decode it.
+    pub fn read_jpeg(path: &Path) -> Result<Self> {
+        let png = path.with_extension("png");
+        // By way of RGB, as baresip's snapshots: JPEG has luma of the full range.
+        run(Command::new("gst-launch-1.0")
+            .args(["--quiet", "filesrc"])
+            .arg(format!("location={}", path.display()))
+            .args([
+                "!",
+                "jpegdec",
+                "!",
+                "videoconvert",
+                "!",
+                "video/x-raw,format=RGB",
+            ])
+            .args(["!", "pngenc", "!", "filesink"])
+            .arg(format!("location={}", png.display())))?;
+        Self::read_png(&png)
     }
 
     /// Peak signal-to-noise ratio in dB beside a picture of the same size; infinite for equal ones.

@@ -4,22 +4,27 @@
 //! provokes one ([`Roomd::expect_errors`]).
 
 use std::ffi::OsStr;
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use api::Snapshot;
 use rustix::process::Signal;
-use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::child_process::{ChildProcess, output_of};
-use crate::journal::Journal;
+use crate::journal::{Journal, Mark};
+use crate::picture::Luma;
 use crate::poll;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(15);
+
+const METRICS_REQUEST: &str =
+    "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 /// A running roomd. Ends with this value, as by SIGTERM.
 #[derive(Debug)]
@@ -94,7 +99,7 @@ impl Roomd {
     ///
     /// # Errors
     /// When roomd does not answer.
-    pub fn snapshot(&self) -> Result<Value> {
+    pub fn snapshot(&self) -> Result<Snapshot> {
         let printed = self.roomctl(&["--json", "status"])?;
         serde_json::from_str(&printed).with_context(|| format!("no snapshot: `{printed}`"))
     }
@@ -102,17 +107,74 @@ impl Roomd {
     /// Waits for a snapshot, of any time since the start, in which `find` finds something.
     ///
     /// # Errors
-    /// When none comes in time; the error shows the last ones.
+    /// When none comes in time; the error shows the last one.
     pub fn wait_for_snapshot<T>(
         &self,
         what: &str,
         timeout: Duration,
-        mut find: impl FnMut(&Value) -> Option<T>,
+        find: impl FnMut(&Snapshot) -> Option<T>,
+    ) -> Result<T> {
+        self.wait_for_snapshot_after(Mark::default(), what, timeout, find)
+    }
+
+    /// Waits for a snapshot after the mark in which `find` finds something.
+    ///
+    /// # Errors
+    /// As [`Roomd::wait_for_snapshot`].
+    pub fn wait_for_snapshot_after<T>(
+        &self,
+        mark: Mark,
+        what: &str,
+        timeout: Duration,
+        mut find: impl FnMut(&Snapshot) -> Option<T>,
     ) -> Result<T> {
         let what = format!("{what} in a snapshot of {}", self.name);
-        self.watcher.lines().wait_for(&what, timeout, |line| {
+        let snapshots = self.watcher.lines();
+        let mut last = String::new();
+        let found = snapshots.wait_after(mark, &what, timeout, |line| {
+            last.clone_from(line);
             serde_json::from_str(line).ok().as_ref().and_then(&mut find)
-        })
+        });
+        // One snapshot fills a screen: the error shows the last one only.
+        found.map_err(|_| anyhow!("{what} did not come within {timeout:?}; the last was {last}"))
+    }
+
+    /// The value of a metric, by its name with its labels as in the text format.
+    ///
+    /// # Errors
+    /// When roomd does not answer, or has no such metric.
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        let mut connection = UnixStream::connect(socket(self.folder.path()))?;
+        connection.write_all(METRICS_REQUEST.as_bytes())?;
+        let mut page = String::new();
+        connection.read_to_string(&mut page)?;
+        let value = page.lines().find_map(|line| line.strip_prefix(name));
+        let value = value.with_context(|| format!("no metric {name} in:\n{page}"))?;
+        value
+            .trim()
+            .parse()
+            .with_context(|| format!("{name} is `{value}`"))
+    }
+
+    /// The end of the snapshots as it is now: those that come later are news.
+    #[must_use]
+    pub fn snapshot_mark(&self) -> Mark {
+        self.watcher.lines().mark()
+    }
+
+    /// The picture that the far end sends, or that this room sends: `of` is `far-end` or `sent`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn picture(&self, of: &str) -> Result<Luma> {
+        let file = self.folder.path().join(format!("{of}.jpeg"));
+        self.roomctl(&[
+            "picture".as_ref(),
+            "--of".as_ref(),
+            of.as_ref(),
+            file.as_os_str(),
+        ])?;
+        Luma::read_jpeg(&file)
     }
 
     /// Says that the test provokes errors in the log.
@@ -120,15 +182,24 @@ impl Roomd {
         self.errors = Errors::Expected;
     }
 
+    /// Kills roomd where it stands (SIGKILL).
+    ///
+    /// # Errors
+    /// When it is gone already.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.signal(Signal::KILL)?;
+        self.process.wait_for_exit(STOP_LIMIT)?;
+        // The watcher ends with its connection.
+        self.watcher.wait_for_exit(STOP_LIMIT)?;
+        Ok(())
+    }
+
     /// Kills roomd where it stands (SIGKILL), and starts it again on the same folder.
     ///
     /// # Errors
     /// When it does not come back.
     pub fn kill_and_restart(&mut self) -> Result<()> {
-        self.process.signal(Signal::KILL)?;
-        self.process.wait_for_exit(STOP_LIMIT)?;
-        // The watcher ends with its connection.
-        self.watcher.wait_for_exit(STOP_LIMIT)?;
+        self.kill()?;
         self.process = run(&self.name, self.folder.path())?;
         self.watcher = watch(&self.name, &socket(self.folder.path()))?;
         Ok(())

@@ -23,8 +23,8 @@ pub struct Correlation {
 }
 
 /// Correlation is taken at this rate: speech has its energy below 3 kHz, and cost grows with the
-/// square of the rate.
-const CORRELATION_RATE: u32 = 6_000;
+/// square of the rate. Every codec has a multiple of it.
+const CORRELATION_RATE: u32 = 8_000;
 
 impl Sound {
     /// Reads a 16-bit WAV file; several channels become their mean.
@@ -49,6 +49,21 @@ impl Sound {
         Ok(Self {
             sample_rate: format.sample_rate,
             samples,
+        })
+    }
+
+    /// Reads bare 16-bit samples, low byte first, of one channel; without any, it is no sound.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read_samples(path: &Path, sample_rate: u32) -> Result<Self> {
+        let bytes =
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let (samples, _) = bytes.as_chunks::<2>();
+        let sample = |bytes: &[u8; 2]| f32::from(i16::from_le_bytes(*bytes)) / 32_768.0;
+        Ok(Self {
+            sample_rate,
+            samples: samples.iter().map(sample).collect(),
         })
     }
 
@@ -139,7 +154,7 @@ impl Sound {
     /// Where `excerpt` fits best into this sound, whatever its level.
     ///
     /// # Errors
-    /// When rates do not divide by 6 kHz and so cannot be compared, the excerpt is longer than this
+    /// When rates do not divide by 8 kHz and so cannot be compared, the excerpt is longer than this
     /// sound, or one of them is silent.
     pub fn correlation(&self, excerpt: &Self) -> Result<Correlation> {
         let reference = self.decimated_or_same(CORRELATION_RATE)?.samples;

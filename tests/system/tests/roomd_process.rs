@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use api::snapshot::MicrophoneState;
 use system::poll;
 use system::process_usage::ProcessUsage;
 use system::roomd::Roomd;
@@ -30,7 +31,7 @@ fn a_muted_microphone_shows_in_the_snapshot() {
     roomd.roomctl(&["mute", "on"]).unwrap();
     roomd
         .wait_for_snapshot("a muted microphone", LIMIT, |snapshot| {
-            (snapshot["microphone"]["state"] == "muted").then_some(())
+            (snapshot.microphone.state == MicrophoneState::Muted).then_some(())
         })
         .unwrap();
     assert!(ProcessUsage::of(roomd.id()).unwrap().threads > 1);
@@ -48,6 +49,7 @@ fn mute_outlives_a_crash() {
     })
     .unwrap();
     roomd.kill_and_restart().unwrap();
-    assert_eq!(roomd.snapshot().unwrap()["microphone"]["state"], "muted");
+    let snapshot = roomd.snapshot().unwrap();
+    assert_eq!(snapshot.microphone.state, MicrophoneState::Muted);
     roomd.stop().unwrap();
 }

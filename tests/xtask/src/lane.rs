@@ -152,17 +152,16 @@ fn manuals() -> Result<()> {
     let folder = cache::target_directory().join("man");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create {}", folder.display()))?;
-    process::run(
-        process::cargo()
-            .args(["run", "--locked", "--package", "roomctl", "--", "man"])
-            .arg(&folder),
-    )?;
-    let pages = std::fs::read_dir(&folder)?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "1"))
-        .count();
-    if pages == 0 {
-        bail!("roomctl made no manual page in {}", folder.display());
+    for program in ["roomd", "roomctl"] {
+        process::run(
+            process::cargo()
+                .args(["run", "--locked", "--package", program, "--", "man"])
+                .arg(&folder),
+        )?;
+        let page = folder.join(format!("{program}.1"));
+        if !page.is_file() {
+            bail!("{program} made no manual page {}", page.display());
+        }
     }
     Ok(())
 }

@@ -112,15 +112,13 @@ fn watch_keyframe_requests(inlet: &gst_app::AppSrc, hub: &Arc<LegHub>) {
         let asked = info
             .event()
             .is_some_and(|e| gst_video::UpstreamForceKeyUnitEvent::parse(e).is_ok());
-        match hub.upgrade() {
-            Some(hub) if asked => {
-                let counter = &hub.meters().keyframes_requested_by_peer;
-                counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                hub.tell(GraphInput::KeyframeWanted(hub.id()));
-                gst::PadProbeReturn::Handled
-            }
-            Some(_) | None => gst::PadProbeReturn::Ok,
+        if asked && let Some(hub) = hub.upgrade() {
+            let counter = &hub.meters().keyframes_requested_by_peer;
+            counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            hub.tell(GraphInput::KeyframeWanted(hub.id()));
         }
+        // The source ignores it. To drop it here makes GStreamer 1.22 release it twice.
+        gst::PadProbeReturn::Ok
     });
 }
 

@@ -11,6 +11,8 @@ use room::media_plan::MicrophoneState;
 use room::snapshot::DeviceState;
 use room::{LegSnapshot, RegistrationState, RoomSnapshot, RoomState, StreamStats};
 
+use crate::network_counters::NetworkCounters;
+
 /// A number that only grows.
 #[derive(Debug, Default)]
 pub(super) struct Counter(AtomicU64);
@@ -53,12 +55,40 @@ impl HttpCounters {
 }
 
 /// All metrics.
-pub(super) fn render(room: &RoomSnapshot, http: &HttpCounters, event_streams: usize) -> String {
+pub(super) fn render(
+    room: &RoomSnapshot,
+    network: &NetworkCounters,
+    http: &HttpCounters,
+    event_streams: usize,
+) -> String {
     let mut page = Page::default();
     render_room(&mut page, room);
     render_legs(&mut page, &room.legs);
+    render_network(&mut page, network);
     render_http(&mut page, http, event_streams);
     page.0
+}
+
+fn render_network(page: &mut Page, network: &NetworkCounters) {
+    let sip = network.sip();
+    let dropped = [
+        ("malformed", sip.malformed),
+        ("stray", sip.stray),
+        ("refused", sip.refused),
+        ("overloaded", sip.overloaded),
+    ];
+    let name = "roomd_sip_messages_dropped_total";
+    let help = "SIP messages that were refused or belong to nothing";
+    page.by_reason(name, help, dropped);
+    let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let datagrams = &network.datagrams;
+    let dropped = [
+        ("unauthenticated", value(&datagrams.unauthenticated)),
+        ("foreign", value(&datagrams.foreign)),
+        ("overrun", value(&datagrams.overrun)),
+    ];
+    let name = "roomd_media_datagrams_dropped_total";
+    page.by_reason(name, "Media datagrams that were not let in", dropped);
 }
 
 fn render_room(page: &mut Page, room: &RoomSnapshot) {
@@ -298,6 +328,13 @@ impl Page {
     fn gauge(&mut self, name: &str, help: &str, value: f64) {
         self.family(name, "gauge", help);
         self.sample(name, &[], value);
+    }
+
+    fn by_reason<const N: usize>(&mut self, name: &str, help: &str, values: [(&str, u64); N]) {
+        self.family(name, "counter", help);
+        for (reason, value) in values {
+            self.sample(name, &[("reason", reason)], value as f64);
+        }
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {

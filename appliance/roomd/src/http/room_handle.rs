@@ -8,12 +8,15 @@ use room::{Admission, LegId, Request, RoomSnapshot};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::network_counters::NetworkCounters;
+
 /// The room as its clients see it. Clones speak to the same room.
 #[derive(Clone)]
 pub struct RoomHandle {
     requests: mpsc::Sender<(Request, oneshot::Sender<Admission>)>,
     snapshots: watch::Receiver<RoomSnapshot>,
     pictures: Arc<dyn PictureSource>,
+    counters: Arc<NetworkCounters>,
 }
 
 /// Whose picture.
@@ -56,18 +59,25 @@ pub(super) enum Unanswered {
 }
 
 impl RoomHandle {
-    /// A handle on the driver's channels and on the maker of pictures.
+    /// A handle on the driver's channels, on the maker of pictures and on what is counted.
     #[must_use]
     pub fn new(
         requests: mpsc::Sender<(Request, oneshot::Sender<Admission>)>,
         snapshots: watch::Receiver<RoomSnapshot>,
         pictures: Arc<dyn PictureSource>,
+        counters: Arc<NetworkCounters>,
     ) -> Self {
         Self {
             requests,
             snapshots,
             pictures,
+            counters,
         }
+    }
+
+    /// What came from the network and was not used.
+    pub(super) fn network(&self) -> &NetworkCounters {
+        &self.counters
     }
 
     /// The same room with another way to ask.

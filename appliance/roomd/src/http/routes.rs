@@ -140,7 +140,8 @@ async fn openapi() -> Response {
 }
 
 async fn metrics_text(State(api): State<Api>) -> Response {
-    let text = metrics::render(&api.room.snapshot(), &api.counters, api.streams.open());
+    let (room, streams) = (&api.room, api.streams.open());
+    let text = metrics::render(&room.snapshot(), room.network(), &api.counters, streams);
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(CONTENT_TYPE, content_type)], text).into_response()
 }

@@ -13,7 +13,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -30,6 +30,7 @@ use tokio::task::JoinHandle;
 use super::address_latch::{AddressLatch, Verdict};
 use super::pacer::Pacer;
 use super::sockets::LegSockets;
+use crate::network_counters::NetworkCounters;
 use crate::srtp_authenticator::SrtpAuthenticator;
 
 /// The largest UDP payload.
@@ -59,61 +60,40 @@ pub struct MediumRoute {
     pub srtp: Option<SrtpKeys>,
 }
 
-/// What happened to a leg's datagrams since it began.
-#[derive(Debug, Default)]
-pub struct TransportCounters {
-    /// Handed to media.
-    pub received: AtomicU64,
-    /// Sent to the peer.
-    pub sent: AtomicU64,
-    /// Dropped: no valid SRTP tag.
-    pub unauthenticated: AtomicU64,
-    /// Dropped: not from the stream's address.
-    pub foreign: AtomicU64,
-    /// Dropped: media was too slow to take it.
-    pub overrun: AtomicU64,
-}
-
 /// The running transport of one leg. Dropping it closes the sockets.
 #[derive(Debug)]
 pub struct LegTransport {
     routes: mpsc::UnboundedSender<LegRoute>,
-    counters: Arc<TransportCounters>,
     task: JoinHandle<()>,
 }
 
 impl LegTransport {
-    /// Starts to move datagrams of `leg`; nothing passes before the first [`Self::set_route`].
+    /// Starts to move datagrams of `leg`, and to count them; nothing passes before the first
+    /// [`Self::set_route`].
     #[must_use]
-    pub fn start(leg: LegId, sockets: LegSockets, datagrams: LegDatagrams) -> Self {
+    pub fn start(
+        leg: LegId,
+        sockets: LegSockets,
+        datagrams: LegDatagrams,
+        counters: Arc<NetworkCounters>,
+    ) -> Self {
         let (routes, route_changes) = mpsc::unbounded_channel();
-        let counters = Arc::new(TransportCounters::default());
         let task = Task {
             leg,
             ports: ports(sockets),
             next_port: 0,
             pacer: Pacer::new(Bitrate::kbps(2_000)),
-            counters: Arc::clone(&counters),
+            counters,
             incoming: datagrams.incoming,
         };
         let task = tokio::spawn(task.run(route_changes, datagrams.outgoing));
-        Self {
-            routes,
-            counters,
-            task,
-        }
+        Self { routes, task }
     }
 
     /// Sets where the streams go, after offer/answer and each time that it is renewed.
     pub fn set_route(&self, route: LegRoute) {
         // The task ends only with media's channel; then the leg is on its way out as well.
         let _ = self.routes.send(route);
-    }
-
-    /// What happened to the datagrams.
-    #[must_use]
-    pub fn counters(&self) -> &TransportCounters {
-        &self.counters
     }
 }
 
@@ -200,7 +180,7 @@ struct Task {
     /// Where the next look at the sockets begins, so that none is starved.
     next_port: usize,
     pacer: Pacer,
-    counters: Arc<TransportCounters>,
+    counters: Arc<NetworkCounters>,
     incoming: mpsc::Sender<Datagram>,
 }
 
@@ -286,7 +266,7 @@ impl Task {
         let port = &self.ports[index];
         let Some(stream) = &port.stream else { return };
         match port.socket.try_send_to(payload, stream.latch.remote()) {
-            Ok(_) => drop(self.counters.sent.fetch_add(1, Ordering::Relaxed)),
+            Ok(_) => drop(self.counters.datagrams.sent.fetch_add(1, Ordering::Relaxed)),
             Err(error) => tracing::debug!(leg = %self.leg, %error, "media datagram not sent"),
         }
     }
@@ -307,6 +287,7 @@ impl Task {
                     Ok(packet) => stream.latch.judge_authenticated(source, packet.age),
                     Err(_) => {
                         self.counters
+                            .datagrams
                             .unauthenticated
                             .fetch_add(1, Ordering::Relaxed);
                         return;
@@ -316,7 +297,10 @@ impl Task {
         };
         match verdict {
             Verdict::Drop => {
-                self.counters.foreign.fetch_add(1, Ordering::Relaxed);
+                self.counters
+                    .datagrams
+                    .foreign
+                    .fetch_add(1, Ordering::Relaxed);
                 return;
             }
             Verdict::Pass => {}
@@ -330,8 +314,8 @@ impl Task {
             payload: Bytes::copy_from_slice(payload),
         };
         let counter = match self.incoming.try_send(datagram) {
-            Ok(()) => &self.counters.received,
-            Err(_) => &self.counters.overrun,
+            Ok(()) => &self.counters.datagrams.received,
+            Err(_) => &self.counters.datagrams.overrun,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }

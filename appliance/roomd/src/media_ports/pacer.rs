@@ -55,7 +55,9 @@ impl Pacer {
     pub fn push(&mut self, now: Instant, packet: Bytes) {
         self.queued_bytes += packet.len() as u64;
         let longest_wait_ms = LONGEST_WAIT.as_millis() as u64;
-        self.catch_up_rate = self.catch_up_rate.max(self.queued_bytes * 1_000 / longest_wait_ms);
+        self.catch_up_rate = self
+            .catch_up_rate
+            .max(self.queued_bytes * 1_000 / longest_wait_ms);
         self.queue.push_back((now, packet));
     }
 
@@ -79,8 +81,12 @@ impl Pacer {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let (queued_at, _) = self.queue.front()?;
-        let Some(drained_at) = self.drained_at else { return Some(*queued_at) };
-        let allowed = drained_at.checked_sub(self.time_for(BURST)).unwrap_or(*queued_at);
+        let Some(drained_at) = self.drained_at else {
+            return Some(*queued_at);
+        };
+        let allowed = drained_at
+            .checked_sub(self.time_for(BURST))
+            .unwrap_or(*queued_at);
         Some(allowed.clamp(*queued_at, *queued_at + LONGEST_WAIT))
     }
 
@@ -134,10 +140,18 @@ mod tests {
         (0..80).for_each(|_| pacer.push(start, packet()));
         let sent = drain(&mut pacer, start);
         let last = *sent.last().expect("80 packets were pushed");
-        assert!(last > Duration::from_millis(10) && last <= LONGEST_WAIT, "last left after {last:?}");
-        let in_last_millisecond =
-            sent.iter().filter(|at| **at + Duration::from_millis(1) > last).count();
-        assert!(in_last_millisecond < 12, "no burst at the end: {in_last_millisecond}");
+        assert!(
+            last > Duration::from_millis(10) && last <= LONGEST_WAIT,
+            "last left after {last:?}"
+        );
+        let in_last_millisecond = sent
+            .iter()
+            .filter(|at| **at + Duration::from_millis(1) > last)
+            .count();
+        assert!(
+            in_last_millisecond < 12,
+            "no burst at the end: {in_last_millisecond}"
+        );
     }
 
     #[test]

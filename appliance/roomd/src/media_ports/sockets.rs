@@ -46,7 +46,10 @@ impl MediaPortRange {
     pub fn new(range: RangeInclusive<u16>) -> Result<Self, Error> {
         let next = range.start().next_multiple_of(2);
         if range.end().saturating_sub(next) < 3 {
-            return Err(Error::MediaPortRange { first: *range.start(), last: *range.end() });
+            return Err(Error::MediaPortRange {
+                first: *range.start(),
+                last: *range.end(),
+            });
         }
         Ok(Self { range, next })
     }
@@ -61,7 +64,11 @@ impl MediaPortRange {
     pub fn bind_leg(&mut self, address: IpAddr) -> Result<LegSockets, Error> {
         let audio = self.bind_pair(address)?;
         let video = self.bind_pair(address)?;
-        Ok(LegSockets { address, audio, video })
+        Ok(LegSockets {
+            address,
+            audio,
+            video,
+        })
     }
 
     fn bind_pair(&mut self, address: IpAddr) -> Result<MediumSockets, Error> {
@@ -88,7 +95,10 @@ impl MediaPortRange {
 }
 
 fn bind_rtp_and_rtcp(address: IpAddr, port: u16) -> io::Result<MediumSockets> {
-    Ok(MediumSockets { rtp: bind(address, port)?, rtcp: bind(address, port + 1)? })
+    Ok(MediumSockets {
+        rtp: bind(address, port)?,
+        rtcp: bind(address, port + 1)?,
+    })
 }
 
 fn bind(address: IpAddr, port: u16) -> io::Result<UdpSocket> {

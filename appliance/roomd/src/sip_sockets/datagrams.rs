@@ -21,10 +21,17 @@ pub(super) struct UdpPort {
 
 impl UdpPort {
     pub(super) async fn bind(address: SocketAddr) -> Result<Self, Error> {
-        let listen = |source| Error::Listen { protocol: "UDP", address, source };
+        let listen = |source| Error::Listen {
+            protocol: "UDP",
+            address,
+            source,
+        };
         let socket = UdpSocket::bind(address).await.map_err(listen)?;
         let local = socket.local_addr().map_err(listen)?;
-        Ok(Self { socket: Arc::new(socket), local })
+        Ok(Self {
+            socket: Arc::new(socket),
+            local,
+        })
     }
 
     pub(super) fn local(&self) -> SocketAddr {
@@ -56,7 +63,11 @@ impl UdpPort {
                     }
                 };
                 let payload = Bytes::copy_from_slice(&buffer[..length]);
-                let event = SocketEvent::Datagram { local, remote, payload };
+                let event = SocketEvent::Datagram {
+                    local,
+                    remote,
+                    payload,
+                };
                 if events.send(event).await.is_err() {
                     return;
                 }

@@ -150,11 +150,23 @@ impl SipSockets {
     }
 
     /// Connects to a peer; [`SocketEvent::Opened`] or [`SocketEvent::Closed`] follows.
-    pub fn open(&mut self, flow: FlowId, transport: Transport, remote: SocketAddr, server_name: String) {
+    pub fn open(
+        &mut self,
+        flow: FlowId,
+        transport: Transport,
+        remote: SocketAddr,
+        server_name: String,
+    ) {
         let (outgoing, queue) = mpsc::channel(STREAM_QUEUE);
         let connector = (transport == Transport::Tls).then(|| self.connector.clone());
-        let connection =
-            streams::connect(flow, remote, server_name, connector, queue, self.events.clone());
+        let connection = streams::connect(
+            flow,
+            remote,
+            server_name,
+            connector,
+            queue,
+            self.events.clone(),
+        );
         let task = self.tasks.spawn(connection);
         self.streams.insert(flow, Stream { outgoing, task });
     }
@@ -162,7 +174,9 @@ impl SipSockets {
     /// Starts an accepted stream under the identity that the endpoint gave it.
     pub fn adopt(&mut self, flow: FlowId, accepted: AcceptedStream) {
         let (outgoing, queue) = mpsc::channel(STREAM_QUEUE);
-        let task = self.tasks.spawn(accepted.run(flow, queue, self.events.clone()));
+        let task = self
+            .tasks
+            .spawn(accepted.run(flow, queue, self.events.clone()));
         self.streams.insert(flow, Stream { outgoing, task });
     }
 

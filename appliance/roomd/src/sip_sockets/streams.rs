@@ -38,7 +38,9 @@ pub struct AcceptedStream {
 
 impl std::fmt::Debug for AcceptedStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AcceptedStream").field("info", &self.info).finish_non_exhaustive()
+        f.debug_struct("AcceptedStream")
+            .field("info", &self.info)
+            .finish_non_exhaustive()
     }
 }
 
@@ -69,10 +71,18 @@ impl Listener {
         acceptor: Option<TlsAcceptor>,
     ) -> Result<Self, Error> {
         let protocol = if acceptor.is_some() { "TLS" } else { "TCP" };
-        let listen = |source| Error::Listen { protocol, address, source };
+        let listen = |source| Error::Listen {
+            protocol,
+            address,
+            source,
+        };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let local = listener.local_addr().map_err(listen)?;
-        Ok(Self { listener, local, acceptor })
+        Ok(Self {
+            listener,
+            local,
+            acceptor,
+        })
     }
 
     pub(super) fn local(&self) -> SocketAddr {
@@ -83,7 +93,9 @@ impl Listener {
     pub(super) async fn accept(self, events: mpsc::Sender<SocketEvent>) {
         let handshakes = Arc::new(Semaphore::new(HANDSHAKES_AT_ONCE));
         loop {
-            let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
+            let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else {
+                return;
+            };
             let (stream, remote) = match self.listener.accept().await {
                 Ok(accepted) => accepted,
                 // Out of descriptors: the peer tries again; a pause keeps this from spinning.
@@ -98,8 +110,14 @@ impl Listener {
             }
             let (acceptor, events, local) = (self.acceptor.clone(), events.clone(), self.local);
             tokio::spawn(async move {
-                let handshake = timeout(HANDSHAKE_TIMEOUT, shake_hands(stream, local, remote, acceptor));
-                match handshake.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                let handshake = timeout(
+                    HANDSHAKE_TIMEOUT,
+                    shake_hands(stream, local, remote, acceptor),
+                );
+                match handshake
+                    .await
+                    .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+                {
                     Ok(accepted) => drop(events.send(SocketEvent::Accepted(accepted)).await),
                     Err(error) => tracing::info!(%remote, %error, "TLS handshake failed"),
                 }
@@ -120,7 +138,10 @@ async fn shake_hands(
         None => (Transport::Tcp, Box::new(stream)),
         Some(acceptor) => (Transport::Tls, Box::new(acceptor.accept(stream).await?)),
     };
-    Ok(AcceptedStream { info: StreamInfo::new(transport, local, remote), bytes })
+    Ok(AcceptedStream {
+        info: StreamInfo::new(transport, local, remote),
+        bytes,
+    })
 }
 
 /// Connects, then moves bytes until either side ends it.
@@ -139,7 +160,11 @@ pub(super) async fn connect(
             opening_failure(&error)
         }
         Ok((info, bytes)) => {
-            if events.send(SocketEvent::Opened { flow, info }).await.is_err() {
+            if events
+                .send(SocketEvent::Opened { flow, info })
+                .await
+                .is_err()
+            {
                 return;
             }
             end_of(move_bytes(flow, bytes, outgoing, &events).await)
@@ -158,7 +183,10 @@ async fn open(
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
     let Some(connector) = connector else {
-        return Ok((StreamInfo::new(Transport::Tcp, local, remote), Box::new(stream)));
+        return Ok((
+            StreamInfo::new(Transport::Tcp, local, remote),
+            Box::new(stream),
+        ));
     };
     let name = ServerName::try_from(server_name.clone())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
@@ -171,7 +199,9 @@ async fn open(
 /// A peer whose certificate was refused is told apart from one that is not there: the owner has to
 /// mend a certificate, not a network.
 fn opening_failure(error: &io::Error) -> StreamError {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match tls {
         Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
             StreamError::Certificate

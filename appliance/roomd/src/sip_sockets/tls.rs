@@ -62,7 +62,9 @@ fn roots(trust: &TlsTrust) -> Result<RootCertStore, Error> {
     }
     for path in &trust.authorities {
         for certificate in read_certificates(path)? {
-            roots.add(certificate).map_err(|source| Error::Tls { source })?;
+            roots
+                .add(certificate)
+                .map_err(|source| Error::Tls { source })?;
         }
     }
     Ok(roots)
@@ -73,7 +75,10 @@ fn read_chain(identity: &TlsIdentity) -> Result<Vec<CertificateDer<'static>>, Er
 }
 
 fn read_certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let unreadable = |source| Error::TlsFile { path: path.clone(), source };
+    let unreadable = |source| Error::TlsFile {
+        path: path.clone(),
+        source,
+    };
     let certificates = CertificateDer::pem_file_iter(path)
         .map_err(unreadable)?
         .collect::<Result<Vec<_>, _>>()
@@ -86,6 +91,8 @@ fn read_certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, Err
 
 fn read_key(identity: &TlsIdentity) -> Result<PrivateKeyDer<'static>, Error> {
     let path = &identity.private_key;
-    PrivateKeyDer::from_pem_file(path)
-        .map_err(|source| Error::TlsFile { path: path.clone(), source })
+    PrivateKeyDer::from_pem_file(path).map_err(|source| Error::TlsFile {
+        path: path.clone(),
+        source,
+    })
 }

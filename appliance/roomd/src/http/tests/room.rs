@@ -35,7 +35,7 @@ impl Driver {
         let (snapshots, seen) = watch::channel(room.snapshot().clone());
         tokio::spawn(drive(room, asked, happened, snapshots));
         Self {
-            handle: RoomHandle::new(requests, seen, Arc::new(Pictures)),
+            handle: RoomHandle::new(requests, seen, Arc::new(Pictures), Arc::default()),
             facts,
         }
     }

@@ -1,0 +1,254 @@
+//! A roomd with an account of its own, ready to call and be called on loopback.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use api::snapshot::{Leg, LegState, Snapshot, VideoFlow};
+
+use crate::authority::Authority;
+use crate::baresip::{Answer, MediaEncryption, Transport};
+use crate::journal::Mark;
+use crate::ports;
+use crate::roomd::Roomd;
+use crate::sound::Sound;
+
+/// Four for each leg, for as many legs as a room takes.
+const MEDIA_PORTS: u16 = 64;
+
+/// What the room's camera sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Camera {
+    /// The moving scene with the burnt-in clock.
+    Simulated,
+    /// A recording, again and again.
+    Recording(PathBuf),
+}
+
+/// How a room is set up.
+#[derive(Clone, Debug)]
+pub struct RoomSetup {
+    /// Its name: the user part of its address.
+    pub name: String,
+    /// What SIP travels on.
+    pub transport: Transport,
+    /// Whether its account insists on encrypted media.
+    pub media_encryption: MediaEncryption,
+    /// What happens with an incoming call.
+    pub answer: Answer,
+    /// How long an incoming call rings.
+    pub ring_seconds: u32,
+    /// What the camera sees.
+    pub camera: Camera,
+    /// Where the loudspeaker's sound is written, as bare samples at 48 kHz.
+    pub recording: Option<PathBuf>,
+    /// What the microphone hears, again and again; the simulated voice where there is none.
+    pub sound: Option<Sound>,
+}
+
+impl RoomSetup {
+    /// A room that answers encrypted calls over TLS, with simulated devices.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            transport: Transport::Tls,
+            media_encryption: MediaEncryption::SrtpMandatory,
+            answer: Answer::Auto,
+            ring_seconds: 45,
+            camera: Camera::Simulated,
+            recording: None,
+            sound: None,
+        }
+    }
+
+    /// Starts the room and waits until it serves its API. For TLS it proves itself by an identity
+    /// of `authority`, which is also whom it trusts.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(&self, authority: &Authority) -> Result<Room> {
+        let sip_port = ports::free()?;
+        let media_port = ports::free_range(MEDIA_PORTS)?;
+        let roomd = Roomd::start(&self.name, |folder| {
+            self.configuration(folder, authority, sip_port, media_port)
+        })?;
+        Ok(Room {
+            roomd,
+            uri: format!("sip:{}@127.0.0.1:{sip_port}", self.name),
+            sip_port,
+            media_port,
+        })
+    }
+
+    fn configuration(
+        &self,
+        folder: &Path,
+        authority: &Authority,
+        sip_port: u16,
+        media_port: u16,
+    ) -> Result<String> {
+        let Self {
+            name, ring_seconds, ..
+        } = self;
+        let transport = self.transport.uri_parameter();
+        let security = match self.media_encryption {
+            MediaEncryption::SrtpMandatory => "srtp-required",
+            MediaEncryption::Off => "plain-allowed",
+        };
+        let answer = match self.answer {
+            Answer::Auto => "trusted",
+            Answer::Manual => "never",
+        };
+        let mut text = format!(
+            "version = 1\n\
+             [room]\nname = \"{name}\"\n\
+             [[account]]\nname = \"{name}\"\naddress = \"sip:{name}@127.0.0.1:{sip_port}\"\n\
+             transport = \"{transport}\"\nmedia_security = \"{security}\"\nregister = false\n\
+             [incoming]\nauto_answer = \"{answer}\"\nring_seconds = {ring_seconds}\n\
+             [log]\nlevel = \"debug\"\n\
+             [sip]\nlisten_{transport} = \"127.0.0.1:{sip_port}\"\npeers = [\"127.0.0.1\"]\n\
+             media_ports = \"{media_port}-{last_media_port}\"\n\
+             ca_files = [\"{authority}\"]\n",
+            last_media_port = media_port + MEDIA_PORTS - 1,
+            authority = authority.certificate().display(),
+        );
+        if self.transport == Transport::Tls {
+            let identity = authority.issue(name)?;
+            writeln!(
+                text,
+                "certificate = \"{}\"\nkey = \"{}\"",
+                identity.certificate.display(),
+                identity.key.display()
+            )?;
+        }
+        text.push_str("[playout]\nvideo = \"none\"\naudio = \"simulated\"\nvolume = 100\n");
+        if let Some(file) = &self.recording {
+            writeln!(text, "recording = \"{}\"", file.display())?;
+        }
+        text.push_str("[camera]\n");
+        match &self.camera {
+            Camera::Simulated => text.push_str("source = \"simulated\"\n"),
+            Camera::Recording(file) => {
+                writeln!(text, "source = \"file\"\nfile = \"{}\"", file.display())?;
+            }
+        }
+        text.push_str("[microphone]\n");
+        match &self.sound {
+            None => text.push_str("source = \"simulated\"\n"),
+            Some(sound) => {
+                let file = folder.join("microphone.wav");
+                sound.write(&file)?;
+                writeln!(text, "source = \"file\"\nfile = \"{}\"", file.display())?;
+            }
+        }
+        Ok(text)
+    }
+}
+
+/// A running room. Ends with this value.
+#[derive(Debug)]
+pub struct Room {
+    /// The process.
+    pub roomd: Roomd,
+    uri: String,
+    sip_port: u16,
+    /// The first one.
+    media_port: u16,
+}
+
+impl Room {
+    /// Where it can be called directly. baresip adds its own transport, and a URI must not have
+    /// that parameter twice.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// The port on 127.0.0.1 where it takes SIP.
+    #[must_use]
+    pub fn sip_port(&self) -> u16 {
+        self.sip_port
+    }
+
+    /// Whether it may take media at that port of 127.0.0.1.
+    #[must_use]
+    pub fn has_media_port(&self, port: u16) -> bool {
+        (self.media_port..self.media_port + MEDIA_PORTS).contains(&port)
+    }
+
+    /// Calls that URI.
+    ///
+    /// # Errors
+    /// When the room denies it; a call that fails later shows in the snapshot.
+    pub fn call(&self, uri: &str) -> Result<()> {
+        self.roomd.roomctl(&["call", uri]).map(drop)
+    }
+
+    /// Waits for a snapshot after the mark with a leg, over or not, in which `find` finds
+    /// something.
+    ///
+    /// # Errors
+    /// When none comes in time.
+    pub fn wait_for_leg<T>(
+        &self,
+        mark: Mark,
+        what: &str,
+        timeout: Duration,
+        mut find: impl FnMut(&Leg) -> Option<T>,
+    ) -> Result<T> {
+        self.roomd
+            .wait_for_snapshot_after(mark, what, timeout, |snapshot| {
+                let mut legs = snapshot.legs.iter().chain(&snapshot.last_ended);
+                legs.find_map(&mut find)
+            })
+    }
+
+    /// Waits for a leg in that state.
+    ///
+    /// # Errors
+    /// When none comes in time.
+    pub fn wait_for_state(&self, mark: Mark, state: LegState, timeout: Duration) -> Result<Leg> {
+        self.wait_for_leg(mark, &format!("a leg {state:?}"), timeout, |leg| {
+            (leg.state == state).then(|| leg.clone())
+        })
+    }
+
+    /// Waits until the far end's picture and sound flow.
+    ///
+    /// # Errors
+    /// When they do not in time.
+    pub fn wait_for_media(&self, mark: Mark, timeout: Duration) -> Result<Leg> {
+        self.wait_for_leg(mark, "picture and sound that flow", timeout, |leg| {
+            let video = leg.video.as_ref()?;
+            let audio = leg.audio.as_ref()?.stats.as_ref()?;
+            let flows = video.flow == VideoFlow::Flowing && audio.receive_bps > 0;
+            flows.then(|| leg.clone())
+        })
+    }
+
+    /// Waits until the room has no legs.
+    ///
+    /// # Errors
+    /// When it still has some after `timeout`.
+    pub fn wait_until_idle(&self, mark: Mark, timeout: Duration) -> Result<Snapshot> {
+        self.roomd
+            .wait_for_snapshot_after(mark, "an idle room", timeout, |snapshot| {
+                let idle = snapshot.legs.is_empty();
+                (idle && snapshot.media_applied == snapshot.media_wanted).then(|| snapshot.clone())
+            })
+    }
+
+    /// The only leg.
+    ///
+    /// # Errors
+    /// When there is another number of legs.
+    pub fn only_leg(&self) -> Result<Leg> {
+        let legs = self.roomd.snapshot()?.legs;
+        let [leg] = <[Leg; 1]>::try_from(legs)
+            .ok()
+            .context("not exactly one leg")?;
+        Ok(leg)
+    }
+}

@@ -1,0 +1,100 @@
+//! Hold and resume from both sides, and keys that are pressed.
+
+use std::time::Duration;
+
+use api::snapshot::{Direction, HeldBy, LegState};
+use system::journal::Mark;
+
+use crate::content::age;
+use crate::site::{LIMIT, Site, site};
+
+/// A picture that was taken before the call went on is older.
+const LIVE: Duration = Duration::from_secs(2);
+
+/// Waits for a direction in a session description that the peer sends or receives after the mark.
+fn wait_for_direction(site: &Site, mark: Mark, direction: &str) {
+    let find = |line: &String| (line.trim() == direction).then_some(());
+    site.peer
+        .log()
+        .wait_after(mark, direction, LIMIT, find)
+        .unwrap();
+}
+
+/// Waits until the counters say twice in a row that no video comes or goes.
+fn assert_media_stops(site: &Site) {
+    let mut before = None;
+    site.room
+        .wait_for_leg(site.now(), "counters at rest", LIMIT, |leg| {
+            let video = leg.video.as_ref()?.stats.as_ref()?;
+            let audio = leg.audio.as_ref()?.stats.as_ref()?;
+            let counters = (
+                video.stream.packets_sent,
+                video.stream.packets_received,
+                audio.packets_sent,
+                audio.packets_received,
+            );
+            (before.replace(counters) == Some(counters)).then_some(())
+        })
+        .unwrap();
+}
+
+fn assert_call_is_live(site: &mut Site) {
+    site.assert_media_flows_on();
+    let stamp = site.peer.snapshot_received().unwrap().stamp().unwrap();
+    assert!(age(stamp) < LIVE, "{:?}", age(stamp));
+    site.let_the_peer_hear(1);
+}
+
+#[test]
+fn the_room_holds_and_resumes() {
+    let mut site = site(|_, _| {});
+    site.room_calls();
+    let mark = site.peer.log().mark();
+    site.room.roomd.roomctl(&["hold"]).unwrap();
+    let held = LegState::Held { by: HeldBy::Local };
+    site.room.wait_for_state(site.now(), held, LIMIT).unwrap();
+    wait_for_direction(&site, mark, "a=sendonly");
+    assert_media_stops(&site);
+    let resuming = site.peer.log().mark();
+    let after = site.now();
+    site.room.roomd.roomctl(&["resume"]).unwrap();
+    site.room
+        .wait_for_state(after, LegState::Established, LIMIT)
+        .unwrap();
+    wait_for_direction(&site, resuming, "a=sendrecv");
+    assert_call_is_live(&mut site);
+}
+
+#[test]
+fn the_peer_holds_and_resumes() {
+    let mut site = site(|_, _| {});
+    site.peer_calls();
+    let before = site.now();
+    site.peer.hold().unwrap();
+    let held = LegState::Held { by: HeldBy::Remote };
+    let leg = site.room.wait_for_state(before, held, LIMIT).unwrap();
+    assert_eq!(leg.audio.unwrap().direction, Direction::RecvOnly);
+    let before = site.now();
+    site.peer.resume().unwrap();
+    site.room
+        .wait_for_state(before, LegState::Established, LIMIT)
+        .unwrap();
+    assert_call_is_live(&mut site);
+}
+
+#[test]
+fn keys_reach_the_other_side_in_order_and_once() {
+    let mut site = site(|_, _| {});
+    site.room_calls();
+    site.room.roomd.roomctl(&["dtmf", "155#"]).unwrap();
+    site.peer.wait_for_dtmf("155#", LIMIT).unwrap();
+    for (received, digit) in [("2", '2'), ("20", '0'), ("200", '0'), ("200*", '*')] {
+        site.peer.send_dtmf(digit).unwrap();
+        site.room
+            .wait_for_leg(Mark::default(), received, LIMIT, |leg| {
+                (leg.dtmf_received == received).then_some(())
+            })
+            .unwrap();
+    }
+    assert_eq!(site.peer.received_dtmf(), "155#");
+}

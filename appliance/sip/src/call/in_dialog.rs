@@ -205,6 +205,8 @@ impl Endpoint {
     pub(super) fn in_dialog_response(&mut self, now: Instant, id: CallId, response: &Response) {
         if means_gone(response.status()) {
             self.hang_up_for(now, id, gone_cause(response.status()));
+        } else if response.status().is_final() {
+            self.heard_far_end(now, id);
         }
     }
 
@@ -228,6 +230,7 @@ impl Endpoint {
         if !in_order {
             return self.respond_with(now, key, StatusCode::SERVER_INTERNAL_ERROR);
         }
+        self.heard_far_end(now, id);
         match request.method() {
             Method::Invite => self.reinvite_received(now, id, key, number, request),
             Method::Bye => self.bye_received(now, id, key),

@@ -174,12 +174,13 @@ impl Endpoint {
             AckCarries::FirstAnswer
         };
         let awaiting = AwaitingAck::new(now, sequence, bytes, path, carries);
-        self.establish_called(call, session, awaiting, media);
+        self.establish_called(now, call, session, awaiting, media);
         Ok(())
     }
 
     fn establish_called(
         &mut self,
+        now: Instant,
         id: CallId,
         session: Session,
         awaiting: AwaitingAck,
@@ -191,7 +192,7 @@ impl Endpoint {
         let CallState::Offered(offered) = &call.state else {
             return;
         };
-        let mut established = Established::new(Role::Called, offered.dialog.clone(), session);
+        let mut established = Established::new(now, Role::Called, offered.dialog.clone(), session);
         established.awaiting_ack = Some(awaiting);
         call.state = CallState::Established(Box::new(established));
         if let Some(media) = media {
@@ -319,6 +320,7 @@ impl Endpoint {
                 if retry {
                     self.drive_reinvite(now, id);
                 }
+                self.ask_when_due(now, id);
             }
             CallState::Leaving(Leaving::AwaitingAck(established)) => {
                 match established.ack_due(now) {

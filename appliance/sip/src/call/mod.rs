@@ -21,6 +21,7 @@
 
 mod in_dialog;
 mod incoming;
+mod liveness;
 mod outgoing;
 
 use std::time::{Duration, Instant};
@@ -36,6 +37,8 @@ use crate::offer_answer::Session;
 use crate::transaction::T1_64;
 use crate::transaction::timers::Retransmission;
 use crate::transport::{FlowId, Path, Transport};
+
+use self::liveness::Liveness;
 
 /// Calls at once, those that are ending included.
 pub(crate) const MAX_CALLS: usize = 64;
@@ -105,6 +108,8 @@ pub(crate) struct Established {
     pub(crate) session: Session,
     pub(crate) awaiting_ack: Option<AwaitingAck>,
     pub(crate) reinvite: Reinvite,
+    /// Whether the far end is still there.
+    pub(crate) liveness: Liveness,
     /// Hold or both ways: what our user wants.
     pub(crate) wanted: Direction,
 }
@@ -212,13 +217,14 @@ pub(crate) enum Cancelled {
 }
 
 impl Established {
-    pub(crate) fn new(role: Role, dialog: Dialog, session: Session) -> Self {
+    pub(crate) fn new(now: Instant, role: Role, dialog: Dialog, session: Session) -> Self {
         Self {
             role,
             dialog,
             session,
             awaiting_ack: None,
             reinvite: Reinvite::Idle,
+            liveness: Liveness::heard(now),
             wanted: Direction::SendRecv,
         }
     }
@@ -230,16 +236,23 @@ impl Established {
             && !self.session.is_offering()
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        let ack = self
-            .awaiting_ack
+    fn ack_deadline(&self) -> Option<Instant> {
+        self.awaiting_ack
             .as_ref()
-            .map(|awaiting| awaiting.retransmission.at().min(awaiting.give_up));
+            .map(|awaiting| awaiting.retransmission.at().min(awaiting.give_up))
+    }
+
+    fn deadline(&self) -> Option<Instant> {
         let retry = match self.reinvite {
             Reinvite::Waiting { until } => Some(until),
             Reinvite::Idle | Reinvite::Sent(_) => None,
         };
-        ack.into_iter().chain(retry).min()
+        let ask = self.liveness.deadline();
+        self.ack_deadline()
+            .into_iter()
+            .chain(retry)
+            .chain(ask)
+            .min()
     }
 }
 
@@ -259,7 +272,7 @@ impl Call {
                     ..
                 }
                 | Leaving::HangingUp { .. } => None,
-                Leaving::AwaitingAck(established) => established.deadline(),
+                Leaving::AwaitingAck(established) => established.ack_deadline(),
             },
         }
     }

@@ -232,7 +232,7 @@ impl Endpoint {
             Ok(session) => {
                 let media = session.media().cloned();
                 let signalling = call.signalling;
-                let established = Established::new(Role::Caller, dialog, session);
+                let established = Established::new(now, Role::Caller, dialog, session);
                 call.state = CallState::Established(Box::new(established));
                 if let Some(media) = media {
                     let security = CallSecurity {
@@ -366,6 +366,9 @@ impl Endpoint {
             CallState::Dialing(_) => self.end_call(id, cause),
             CallState::Established(_) if *method == Method::Invite => {
                 self.reinvite_failed(now, id, failure);
+            }
+            CallState::Established(_) if *method == Method::Options => {
+                self.asked_in_vain(now, id, failure);
             }
             // No answer to INFO: the far end is gone (section 12.2.1.2). A broken connection may
             // be made again by the next request.

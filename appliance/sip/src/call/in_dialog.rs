@@ -449,7 +449,7 @@ fn gone_cause(status: StatusCode) -> CallEndCause {
     if status == StatusCode::REQUEST_TIMEOUT {
         CallEndCause::Timeout
     } else {
-        CallEndCause::Protocol
+        CallEndCause::Forgotten
     }
 }
 

@@ -208,7 +208,9 @@ pub enum CallEndCause {
     Transport,
     /// The far end's session description was not acceptable.
     Media,
-    /// The far end no longer knows the call (481), or broke the protocol.
+    /// The far end no longer knows the call (481): it has restarted, perhaps.
+    Forgotten,
+    /// The far end broke the protocol.
     Protocol,
     /// The far end asked for credentials that we lack, or refused ours.
     Credentials,

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::grammar::StreamFramer;
+use crate::transaction::T1_64;
 use crate::transport::{FlowId, StreamInfo, Transport};
 
 use super::outgoing::Outgoing;
@@ -167,6 +168,11 @@ impl OpenFlow {
     /// Bytes have arrived.
     pub(crate) fn heard(&mut self, now: Instant) {
         self.last_received = now;
+    }
+
+    /// Whether nothing has arrived for as long as a transaction waits for its answer.
+    pub(crate) fn is_silent(&self, now: Instant) -> bool {
+        self.last_received + T1_64 <= now
     }
 
     /// A whole message has arrived or was sent.

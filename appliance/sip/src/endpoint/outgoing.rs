@@ -670,6 +670,7 @@ impl Endpoint {
             && !self.try_next_target(now, key)
             && let Some(transaction) = self.clients.remove(key)
         {
+            self.close_if_silent(now, transaction.path);
             self.request_failed(now, &transaction.outgoing, Failure::Timeout);
         }
         self.advance_client(now, key);

@@ -128,6 +128,20 @@ impl Endpoint {
         }
     }
 
+    /// A request got no answer. A connection over which nothing else came either is dead, though
+    /// nobody closed it: what follows must not wait in vain for it again.
+    pub(crate) fn close_if_silent(&mut self, now: Instant, path: Path) {
+        match path {
+            Path::Datagram { .. } => {}
+            Path::Stream(flow) => {
+                let open = self.flows.get_open(flow);
+                if open.is_some_and(|open| open.is_silent(now)) {
+                    self.close_flow(now, flow);
+                }
+            }
+        }
+    }
+
     fn close_flow(&mut self, now: Instant, flow: FlowId) {
         self.output(Output::CloseStream { flow });
         self.flow_lost(now, flow, StreamError::Closed);

@@ -48,10 +48,16 @@ fn a_peer_that_has_forgotten_the_call_is_not_held_to_it() {
         let cause = ended(&mut world, ALICE, alices);
         // Over a connection that the new Bob knows nothing of, nobody answers at all.
         let expected = match transport {
-            Transport::Udp => CallEndCause::Protocol,
+            Transport::Udp => CallEndCause::Forgotten,
             Transport::Tcp | Transport::Tls => CallEndCause::Timeout,
         };
         assert_eq!(cause, expected, "{transport}");
+        // The next call does not try the dead connection.
+        let (alices, _) = call(&mut world);
+        assert_eq!(
+            world.act(ALICE, |alice, now| alice.hang_up(now, alices)),
+            Ok(())
+        );
         assert_nothing_is_left(&mut world);
     }
 }

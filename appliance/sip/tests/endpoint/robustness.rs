@@ -488,7 +488,7 @@ fn a_refused_hold_leaves_the_call_as_it_was_and_an_unknown_call_ends() {
         let refusal = Response::to(&reinvite, status).to_bytes();
         world.network.send(now, CAROL, ALICE, refusal);
         if ends {
-            assert_eq!(ended(&mut world, ALICE, alices), CallEndCause::Protocol);
+            assert_eq!(ended(&mut world, ALICE, alices), CallEndCause::Forgotten);
             world.run(Duration::from_millis(10));
             assert_eq!(received_by_carol(&world, &Method::Bye), ["only"]);
         } else {

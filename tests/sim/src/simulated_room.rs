@@ -43,6 +43,13 @@ pub struct SimulatedRoom {
     steps: Vec<String>,
 }
 
+/// Whether bytes reached a connection of the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Yes,
+    No,
+}
+
 /// Whether the process would still run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
@@ -175,10 +182,15 @@ impl SimulatedRoom {
         }
     }
 
-    /// Bytes have arrived over a connection.
-    pub(crate) fn stream_bytes(&mut self, now: Instant, stream: StreamId, bytes: &Bytes) {
-        if let Some(flow) = self.connections.flow(stream) {
-            self.endpoint.stream_received(now, flow, bytes);
+    /// Bytes have arrived over a connection. One that the room does not know is to be reset, as a
+    /// restarted machine resets those from before.
+    pub(crate) fn stream_bytes(&mut self, now: Instant, stream: StreamId, bytes: &Bytes) -> Taken {
+        match self.connections.flow(stream) {
+            Some(flow) => {
+                self.endpoint.stream_received(now, flow, bytes);
+                Taken::Yes
+            }
+            None => Taken::No,
         }
     }
 

@@ -8,7 +8,7 @@ use room::{Admission, Fact, LegId, LegState, Request, RoomSnapshot};
 
 use crate::journal::Journal;
 use crate::setup::RoomSetup;
-use crate::simulated_room::SimulatedRoom;
+use crate::simulated_room::{SimulatedRoom, Taken};
 
 pub use crate::setup::RoomName;
 
@@ -276,7 +276,9 @@ impl World {
             Delivery::StreamBytes {
                 stream, payload, ..
             } => {
-                room.stream_bytes(now, stream, &payload);
+                if room.stream_bytes(now, stream, &payload) == Taken::No {
+                    self.network.close_stream(now, stream, to);
+                }
             }
             Delivery::StreamClosed { stream, .. } => room.stream_closed(now, stream),
         }

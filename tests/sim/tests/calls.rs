@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use room::media_plan::{CameraState, MicrophoneState};
+use room::snapshot::VideoFlow;
 use room::{Admission, EndReason, HeldBy, LegSecurity, LegState, Protection, Request, RoomState};
 use sim::{AutoAnswer, RoomName, RoomSetup, Signalling, World, mirror_fault};
 
@@ -463,10 +464,77 @@ fn a_short_break_of_the_network_is_seen_and_survived() {
             let leg = world.snapshot(name).legs.remove(0);
             assert_eq!(leg.state, LegState::Established);
             let flow = leg.video.map(|video| video.flow);
-            assert_eq!(flow, Some(room::snapshot::VideoFlow::Stalled), "{name:?}");
+            assert_eq!(flow, Some(VideoFlow::Stalled), "{name:?}");
         }
         world.heal();
         world.run_for(A_MOMENT);
+        assert_media(&world, (true, true));
+    }
+}
+
+#[test]
+fn a_room_that_loses_power_is_missed_at_once_and_given_up_after_about_a_minute() {
+    for signalling in SIGNALLINGS {
+        for (gone, left) in [(Board, Lobby), (Lobby, Board)] {
+            let mut world = meeting(signalling);
+            world.power_off(gone);
+            world.wait_until("its picture is missed", Duration::from_secs(2), |world| {
+                let video = world.snapshot(left).legs.remove(0).video;
+                video.is_some_and(|video| video.flow == VideoFlow::Stalled)
+            });
+            assert_eq!(world.leg_state(left), Some(LegState::Established));
+
+            world.wait_until("it is given up", Duration::from_secs(65), |world| {
+                world.snapshot(left).state == RoomState::Idle
+            });
+            assert_ended(&world, left, EndReason::PeerLost);
+            assert_nothing_is_left(&mut world, &[left]);
+        }
+    }
+}
+
+#[test]
+fn a_held_call_outlives_hours_of_silence_but_not_its_far_end() {
+    let mut world = meeting(Signalling::Tls);
+    let leg = world.leg(Lobby);
+    world.request(Lobby, Request::Hold { leg });
+    world.run_for(Duration::from_secs(2 * 60 * 60));
+    assert_eq!(world.leg_state(Lobby), Some(LegState::Held(HeldBy::Local)));
+    assert_eq!(world.leg_state(Board), Some(LegState::Held(HeldBy::Remote)));
+
+    world.power_off(Board);
+    world.run_for(Duration::from_secs(65));
+    assert_ended(&world, Lobby, EndReason::PeerLost);
+}
+
+#[test]
+fn a_room_that_restarted_can_be_joined_again_as_soon_as_its_old_call_is_noticed_to_be_gone() {
+    for signalling in SIGNALLINGS {
+        let mut world = meeting(signalling);
+        world.power_off(Board);
+        world.power_on(&RoomSetup::new(Board, signalling).answering());
+        world.wait_until(
+            "the old call is given up",
+            Duration::from_secs(65),
+            |world| world.snapshot(Lobby).state == RoomState::Idle,
+        );
+        join_meeting(&mut world);
+        assert_media(&world, (true, true));
+    }
+}
+
+#[test]
+fn a_long_break_of_the_network_ends_the_call_for_both() {
+    for signalling in SIGNALLINGS {
+        let mut world = meeting(signalling);
+        world.cut();
+        world.run_for(Duration::from_secs(70));
+        for name in [Lobby, Board] {
+            assert_ended(&world, name, EndReason::PeerLost);
+        }
+        world.heal();
+        assert_nothing_is_left(&mut world, &[Lobby, Board]);
+        join_meeting(&mut world);
         assert_media(&world, (true, true));
     }
 }

@@ -58,7 +58,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (name, hand).prop_map(|(name, hand)| Step::In(name, hand)),
         4 => (0_u16..2_000).prop_map(Step::Wait),
-        1 => (2_000_u16..50_000).prop_map(Step::Wait),
+        1 => (2_000_u16..60_000).prop_map(Step::Wait),
         1 => Just(Step::Cut),
         2 => Just(Step::Heal),
     ]

@@ -27,6 +27,16 @@ pub struct Correlation {
 const CORRELATION_RATE: u32 = 8_000;
 
 impl Sound {
+    /// No sound at all.
+    #[must_use]
+    pub fn silence(sample_rate: u32, seconds: f32) -> Self {
+        let count = (seconds * sample_rate as f32) as usize;
+        Self {
+            sample_rate,
+            samples: vec![0.0; count],
+        }
+    }
+
     /// Reads a 16-bit WAV file; several channels become their mean.
     ///
     /// # Errors

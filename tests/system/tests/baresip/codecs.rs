@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use system::footage::{Recording, speech};
 use system::journal::Mark;
 use system::room_setup::Camera;
+use system::sound::Sound;
 
 use crate::content::{assert_says, assert_shows};
 use crate::site::{LIMIT, site};
@@ -15,6 +16,8 @@ const SPOKEN_PACKETS: u64 = 150;
 fn the_voice_is_heard_by(module: &'static str, codec: &str) {
     let mut site = site(|setup, config| {
         setup.sound = Some(speech().unwrap());
+        // Echo control takes from a voice that speaks at the same time as another.
+        config.sound = Sound::silence(48_000, 1.0);
         config.audio_codecs = vec![module];
     });
     site.peer_calls();

@@ -7,9 +7,9 @@ use system::journal::Mark;
 
 use crate::site::{LIMIT, site};
 
-/// The snapshot is to say within a second that no picture comes; the second before, one came. Twice
-/// that leaves room for a machine that is busy with other things.
-const STALL_LIMIT: Duration = Duration::from_secs(4);
+/// The snapshot is to say within a second that no picture comes; the rest is for a machine that is
+/// busy with other things.
+const STALL_LIMIT: Duration = Duration::from_secs(3);
 /// From the last sign of a peer to the end of its leg.
 const PEER_LOST_LIMIT: Duration = Duration::from_secs(90);
 

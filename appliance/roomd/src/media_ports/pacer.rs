@@ -3,7 +3,7 @@
 //!
 //! Audio and RTCP never wait: the caller sends them at once. Video packets pass at once up to a
 //! burst that an ordinary frame fits into; what is above it leaves at a multiple of the encoder's
-//! target, and never waits longer than [`LONGEST_WAIT`].
+//! target, and never waits longer than 15 ms.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -11,7 +11,7 @@
 //!  any state                      Locked ── register ──► Registering
 //! ```
 //!
-//! The machine sends nothing: it says [`Send`] and is told how it went. Digest challenges are
+//! The machine sends nothing: it says what to send and is told how it went. Digest challenges are
 //! answered beneath it; it hears of them only when the answer was refused. A locked registration
 //! stays so until it is asked for again, so that a wrong password does not lock the account at the
 //! registrar as well.

@@ -1,7 +1,8 @@
 //! The project's tasks: `cargo xtask demo | test | bench | fuzz | setup`.
 //!
 //! This crate is the first that a fresh machine builds, before anything is installed. It therefore
-//! depends on next to nothing and imports none of the product's crates: it starts them.
+//! depends on little, and of the product's crates only on the API's wire types: it starts the
+//! others.
 //!
 //! Each task first finds what the machine lacks and installs it ([`setup`]), then does its work.
 

@@ -125,7 +125,7 @@ fn every_import_between_our_crates_is_allowed() {
 }
 
 #[test]
-fn xtask_depends_on_none_of_our_crates() {
+fn xtask_imports_no_crate_of_ours_but_the_api_s_words() {
     let metadata = workspace();
     let xtask = metadata
         .workspace_packages()
@@ -138,10 +138,8 @@ fn xtask_depends_on_none_of_our_crates() {
         .filter(|dependency| dependency.path.is_some())
         .map(|dependency| dependency.name.as_str())
         .collect();
-    assert!(
-        ours.is_empty(),
-        "xtask is built before anything is installed, yet imports {ours:?}"
-    );
+    // The demo reads snapshots by the API's own types; those need nothing that is installed.
+    assert_eq!(ours, ["api"], "xtask is built before anything is installed");
 }
 
 fn import(importer: &'static str, imported: &'static str, kind: DependencyKind) -> Import<'static> {

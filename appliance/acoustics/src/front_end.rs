@@ -22,6 +22,10 @@ pub trait FrontEnd: Send {
     /// scale, whatever comes in.
     fn process(&mut self, microphones: &[&Frame], references: &[&Frame], out: &mut Frame);
 
+    /// How much later than its microphones' sound the output is: whoever stamps the output takes it
+    /// off, or lips would move before words.
+    fn latency(&self) -> Duration;
+
     /// What the front end knows about the echo now.
     fn echo_report(&self) -> EchoReport;
 }

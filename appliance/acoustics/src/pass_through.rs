@@ -1,6 +1,8 @@
 //! The front end that changes nothing: for recordings, which need no echo control, and for
 //! microphones that do their own.
 
+use std::time::Duration;
+
 use crate::frame::{Frame, copy_bounded};
 use crate::front_end::{EchoReport, FrontEnd};
 
@@ -14,6 +16,10 @@ impl FrontEnd for PassThrough {
             Some(microphone) => copy_bounded(microphone, out),
             None => out.fill(0.0),
         }
+    }
+
+    fn latency(&self) -> Duration {
+        Duration::ZERO
     }
 
     fn echo_report(&self) -> EchoReport {

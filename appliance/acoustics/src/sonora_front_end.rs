@@ -19,6 +19,11 @@ use sonora::{AudioProcessing, Config, StreamConfig};
 use crate::frame::{FRAME_SAMPLES, Frame, SAMPLE_RATE_HZ, bounded, copy_bounded};
 use crate::front_end::{EchoReport, FrontEnd};
 
+/// What the library's filter banks hold back: 428 samples.
+const FILTER_BANK_LATENCY: Duration = Duration::from_micros(8_917);
+/// What its noise suppression holds back besides: 288 samples.
+const NOISE_REDUCTION_LATENCY: Duration = Duration::from_millis(6);
+
 /// Quiet talkers are raised by no more than this, so that an empty room does not roar.
 const MAX_GAIN_DB: f32 = 24.0;
 /// Where the gain starts: little, so that the first word is not shouted.
@@ -116,6 +121,15 @@ impl FrontEnd for SonoraFrontEnd {
         }
         for sample in out {
             *sample = sample.clamp(-1.0, 1.0);
+        }
+    }
+
+    fn latency(&self) -> Duration {
+        match self.settings.noise_reduction {
+            NoiseReduction::Off => FILTER_BANK_LATENCY,
+            NoiseReduction::Moderate | NoiseReduction::High => {
+                FILTER_BANK_LATENCY + NOISE_REDUCTION_LATENCY
+            }
         }
     }
 

@@ -95,6 +95,12 @@ fn a_talker_in_a_quiet_room_keeps_his_level() {
             samples_in(0.02),
         );
         let loss = attenuation(&talker, &out, 2.0, 5.0);
+        let latency = SonoraFrontEnd::new(settings).latency().as_secs_f64();
+        let stated = samples_in(latency).abs_diff(delay);
+        assert!(
+            stated <= samples_in(0.001),
+            "seed {seed}, {settings:?}: {delay} samples late, not {latency} s"
+        );
         println!(
             "seed {seed}, {settings:?}: {loss:.1} dB lost, {gain:.2} of it as it was, {delay} samples late"
         );

@@ -85,12 +85,12 @@ mod tests {
         let (start, mut delay) = (Instant::now(), ArrivalDelay::new(48_000));
         let rough: Vec<u64> = (0..100).map(|n| if n % 5 == 0 { 80 } else { 0 }).collect();
         let now = feed(&mut delay, start, 0, &rough);
-        assert_eq!(delay.target(now), Duration::from_millis(90));
+        assert_eq!(delay.target(now), Duration::from_millis(85));
         let now = feed(&mut delay, start, 100, &[0; WINDOW]);
         let first = delay.target(now);
-        assert_eq!(first, Duration::from_millis(70));
+        assert_eq!(first, Duration::from_millis(65));
         assert_eq!(delay.target(now + Duration::from_millis(100)), first);
-        assert_eq!(delay.target(now + FALL_INTERVAL), Duration::from_millis(50));
+        assert_eq!(delay.target(now + FALL_INTERVAL), Duration::from_millis(45));
     }
 
     #[test]

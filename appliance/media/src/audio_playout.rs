@@ -5,10 +5,12 @@
 //!  leg ──► appsrc ──┴► audiomixer ──► volume ──► [tap] ──► sink, in time
 //! ```
 //!
-//! Each leg's `appsrc` states the leg's playout delay as its latency; the sink waits that long.
+//! The sink waits for the leg's playout delay: the leg's `appsrc` states it as its latency, less the
+//! time that the mixer takes for itself. So sound leaves with its picture, which has no mixer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
@@ -22,7 +24,9 @@ use crate::device::AudioFrame;
 use crate::error::MediaError;
 use crate::graph_input::GraphInputs;
 use crate::loudspeaker_tap::LoudspeakerTap;
-use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, link, link_pads};
+use crate::pipeline::{
+    OwnedPipeline, PipelineId, PipelineRole, count_buffers, link, link_pads, pad,
+};
 use crate::recording::{samples_of, sound_caps};
 
 /// What the mixer gives at a time.
@@ -40,6 +44,7 @@ pub(crate) struct AudioPlayout {
     volume: gst::Element,
     inputs: HashMap<LegId, MixerInput>,
     tap: Arc<LoudspeakerTap>,
+    played: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -68,6 +73,7 @@ impl AudioPlayout {
         let sink = pipeline.add(sink_element(sink, simulated)?)?;
         link(&[&mixer, &caps, &volume_element, &sink])?;
         tap_pad(&volume_element, tap);
+        let played = count_buffers(&pad(&sink, "sink")?);
         pipeline.play()?;
         let inputs = HashMap::new();
         let tap = Arc::clone(tap);
@@ -77,12 +83,18 @@ impl AudioPlayout {
             volume: volume_element,
             inputs,
             tap,
+            played,
         })
     }
 
     /// The pipeline's identity.
     pub(crate) fn id(&self) -> PipelineId {
         self.pipeline.id()
+    }
+
+    /// Stretches of sound that reached the sink.
+    pub(crate) fn played(&self) -> u64 {
+        self.played.load(Ordering::Relaxed)
     }
 
     /// Lets the sink wait as long as the legs now need.
@@ -160,8 +172,10 @@ impl Drop for AudioPlayout {
     }
 }
 
+/// What the inlet of a leg adds, so that sound is held for `delay` in all.
 fn latency(delay: Duration) -> i64 {
-    i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX)
+    let inlet = delay.saturating_sub(MIX.into());
+    i64::try_from(inlet.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Percent to amplitude. The ear hears proportions: a cube comes close, as in other players.

@@ -1,7 +1,7 @@
 //! Brings pictures to the capture pipeline: from the camera, or a slate in its place.
 //!
 //! ```text
-//!              no frame for 1 s: SourceGone
+//!              no frame for 0.9 s: SourceGone
 //!   Giving ───────────────────────────────────► Gone
 //!     ▲                                           │
 //!     └──────────────── a frame: SourceBack ──────┘
@@ -26,8 +26,8 @@ use crate::event::Source;
 use crate::graph_input::{GraphInput, GraphInputs};
 use crate::slate;
 
-/// A camera that gives nothing for so long is gone.
-const GONE_AFTER: Duration = Duration::from_secs(1);
+/// A camera that gives nothing for so long is gone: within a second, the snapshot says so.
+const GONE_AFTER: Duration = Duration::from_millis(900);
 /// Slates a second are few, but enough for a keyframe to come soon after it is asked for.
 const SLATE_INTERVAL: Duration = Duration::from_millis(100);
 /// Frames that waited longer than this before capture started show the past.

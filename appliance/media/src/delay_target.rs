@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// The least that anything is held.
-pub(crate) const SHORTEST: Duration = Duration::from_millis(20);
+pub(crate) const SHORTEST: Duration = Duration::from_millis(10);
 /// The most that anything is held: beyond it people talk over each other.
 pub(crate) const LONGEST: Duration = Duration::from_millis(200);
 /// Where a leg begins, before anything is known.
@@ -22,7 +22,7 @@ const IN_TIME: usize = 97;
 /// So many late ones in a row are a change, not an accident.
 const IN_A_ROW: usize = 5;
 /// What scheduling adds.
-const MARGIN: Duration = Duration::from_millis(10);
+const MARGIN: Duration = Duration::from_millis(5);
 /// A step down is at least this large,
 const SMALLEST_FALL: Duration = Duration::from_millis(10);
 /// comes at most this often,
@@ -131,11 +131,13 @@ mod tests {
     fn five_late_ones_in_a_row_raise_the_target_though_hundreds_were_in_time() {
         let (now, mut target) = (Instant::now(), DelayTarget::new(DelayOrigin::Zero));
         (0..WINDOW).for_each(|_| target.observe(5_000));
+        target.target(now);
+        let now = now + FALL_INTERVAL;
         assert_eq!(target.target(now), SHORTEST);
         (0..IN_A_ROW - 1).for_each(|_| target.observe(60_000));
         assert_eq!(target.target(now), SHORTEST);
         target.observe(60_000);
-        assert_eq!(target.target(now), Duration::from_millis(70));
+        assert_eq!(target.target(now), Duration::from_millis(65));
     }
 
     #[test]

@@ -13,6 +13,7 @@
 mod changes;
 mod repair;
 mod watch;
+mod watchdog;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -10,7 +10,7 @@
 //! microphone that is gone is replaced by silence, so that far ends hear no stutter.
 //!
 //! ```text
-//!             no frame for 100 ms          no frame for 1 s: SourceGone
+//!             no frame for 100 ms          no frame for 0.9 s: SourceGone
 //!   Giving ─────────────────────► Bridging ─────────────────────► Gone
 //!     ▲                              │                              │
 //!     └────────── a frame ───────────┴────── a frame: SourceBack ───┘
@@ -41,7 +41,8 @@ const FRAME_TIME: Duration = Duration::from_millis(10);
 const FRAMES_A_BUFFER: usize = 2;
 /// A late frame is waited for; longer, and silence takes its place.
 const BRIDGE_AFTER: Duration = Duration::from_millis(100);
-const GONE_AFTER: Duration = Duration::from_secs(1);
+/// As with a camera, the snapshot says within a second that it is gone.
+const GONE_AFTER: Duration = Duration::from_millis(900);
 /// Frames between two level reports: five a second.
 const LEVEL_FRAMES: u32 = 20;
 
@@ -128,8 +129,9 @@ struct Stage {
     parts: MicrophoneParts,
     microphone: Microphone,
     pending: Vec<i16>,
-    /// Timestamp of the first waiting sample.
+    /// When the first waiting sample was heard.
     pending_since: gst::ClockTime,
+    front_end_latency: gst::ClockTime,
     timeline: SampleTimeline,
     level: LoudnessMeter,
     frames_since_level: u32,
@@ -138,6 +140,8 @@ struct Stage {
 impl Stage {
     fn new(settings: MicrophoneSettings, parts: MicrophoneParts) -> Self {
         let now = Instant::now();
+        let latency = parts.front_end.latency().as_nanos();
+        let front_end_latency = gst::ClockTime::from_nseconds(latency as u64);
         let microphone = if parts.frames.is_some() {
             Microphone::Giving { last: now }
         } else {
@@ -149,6 +153,7 @@ impl Stage {
             microphone,
             pending: Vec::with_capacity(AUDIO_FRAME_SAMPLES * FRAMES_A_BUFFER),
             pending_since: gst::ClockTime::ZERO,
+            front_end_latency,
             timeline: SampleTimeline::default(),
             level: LoudnessMeter::default(),
             frames_since_level: 0,
@@ -235,8 +240,10 @@ impl Stage {
         };
     }
 
-    fn silence(&mut self, at: Instant) {
-        self.process(&[0.0; AUDIO_FRAME_SAMPLES], at);
+    /// The silence that ends at this moment.
+    fn silence(&mut self, end: Instant) {
+        let begin = end.checked_sub(FRAME_TIME).unwrap_or(end);
+        self.process(&[0.0; AUDIO_FRAME_SAMPLES], begin);
     }
 
     fn process(&mut self, microphone: &Frame, captured: Instant) {
@@ -262,7 +269,7 @@ impl Stage {
         };
         self.measure(&samples);
         if self.pending.is_empty() {
-            self.pending_since = at;
+            self.pending_since = at.saturating_sub(self.front_end_latency);
         }
         self.pending.extend_from_slice(&samples);
         if self.pending.len() == AUDIO_FRAME_SAMPLES * FRAMES_A_BUFFER {

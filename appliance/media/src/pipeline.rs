@@ -1,6 +1,7 @@
 //! A pipeline with an owner: it runs in the shared time, reports its errors as messages, and is
 //! taken down on a thread of its own, so that a stuck element cannot hold up the rest.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -237,6 +238,17 @@ pub(crate) fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, MediaE
         .ok_or_else(|| MediaError::Link {
             what: format!("{}.{name}", element.name()),
         })
+}
+
+/// Counts the buffers that reach this pad.
+pub(crate) fn count_buffers(pad: &gst::Pad) -> Arc<AtomicU64> {
+    let count = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&count);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        gst::PadProbeReturn::Ok
+    });
+    count
 }
 
 /// Runs on streaming threads: only sends messages.

@@ -97,6 +97,15 @@ impl Recording {
         let source = pipeline.make("filesrc", |b| b.property("location", file))?;
         let decoder = pipeline.make("decodebin", |b| b)?;
         link(&[&source, &decoder])?;
+        // Frame threads would each hold pictures, and cost more than they gain at camera sizes.
+        let decodes = decoder.clone().downcast::<gst::Bin>();
+        if let Ok(decodes) = decodes {
+            decodes.connect_deep_element_added(|_, _, element| {
+                if element.has_property("max-threads") {
+                    element.set_property_from_str("max-threads", "1");
+                }
+            });
+        }
         let target = target.downgrade();
         decoder.connect_pad_added(move |_, pad| {
             let Some(sink) = target

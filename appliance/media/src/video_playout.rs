@@ -11,6 +11,8 @@
 //! do not notice.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use gst::prelude::*;
@@ -20,7 +22,9 @@ use room::media_plan::VideoSink;
 use crate::clock::MediaClock;
 use crate::error::MediaError;
 use crate::graph_input::GraphInputs;
-use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, link, link_pads, make_element};
+use crate::pipeline::{
+    OwnedPipeline, PipelineId, PipelineRole, count_buffers, link, link_pads, make_element, pad,
+};
 use crate::shape::VideoPlayoutShape;
 
 /// What the sink itself needs to show a picture.
@@ -39,6 +43,7 @@ pub(crate) struct VideoPlayout {
     pipeline: OwnedPipeline,
     inlets: HashMap<LegId, gst_app::AppSrc>,
     self_view: Option<gst_app::AppSrc>,
+    shown: Arc<AtomicU64>,
 }
 
 /// Where a picture goes on the canvas.
@@ -96,17 +101,29 @@ impl VideoPlayout {
                 }
             }
         }
+        let shown = count_buffers(&pad(&sink, "sink")?);
         pipeline.play()?;
         Ok(Self {
             pipeline,
             inlets,
             self_view,
+            shown,
         })
     }
 
     /// The pipeline's identity.
     pub(crate) fn id(&self) -> PipelineId {
         self.pipeline.id()
+    }
+
+    /// Pictures that reached the sink.
+    pub(crate) fn shown(&self) -> u64 {
+        self.shown.load(Ordering::Relaxed)
+    }
+
+    /// The far ends on the screen.
+    pub(crate) fn far_ends(&self) -> impl Iterator<Item = LegId> {
+        self.inlets.keys().copied()
     }
 
     /// The way in for a leg's pictures; `None` when it is not shown.

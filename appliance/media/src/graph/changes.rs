@@ -255,9 +255,10 @@ impl Graph {
     }
 
     fn attach_sound(&mut self, leg: LegId, direction: Option<Direction>) {
-        let inlet = self.parts.legs.get(&leg).and_then(Leg::sound_inlet);
+        let running = self.parts.legs.get(&leg);
+        let inlet = running.and_then(|leg| Some((leg.sound_inlet()?, Arc::clone(leg.hub()))));
         match inlet.filter(|_| direction.is_some_and(Direction::sends)) {
-            Some(inlet) => self.audio_fan_out.attach(leg, inlet),
+            Some((inlet, hub)) => self.audio_fan_out.attach(hub, inlet),
             None => self.audio_fan_out.detach(leg),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  a leg's pictures:
-//!             first picture              none for 1 s: VideoStalled
+//!             first picture           none for 0.7 s: VideoStalled
 //!   Awaited ───────────────► Flowing ─────────────────────────────► Stalled
 //!      ▲                        ▲                                      │
 //!      │ hold                   └──────── a picture: VideoResumed ─────┘
@@ -10,6 +10,7 @@
 //! ```
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use room::codec::Direction;
@@ -17,13 +18,19 @@ use room::ids::LegId;
 
 use crate::event::MediaEvent;
 use crate::graph::Graph;
-use crate::leg::SentVideo;
+use crate::graph::watchdog::{Watchdogs, Work};
+use crate::leg::{LegHub, SentVideo};
 use crate::pipeline::{PipelineId, PipelineRole};
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
-/// Pictures that stay away for so long have stalled.
-const STALLED_AFTER: Duration = Duration::from_secs(1);
+/// Pictures that stay away for so long have stalled, so that a look within a second says so;
+const STALLED_AFTER: Duration = Duration::from_millis(700);
+const _: () = assert!(STALLED_AFTER.as_millis() + LOOK_INTERVAL.as_millis() < 1_000);
+/// but a peer that shows slides at a few pictures a second may leave so many of its own intervals.
+const STALLED_INTERVALS: u32 = 2;
+/// No peer is waited for longer than this.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(2);
 /// An encoder that gives nothing for so long, though slates alone come ten times a second, hangs.
 const HUNG_AFTER: Duration = Duration::from_secs(3);
 /// A pipeline that is not down by then has leaked.
@@ -37,6 +44,7 @@ pub(super) struct Watch {
     pictures: HashMap<LegId, Pictures>,
     leaving: HashMap<PipelineId, Leaving>,
     capture: Option<(PipelineId, Instant)>,
+    watchdogs: Watchdogs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +64,7 @@ enum Leaving {
 
 impl Watch {
     pub(super) fn leaving(&mut self, id: PipelineId, now: Instant) {
+        self.watchdogs.forget(id);
         self.leaving.insert(id, Leaving::Since(now));
         self.next_look.get_or_insert(now + LOOK_INTERVAL);
     }
@@ -125,6 +134,7 @@ impl Graph {
         }
         self.look_at_pictures(now);
         self.look_at_capture(now);
+        self.look_at_work(now);
         self.adapt_delays(now);
         self.measure(now);
     }
@@ -141,8 +151,10 @@ impl Graph {
                 .hub()
                 .meters()
                 .last_decoded
-                .load(std::sync::atomic::Ordering::Relaxed);
-            let fresh = running_now.saturating_sub(last) < STALLED_AFTER.as_nanos() as u64;
+                .load(Ordering::Relaxed);
+            let gap = leg.hub().meters().last_gap.load(Ordering::Relaxed);
+            let since = Duration::from_nanos(running_now.saturating_sub(last));
+            let fresh = since < patience(Duration::from_nanos(gap));
             let state = self.watch.pictures.entry(id).or_insert(Pictures::Awaited);
             *state = match *state {
                 _ if !receives => Pictures::Awaited,
@@ -189,6 +201,33 @@ impl Graph {
         }
     }
 
+    /// Takes down what is fed and gives nothing; a repair builds it anew.
+    fn look_at_work(&mut self, now: Instant) {
+        let mut work: Vec<(PipelineId, Work)> = Vec::new();
+        for leg in self.parts.legs.values() {
+            work.push((leg.id(), work_of_leg(leg.hub())));
+        }
+        let hubs = || self.parts.legs.iter().map(|(id, leg)| (*id, leg.hub()));
+        if let Some(playout) = &self.parts.video_playout {
+            let shown: Vec<LegId> = playout.far_ends().collect();
+            let shown = hubs().filter(|(id, _)| shown.contains(id));
+            let decoded = shown.map(|(_, hub)| hub.meters().decoded_pictures.load(Ordering::Relaxed));
+            let (fed, given) = (decoded.sum(), playout.shown());
+            work.push((playout.id(), Work { fed, given }));
+        }
+        if let Some(playout) = &self.parts.audio_playout {
+            let decoded = hubs().map(|(_, hub)| hub.meters().decoded_sounds.load(Ordering::Relaxed));
+            let (fed, given) = (decoded.sum(), playout.played());
+            work.push((playout.id(), Work { fed, given }));
+        }
+        for (id, work) in work {
+            if self.watch.watchdogs.hangs(id, work, now) {
+                let text = "it takes pictures or sound and gives none".to_owned();
+                self.pipeline_failed(id, "pipeline".to_owned(), text, now);
+            }
+        }
+    }
+
     fn adapt_delays(&mut self, now: Instant) {
         for (&id, leg) in &mut self.parts.legs {
             let Some(delay) = leg.adapt_delays(now) else {
@@ -228,5 +267,45 @@ impl Graph {
         for event in events {
             self.tell(event);
         }
+    }
+}
+
+/// How long a peer's next picture may stay away, by the interval between its last two.
+fn patience(gap: Duration) -> Duration {
+    let intervals = gap.min(LONGEST_INTERVAL) * STALLED_INTERVALS;
+    intervals.max(STALLED_AFTER)
+}
+
+/// What a leg was given to send, and what became datagrams.
+fn work_of_leg(hub: &LegHub) -> Work {
+    let meters = hub.meters();
+    let count = |counters: &[&std::sync::atomic::AtomicU64]| {
+        counters.iter().map(|c| c.load(Ordering::Relaxed)).sum()
+    };
+    Work {
+        fed: count(&[
+            &meters.offered_sounds,
+            &meters.sent_pictures,
+            &meters.dropped_pictures,
+        ]),
+        // Also what found no room on its way out has left the pipeline.
+        given: count(&[
+            &meters.audio.sent_packets,
+            &meters.audio.dropped,
+            &meters.video.sent_packets,
+            &meters.video.dropped,
+        ]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stall_is_told_soon_at_camera_rates_and_later_for_slides() {
+        assert_eq!(patience(Duration::from_millis(33)), STALLED_AFTER);
+        assert_eq!(patience(Duration::from_secs(1)), Duration::from_secs(2));
+        assert_eq!(patience(Duration::from_secs(60)), Duration::from_secs(4));
     }
 }

@@ -25,11 +25,16 @@ const FREEZE: u64 = 183_000_000;
 pub(crate) struct LegMeters {
     pub(crate) audio: StreamMeters,
     pub(crate) video: StreamMeters,
+    /// Stretches of sound for the leg's encoder, and from its decoder.
+    pub(crate) offered_sounds: AtomicU64,
+    pub(crate) decoded_sounds: AtomicU64,
     pub(crate) sent_pictures: AtomicU64,
     pub(crate) dropped_pictures: AtomicU64,
     pub(crate) decoded_pictures: AtomicU64,
     /// Running time of the last decoded picture in nanoseconds; 0 before the first.
     pub(crate) last_decoded: AtomicU64,
+    /// Nanoseconds between the last two decoded pictures.
+    pub(crate) last_gap: AtomicU64,
     pub(crate) freezes: AtomicU32,
     pub(crate) frozen_nanoseconds: AtomicU64,
     pub(crate) keyframes_requested_by_peer: AtomicU32,
@@ -187,6 +192,7 @@ impl LegHub {
         self.observe().latest = None;
         self.sound_delays().forget();
         self.meters.last_decoded.store(0, Ordering::Relaxed);
+        self.meters.last_gap.store(0, Ordering::Relaxed);
     }
 
     /// A picture was decoded. Runs on the decoder's streaming thread.
@@ -218,6 +224,7 @@ impl LegHub {
             return;
         }
         let gap = now.saturating_sub(before);
+        self.meters.last_gap.store(gap, Ordering::Relaxed);
         if gap > FREEZE {
             self.meters.freezes.fetch_add(1, Ordering::Relaxed);
             self.meters
@@ -233,6 +240,7 @@ impl LegHub {
             let late = late.saturating_sub(i64::try_from(due.useconds()).unwrap_or(0));
             self.sound_delays().observe(late);
         }
+        self.meters.decoded_sounds.fetch_add(1, Ordering::Relaxed);
         if let Some(mixer) = &self.observe().mixer {
             // Refused only while playout is being taken down.
             let _ = mixer.push_buffer(sound);

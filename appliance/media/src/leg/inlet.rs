@@ -17,6 +17,14 @@ use crate::delay_target;
 use crate::leg::hub::{LegHub, StreamMeters};
 use crate::rtp::RtpHeader;
 
+/// When a datagram came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Arrival {
+    at: Instant,
+    /// It waited for the pipeline, so its delay tells nothing of the network.
+    waited: bool,
+}
+
 /// The ways in of one leg's pipeline.
 #[derive(Debug)]
 pub(crate) struct LegInlets {
@@ -53,9 +61,9 @@ impl LegInlets {
     }
 
     /// A datagram arrived.
-    fn push(&self, datagram: Datagram, meters: &StreamMeters, now: Instant) {
+    fn push(&self, datagram: Datagram, meters: &StreamMeters, arrival: Arrival) {
         let taken = self.stream(datagram.medium).is_some_and(|stream| {
-            stream.push(datagram.channel, datagram.payload, &self.clock, now)
+            stream.push(datagram.channel, datagram.payload, &self.clock, arrival)
         });
         if !taken {
             meters.dropped.fetch_add(1, Ordering::Relaxed);
@@ -81,12 +89,12 @@ impl StreamInlet {
         channel: Channel,
         payload: bytes::Bytes,
         clock: &MediaClock,
-        now: Instant,
+        arrival: Arrival,
     ) -> bool {
         let source = match channel {
             Channel::Rtcp => &self.rtcp,
             Channel::Rtp => {
-                if !self.accepts(&payload, now) {
+                if !self.accepts(&payload, arrival) {
                     return false;
                 }
                 &self.rtp
@@ -95,14 +103,14 @@ impl StreamInlet {
         let mut buffer = gst::Buffer::from_slice(payload);
         if let Some(buffer) = buffer.get_mut() {
             // The time of arrival: the jitter buffer reckons with it.
-            let arrival = clock.running_time(now);
-            buffer.set_pts(arrival);
-            buffer.set_dts(arrival);
+            let at = clock.running_time(arrival.at);
+            buffer.set_pts(at);
+            buffer.set_dts(at);
         }
         source.push_buffer(buffer).is_ok()
     }
 
-    fn accepts(&self, packet: &[u8], now: Instant) -> bool {
+    fn accepts(&self, packet: &[u8], arrival: Arrival) -> bool {
         let Some((header, _)) = RtpHeader::parse(packet) else {
             return false;
         };
@@ -112,9 +120,9 @@ impl StreamInlet {
             return false;
         }
         // Only media: a telephone event repeats its timestamp.
-        if self.payload_types.first() == Some(&header.payload_type) {
+        if self.payload_types.first() == Some(&header.payload_type) && !arrival.waited {
             let mut delay = self.delay.lock().unwrap_or_else(PoisonError::into_inner);
-            delay.arrived(now, header.timestamp);
+            delay.arrived(arrival.at, header.timestamp);
         }
         true
     }
@@ -129,6 +137,7 @@ pub(crate) async fn pump(
     mut incoming: mpsc::Receiver<Datagram>,
 ) {
     while let Some(current) = next_inlets(&mut inlets).await {
+        let mut waiting = incoming.len();
         loop {
             tokio::select! {
                 biased;
@@ -144,7 +153,12 @@ pub(crate) async fn pump(
                     }
                     let bytes = datagram.payload.len() as u64;
                     meters.received_bytes.fetch_add(bytes, Ordering::Relaxed);
-                    current.push(datagram, meters, Instant::now());
+                    let arrival = Arrival {
+                        at: Instant::now(),
+                        waited: waiting > 0,
+                    };
+                    waiting = waiting.saturating_sub(1);
+                    current.push(datagram, meters, arrival);
                 }
             }
         }

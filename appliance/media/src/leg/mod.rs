@@ -52,7 +52,7 @@ const REPORT_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(1_000);
 
 /// Between the end of the jitter buffer's patience and the moment a picture or sound is due:
 /// decoding, and concealing what did not come.
-const DECODING: Duration = Duration::from_millis(10);
+const DECODING: Duration = Duration::from_millis(5);
 /// The playout delay of a leg of which nothing is known yet.
 pub(crate) const FIRST_DELAY: Duration = delay_target::FIRST.saturating_add(DECODING);
 

@@ -141,6 +141,7 @@ pub(super) fn build_audio(
             .leaky_type(gst_app::AppLeakyType::Downstream)
             .build(),
     )?;
+    stamp_earlier(&inlet, encoder_latency(stream.codec));
     let (encoder, payloader) = encoder(pipeline, stream.codec, stream.send_payload_type)?;
     match encoder_rate(stream.codec) {
         None => link(&[inlet.upcast_ref(), &encoder, &payloader])?,
@@ -168,6 +169,23 @@ pub(super) fn build_audio(
         codec: stream.codec,
         events,
     })
+}
+
+/// How much later than its input an encoder's output sounds, where it is worth counting.
+const fn encoder_latency(codec: AudioCodec) -> gst::ClockTime {
+    match codec {
+        // The look-ahead of its speech modes (RFC 6716 section 2): 312 samples.
+        AudioCodec::Opus => gst::ClockTime::from_useconds(6_500),
+        AudioCodec::G722 | AudioCodec::Pcmu | AudioCodec::Pcma => gst::ClockTime::ZERO,
+    }
+}
+
+/// Takes an encoder's latency off the timestamps: what comes out was said that much earlier, and
+/// far ends put lips and words together by it.
+fn stamp_earlier(inlet: &gst_app::AppSrc, latency: gst::ClockTime) {
+    if let Some(pad) = inlet.static_pad("src") {
+        pad.set_offset(-(latency.nseconds() as i64));
+    }
 }
 
 /// The sampling rate that an encoder wants; `None` where it is ours.

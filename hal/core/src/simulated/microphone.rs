@@ -7,7 +7,7 @@ use super::Condition;
 use super::echo_path::EchoReceiver;
 use super::shared::Shared;
 use super::voice::Voice;
-use crate::audio::{AudioFrame, FRAME_SAMPLES, Microphone};
+use crate::audio::{AudioFrame, FRAME_DURATION, FRAME_SAMPLES, Microphone};
 use crate::error::{DeviceError, DeviceKind};
 
 /// What sounds in the simulated room.
@@ -89,7 +89,8 @@ impl Microphone for SimulatedMicrophone {
             echo.add_to(&mut samples);
         }
         Ok(AudioFrame {
-            captured: now,
+            // The frame ends now.
+            captured: now.checked_sub(FRAME_DURATION).unwrap_or(now),
             samples,
         })
     }

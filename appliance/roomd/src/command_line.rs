@@ -101,7 +101,7 @@ fn write_manual(directory: &Path) -> Result<(), Error> {
 }
 
 fn run(path: &Path, directories: &Directories) -> Result<(), Error> {
-    process_memory::limit_arenas();
+    process_memory::bound();
     let config = Config::load(path)?;
     logging::start(&config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread()

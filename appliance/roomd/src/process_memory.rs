@@ -2,19 +2,30 @@
 //!
 //! glibc gives each thread a heap ("arena") of its own, up to eight for each core, and a media
 //! graph starts some thirty threads a call: pictures that one thread allocated and another freed
-//! stay behind in them. Two arenas keep a room's memory flat over many calls.
+//! stay behind in them. It also learns from the first picture that is freed to keep pictures in
+//! heaps, where a packet that lives on top of one holds it for ever. Two arenas for what is small
+//! and mappings of their own for pictures keep a room's memory flat over many calls, and give it
+//! back when a call ends.
 
 use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// glibc reads this once, before `main`.
-const ARENAS: &str = "MALLOC_ARENA_MAX";
+/// What glibc reads once, before `main`.
+const SETTINGS: [(&str, &str); 2] = [
+    ("MALLOC_ARENA_MAX", "2"),
+    // In bytes: planes of a picture are larger, packets and sound are not.
+    ("MALLOC_MMAP_THRESHOLD_", "262144"),
+];
 
-/// Limits the arenas of this process: starts the program anew, in this very process, with the
-/// environment that glibc needs. Does nothing where the supervisor has set it, whatever its value.
-pub fn limit_arenas() {
-    if env::var_os(ARENAS).is_some() {
+/// Bounds the memory of this process: starts the program anew, in this very process, with the
+/// environment that glibc needs. What the supervisor has set stays, whatever its value.
+pub fn bound() {
+    let missing: Vec<_> = SETTINGS
+        .into_iter()
+        .filter(|(name, _)| env::var_os(name).is_none())
+        .collect();
+    if missing.is_empty() {
         return;
     }
     let Ok(program) = env::current_exe() else {
@@ -28,7 +39,7 @@ pub fn limit_arenas() {
     let error = Command::new(program)
         .arg0(name)
         .args(arguments)
-        .env(ARENAS, "2")
+        .envs(missing)
         .exec();
-    eprintln!("roomd: {ARENAS} could not be set: {error}");
+    eprintln!("roomd: memory could not be bounded: {error}");
 }

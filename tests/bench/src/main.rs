@@ -30,15 +30,17 @@ use crate::rows::{Area, Measurement};
 use crate::setting::{Lengths, Setting};
 
 const USAGE_ENGLISH: &str = "\
-Usage: cargo xtask bench [AREA] [--quick]
+Usage: cargo xtask bench [AREA | ROW]... [--quick]
 
   AREA      sip or media: measure that area only and keep the report's other rows
+  ROW       media.glass_ms, ...: measure that row only, and those that come out with it
   --quick   measure for a shorter time: coarse figures";
 
 const USAGE_CHINESE: &str = "\
-用法：cargo xtask bench [领域] [--quick]
+用法：cargo xtask bench [领域 | 行]... [--quick]
 
   领域      sip 或 media：只测量该领域，保留报告中的其他行
+  行        如 media.glass_ms：只测量该行及同时得出的行
   --quick   缩短测量时间，结果较粗略";
 
 fn main() -> ExitCode {
@@ -53,23 +55,28 @@ fn main() -> ExitCode {
 }
 
 /// What the command line asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 struct Options {
-    areas: Vec<Area>,
+    measurements: Vec<(Area, &'static Measurement)>,
     lengths: Lengths,
 }
 
 impl Options {
     fn parse(language: Language, arguments: impl Iterator<Item = String>) -> Result<Self> {
-        let mut options = Self {
-            areas: Vec::new(),
-            lengths: Lengths::FULL,
+        let all = || {
+            let with_area = |area: Area| area.measurements().iter().map(move |m| (area, m));
+            Area::ALL.into_iter().flat_map(with_area)
         };
+        let mut lengths = Lengths::FULL;
+        let mut wanted = Vec::new();
         for argument in arguments {
+            let is_meant = |area: Area, measurement: &Measurement| {
+                area.name() == argument || measurement.figures.iter().any(|f| f.name == argument)
+            };
             if argument == "--quick" {
-                options.lengths = Lengths::QUICK;
-            } else if let Some(area) = Area::ALL.into_iter().find(|area| area.name() == argument) {
-                options.areas.push(area);
+                lengths = Lengths::QUICK;
+            } else if all().any(|(area, measurement)| is_meant(area, measurement)) {
+                wanted.push(argument);
             } else {
                 bail!(
                     "`{argument}`?\n\n{}",
@@ -77,10 +84,16 @@ impl Options {
                 );
             }
         }
-        if options.areas.is_empty() {
-            options.areas.extend(Area::ALL);
-        }
-        Ok(options)
+        let is_wanted = |(area, measurement): &(Area, &Measurement)| {
+            let names = measurement.figures.iter().map(|figure| figure.name);
+            let mut names = names.chain([area.name()]);
+            wanted.is_empty() || names.any(|name| wanted.iter().any(|wanted| wanted == name))
+        };
+        let measurements = all().filter(is_wanted).collect();
+        Ok(Self {
+            measurements,
+            lengths,
+        })
     }
 }
 
@@ -100,15 +113,11 @@ fn run(language: Language) -> Result<ExitCode> {
         );
     }
     let mut all_measured = true;
-    for area in options.areas {
-        let mut rows = Vec::new();
-        for measurement in area.measurements() {
-            let measured = measure(language, measurement, &setting);
-            all_measured &= measured.iter().all(|row| row.value.is_some());
-            rows.extend(measured);
-        }
-        report.replace_area(area.name(), rows);
-        // What is measured stays, whatever happens in the next area.
+    for (area, measurement) in options.measurements {
+        let rows = measure(language, measurement, &setting);
+        all_measured &= rows.iter().all(|row| row.value.is_some());
+        report.replace(area.name(), &area.figure_names(), rows);
+        // What is measured stays, whatever happens next.
         report.save(&path)?;
     }
     drop(priority);
@@ -150,15 +159,27 @@ mod tests {
     #[test]
     fn without_an_area_everything_is_measured_in_full() {
         let options = parse(&[]).unwrap();
-        assert_eq!(options.areas, Area::ALL);
+        let all = Area::ALL.map(|area| area.measurements().len());
+        assert_eq!(options.measurements.len(), all.iter().sum::<usize>());
         assert_eq!(options.lengths, Lengths::FULL);
     }
 
     #[test]
     fn one_area_and_quick_are_taken_in_any_order() {
         let options = parse(&["--quick", "media"]).unwrap();
-        assert_eq!(options.areas, [Area::Media]);
+        let areas = options.measurements.iter().map(|(area, _)| *area);
+        assert!(areas.clone().all(|area| area == Area::Media));
+        assert_eq!(areas.count(), Area::Media.measurements().len());
         assert_eq!(options.lengths, Lengths::QUICK);
+    }
+
+    #[test]
+    fn a_row_is_measured_with_those_that_come_out_with_it() {
+        let options = parse(&["media.glass_ms", "media.av_offset_ms"]).unwrap();
+        let [(Area::Media, only)] = options.measurements.as_slice() else {
+            panic!("{options:?}");
+        };
+        assert!(only.figures.iter().any(|f| f.name == "media.mouth_to_ear_ms"));
     }
 
     #[test]

@@ -130,11 +130,13 @@ impl Report {
             .with_context(|| format!("{} is no report; delete it", path.display()))
     }
 
-    /// Puts the rows in the place of all rows of their area. Areas stand in the order of their
-    /// names.
-    pub(crate) fn replace_area(&mut self, area: &str, rows: Vec<Row>) {
-        let prefix = format!("{area}.");
-        self.rows.retain(|row| !row.name.starts_with(&prefix));
+    /// Puts the rows in the place of those of the same names, and drops what the area (which
+    /// measures `known`) has no more. Areas stand in the order of their names.
+    pub(crate) fn replace(&mut self, area: &str, known: &[&str], rows: Vec<Row>) {
+        let is_new = |name: &str| rows.iter().any(|row| row.name == name);
+        self.rows.retain(|row| {
+            area_of(&row.name) != area || known.contains(&row.name.as_str()) && !is_new(&row.name)
+        });
         self.rows.extend(rows);
         self.rows
             .sort_by(|a, b| area_of(&a.name).cmp(area_of(&b.name)));
@@ -272,13 +274,14 @@ mod tests {
     }
 
     #[test]
-    fn a_run_replaces_the_rows_of_its_area_only() {
+    fn a_run_replaces_its_rows_and_drops_those_that_its_area_has_no_more() {
         let mut report = Report::default();
-        report.replace_area("sip", vec![named("sip.old"), named("sip.older")]);
-        report.replace_area("media", vec![named("media.path_ms")]);
-        report.replace_area("sip", vec![named("sip.new")]);
+        report.replace("sip", &[], vec![named("sip.gone"), named("sip.kept")]);
+        report.replace("sip", &["sip.gone", "sip.kept"], vec![named("sip.new")]);
+        report.replace("media", &[], vec![named("media.path_ms")]);
+        report.replace("sip", &["sip.kept", "sip.new"], vec![named("sip.new")]);
         let names: Vec<&str> = report.rows.iter().map(|row| row.name.as_str()).collect();
-        assert_eq!(names, ["media.path_ms", "sip.new"]);
+        assert_eq!(names, ["media.path_ms", "sip.kept", "sip.new"]);
     }
 
     #[test]
@@ -287,7 +290,7 @@ mod tests {
         let path = folder.path().join("report.json");
         assert_eq!(Report::load(&path).unwrap(), Report::default());
         let mut report = Report::default();
-        report.replace_area("sip", vec![named("sip.invite_to_200_ms")]);
+        report.replace("sip", &[], vec![named("sip.invite_to_200_ms")]);
         report.save(&path).unwrap();
         assert_eq!(Report::load(&path).unwrap(), report);
         let json: serde_json::Value =
@@ -300,7 +303,7 @@ mod tests {
     #[test]
     fn columns_of_the_table_align_in_both_languages() {
         let mut report = Report::default();
-        report.replace_area("sip", vec![named("sip.invite_to_200_ms"), named("sip.x")]);
+        report.replace("sip", &[], vec![named("sip.invite_to_200_ms"), named("sip.x")]);
         for language in [Language::English, Language::Chinese] {
             let table = report.table(language);
             let goal_at = |line: &str| columns(line.split("<= 0.8").next().unwrap());

@@ -22,9 +22,12 @@ pub struct Correlation {
     pub offset_seconds: f32,
 }
 
-/// Correlation is taken at this rate: speech has its energy below 3 kHz, and cost grows with the
-/// square of the rate. Every codec has a multiple of it.
+/// Correlation is taken at this rate: what tells words apart lies below 3.6 kHz, and cost grows with
+/// the square of the rate. Every codec has a multiple of it.
 const CORRELATION_RATE: u32 = 8_000;
+/// Correlation begins here, in Hz. Below lies the pitch of a voice, which every echo canceller's
+/// high-pass turns by up to half a period: nobody hears it, but the shape of the wave is another.
+const SPEECH_BAND_BEGIN: f32 = 300.0;
 
 impl Sound {
     /// No sound at all.
@@ -142,7 +145,7 @@ impl Sound {
             bail!("{rate} Hz does not divide {} Hz", self.sample_rate);
         }
         let factor = (self.sample_rate / rate) as usize;
-        let filter = low_pass(factor);
+        let filter = low_pass(0.45 / factor as f32, 16 * factor as i32);
         let delay = filter.len() / 2;
         let filtered = |centre: usize| {
             let products = filter.iter().enumerate().filter_map(|(index, weight)| {
@@ -161,14 +164,15 @@ impl Sound {
         })
     }
 
-    /// Where `excerpt` fits best into this sound, whatever its level.
+    /// Where `excerpt` fits best into this sound, whatever its level, in the band of speech that
+    /// telephones carry (300 Hz to 3.6 kHz).
     ///
     /// # Errors
     /// When rates do not divide by 8 kHz and so cannot be compared, the excerpt is longer than this
     /// sound, or one of them is silent.
     pub fn correlation(&self, excerpt: &Self) -> Result<Correlation> {
-        let reference = self.decimated_or_same(CORRELATION_RATE)?.samples;
-        let excerpt = excerpt.decimated_or_same(CORRELATION_RATE)?.samples;
+        let reference = self.speech_band()?.samples;
+        let excerpt = excerpt.speech_band()?.samples;
         ensure!(
             !excerpt.is_empty() && excerpt.len() <= reference.len(),
             "nothing to compare"
@@ -187,33 +191,67 @@ impl Sound {
                 0.0
             }
         };
-        let best = reference
-            .windows(excerpt.len())
-            .map(coefficient)
-            .enumerate()
-            .max_by(|(_, a), (_, b)| a.total_cmp(b))
+        let coefficients: Vec<f32> = reference.windows(excerpt.len()).map(coefficient).collect();
+        let best = (0..coefficients.len())
+            .max_by(|a, b| coefficients[*a].total_cmp(&coefficients[*b]))
             .context("nothing to compare")?;
+        let (beside, coefficient) = peak(&coefficients, best);
         Ok(Correlation {
-            coefficient: best.1,
-            offset_seconds: best.0 as f32 / CORRELATION_RATE as f32,
+            coefficient,
+            offset_seconds: (best as f32 + beside) / CORRELATION_RATE as f32,
         })
     }
 
-    fn decimated_or_same(&self, rate: u32) -> Result<Self> {
-        if self.sample_rate == rate {
-            Ok(self.clone())
+    fn speech_band(&self) -> Result<Self> {
+        let mut band = if self.sample_rate == CORRELATION_RATE {
+            self.clone()
         } else {
-            self.decimated(rate)
+            self.decimated(CORRELATION_RATE)?
+        };
+        // A high-pass is what a low-pass leaves.
+        let cut_off = SPEECH_BAND_BEGIN / CORRELATION_RATE as f32;
+        let below = filtered(&band.samples, &low_pass(cut_off, 120));
+        for (sample, below) in band.samples.iter_mut().zip(below) {
+            *sample -= below;
         }
+        Ok(band)
     }
 }
 
-/// A low-pass at 0.45 of the new rate: sinc under a Hann window, of unit gain.
-fn low_pass(factor: usize) -> Vec<f32> {
+/// Where between samples the peak at `best` lies, and how high, by a parabola through its
+/// neighbours.
+fn peak(values: &[f32], best: usize) -> (f32, f32) {
+    let at = |index: Option<usize>| index.and_then(|index| values.get(index)).copied();
+    let centre = values[best];
+    let (Some(before), Some(after)) = (at(best.checked_sub(1)), at(best.checked_add(1))) else {
+        return (0.0, centre);
+    };
+    let bend = before - 2.0 * centre + after;
+    if bend >= 0.0 {
+        return (0.0, centre);
+    }
+    let beside = 0.5 * (before - after) / bend;
+    (beside, (centre - 0.25 * (before - after) * beside).min(1.0))
+}
+
+/// The filter's output at each sample, as if there were silence around the sound.
+fn filtered(samples: &[f32], filter: &[f32]) -> Vec<f32> {
+    let delay = filter.len() / 2;
+    let at = |centre: usize| {
+        let products = filter.iter().enumerate().filter_map(|(index, weight)| {
+            let position = (centre + index).checked_sub(delay)?;
+            Some(weight * samples.get(position)?)
+        });
+        products.sum()
+    };
+    (0..samples.len()).map(at).collect()
+}
+
+/// A low-pass at `cut_off` (1 is the sampling rate): sinc under a Hann window, `half` samples to
+/// either side, of unit gain.
+fn low_pass(cut_off: f32, half: i32) -> Vec<f32> {
     use std::f32::consts::PI;
 
-    let half = 16 * factor as i32;
-    let cut_off = 0.45 / factor as f32;
     let tap = |n: i32| {
         let x = n as f32;
         let sinc = if n == 0 {
@@ -268,6 +306,34 @@ mod tests {
         let found = reference.correlation(&excerpt).unwrap();
         assert!(found.coefficient > 0.99, "{found:?}");
         assert!((found.offset_seconds - 1.25).abs() < 0.002, "{found:?}");
+    }
+
+    #[test]
+    fn a_place_between_two_samples_is_found_as_well() {
+        let reference = chirp(3.0);
+        // Half a sample of the rate at which sounds are compared.
+        let found = reference
+            .correlation(&reference.excerpt(1.25 + 0.000_062_5, 0.5))
+            .unwrap();
+        assert!(found.coefficient > 0.98, "{found:?}");
+        let off = found.offset_seconds - 1.250_062_5;
+        assert!(off.abs() < 0.000_03, "{found:?}");
+    }
+
+    #[test]
+    fn a_voice_whose_pitch_was_turned_is_still_the_same() {
+        let overtones = chirp(1.0);
+        let with_pitch = |phase: f32| Sound {
+            sample_rate: 48_000,
+            samples: (0..48_000)
+                .map(|n| (TAU * 120.0 * n as f32 / 48_000.0 + phase).sin() * 0.5)
+                .zip(&overtones.samples)
+                .map(|(pitch, overtone)| pitch + overtone)
+                .collect(),
+        };
+        let turned = with_pitch(3.0).excerpt(0.3, 0.4);
+        let found = with_pitch(0.0).correlation(&turned).unwrap();
+        assert!(found.coefficient > 0.95, "{found:?}");
     }
 
     #[test]

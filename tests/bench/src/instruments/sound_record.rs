@@ -12,9 +12,9 @@ const EXCERPT: Duration = Duration::from_millis(300);
 const LONGEST_DELAY: Duration = Duration::from_millis(400);
 /// A pause between words has no delay.
 const QUIET: f32 = 0.02;
-/// Below it, what was found is a sound like the excerpt, not the excerpt.
-/// Noise and gain control change the shape of what was said, so it is far from 1.
-const LEAST_CORRELATION: f32 = 0.5;
+/// Below it, what was found is a sound like the excerpt, not the excerpt. Echo, noise and gain
+/// control change the shape of what was said, so it is not 1.
+const LEAST_CORRELATION: f32 = 0.7;
 
 /// Frames of sound, each with its own moment; a gap between them is silence.
 #[derive(Clone, Debug, Default)]

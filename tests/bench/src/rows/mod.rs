@@ -35,6 +35,12 @@ impl Area {
         }
     }
 
+    /// The names of its rows.
+    pub(crate) fn figure_names(self) -> Vec<&'static str> {
+        let figures = self.measurements().iter().flat_map(|it| it.figures);
+        figures.map(|figure| figure.name).collect()
+    }
+
     /// What is measured, in this order.
     pub(crate) fn measurements(self) -> &'static [Measurement] {
         match self {

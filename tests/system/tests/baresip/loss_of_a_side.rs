@@ -7,8 +7,8 @@ use system::journal::Mark;
 
 use crate::site::{LIMIT, site};
 
-/// The snapshot is to say within a second that no picture comes; the rest is for a machine that is
-/// busy with other things.
+/// The media graph sees within a second that no picture comes; the rest is for a machine that is busy
+/// with other things.
 const STALL_LIMIT: Duration = Duration::from_secs(3);
 /// From the last sign of a peer to the end of its leg.
 const PEER_LOST_LIMIT: Duration = Duration::from_secs(90);

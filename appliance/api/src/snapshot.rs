@@ -408,6 +408,8 @@ pub enum Direction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum VideoFlow {
+    /// The far end sends none: a hold, or what was agreed.
+    Off,
     /// No frame was decoded yet.
     Waiting,
     /// Frames are decoded.

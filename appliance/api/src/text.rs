@@ -77,6 +77,7 @@ words!(Protection {
 });
 
 words!(VideoFlow {
+    Off => "off", "关闭";
     Waiting => "waiting for the picture", "等待画面";
     Flowing => "flowing", "正常";
     Stalled => "stalled", "已停滞";

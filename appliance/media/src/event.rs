@@ -27,7 +27,7 @@ pub enum MediaEvent {
         /// Which leg.
         leg: LegId,
     },
-    /// Pictures come again.
+    /// Pictures come, for the first time, again, or after a hold.
     VideoResumed {
         /// Which leg.
         leg: LegId,

@@ -34,7 +34,7 @@ use crate::dtmf::{DtmfDigit, DtmfDigits};
 use crate::ids::LegId;
 use crate::leg_state::{CallDirection, EndReason, HeldBy, HoldChange, LegState};
 use crate::leg_stats::LegStats;
-use crate::media_plan::LegStreams;
+use crate::media_plan::{LegStreams, VideoStream};
 use crate::peer::{LegSecurity, Peer, PeerTrust};
 use crate::policy::{CallTarget, Timeouts};
 use crate::request::{Admission, DeniedReason};
@@ -297,8 +297,15 @@ impl Leg {
 
     pub(crate) fn snapshot(&self) -> LegSnapshot {
         let (audio, video) = match &self.state {
-            State::Early { media, .. } | State::Connected { media, .. } => {
-                summaries(&media.streams, media.flow)
+            State::Early { media, .. } => summaries(&media.streams, media.flow),
+            State::Connected { media, local, .. } => {
+                let flow = match local {
+                    LocalHold::Open => media.flow,
+                    LocalHold::Holding { .. } | LocalHold::Held | LocalHold::Resuming { .. } => {
+                        VideoFlow::Off
+                    }
+                };
+                summaries(&media.streams, flow)
             }
             State::Incoming { .. }
             | State::Answering { .. }
@@ -424,6 +431,10 @@ impl Leg {
                     until: turn.deadline(|timeouts| timeouts.hold),
                 };
                 turn.commands.push_back(Command::Hold { leg: self.id });
+                // Afterwards, whether pictures flow again is to be seen first.
+                if let Some(media) = self.media() {
+                    media.flow = VideoFlow::Waiting;
+                }
                 self.accepted()
             }
             LocalHold::Holding { .. } | LocalHold::Held => Admission::AlreadySo,
@@ -556,6 +567,11 @@ impl Leg {
     pub(crate) fn streams_changed(&mut self, streams: LegStreams) {
         if let Some(media) = self.media() {
             media.streams = streams;
+            let receives = |video: &VideoStream| video.direction.receives();
+            if !media.streams.video.as_ref().is_some_and(receives) {
+                // After a hold, whether pictures flow again is to be seen first.
+                media.flow = VideoFlow::Waiting;
+            }
         }
     }
 
@@ -623,9 +639,22 @@ impl Leg {
         self.first_frame.get_or_insert(now);
     }
 
+    /// What was seen before a hold reached the media is no news of what follows it.
     pub(crate) fn video_flow(&mut self, flow: VideoFlow) {
-        if let Some(media) = self.media() {
-            media.flow = flow;
+        match &mut self.state {
+            State::Early { media, .. }
+            | State::Connected {
+                media,
+                local: LocalHold::Open,
+                ..
+            } => media.flow = flow,
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Connected { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => {}
         }
     }
 

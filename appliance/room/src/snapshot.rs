@@ -234,7 +234,11 @@ impl VideoSummary {
             send_profile: stream.send_profile,
             send_packetization_mode: stream.send_packetization_mode,
             direction: stream.direction,
-            flow,
+            flow: if stream.direction.receives() {
+                flow
+            } else {
+                VideoFlow::Off
+            },
         }
     }
 }
@@ -242,6 +246,8 @@ impl VideoSummary {
 /// Whether the far end's picture flows: what was seen, not what was agreed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VideoFlow {
+    /// The far end sends none: a hold, or what was agreed.
+    Off,
     /// No frame was decoded yet.
     Waiting,
     /// Frames are decoded.

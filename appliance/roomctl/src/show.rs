@@ -271,7 +271,7 @@ impl Sheet {
                     .collect::<Vec<_>>()
                     .join(" ")
             }
-            VideoFlow::Waiting => self
+            VideoFlow::Off | VideoFlow::Waiting => self
                 .style
                 .paint(Tone::Notable, &video.flow.text(self.language)),
             VideoFlow::Stalled => self.style.paint(Tone::Bad, &video.flow.text(self.language)),

@@ -179,7 +179,11 @@ mod tests {
         let [(Area::Media, only)] = options.measurements.as_slice() else {
             panic!("{options:?}");
         };
-        assert!(only.figures.iter().any(|f| f.name == "media.mouth_to_ear_ms"));
+        assert!(
+            only.figures
+                .iter()
+                .any(|f| f.name == "media.mouth_to_ear_ms")
+        );
     }
 
     #[test]

@@ -303,7 +303,11 @@ mod tests {
     #[test]
     fn columns_of_the_table_align_in_both_languages() {
         let mut report = Report::default();
-        report.replace("sip", &[], vec![named("sip.invite_to_200_ms"), named("sip.x")]);
+        report.replace(
+            "sip",
+            &[],
+            vec![named("sip.invite_to_200_ms"), named("sip.x")],
+        );
         for language in [Language::English, Language::Chinese] {
             let table = report.table(language);
             let goal_at = |line: &str| columns(line.split("<= 0.8").next().unwrap());

@@ -6,11 +6,13 @@ use std::time::Instant;
 use room::codec::Direction;
 use room::ids::LegId;
 use room::media_plan::{AudioSink, AudioSource, VideoSource};
+use room::units::AudioLevel;
 
 use crate::audio_playout::AudioPlayout;
 use crate::camera_feed::CameraFeedSettings;
 use crate::diff::GraphChange;
 use crate::error::MediaError;
+use crate::event::MediaEvent;
 use crate::graph::{Graph, RunningMicrophone, delay_of};
 use crate::leg::Leg;
 use crate::microphone::{MicrophoneParts, MicrophoneSettings, MicrophoneStage};
@@ -157,6 +159,11 @@ impl Graph {
         else {
             return;
         };
+        // Whoever shows levels is told no newer ones.
+        self.tell(MediaEvent::Levels {
+            microphone: AudioLevel::SILENCE,
+            loudspeaker: AudioLevel::SILENCE,
+        });
         self.devices.microphone = stage.stop().map(|MicrophoneParts { front_end, frames }| {
             // A recording's frames end with it.
             let frames = if recording.is_some() {

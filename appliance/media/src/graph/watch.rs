@@ -31,6 +31,10 @@ const _: () = assert!(STALLED_AFTER.as_millis() + LOOK_INTERVAL.as_millis() < 1_
 const STALLED_INTERVALS: u32 = 2;
 /// No peer is waited for longer than this.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(2);
+/// Between the first two requests for a keyframe,
+const FIRST_REQUEST_PAUSE: Duration = LOOK_INTERVAL;
+/// and between the last ones.
+const LONGEST_REQUEST_PAUSE: Duration = Duration::from_secs(4);
 /// An encoder that gives nothing for so long, though slates alone come ten times a second, hangs.
 const HUNG_AFTER: Duration = Duration::from_secs(3);
 /// A pipeline that is not down by then has leaked.
@@ -42,6 +46,7 @@ pub(super) struct Watch {
     next_look: Option<Instant>,
     last_measured: Option<Instant>,
     pictures: HashMap<LegId, Pictures>,
+    keyframe_requests: HashMap<LegId, KeyframeRequests>,
     leaving: HashMap<PipelineId, Leaving>,
     capture: Option<(PipelineId, Instant)>,
     watchdogs: Watchdogs,
@@ -52,6 +57,28 @@ enum Pictures {
     Awaited,
     Flowing,
     Stalled,
+}
+
+/// When the peer is asked for a keyframe again: soon at first, then less and less often, because a
+/// peer that holds the call sends none however often it is asked.
+#[derive(Clone, Copy, Debug, Default)]
+struct KeyframeRequests {
+    last: Option<Instant>,
+    pause: Duration,
+}
+
+impl KeyframeRequests {
+    /// Whether it is time to ask; if so, the next time is later.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let due = self
+            .last
+            .is_none_or(|last| now.saturating_duration_since(last) >= self.pause);
+        if due {
+            self.last = Some(now);
+            self.pause = (self.pause * 2).clamp(FIRST_REQUEST_PAUSE, LONGEST_REQUEST_PAUSE);
+        }
+        due
+    }
 }
 
 /// A pipeline on its way down.
@@ -75,6 +102,7 @@ impl Watch {
 
     pub(super) fn forget(&mut self, leg: LegId) {
         self.pictures.remove(&leg);
+        self.keyframe_requests.remove(&leg);
     }
 
     pub(super) fn nothing_leaving(&self) -> bool {
@@ -147,18 +175,18 @@ impl Graph {
             let receives = shape
                 .and_then(|leg| leg.directions()[1])
                 .is_some_and(Direction::receives);
-            let last = leg
-                .hub()
-                .meters()
-                .last_decoded
-                .load(Ordering::Relaxed);
+            let last = leg.hub().meters().last_decoded.load(Ordering::Relaxed);
             let gap = leg.hub().meters().last_gap.load(Ordering::Relaxed);
             let since = Duration::from_nanos(running_now.saturating_sub(last));
             let fresh = since < patience(Duration::from_nanos(gap));
             let state = self.watch.pictures.entry(id).or_insert(Pictures::Awaited);
             *state = match *state {
                 _ if !receives => Pictures::Awaited,
-                Pictures::Awaited if last != 0 && fresh => Pictures::Flowing,
+                Pictures::Awaited if last != 0 && fresh => {
+                    // News after a hold, in which the owner expected none.
+                    events.push(MediaEvent::VideoResumed { leg: id });
+                    Pictures::Flowing
+                }
                 Pictures::Flowing if !fresh => {
                     events.push(MediaEvent::VideoStalled { leg: id });
                     Pictures::Stalled
@@ -172,8 +200,13 @@ impl Graph {
                 }
             };
             // Whatever was lost, only a keyframe brings the picture back.
+            let requests = self.watch.keyframe_requests.entry(id).or_default();
             if receives && *state != Pictures::Flowing {
-                leg.request_keyframe_from_peer();
+                if requests.is_due(now) {
+                    leg.request_keyframe_from_peer();
+                }
+            } else {
+                *requests = KeyframeRequests::default();
             }
         }
         for event in events {
@@ -211,12 +244,14 @@ impl Graph {
         if let Some(playout) = &self.parts.video_playout {
             let shown: Vec<LegId> = playout.far_ends().collect();
             let shown = hubs().filter(|(id, _)| shown.contains(id));
-            let decoded = shown.map(|(_, hub)| hub.meters().decoded_pictures.load(Ordering::Relaxed));
+            let decoded =
+                shown.map(|(_, hub)| hub.meters().decoded_pictures.load(Ordering::Relaxed));
             let (fed, given) = (decoded.sum(), playout.shown());
             work.push((playout.id(), Work { fed, given }));
         }
         if let Some(playout) = &self.parts.audio_playout {
-            let decoded = hubs().map(|(_, hub)| hub.meters().decoded_sounds.load(Ordering::Relaxed));
+            let decoded =
+                hubs().map(|(_, hub)| hub.meters().decoded_sounds.load(Ordering::Relaxed));
             let (fed, given) = (decoded.sum(), playout.played());
             work.push((playout.id(), Work { fed, given }));
         }
@@ -301,6 +336,15 @@ fn work_of_leg(hub: &LegHub) -> Work {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_peer_that_sends_no_keyframe_is_asked_less_and_less_often() {
+        let (start, mut requests) = (Instant::now(), KeyframeRequests::default());
+        let asked: Vec<u32> = (0..80)
+            .filter(|look| requests.is_due(start + LOOK_INTERVAL * *look))
+            .collect();
+        assert_eq!(asked, [0, 1, 3, 7, 15, 31, 47, 63, 79]);
+    }
 
     #[test]
     fn a_stall_is_told_soon_at_camera_rates_and_later_for_slides() {

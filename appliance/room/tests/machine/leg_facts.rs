@@ -44,6 +44,9 @@ const WITH_MEDIA: &[Position] = &[
     ResumingRemotelyHeld,
 ];
 
+/// Where pictures are looked for.
+const NOT_HELD_HERE: &[Position] = &[Early, Established, RemotelyHeld];
+
 /// Differs from what the rig settles, so that it can be seen whether it was taken.
 fn audio_only() -> LegStreams {
     LegStreams {
@@ -167,12 +170,12 @@ const TABLE: &[Row] = &[
     Row {
         fact: |leg| Fact::VideoStalled { leg },
         moves: &[],
-        tells: WITH_MEDIA,
+        tells: NOT_HELD_HERE,
     },
     Row {
         fact: |leg| Fact::VideoResumed { leg },
         moves: &[],
-        tells: WITH_MEDIA,
+        tells: NOT_HELD_HERE,
     },
     Row {
         fact: |leg| Fact::DtmfReceived {

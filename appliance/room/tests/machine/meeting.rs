@@ -454,6 +454,35 @@ fn the_far_ends_picture_is_shown_as_it_was_seen() {
 }
 
 #[test]
+fn no_picture_is_awaited_while_either_side_holds_and_none_is_claimed_before_it_was_seen_again() {
+    let (mut rig, leg) = Established.reach();
+    let flow = |rig: &Rig| rig.leg(leg).video.expect("a video stream").flow;
+    rig.told(Fact::FirstFrame { leg });
+    rig.request(Request::Hold { leg });
+    assert_eq!(flow(&rig), VideoFlow::Off);
+    rig.told(Fact::HoldSucceeded { leg });
+    rig.request(Request::Resume { leg });
+    assert_eq!(flow(&rig), VideoFlow::Off);
+    rig.told(Fact::ResumeSucceeded { leg });
+    assert_eq!(flow(&rig), VideoFlow::Waiting);
+    rig.told(Fact::VideoResumed { leg });
+    assert_eq!(flow(&rig), VideoFlow::Flowing);
+
+    let sendrecv = streams();
+    let mut held = streams();
+    if let Some(video) = &mut held.video {
+        video.direction = Direction::SendOnly;
+    }
+    rig.told(Fact::StreamsChanged { leg, streams: held });
+    assert_eq!(flow(&rig), VideoFlow::Off);
+    rig.told(Fact::StreamsChanged {
+        leg,
+        streams: sendrecv,
+    });
+    assert_eq!(flow(&rig), VideoFlow::Waiting);
+}
+
+#[test]
 fn media_failures_are_shown_newest_first_and_end_no_call() {
     let (mut rig, leg) = Established.reach();
     let fault = |number: usize| MediaFault {

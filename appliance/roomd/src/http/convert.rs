@@ -299,6 +299,7 @@ fn video_to_api(video: VideoSummary, stats: Option<&LegStats>) -> wire::Video {
         },
         direction: direction(video.direction),
         flow: match video.flow {
+            VideoFlow::Off => wire::VideoFlow::Off,
             VideoFlow::Waiting => wire::VideoFlow::Waiting,
             VideoFlow::Flowing => wire::VideoFlow::Flowing,
             VideoFlow::Stalled => wire::VideoFlow::Stalled,

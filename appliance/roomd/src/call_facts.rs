@@ -1,19 +1,190 @@
-//! What the SIP endpoint reports, in the room's words.
+//! What the SIP endpoint reports, in the room's words, and what the room orders, in the endpoint's.
+//!
+//! Pure functions: the driver calls them, and so does the simulation, which joins the same room
+//! and the same endpoint in virtual time.
+
+use std::net::SocketAddr;
 
 use room::leg_state::EndReason;
 use room::peer::{LegSecurity, Peer, PeerTrust, Protection};
-use room::{RegistrationFailure, RegistrationState};
-use sip::endpoint::{self, ActionError, CallEndCause, CallSecurity};
-use sip::grammar::NameAddr;
-use sip::offer_answer::{AgreedSecurity, CallMedia};
+use room::units::Bitrate;
+use room::{Fact, LegId, RegistrationFailure, RegistrationState, RejectCause};
+use sip::endpoint::{self, ActionError, CallEndCause, CallId, CallSecurity, Event, RefusedWhy};
+use sip::grammar::{NameAddr, StatusCode};
+use sip::offer_answer::{AgreedSecurity, CallMedia, PeerHold};
 use sip::registration;
 use sip::transport::Transport;
 
+use crate::dtmf_relay;
 use crate::media_ports::leg_transport::{LegRoute, MediumRoute};
 
-/// Who calls.
+/// What an event of the endpoint means for the room.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// Somebody calls: a leg is to be reserved for the call.
+    Incoming(IncomingCall),
+    /// Something happened to a call that has a leg.
+    Leg {
+        /// The leg.
+        leg: LegId,
+        /// Where its media goes from now on; `None` when that has not changed.
+        media: Option<CallMedia>,
+        /// What the room is told, in this order, once the media is connected.
+        facts: Vec<Fact>,
+    },
+    /// A call that has a leg is over: what was kept for it is to be given back.
+    Ended {
+        /// The call.
+        call: CallId,
+        /// The leg.
+        leg: LegId,
+        /// Why, for [`Fact::Ended`].
+        reason: EndReason,
+    },
+    /// Something that is about no call.
+    Room(Fact),
+    /// A stranger was refused, which the room need not know.
+    Refused {
+        /// Where the request came from.
+        remote: SocketAddr,
+        /// Why.
+        why: RefusedWhy,
+    },
+    /// Nothing: a call without a leg, or an INFO request that carries no key press.
+    Nothing,
+}
+
+/// A call that comes in and has no leg yet.
+#[derive(Debug, PartialEq, Eq)]
+pub struct IncomingCall {
+    /// The call.
+    pub call: CallId,
+    /// Where it came from: the caller, or the last proxy before us.
+    pub remote: SocketAddr,
+    peer: Peer,
+    account: String,
+    security: LegSecurity,
+    trust: PeerTrust,
+}
+
+impl IncomingCall {
+    /// What the room is told once the call has its leg.
+    #[must_use]
+    pub fn fact(self, leg: LegId) -> Fact {
+        Fact::Incoming {
+            leg,
+            peer: self.peer,
+            account: self.account,
+            security: self.security,
+            trust: self.trust,
+        }
+    }
+}
+
+/// Says what an event means. `leg_of` knows the legs of calls.
 #[must_use]
-pub fn peer(from: &NameAddr) -> Peer {
+pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meaning {
+    match event {
+        Event::Incoming {
+            call,
+            account,
+            from,
+            remote,
+            trust,
+            security,
+        } => Meaning::Incoming(IncomingCall {
+            call,
+            remote,
+            peer: peer(&from),
+            account: account.to_string(),
+            security: leg_security(security),
+            trust: peer_trust(trust),
+        }),
+        Event::Registration { account, state } => Meaning::Room(Fact::Registration {
+            account: account.to_string(),
+            state: registration_state(state),
+        }),
+        Event::Refused { remote, why } => Meaning::Refused { remote, why },
+        Event::Ended { call, cause } => leg_of(call).map_or(Meaning::Nothing, |leg| {
+            let reason = end_reason(cause);
+            Meaning::Ended { call, leg, reason }
+        }),
+        Event::Ringing { call } => one_fact(leg_of(call), |leg| Fact::Ringing { leg }),
+        Event::HoldSucceeded { call } => one_fact(leg_of(call), |leg| Fact::HoldSucceeded { leg }),
+        Event::HoldFailed { call } => one_fact(leg_of(call), |leg| Fact::HoldFailed { leg }),
+        Event::ResumeSucceeded { call } => {
+            one_fact(leg_of(call), |leg| Fact::ResumeSucceeded { leg })
+        }
+        Event::ResumeFailed { call } => one_fact(leg_of(call), |leg| Fact::ResumeFailed { leg }),
+        Event::Info {
+            call,
+            content_type,
+            body,
+        } => dtmf_relay::digit(&content_type, &body).map_or(Meaning::Nothing, |digit| {
+            one_fact(leg_of(call), |leg| Fact::DtmfReceived { leg, digit })
+        }),
+        Event::EarlyMedia { call, media } => with_media(leg_of(call), media, |leg, media| {
+            let streams = media.streams.clone();
+            vec![Fact::EarlyMedia { leg, streams }]
+        }),
+        Event::Established {
+            call,
+            media,
+            security,
+        } => with_media(leg_of(call), media, |leg, media| {
+            let established = Fact::Established {
+                leg,
+                streams: media.streams.clone(),
+                security: leg_security(security),
+            };
+            vec![established, hold_fact(leg, media.peer_hold)]
+        }),
+        Event::MediaChanged { call, media } => with_media(leg_of(call), media, |leg, media| {
+            let streams = media.streams.clone();
+            let changed = Fact::StreamsChanged { leg, streams };
+            vec![changed, hold_fact(leg, media.peer_hold)]
+        }),
+    }
+}
+
+fn one_fact(leg: Option<LegId>, fact: impl FnOnce(LegId) -> Fact) -> Meaning {
+    leg.map_or(Meaning::Nothing, |leg| Meaning::Leg {
+        leg,
+        media: None,
+        facts: vec![fact(leg)],
+    })
+}
+
+fn with_media(
+    leg: Option<LegId>,
+    media: CallMedia,
+    facts: impl FnOnce(LegId, &CallMedia) -> Vec<Fact>,
+) -> Meaning {
+    leg.map_or(Meaning::Nothing, |leg| Meaning::Leg {
+        leg,
+        facts: facts(leg, &media),
+        media: Some(media),
+    })
+}
+
+fn hold_fact(leg: LegId, hold: PeerHold) -> Fact {
+    match hold {
+        PeerHold::On => Fact::RemoteHold { leg },
+        PeerHold::Off => Fact::RemoteResume { leg },
+    }
+}
+
+/// The answer to a caller whom the room refuses.
+#[must_use]
+pub fn reject_status(cause: RejectCause) -> StatusCode {
+    match cause {
+        RejectCause::Busy => StatusCode::BUSY_HERE,
+        RejectCause::Decline => StatusCode::DECLINE,
+        RejectCause::NotAvailable => StatusCode::TEMPORARILY_UNAVAILABLE,
+    }
+}
+
+fn peer(from: &NameAddr) -> Peer {
     Peer {
         uri: from.uri().to_string(),
         display_name: from.display_name().map(str::to_owned),
@@ -22,17 +193,14 @@ pub fn peer(from: &NameAddr) -> Peer {
 
 /// How far a caller is trusted: a configured peer is the owner's own; what a registrar passes on
 /// may be anybody.
-#[must_use]
-pub fn trust(trust: endpoint::PeerTrust) -> PeerTrust {
+fn peer_trust(trust: endpoint::PeerTrust) -> PeerTrust {
     match trust {
         endpoint::PeerTrust::ConfiguredPeer => PeerTrust::Trusted,
         endpoint::PeerTrust::RegisteredFlow => PeerTrust::Admitted,
     }
 }
 
-/// How a call is protected.
-#[must_use]
-pub fn security(security: CallSecurity) -> LegSecurity {
+fn leg_security(security: CallSecurity) -> LegSecurity {
     LegSecurity {
         signalling: match security.signalling {
             Transport::Tls => Protection::Encrypted,
@@ -45,9 +213,23 @@ pub fn security(security: CallSecurity) -> LegSecurity {
     }
 }
 
-/// Where the media of a call goes.
+/// Whether the far end takes key presses in the audio stream (RFC 4733).
 #[must_use]
-pub fn route(media: &CallMedia, video_target: room::units::Bitrate) -> LegRoute {
+pub fn takes_telephone_event(media: &CallMedia) -> bool {
+    let audio = media.streams.audio.as_ref();
+    audio.is_some_and(|audio| audio.send_telephone_event.is_some())
+}
+
+/// Where the media of a call goes. The encoder's target is what the owner allows, at most what the
+/// far end takes.
+#[must_use]
+pub fn route(media: &CallMedia, video_limit: Bitrate) -> LegRoute {
+    let peer_limit = media
+        .streams
+        .video
+        .as_ref()
+        .and_then(|video| video.max_bitrate);
+    let video_target = peer_limit.map_or(video_limit, |limit| limit.min(video_limit));
     let audio = media.streams.audio.as_ref().zip(media.remote.audio);
     let video = media.streams.video.as_ref().zip(media.remote.video);
     LegRoute {
@@ -65,9 +247,7 @@ pub fn route(media: &CallMedia, video_target: room::units::Bitrate) -> LegRoute 
     }
 }
 
-/// Why a call ended.
-#[must_use]
-pub fn end_reason(cause: CallEndCause) -> EndReason {
+fn end_reason(cause: CallEndCause) -> EndReason {
     match cause {
         CallEndCause::Local => EndReason::LocalHangUp,
         CallEndCause::RemoteHangUp => EndReason::RemoteHangUp,
@@ -110,9 +290,7 @@ fn refused(status: u16) -> EndReason {
     }
 }
 
-/// How a registration stands.
-#[must_use]
-pub fn registration_state(state: registration::RegistrationState) -> RegistrationState {
+fn registration_state(state: registration::RegistrationState) -> RegistrationState {
     use registration::{RegistrationFailure as Failure, RegistrationState as State};
     match state {
         State::Unregistered => RegistrationState::Unregistered,
@@ -128,5 +306,80 @@ pub fn registration_state(state: registration::RegistrationState) -> Registratio
                 status => RegistrationFailure::Refused { status },
             },
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use room::codec::{Direction, PacketizationMode, PayloadType, ProfileLevelId};
+    use room::media_plan::{LegStreams, VideoStream};
+    use sip::endpoint::AccountName;
+    use sip::offer_answer::{RemoteMedia, RemotePort};
+
+    #[test]
+    fn a_room_that_is_refused_by_a_room_hears_why() {
+        for (cause, heard) in [
+            (RejectCause::Busy, EndReason::PeerBusy),
+            (RejectCause::Decline, EndReason::DeclinedByPeer),
+            (RejectCause::NotAvailable, EndReason::NotAnswered),
+        ] {
+            let status = reject_status(cause);
+            assert_eq!(end_reason(CallEndCause::Refused(status)), heard);
+        }
+    }
+
+    #[test]
+    fn a_registration_is_about_no_leg() {
+        let event = Event::Registration {
+            account: AccountName::new("office"),
+            state: registration::RegistrationState::Registered,
+        };
+        let fact = Fact::Registration {
+            account: "office".to_owned(),
+            state: RegistrationState::Registered,
+        };
+        assert_eq!(meaning(event, |_| None), Meaning::Room(fact));
+    }
+
+    #[test]
+    fn the_encoders_target_is_the_lower_one_of_the_owners_and_the_far_ends_limit() {
+        let owner = Bitrate::kbps(2_000);
+        for (peer, target) in [
+            (None, owner),
+            (Some(Bitrate::kbps(500)), Bitrate::kbps(500)),
+            (Some(Bitrate::kbps(8_000)), owner),
+        ] {
+            assert_eq!(route(&video_only(peer), owner).video_target, target);
+        }
+    }
+
+    fn video_only(max_bitrate: Option<Bitrate>) -> CallMedia {
+        let payload_type = PayloadType::new(97).expect("below 128");
+        let video = VideoStream {
+            send_packetization_mode: PacketizationMode::NonInterleaved,
+            send_profile: ProfileLevelId::CONSTRAINED_BASELINE_31,
+            send_payload_type: payload_type,
+            receive_payload_type: payload_type,
+            direction: Direction::SendRecv,
+            max_bitrate,
+            picture_loss_indication: true,
+            srtp: None,
+        };
+        CallMedia {
+            streams: LegStreams {
+                audio: None,
+                video: Some(video),
+            },
+            remote: RemoteMedia {
+                audio: None,
+                video: Some(RemotePort {
+                    rtp: SocketAddr::from(([127, 0, 0, 1], 40_000)),
+                    rtcp: SocketAddr::from(([127, 0, 0, 1], 40_001)),
+                }),
+            },
+            security: AgreedSecurity::Plain,
+            peer_hold: PeerHold::Off,
+        }
     }
 }

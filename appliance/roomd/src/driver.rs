@@ -18,16 +18,16 @@ use std::time::{Duration, Instant};
 use media::{Media, MediaEvent};
 use room::ids::LegId;
 use room::policy::RoomPolicy;
-use room::units::Bitrate;
 use room::{
-    Admission, Command, DtmfDigits, EndReason, Fact, Input, InputQueue, RejectCause, Remembered,
-    Request, Room, RoomSnapshot,
+    Admission, Command, DtmfDigits, EndReason, Fact, Input, InputQueue, Remembered, Request, Room,
+    RoomSnapshot,
 };
 use sip::endpoint::{AccountName, ActionError, CallId, Endpoint, Event};
 use sip::grammar::{StatusCode, Uri};
-use sip::offer_answer::{CallMedia, PeerHold};
+use sip::offer_answer::CallMedia;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::call_facts::Meaning;
 use crate::dtmf_relay;
 use crate::error::Error;
 use crate::latency_probe::LatencyProbe;
@@ -298,7 +298,7 @@ impl Driver {
             Command::Ring { leg } => self.with_call(leg, |endpoint, call| endpoint.ring(now, call)),
             Command::Accept { leg } => self.accept(now, leg),
             Command::Reject { leg, cause } => {
-                let status = reject_status(cause);
+                let status = call_facts::reject_status(cause);
                 self.with_call(leg, |endpoint, call| endpoint.reject(now, call, status));
             }
             Command::HangUp { leg } => {
@@ -409,141 +409,50 @@ impl Driver {
 
     fn take_sip_event(&mut self, now: Instant, event: Event) {
         tracing::debug!(?event, "SIP event");
-        match event {
-            Event::Incoming {
-                call,
-                account,
-                from,
-                remote,
-                trust,
-                security,
-            } => {
+        match call_facts::meaning(event, |call| self.signalling.leg(call)) {
+            Meaning::Incoming(incoming) => {
                 let leg = self.room.reserve_leg();
-                self.callers.insert(leg, remote.ip());
-                self.signalling.bind(leg, call);
-                let fact = Fact::Incoming {
-                    leg,
-                    peer: call_facts::peer(&from),
-                    account: account.to_string(),
-                    security: call_facts::security(security),
-                    trust: call_facts::trust(trust),
-                };
-                self.room.fact(now, fact);
+                self.callers.insert(leg, incoming.remote.ip());
+                self.signalling.bind(leg, incoming.call);
+                self.room.fact(now, incoming.fact(leg));
             }
-            Event::Registration { account, state } => {
-                let state = call_facts::registration_state(state);
-                self.room.fact(
-                    now,
-                    Fact::Registration {
-                        account: account.to_string(),
-                        state,
-                    },
-                );
+            Meaning::Leg { leg, media, facts } => {
+                if let Some(media) = media {
+                    self.connect(leg, &media);
+                }
+                for fact in facts {
+                    self.room.fact(now, fact);
+                }
             }
-            Event::Refused { remote, why } => {
+            Meaning::Ended { call, leg, reason } => {
+                self.signalling.unbind(call);
+                self.networks.release(leg);
+                self.telephone_event_legs.remove(&leg);
+                self.latency_probes.remove(&leg);
+                self.callers.remove(&leg);
+                self.room.fact(now, Fact::Ended { leg, reason });
+            }
+            Meaning::Room(fact) => self.room.fact(now, fact),
+            Meaning::Refused { remote, why } => {
                 tracing::info!(%remote, ?why, "a SIP request was refused");
             }
-            Event::Ended { call, cause } => {
-                if let Some(leg) = self.signalling.unbind(call) {
-                    self.networks.release(leg);
-                    self.telephone_event_legs.remove(&leg);
-                    self.latency_probes.remove(&leg);
-                    self.callers.remove(&leg);
-                    let reason = call_facts::end_reason(cause);
-                    self.room.fact(now, Fact::Ended { leg, reason });
-                }
-            }
-            Event::Ringing { call } => self.leg_fact(now, call, |leg| Fact::Ringing { leg }),
-            Event::EarlyMedia { call, media } => {
-                self.connect(call, &media);
-                let streams = media.streams;
-                self.leg_fact(now, call, |leg| Fact::EarlyMedia { leg, streams });
-            }
-            Event::Established {
-                call,
-                media,
-                security,
-            } => {
-                self.connect(call, &media);
-                let security = call_facts::security(security);
-                let streams = media.streams;
-                self.leg_fact(now, call, |leg| Fact::Established {
-                    leg,
-                    streams,
-                    security,
-                });
-                self.hold_fact(now, call, media.peer_hold);
-            }
-            Event::MediaChanged { call, media } => {
-                self.connect(call, &media);
-                let streams = media.streams;
-                self.leg_fact(now, call, |leg| Fact::StreamsChanged { leg, streams });
-                self.hold_fact(now, call, media.peer_hold);
-            }
-            Event::HoldSucceeded { call } => {
-                self.leg_fact(now, call, |leg| Fact::HoldSucceeded { leg });
-            }
-            Event::HoldFailed { call } => self.leg_fact(now, call, |leg| Fact::HoldFailed { leg }),
-            Event::ResumeSucceeded { call } => {
-                self.leg_fact(now, call, |leg| Fact::ResumeSucceeded { leg });
-            }
-            Event::ResumeFailed { call } => {
-                self.leg_fact(now, call, |leg| Fact::ResumeFailed { leg });
-            }
-            Event::Info {
-                call,
-                content_type,
-                body,
-            } => {
-                if let Some(digit) = dtmf_relay::digit(&content_type, &body) {
-                    self.leg_fact(now, call, |leg| Fact::DtmfReceived { leg, digit });
-                }
-            }
+            Meaning::Nothing => {}
         }
     }
 
-    fn leg_fact(&mut self, now: Instant, call: CallId, fact: impl FnOnce(LegId) -> Fact) {
-        if let Some(leg) = self.signalling.leg(call) {
-            self.room.fact(now, fact(leg));
-        }
-    }
-
-    fn hold_fact(&mut self, now: Instant, call: CallId, hold: PeerHold) {
-        self.leg_fact(now, call, |leg| match hold {
-            PeerHold::On => Fact::RemoteHold { leg },
-            PeerHold::Off => Fact::RemoteResume { leg },
-        });
-    }
-
-    fn connect(&mut self, call: CallId, media: &CallMedia) {
-        let Some(leg) = self.signalling.leg(call) else {
-            return;
-        };
-        let route = call_facts::route(media, self.video_target(media));
-        let audio = media.streams.audio.as_ref();
-        if audio.is_some_and(|audio| audio.send_telephone_event.is_some()) {
+    fn connect(&mut self, leg: LegId, media: &CallMedia) {
+        if call_facts::takes_telephone_event(media) {
             self.telephone_event_legs.insert(leg);
         } else {
             self.telephone_event_legs.remove(&leg);
         }
+        let route = call_facts::route(media, self.policy.media.bitrate);
         self.networks.connect(leg, route, &self.media);
         if !self.latency_probes.contains_key(&leg)
             && let Ok(frames) = self.media.tap_decoded(leg)
         {
             self.latency_probes.insert(leg, LatencyProbe::start(frames));
         }
-    }
-
-    /// The encoder's target for a leg: what the owner set, at most what the peer takes.
-    fn video_target(&self, media: &CallMedia) -> Bitrate {
-        let limit = media
-            .streams
-            .video
-            .as_ref()
-            .and_then(|video| video.max_bitrate);
-        limit.map_or(self.policy.media.bitrate, |limit| {
-            limit.min(self.policy.media.bitrate)
-        })
     }
 
     /// De-registers and lets the last transactions end, within a limit.
@@ -578,14 +487,6 @@ fn dialable(target: &str) -> String {
         target.to_owned()
     } else {
         format!("sip:{target}")
-    }
-}
-
-fn reject_status(cause: RejectCause) -> StatusCode {
-    match cause {
-        RejectCause::Busy => StatusCode::BUSY_HERE,
-        RejectCause::Decline => StatusCode::DECLINE,
-        RejectCause::NotAvailable => StatusCode::TEMPORARILY_UNAVAILABLE,
     }
 }
 

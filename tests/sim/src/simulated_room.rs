@@ -8,13 +8,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use netem::{Network, StreamId};
 use room::{
-    Admission, Command, DtmfDigits, EndReason, Fact, LegId, RejectCause, Remembered, Request, Room,
-    RoomPolicy, RoomSnapshot,
+    Admission, Command, DtmfDigits, EndReason, Fact, LegId, Remembered, Request, Room, RoomPolicy,
+    RoomSnapshot,
 };
-use roomd::{call_facts, dtmf_relay};
+use roomd::call_facts::{self, Meaning};
+use roomd::dtmf_relay;
 use sip::endpoint::{AccountName, ActionError, CallId, Counts, Endpoint, Event, Output};
-use sip::grammar::{StatusCode, Uri};
-use sip::offer_answer::{CallMedia, PeerHold};
+use sip::grammar::Uri;
+use sip::offer_answer::CallMedia;
 use sip::transport::{StreamError, StreamInfo, Transport};
 
 use crate::connections::Connections;
@@ -299,7 +300,7 @@ impl SimulatedRoom {
                 self.with_call(leg, |endpoint, call| endpoint.answer(now, call, local));
             }
             Command::Reject { leg, cause } => {
-                let status = reject_status(cause);
+                let status = call_facts::reject_status(cause);
                 self.with_call(leg, |endpoint, call| endpoint.reject(now, call, status));
             }
             Command::HangUp { leg } => {
@@ -371,141 +372,48 @@ impl SimulatedRoom {
     }
 
     fn take_sip_event(&mut self, now: Instant, event: Event) {
-        match event {
-            Event::Incoming {
-                call,
-                account,
-                from,
-                trust,
-                security,
-                remote: _,
-            } => {
+        match call_facts::meaning(event, |call| self.legs.get(&call).copied()) {
+            Meaning::Incoming(incoming) => {
                 let leg = self.room.reserve_leg();
-                self.calls.insert(leg, call);
-                self.legs.insert(call, leg);
-                let fact = Fact::Incoming {
-                    leg,
-                    peer: call_facts::peer(&from),
-                    account: account.to_string(),
-                    security: call_facts::security(security),
-                    trust: call_facts::trust(trust),
-                };
-                self.fact(now, fact);
+                self.calls.insert(leg, incoming.call);
+                self.legs.insert(incoming.call, leg);
+                self.fact(now, incoming.fact(leg));
             }
-            Event::Registration { account, state } => {
-                let state = call_facts::registration_state(state);
-                self.fact(
-                    now,
-                    Fact::Registration {
-                        account: account.to_string(),
-                        state,
-                    },
-                );
-            }
-            Event::Refused { remote, why } => self.note(format!("{remote} refused: {why:?}")),
-            Event::Ended { call, cause } => {
-                if let Some(leg) = self.legs.remove(&call) {
-                    self.calls.remove(&leg);
-                    self.media.release(leg);
-                    self.telephone_event_legs.remove(&leg);
-                    self.fact(
-                        now,
-                        Fact::Ended {
-                            leg,
-                            reason: call_facts::end_reason(cause),
-                        },
-                    );
+            Meaning::Leg { leg, media, facts } => {
+                if let Some(media) = media {
+                    self.connect(leg, &media);
+                }
+                for fact in facts {
+                    self.fact(now, fact);
                 }
             }
-            Event::Ringing { call } => self.leg_fact(now, call, |leg| Fact::Ringing { leg }),
-            Event::EarlyMedia { call, media } => {
-                self.connect(call, &media);
-                let streams = media.streams;
-                self.leg_fact(now, call, |leg| Fact::EarlyMedia { leg, streams });
+            Meaning::Ended { call, leg, reason } => {
+                self.legs.remove(&call);
+                self.calls.remove(&leg);
+                self.media.release(leg);
+                self.telephone_event_legs.remove(&leg);
+                self.fact(now, Fact::Ended { leg, reason });
             }
-            Event::Established {
-                call,
-                media,
-                security,
-            } => {
-                self.connect(call, &media);
-                let security = call_facts::security(security);
-                let streams = media.streams;
-                self.leg_fact(now, call, |leg| Fact::Established {
-                    leg,
-                    streams,
-                    security,
-                });
-                self.hold_fact(now, call, media.peer_hold);
-            }
-            Event::MediaChanged { call, media } => {
-                self.connect(call, &media);
-                let streams = media.streams;
-                self.leg_fact(now, call, |leg| Fact::StreamsChanged { leg, streams });
-                self.hold_fact(now, call, media.peer_hold);
-            }
-            Event::HoldSucceeded { call } => {
-                self.leg_fact(now, call, |leg| Fact::HoldSucceeded { leg });
-            }
-            Event::HoldFailed { call } => self.leg_fact(now, call, |leg| Fact::HoldFailed { leg }),
-            Event::ResumeSucceeded { call } => {
-                self.leg_fact(now, call, |leg| Fact::ResumeSucceeded { leg });
-            }
-            Event::ResumeFailed { call } => {
-                self.leg_fact(now, call, |leg| Fact::ResumeFailed { leg });
-            }
-            Event::Info {
-                call,
-                content_type,
-                body,
-            } => {
-                if let Some(digit) = dtmf_relay::digit(&content_type, &body) {
-                    self.leg_fact(now, call, |leg| Fact::DtmfReceived { leg, digit });
-                }
-            }
+            Meaning::Room(fact) => self.fact(now, fact),
+            Meaning::Refused { remote, why } => self.note(format!("{remote} refused: {why:?}")),
+            Meaning::Nothing => {}
         }
     }
 
-    fn leg_fact(&mut self, now: Instant, call: CallId, fact: impl FnOnce(LegId) -> Fact) {
-        if let Some(leg) = self.legs.get(&call) {
-            let fact = fact(*leg);
-            self.fact(now, fact);
-        }
-    }
-
-    fn hold_fact(&mut self, now: Instant, call: CallId, hold: PeerHold) {
-        self.leg_fact(now, call, |leg| match hold {
-            PeerHold::On => Fact::RemoteHold { leg },
-            PeerHold::Off => Fact::RemoteResume { leg },
-        });
-    }
-
-    fn connect(&mut self, call: CallId, media: &CallMedia) {
-        let Some(leg) = self.legs.get(&call) else {
-            return;
-        };
-        let audio = media.streams.audio.as_ref();
-        if audio.is_some_and(|audio| audio.send_telephone_event.is_some()) {
-            self.telephone_event_legs.insert(*leg);
+    fn connect(&mut self, leg: LegId, media: &CallMedia) {
+        if call_facts::takes_telephone_event(media) {
+            self.telephone_event_legs.insert(leg);
         } else {
-            self.telephone_event_legs.remove(leg);
+            self.telephone_event_legs.remove(&leg);
         }
         let route = call_facts::route(media, self.policy.media.bitrate);
-        self.media.connect(*leg, route);
+        self.media.connect(leg, route);
     }
 }
 
 /// Whether SIP listens there; connections of ours and media have the ports above.
 fn is_listening(local: SocketAddr) -> bool {
     [SIP_PORT, TLS_PORT].contains(&local.port())
-}
-
-fn reject_status(cause: RejectCause) -> StatusCode {
-    match cause {
-        RejectCause::Busy => StatusCode::BUSY_HERE,
-        RejectCause::Decline => StatusCode::DECLINE,
-        RejectCause::NotAvailable => StatusCode::TEMPORARILY_UNAVAILABLE,
-    }
 }
 
 /// The first line of a value's text, cut to a readable length.

@@ -1,7 +1,7 @@
 //! What the room tells the parts around it to do.
 
 use crate::dtmf::DtmfDigits;
-use crate::ids::LegId;
+use crate::ids::{Generation, LegId};
 use crate::media_plan::{CameraState, MediaPlan, MicrophoneState};
 use crate::policy::CallTarget;
 use crate::units::Volume;
@@ -64,8 +64,14 @@ pub enum Command {
     /// Bring the media graph to this plan. [`crate::Fact::MediaApplied`] follows.
     ApplyMedia(MediaPlan),
     /// Store this before anything else can be lost. [`crate::Fact::Stored`] or
-    /// [`crate::Fact::StoreFailed`] follows.
-    Remember(Remembered),
+    /// [`crate::Fact::StoreFailed`] follows, at least for the newest of several: those that it
+    /// overtakes need not be stored.
+    Remember {
+        /// Names the values in the store's answer.
+        generation: Generation,
+        /// What is to be stored.
+        remembered: Remembered,
+    },
     /// Ring in the room: loudspeaker and lights.
     StartRinging,
     /// Stop ringing in the room.

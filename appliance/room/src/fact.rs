@@ -4,7 +4,6 @@
 //! in the leg's state, changes nothing: signalling and media run on their own clocks, so a late
 //! word about a leg that is gone is normal.
 
-use crate::command::Remembered;
 use crate::dtmf::DtmfDigit;
 use crate::ids::{Generation, LegId};
 use crate::leg_state::EndReason;
@@ -153,12 +152,15 @@ pub enum Fact {
         /// How it stands.
         state: RegistrationState,
     },
-    /// A [`crate::Command::Remember`] is safely stored.
-    Stored(Remembered),
-    /// A [`crate::Command::Remember`] could not be stored.
+    /// A [`crate::Command::Remember`] is safely stored, and all before it are done with.
+    Stored {
+        /// Which one.
+        generation: Generation,
+    },
+    /// A [`crate::Command::Remember`] could not be stored, and all before it are done with.
     StoreFailed {
-        /// What could not be stored.
-        remembered: Remembered,
+        /// Which one.
+        generation: Generation,
         /// Why, in the words of the operating system.
         text: String,
     },

@@ -51,6 +51,8 @@ pub struct Room {
     not_resumed: Vec<CallTarget>,
     shutdown: Shutdown,
     ordered: Ordered,
+    /// The newest values that the store has spoken about.
+    stored: Generation,
     commands: VecDeque<Command>,
     /// The snapshot as it will be published at the end of the input. It is also the one place
     /// where the controls, the devices and what was measured are kept.
@@ -63,15 +65,8 @@ pub struct Room {
 struct Ordered {
     plan: MediaPlan,
     remembered: Remembered,
-    storing: Storing,
+    remembered_generation: Generation,
     ringing: Ringing,
-}
-
-/// Whether the store has spoken about the last [`Command::Remember`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Storing {
-    Settled,
-    Awaited,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,9 +98,10 @@ impl Room {
             ordered: Ordered {
                 plan,
                 remembered: initial,
-                storing: Storing::Settled,
+                remembered_generation: Generation::default(),
                 ringing: Ringing::Silent,
             },
+            stored: Generation::default(),
             published: current.clone(),
             current,
         }
@@ -161,6 +157,19 @@ impl Room {
     /// Takes the next command. Drain it after every input.
     pub fn poll_command(&mut self) -> Option<Command> {
         self.commands.pop_front()
+    }
+
+    /// The last [`Command::Remember`]. An answer to a client that is given out before the store has
+    /// spoken about it may not hold after a crash.
+    #[must_use]
+    pub const fn remembered_generation(&self) -> Generation {
+        self.ordered.remembered_generation
+    }
+
+    /// The newest [`Command::Remember`] that the store has spoken about, be it that it failed.
+    #[must_use]
+    pub const fn stored_generation(&self) -> Generation {
+        self.stored
     }
 
     /// The room as it is now.
@@ -380,8 +389,8 @@ impl Room {
                 self.current.loudspeaker_level = loudspeaker;
             }
             Fact::Registration { account, state } => self.registration(account, state),
-            Fact::Stored(remembered) => self.stored(&remembered, None),
-            Fact::StoreFailed { remembered, text } => self.stored(&remembered, Some(text)),
+            Fact::Stored { generation } => self.store_spoke(generation, None),
+            Fact::StoreFailed { generation, text } => self.store_spoke(generation, Some(text)),
             Fact::PolicyChanged(policy) => self.policy_changed(*policy),
         }
     }
@@ -428,10 +437,11 @@ impl Room {
         }
     }
 
-    /// The store has spoken. Only its word on the newest values counts.
-    fn stored(&mut self, remembered: &Remembered, fault: Option<String>) {
-        if *remembered == self.ordered.remembered {
-            self.ordered.storing = Storing::Settled;
+    /// The store has spoken. Its word on older values than those that it spoke about last is late.
+    fn store_spoke(&mut self, generation: Generation, fault: Option<String>) {
+        let reached = generation.min(self.ordered.remembered_generation);
+        if reached > self.stored {
+            self.stored = reached;
             self.current.store_fault = fault;
         }
     }
@@ -553,10 +563,13 @@ impl Room {
     fn order_remembering(&mut self) {
         let remembered = self.remembered();
         if remembered != self.ordered.remembered {
-            self.commands
-                .push_back(Command::Remember(remembered.clone()));
+            let generation = self.ordered.remembered_generation.next();
+            self.commands.push_back(Command::Remember {
+                generation,
+                remembered: remembered.clone(),
+            });
             self.ordered.remembered = remembered;
-            self.ordered.storing = Storing::Awaited;
+            self.ordered.remembered_generation = generation;
         }
     }
 
@@ -575,7 +588,7 @@ impl Room {
         let progress = Progress {
             legs_left: !self.legs.is_empty(),
             media_applied: self.current.media_applied == self.ordered.plan.generation,
-            stored: self.ordered.storing == Storing::Settled,
+            stored: self.stored == self.ordered.remembered_generation,
         };
         let next = self.shutdown.advance(now, progress, &self.policy.timeouts);
         if next == Shutdown::ShutDown && self.shutdown != Shutdown::ShutDown {

@@ -19,8 +19,8 @@ use media::{Media, MediaEvent};
 use room::ids::LegId;
 use room::policy::RoomPolicy;
 use room::{
-    Admission, Command, DtmfDigits, EndReason, Fact, Input, InputQueue, Remembered, Request, Room,
-    RoomSnapshot,
+    Admission, Command, DtmfDigits, EndReason, Fact, Generation, Input, InputQueue, Remembered,
+    Request, Room, RoomSnapshot,
 };
 use sip::endpoint::{AccountName, ActionError, CallId, Endpoint, Event};
 use sip::grammar::{StatusCode, Uri};
@@ -30,6 +30,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::call_facts::Meaning;
 use crate::dtmf_relay;
 use crate::error::Error;
+use crate::held_answers::{HeldAnswers, Released};
 use crate::latency_probe::LatencyProbe;
 use crate::leg_networks::LegNetworks;
 use crate::network_counters::NetworkCounters;
@@ -69,7 +70,7 @@ pub struct Driver {
     networks: LegNetworks,
     media: Media,
     media_address: IpAddr,
-    remember: mpsc::UnboundedSender<Remembered>,
+    remember: mpsc::UnboundedSender<(Generation, Remembered)>,
     capture: watch::Sender<bool>,
     snapshots: watch::Sender<RoomSnapshot>,
     counters: Arc<NetworkCounters>,
@@ -82,6 +83,7 @@ pub struct Driver {
     /// Where incoming calls came from: decides which of our addresses the answer names.
     callers: HashMap<LegId, IpAddr>,
     queue: InputQueue<PendingRequest>,
+    answers: HeldAnswers<(Admission, oneshot::Sender<Admission>)>,
 }
 
 /// The parts that [`Driver::new`] joins.
@@ -99,7 +101,7 @@ pub struct Parts {
     /// The address that offers name when the way to the peer is not known.
     pub media_address: IpAddr,
     /// Takes what is to be stored.
-    pub remember: mpsc::UnboundedSender<Remembered>,
+    pub remember: mpsc::UnboundedSender<(Generation, Remembered)>,
     /// Whether simulated devices are to run.
     pub capture: watch::Sender<bool>,
     /// Shows what was dropped.
@@ -131,6 +133,7 @@ impl Driver {
             latency_probes: HashMap::new(),
             callers: HashMap::new(),
             queue: InputQueue::new(REQUEST_QUEUE),
+            answers: HeldAnswers::new(),
         };
         (driver, receiver)
     }
@@ -178,8 +181,8 @@ impl Driver {
                         tracing::info!(?request, "request");
                         let admission = self.room.request(now, request);
                         tracing::info!(?admission, "admission");
-                        // A client that left does not need its answer.
-                        let _ = answer.send(admission);
+                        let needs = self.room.remembered_generation();
+                        self.answers.hold(now, needs, (admission, answer));
                     }
                 }
             } else {
@@ -187,7 +190,24 @@ impl Driver {
             }
         }
         self.publish();
+        self.release_answers(now);
         shut_down
+    }
+
+    fn release_answers(&mut self, now: Instant) {
+        let stored = self.room.stored_generation();
+        while let Some((released, (admission, answer))) = self.answers.release(now, stored) {
+            match released {
+                Released::Settled => {}
+                Released::TimedOut => {
+                    tracing::warn!(
+                        "the store is slow: an answer goes out before what it promises is stored"
+                    );
+                }
+            }
+            // A client that left does not need its answer.
+            let _ = answer.send(admission);
+        }
     }
 
     fn publish(&self) {
@@ -207,6 +227,7 @@ impl Driver {
         let deadlines = [
             self.room.next_deadline(),
             self.signalling.endpoint.next_deadline(),
+            self.answers.next_deadline(),
             alive,
         ];
         let deadline = deadlines.into_iter().flatten().min();
@@ -313,9 +334,12 @@ impl Driver {
                 self.capture.send_replace(!plan.legs.is_empty());
                 self.media.apply(plan);
             }
-            Command::Remember(remembered) => {
+            Command::Remember {
+                generation,
+                remembered,
+            } => {
                 // The store's end is noticed by its owner; mute still holds in this process.
-                let _ = self.remember.send(remembered);
+                let _ = self.remember.send((generation, remembered));
             }
             Command::StartRinging => tracing::info!("incoming call rings"),
             Command::StopRinging => tracing::info!("ringing stopped"),

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use room::media_plan::{CameraState, MicrophoneState};
 use room::policy::CallTarget;
 use room::units::Volume;
-use room::{Fact, Remembered};
+use room::{Fact, Generation, Remembered};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -156,32 +156,32 @@ impl RememberedStore {
     }
 
     /// Writes whatever comes, newest first: what was overtaken while the disk was busy is skipped.
-    /// Ends when the driver drops its end of the channel.
+    /// Each write ends with a fact. Ends when the driver drops its end of the channel.
     pub async fn run(
         self,
-        mut wanted: mpsc::UnboundedReceiver<Remembered>,
+        mut wanted: mpsc::UnboundedReceiver<(Generation, Remembered)>,
         facts: mpsc::Sender<Fact>,
     ) {
-        while let Some(mut remembered) = wanted.recv().await {
+        while let Some(mut newest) = wanted.recv().await {
             while let Ok(newer) = wanted.try_recv() {
-                remembered = newer;
+                newest = newer;
             }
-            let fact = self.save_off_thread(remembered).await;
+            let (generation, remembered) = newest;
+            let fact = self.save_off_thread(generation, remembered).await;
             if facts.send(fact).await.is_err() {
                 return;
             }
         }
     }
 
-    async fn save_off_thread(&self, remembered: Remembered) -> Fact {
+    async fn save_off_thread(&self, generation: Generation, remembered: Remembered) -> Fact {
         let store = self.clone();
-        let saving = tokio::task::spawn_blocking(move || {
-            let result = store.save(&remembered);
-            (remembered, result)
-        });
-        match saving.await {
-            Ok((remembered, Ok(()))) => Fact::Stored(remembered),
-            Ok((remembered, Err(text))) => Fact::StoreFailed { remembered, text },
+        match tokio::task::spawn_blocking(move || store.save(&remembered)).await {
+            Ok(Ok(())) => Fact::Stored { generation },
+            Ok(Err(text)) => {
+                tracing::error!(error = %text, "mute and the wanted meeting are not stored");
+                Fact::StoreFailed { generation, text }
+            }
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
@@ -234,12 +234,35 @@ mod tests {
         let store = RememberedStore::new(&directory.path().join("absent"));
         let (remember, wanted) = mpsc::unbounded_channel();
         let (facts, mut reported) = mpsc::channel(4);
-        remember.send(Remembered::default()).unwrap();
-        remember.send(muted()).unwrap();
+        remember
+            .send((Generation(1), Remembered::default()))
+            .unwrap();
+        remember.send((Generation(2), muted())).unwrap();
         drop(remember);
         store.run(wanted, facts).await;
         let fact = reported.recv().await.unwrap();
-        assert!(matches!(fact, Fact::StoreFailed { remembered, .. } if remembered == muted()));
+        assert!(matches!(
+            fact,
+            Fact::StoreFailed {
+                generation: Generation(2),
+                ..
+            }
+        ));
         assert!(reported.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn what_the_store_reports_as_stored_is_on_disk_by_then() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = RememberedStore::new(directory.path());
+        let (remember, wanted) = mpsc::unbounded_channel();
+        let (facts, mut reported) = mpsc::channel(4);
+        let running = tokio::spawn(store.clone().run(wanted, facts));
+        remember.send((Generation(7), muted())).unwrap();
+        let generation = Generation(7);
+        assert_eq!(reported.recv().await, Some(Fact::Stored { generation }));
+        assert_eq!(store.load(Remembered::default()), muted());
+        drop(remember);
+        running.await.unwrap();
     }
 }

@@ -312,9 +312,12 @@ impl SimulatedRoom {
             }
             Command::SendDtmf { leg, digits } => self.send_dtmf(now, leg, &digits),
             Command::ApplyMedia(plan) => self.media.apply(now, plan),
-            Command::Remember(remembered) => {
-                self.stored = remembered.clone();
-                self.facts.push_back(Fact::Stored(remembered));
+            Command::Remember {
+                generation,
+                remembered,
+            } => {
+                self.stored = remembered;
+                self.facts.push_back(Fact::Stored { generation });
             }
             Command::StartRinging | Command::StopRinging => {}
             Command::ShutDownComplete => self.progress = Progress::ShutDown,

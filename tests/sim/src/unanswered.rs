@@ -13,7 +13,7 @@ enum Waiting {
     Hold(LegId),
     Resume(LegId),
     Media(Generation),
-    Store(u64),
+    Store(Generation),
 }
 
 /// The room's commands that no fact has answered yet.
@@ -21,8 +21,6 @@ enum Waiting {
 pub(crate) struct Unanswered {
     waiting: BTreeSet<Waiting>,
     over: BTreeSet<LegId>,
-    writes_ordered: u64,
-    writes_told: u64,
 }
 
 impl Unanswered {
@@ -35,10 +33,7 @@ impl Unanswered {
             Command::Hold { leg } => Waiting::Hold(*leg),
             Command::Resume { leg } => Waiting::Resume(*leg),
             Command::ApplyMedia(plan) => Waiting::Media(plan.generation),
-            Command::Remember(_) => {
-                self.writes_ordered += 1;
-                Waiting::Store(self.writes_ordered)
-            }
+            Command::Remember { generation, .. } => Waiting::Store(*generation),
             Command::Ring { .. }
             | Command::SendDtmf { .. }
             | Command::StartRinging
@@ -70,9 +65,8 @@ impl Unanswered {
             Fact::MediaApplied { generation } => {
                 self.waiting.remove(&Waiting::Media(*generation));
             }
-            Fact::Stored(_) | Fact::StoreFailed { .. } => {
-                self.writes_told += 1;
-                self.waiting.remove(&Waiting::Store(self.writes_told));
+            Fact::Stored { generation } | Fact::StoreFailed { generation, .. } => {
+                self.waiting.remove(&Waiting::Store(*generation));
             }
             Fact::Incoming { .. }
             | Fact::Ringing { .. }

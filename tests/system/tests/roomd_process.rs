@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::Result;
 use api::snapshot::MicrophoneState;
-use system::poll;
 use system::process_usage::ProcessUsage;
 use system::roomd::Roomd;
 
@@ -39,17 +38,26 @@ fn a_muted_microphone_shows_in_the_snapshot() {
 }
 
 #[test]
-fn mute_outlives_a_crash() {
+fn mute_outlives_a_crash_right_after_its_answer() {
     let mut roomd = Roomd::start("roomd", simulated_room).unwrap();
     roomd.roomctl(&["mute", "on"]).unwrap();
     let remembered = roomd.folder().join("state/remembered.toml");
-    poll::until("a remembered mute", LIMIT, || {
-        let text = std::fs::read_to_string(&remembered).unwrap_or_default();
-        Ok(text.contains("microphone = \"muted\"").then_some(()))
-    })
-    .unwrap();
+    let text = std::fs::read_to_string(&remembered).unwrap();
+    assert!(text.contains("microphone = \"muted\""), "{text}");
     roomd.kill_and_restart().unwrap();
     let snapshot = roomd.snapshot().unwrap();
     assert_eq!(snapshot.microphone.state, MicrophoneState::Muted);
+    roomd.stop().unwrap();
+}
+
+#[test]
+fn a_room_that_cannot_store_still_mutes_and_says_so() {
+    let mut roomd = Roomd::start("roomd", simulated_room).unwrap();
+    roomd.expect_errors();
+    std::fs::remove_dir_all(roomd.folder().join("state")).unwrap();
+    roomd.roomctl(&["mute", "on"]).unwrap();
+    let snapshot = roomd.snapshot().unwrap();
+    assert_eq!(snapshot.microphone.state, MicrophoneState::Muted);
+    assert!(snapshot.store_fault.is_some(), "known before the answer");
     roomd.stop().unwrap();
 }

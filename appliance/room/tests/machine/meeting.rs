@@ -555,7 +555,10 @@ fn controls_reach_plan_snapshot_and_memory() {
     };
     assert_eq!(
         commands.last(),
-        Some(&Command::Remember(remembered.clone()))
+        Some(&Command::Remember {
+            generation: rig.room.remembered_generation(),
+            remembered: remembered.clone(),
+        })
     );
 
     let rig = Rig::remembering(policy(), remembered);
@@ -689,7 +692,7 @@ fn no_snapshot_tells_a_key() {
 
 fn wanted(commands: &[Command]) -> Option<Vec<CallTarget>> {
     commands.iter().rev().find_map(|command| match command {
-        Command::Remember(remembered) => Some(remembered.wanted.clone()),
+        Command::Remember { remembered, .. } => Some(remembered.wanted.clone()),
         Command::Dial { .. }
         | Command::Ring { .. }
         | Command::Accept { .. }
@@ -767,30 +770,47 @@ fn an_answered_call_is_the_callers_to_place_again() {
 #[test]
 fn a_failed_write_is_shown_until_a_later_one_succeeds() {
     let mut rig = Rig::new();
-    rig.request(Request::SetVolume(volume(1)));
-    let commands = rig.commands();
-    let Some(Command::Remember(first)) = commands.last() else {
-        panic!("{commands:?}")
-    };
+    rig.accepted(Request::SetVolume(volume(1)));
+    let first = rig.room.remembered_generation();
+    assert_ne!(rig.room.stored_generation(), first);
     let full = "no space left on device".to_owned();
     rig.told(Fact::StoreFailed {
-        remembered: first.clone(),
+        generation: first,
         text: full.clone(),
     });
+    assert_eq!(
+        rig.room.stored_generation(),
+        first,
+        "nothing more will come"
+    );
     assert_eq!(rig.room.snapshot().store_fault, Some(full));
 
-    rig.request(Request::SetVolume(volume(2)));
-    let commands = rig.commands();
-    let Some(Command::Remember(second)) = commands.last() else {
-        panic!("{commands:?}")
-    };
-    rig.told(Fact::Stored(first.clone()));
+    rig.accepted(Request::SetVolume(volume(2)));
+    let second = rig.room.remembered_generation();
+    rig.told(Fact::Stored { generation: first });
     assert!(
         rig.room.snapshot().store_fault.is_some(),
-        "a word about an older value"
+        "a late word about an older value"
     );
-    rig.told(Fact::Stored(second.clone()));
+    rig.told(Fact::Stored { generation: second });
     assert_eq!(rig.room.snapshot().store_fault, None);
+}
+
+#[test]
+fn a_value_that_comes_back_is_stored_again_before_it_counts_as_stored() {
+    let mut rig = Rig::new();
+    rig.accepted(Request::SetMicrophone(MicrophoneState::Muted));
+    let muted = rig.room.remembered_generation();
+    rig.accepted(Request::SetMicrophone(MicrophoneState::Open));
+    rig.accepted(Request::SetMicrophone(MicrophoneState::Muted));
+    let muted_again = rig.room.remembered_generation();
+    // The store may be writing "open" at this moment.
+    rig.told(Fact::Stored { generation: muted });
+    assert!(rig.room.stored_generation() < muted_again);
+    rig.told(Fact::Stored {
+        generation: muted_again,
+    });
+    assert_eq!(rig.room.stored_generation(), muted_again);
 }
 
 // Ids.

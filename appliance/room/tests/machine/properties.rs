@@ -158,6 +158,7 @@ struct Checked {
     orders: BTreeMap<LegId, Orders>,
     microphone: MicrophoneState,
     last_plan: Generation,
+    last_remembered: Generation,
     remembered: room::Remembered,
     complete: bool,
     before: RoomSnapshot,
@@ -179,6 +180,7 @@ impl Checked {
             orders: BTreeMap::new(),
             microphone: MicrophoneState::Open,
             last_plan: rig.plan.generation,
+            last_remembered: Generation::default(),
             remembered: room::Remembered::default(),
             complete: false,
             before: rig.room.snapshot(),
@@ -221,9 +223,10 @@ impl Checked {
                     .fact(self.rig.now, Fact::MediaApplied { generation });
             }
             Step::Stored => {
+                let generation = self.rig.room.remembered_generation();
                 self.rig
                     .room
-                    .fact(self.rig.now, Fact::Stored(self.remembered.clone()));
+                    .fact(self.rig.now, Fact::Stored { generation });
             }
             Step::Pass(time) => self.rig.pass(*time),
             Step::UntilDeadline => self.until_deadline(),
@@ -341,8 +344,13 @@ impl Checked {
                 self.last_plan = plan.generation;
                 assert_eq!(plan.microphone.state, self.microphone);
             }
-            Command::Remember(remembered) => {
+            Command::Remember {
+                generation,
+                remembered,
+            } => {
+                assert_eq!(*generation, self.last_remembered.next());
                 assert_ne!(*remembered, self.remembered);
+                self.last_remembered = *generation;
                 self.remembered = remembered.clone();
             }
             Command::StartRinging | Command::StopRinging => {}

@@ -81,8 +81,9 @@ impl Rig {
     /// Takes all commands but media plans and remembered values.
     pub(crate) fn signalling(&mut self) -> Vec<Command> {
         let mut commands = self.commands();
-        commands
-            .retain(|command| !matches!(command, Command::ApplyMedia(_) | Command::Remember(_)));
+        commands.retain(|command| {
+            !matches!(command, Command::ApplyMedia(_) | Command::Remember { .. })
+        });
         commands
     }
 

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use room::media_plan::MicrophoneState;
 use room::{
-    Admission, Command, DeniedReason, EndReason, Fact, LegState, PeerTrust, RejectCause, Request,
-    RoomState,
+    Admission, Command, DeniedReason, EndReason, Fact, Generation, LegState, PeerTrust,
+    RejectCause, Request, RoomState,
 };
 
 use crate::rig::Position::{self, Established, Incoming};
 use crate::rig::{Rig, policy};
 
-fn remembered(commands: &[Command]) -> room::Remembered {
+fn remembered(commands: &[Command]) -> Generation {
     let found = commands.iter().rev().find_map(|command| {
-        if let Command::Remember(remembered) = command {
-            Some(remembered.clone())
+        if let Command::Remember { generation, .. } = command {
+            Some(*generation)
         } else {
             None
         }
@@ -50,7 +50,12 @@ fn legs_then_media_then_store_and_only_then_complete() {
         },
     );
     assert_eq!(rig.commands(), []);
-    rig.room.fact(rig.now, Fact::Stored(remembered(&commands)));
+    rig.room.fact(
+        rig.now,
+        Fact::Stored {
+            generation: remembered(&commands),
+        },
+    );
     assert_eq!(rig.commands(), [Command::ShutDownComplete]);
     assert_eq!(rig.room.next_deadline(), None);
 }
@@ -101,11 +106,11 @@ fn a_write_that_fails_does_not_hold_up_a_shutdown() {
     rig.told(Fact::MediaApplied {
         generation: rig.plan.generation,
     });
-    let remembered = remembered(&commands);
+    let generation = remembered(&commands);
     rig.room.fact(
         rig.now,
         Fact::StoreFailed {
-            remembered,
+            generation,
             text: "disk full".to_owned(),
         },
     );
@@ -175,7 +180,9 @@ fn a_quick_store_does_not_cut_short_the_emptying_of_the_media_graph() {
     let (mut rig, leg) = Established.reach();
     rig.request(Request::ShutDown);
     let commands = rig.commands();
-    rig.told(Fact::Stored(remembered(&commands)));
+    rig.told(Fact::Stored {
+        generation: remembered(&commands),
+    });
     rig.room.fact(
         rig.now,
         Fact::Ended {

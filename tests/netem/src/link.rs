@@ -88,6 +88,18 @@ const HEADER_BYTES: usize = 28;
 /// The wait before a stream repeats what was lost (a usual minimum of TCP's RTO).
 const STREAM_REPEAT_AFTER: Duration = Duration::from_millis(200);
 
+/// How long a stream repeats a piece before it breaks (RFC 1122 section 4.2.3.5: at least 100 s).
+const STREAM_GIVES_UP_AFTER: Duration = Duration::from_secs(100);
+
+/// What becomes of a piece of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StreamPiece {
+    /// It arrives at this moment.
+    Arrives(Instant),
+    /// Every repetition was lost: the stream breaks at this moment.
+    Breaks(Instant),
+}
+
 /// One direction of a path, with its memory.
 #[derive(Debug, Default)]
 pub(crate) struct Link {
@@ -131,23 +143,29 @@ impl Link {
         arrivals
     }
 
-    /// The arrival of one piece of a stream. A loss makes it, and all that follows, late.
+    /// The fate of one piece of a stream, decided at once under the conditions of this moment. A
+    /// loss makes it, and all that follows, late.
     pub(crate) fn stream_piece(
         &mut self,
         now: Instant,
         length: usize,
         rng: &mut ChaCha8Rng,
-    ) -> Instant {
+    ) -> StreamPiece {
+        let gives_up = now + STREAM_GIVES_UP_AFTER;
         let mut sent = now;
         while self.loses(rng) {
             sent += STREAM_REPEAT_AFTER;
+            if sent >= gives_up {
+                return StreamPiece::Breaks(gives_up);
+            }
         }
-        loop {
+        while sent < gives_up {
             match self.depart(sent, length) {
-                Some(departure) => return self.arrive(departure, rng),
+                Some(departure) => return StreamPiece::Arrives(self.arrive(departure, rng)),
                 None => sent += STREAM_REPEAT_AFTER,
             }
         }
+        StreamPiece::Breaks(gives_up)
     }
 
     fn loses(&mut self, rng: &mut ChaCha8Rng) -> bool {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::link::{Link, LinkConditions};
+use crate::link::{Link, LinkConditions, StreamPiece};
 
 /// One byte stream between two addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,7 +52,7 @@ pub enum Delivery {
         /// The next bytes.
         payload: Bytes,
     },
-    /// The other end has closed the stream.
+    /// The other end has closed the stream, or the path between them let nothing through for long.
     StreamClosed {
         /// The stream.
         stream: StreamId,
@@ -180,30 +180,42 @@ impl Network {
     }
 
     /// Opens a stream. Both ends get [`Delivery::StreamOpened`], or `from` gets
-    /// [`Delivery::StreamRefused`].
+    /// [`Delivery::StreamRefused`], late when the path lets nothing through.
     pub fn open_stream(&mut self, now: Instant, from: SocketAddr, to: SocketAddr) -> StreamId {
         self.sequence += 1;
         let stream = StreamId(self.sequence);
-        let there = self.stream_arrival(now, from, to, 0);
-        let back = self.stream_arrival(there, to, from, 0);
+        let refused = Delivery::StreamRefused { stream, to: from };
+        let there = match self.stream_piece(now, from, to, 0) {
+            StreamPiece::Arrives(there) => there,
+            StreamPiece::Breaks(at) => {
+                self.push(at, refused);
+                return stream;
+            }
+        };
+        let back = self.stream_piece(there, to, from, 0);
         if self.listeners.contains(&to) {
-            self.streams.insert(stream, (from, to));
             self.push(there, Delivery::StreamOpened { stream, from, to });
-            self.push(
-                back,
-                Delivery::StreamOpened {
-                    stream,
-                    from: to,
-                    to: from,
-                },
-            );
+            match back {
+                StreamPiece::Arrives(back) => {
+                    self.streams.insert(stream, (from, to));
+                    let (from, to) = (to, from);
+                    self.push(back, Delivery::StreamOpened { stream, from, to });
+                }
+                StreamPiece::Breaks(at) => {
+                    self.push(at, refused);
+                    self.push(at, Delivery::StreamClosed { stream, to });
+                }
+            }
         } else {
-            self.push(back, Delivery::StreamRefused { stream, to: from });
+            let (StreamPiece::Arrives(at) | StreamPiece::Breaks(at)) = back;
+            self.push(at, refused);
         }
         stream
     }
 
-    /// Writes bytes at one end of a stream. Bytes for a closed stream are lost, as with TCP.
+    /// Writes bytes at one end of a stream. Bytes for a closed stream are lost, as with TCP. A path
+    /// that lets nothing through breaks the stream in the end: both ends get
+    /// [`Delivery::StreamClosed`].
     pub fn stream_send(
         &mut self,
         now: Instant,
@@ -217,24 +229,37 @@ impl Network {
         while !payload.is_empty() {
             let length = 1 + self.rng.next_u32() as usize % payload.len();
             let piece = payload.split_to(length);
-            let at = self.stream_arrival(now, from, to, piece.len());
-            self.push(
-                at,
-                Delivery::StreamBytes {
-                    stream,
-                    to,
-                    payload: piece,
-                },
-            );
+            match self.stream_piece(now, from, to, piece.len()) {
+                StreamPiece::Arrives(at) => {
+                    let payload = piece;
+                    self.push(
+                        at,
+                        Delivery::StreamBytes {
+                            stream,
+                            to,
+                            payload,
+                        },
+                    );
+                }
+                StreamPiece::Breaks(at) => {
+                    self.streams.remove(&stream);
+                    for to in [from, to] {
+                        self.push(at, Delivery::StreamClosed { stream, to });
+                    }
+                    return;
+                }
+            }
         }
     }
 
-    /// Closes a stream at one end. What was written before still arrives.
+    /// Closes a stream at one end. What was written before still arrives. Over a path that lets
+    /// nothing through, the other end learns of it when it would give up by itself.
     pub fn close_stream(&mut self, now: Instant, stream: StreamId, from: SocketAddr) {
         let Some(to) = self.other_end(stream, from) else {
             return;
         };
-        let at = self.stream_arrival(now, from, to, 0);
+        let (StreamPiece::Arrives(at) | StreamPiece::Breaks(at)) =
+            self.stream_piece(now, from, to, 0);
         self.streams.remove(&stream);
         self.push(at, Delivery::StreamClosed { stream, to });
     }
@@ -266,13 +291,13 @@ impl Network {
             .or_insert_with(|| Link::new(default))
     }
 
-    fn stream_arrival(
+    fn stream_piece(
         &mut self,
         now: Instant,
         from: SocketAddr,
         to: SocketAddr,
         length: usize,
-    ) -> Instant {
+    ) -> StreamPiece {
         let default = self.default_conditions;
         let link = self
             .links

@@ -184,6 +184,71 @@ fn closing_a_stream_tells_the_other_end_after_the_last_byte() {
     assert_eq!(seen, b"bye|");
 }
 
+/// Takes everything that is on its way, with the time since `start`.
+fn drain(network: &mut Network, start: Instant) -> Vec<(Duration, Delivery)> {
+    let mut seen = Vec::new();
+    while let Some(at) = network.next_delivery() {
+        seen.extend(network.deliver(at).map(|delivery| (at - start, delivery)));
+    }
+    seen
+}
+
+fn nothing_passes() -> [LinkConditions; 2] {
+    [
+        LinkConditions {
+            loss: Loss::Random(percent(100.0)),
+            ..LinkConditions::default()
+        },
+        LinkConditions {
+            rate: Some(0),
+            queue: Duration::ZERO,
+            ..LinkConditions::default()
+        },
+    ]
+}
+
+#[test]
+fn a_stream_over_a_path_that_loses_everything_breaks_and_both_ends_learn_of_it() {
+    for conditions in nothing_passes() {
+        let start = Instant::now();
+        let mut network = Network::new(9, start);
+        network.listen(address(2));
+        let stream = network.open_stream(start, address(1), address(2));
+        drain(&mut network, start);
+        network.set_default_conditions(conditions);
+        let hello = Bytes::from_static(b"hello");
+        network.stream_send(start, stream, address(1), hello.clone());
+        network.stream_send(start, stream, address(1), hello);
+        let seen = drain(&mut network, start);
+        for to in [address(1), address(2)] {
+            let closed = (
+                Duration::from_secs(100),
+                Delivery::StreamClosed { stream, to },
+            );
+            let count = seen.iter().filter(|seen| **seen == closed).count();
+            assert_eq!(count, 1, "{conditions:?}: {seen:?}");
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_cannot_be_opened_for_loss_is_refused_in_the_end() {
+    let start = Instant::now();
+    let mut network = Network::new(9, start);
+    network.listen(address(2));
+    let [lossy, _] = nothing_passes();
+    network.set_conditions(address(1), address(2), lossy);
+    let stream = network.open_stream(start, address(1), address(2));
+    let to = address(1);
+    assert_eq!(
+        drain(&mut network, start),
+        [(
+            Duration::from_secs(100),
+            Delivery::StreamRefused { stream, to }
+        )]
+    );
+}
+
 proptest! {
     #[test]
     fn a_stream_keeps_every_byte_and_their_order_whatever_is_lost(

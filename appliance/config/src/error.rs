@@ -165,6 +165,8 @@ pub enum Rule {
     LoopbackAddress,
     /// `sip:USER@HOST` or `sips:USER@HOST`.
     SipAddress,
+    /// A `sip:` or `sips:` URI that can be called, with or without `USER@`.
+    SipTarget,
     /// `HOST` or `HOST:PORT`.
     HostPort,
     /// A domain, an address, or a network such as `10.1.0.0/16`.

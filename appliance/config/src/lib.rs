@@ -35,7 +35,8 @@ pub use settings::{
     Account, AccountName, AutoAnswer, CameraSettings, Config, Credentials, Host, HostPort,
     HttpSettings, IncomingSettings, JoinSettings, LogFormat, LogLevel, LogSettings,
     LoopbackListener, MediaSecurity, MicrophoneSettings, Peer, PlayoutSettings, PortRange,
-    Registration, RoomSettings, SecondCall, SipAddress, SipSettings, TlsListener, Transport,
+    Registration, RoomSettings, SecondCall, SipAddress, SipSettings, SipTarget, TlsListener,
+    Transport,
 };
 pub use store::{Loaded, Origin, Store, write_atomically};
 

@@ -253,27 +253,9 @@ impl SipAddress {
     /// The address, or `None` when it has no user or a bad host.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
-        let colon = text.find(':')?;
-        let scheme = &text[..colon];
-        if !["sip", "sips"]
-            .iter()
-            .any(|known| scheme.eq_ignore_ascii_case(known))
-        {
-            return None;
-        }
-        if text.len() > 256
-            || !text
-                .bytes()
-                .all(|b| b.is_ascii_graphic() && !b"<>\"".contains(&b))
-        {
-            return None;
-        }
-        let user_start = colon + 1;
+        let user_start = behind_sip_scheme(text)?;
         let user_end = user_start + text[user_start..].find('@')?;
-        let user = &text[user_start..user_end];
-        let host = text[user_end + 1..].split([';', '?']).next()?;
-        // "user:password" would put a password into the file.
-        let valid = !user.is_empty() && !user.contains(':') && HostPort::new(host).is_some();
+        let valid = is_user(&text[user_start..user_end]) && is_host_part(&text[user_end + 1..]);
         valid.then(|| Self {
             text: text.to_owned(),
             user_end,
@@ -306,6 +288,58 @@ impl fmt::Display for SipAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// A `sip:` or `sips:` address that can be called, kept as written: as a [`SipAddress`], but the
+/// user may be missing, as in `sip:meet.example.com` (RFC 3261 section 19.1.1).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SipTarget(String);
+
+impl SipTarget {
+    /// The address, or `None` when it has an empty user, a password or a bad host.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let rest = &text[behind_sip_scheme(text)?..];
+        let valid = match rest.split_once('@') {
+            Some((user, host_part)) => is_user(user) && is_host_part(host_part),
+            None => is_host_part(rest),
+        };
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    /// The address as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SipTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a SIP URI goes on behind its scheme; `None` for another scheme, and for what is not safe to
+/// pass on.
+fn behind_sip_scheme(text: &str) -> Option<usize> {
+    let is_safe = |b: u8| b.is_ascii_graphic() && !b"<>\"".contains(&b);
+    let colon = text.find(':')?;
+    let known = ["sip", "sips"]
+        .iter()
+        .any(|known| text[..colon].eq_ignore_ascii_case(known));
+    (known && text.len() <= 256 && text.bytes().all(is_safe)).then_some(colon + 1)
+}
+
+/// Whether a user part may stand in the file: "user:password" would put a password there.
+fn is_user(user: &str) -> bool {
+    !user.is_empty() && !user.contains(':')
+}
+
+/// Whether a host, with what follows it in a URI, names a host.
+fn is_host_part(text: &str) -> bool {
+    let host = text.split([';', '?']).next();
+    host.and_then(HostPort::new).is_some()
 }
 
 /// A host: an address or a domain name.
@@ -481,7 +515,7 @@ pub enum SecondCall {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinSettings {
     /// The address to call.
-    pub target: SipAddress,
+    pub target: SipTarget,
     /// The account to call from; the first one where the file names none.
     pub account: Option<AccountName>,
 }

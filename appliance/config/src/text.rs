@@ -225,6 +225,9 @@ impl Rule {
             Self::SocketAddress => "an address and port such as \"0.0.0.0:5061\"".into(),
             Self::LoopbackAddress => "an address of this machine such as \"127.0.0.1:8080\"".into(),
             Self::SipAddress => "an address such as \"sip:room@example.com\"".into(),
+            Self::SipTarget => {
+                "an address such as \"sip:room@example.com\" or \"sip:meet.example.com\"".into()
+            }
             Self::HostPort => "a host, or host and port, such as \"sip.example.com:5061\"".into(),
             Self::Peer => "a domain, an address or a network such as \"10.1.0.0/16\"".into(),
             Self::PortRange => {
@@ -245,6 +248,9 @@ impl Rule {
             Self::SocketAddress => "地址和端口,例如 \"0.0.0.0:5061\"".into(),
             Self::LoopbackAddress => "本机地址,例如 \"127.0.0.1:8080\"".into(),
             Self::SipAddress => "例如 \"sip:room@example.com\" 的地址".into(),
+            Self::SipTarget => {
+                "例如 \"sip:room@example.com\" 或 \"sip:meet.example.com\" 的地址".into()
+            }
             Self::HostPort => "主机名,可带端口,例如 \"sip.example.com:5061\"".into(),
             Self::Peer => "域名、地址或网络,例如 \"10.1.0.0/16\"".into(),
             Self::PortRange => "起止端口,起始为偶数,至少四个端口,例如 \"16384-16483\"".into(),

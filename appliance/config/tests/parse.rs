@@ -277,6 +277,35 @@ fn a_password_in_the_file_is_refused_with_the_place_where_it_belongs() {
 }
 
 #[test]
+fn the_join_button_may_lead_to_a_host_without_a_user() {
+    for target in [
+        "sip:meet.example.org",
+        "sips:meet.example.org:5061",
+        "sip:[2001:db8::1]",
+        "sip:meet.example.org;transport=tcp",
+        "sip:board@example.org",
+    ] {
+        let text = format!("version = 1\n[join]\ntarget = \"{target}\"\n");
+        let config = parse(&text, Path::new("roomd.toml")).unwrap();
+        assert_eq!(config.join.unwrap().target.as_str(), target);
+    }
+    for target in [
+        "sip:",
+        "sip:@example.org",
+        "sip:board:hunter2@example.org",
+        "sip:board@",
+        "sip:meet example.org",
+        "tel:+8610",
+        "meet.example.org",
+    ] {
+        let found = problems(&format!("version = 1\n[join]\ntarget = \"{target}\"\n"));
+        assert_eq!(found[0].key.to_string(), "join.target", "{target}");
+    }
+    // An account is somebody's: without a user, nobody could call it.
+    assert!(SipAddress::new("sip:meet.example.org").is_none());
+}
+
+#[test]
 fn what_needs_a_second_key_says_which() {
     let cases = [
         ("[microphone]\nsource = \"file\"\n", "microphone.file"),

@@ -13,7 +13,7 @@ use config::{
     Account, AccountName, AutoAnswer, CameraSettings, Config, Credentials, HostPort, HttpSettings,
     IncomingSettings, JoinSettings, Language, LogFormat, LogLevel, LogSettings, LoopbackListener,
     MediaSecurity, MicrophoneSettings, PlayoutSettings, PortRange, Registration, RoomSettings,
-    SecondCall, SecretSource, SipAddress, SipSettings, TlsListener, Transport, parse,
+    SecondCall, SecretSource, SipAddress, SipSettings, SipTarget, TlsListener, Transport, parse,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option;
@@ -33,6 +33,11 @@ fn name() -> impl Strategy<Value = AccountName> {
 fn sip_address() -> impl Strategy<Value = SipAddress> {
     "sips?:[a-z0-9%.+]{1,8}@[a-z]{1,8}\\.example(:[1-9][0-9]{0,3})?(;transport=tcp)?"
         .prop_map(|address| SipAddress::new(&address).unwrap())
+}
+
+fn sip_target() -> impl Strategy<Value = SipTarget> {
+    "sips?:([a-z0-9%.+]{1,8}@)?[a-z]{1,8}\\.example(:[1-9][0-9]{0,3})?(;transport=tcp)?"
+        .prop_map(|target| SipTarget::new(&target).unwrap())
 }
 
 fn host_port() -> impl Strategy<Value = HostPort> {
@@ -237,7 +242,7 @@ fn configuration() -> impl Strategy<Value = Config> {
         devices(),
         sip(),
         accounts(),
-        option::of(sip_address()),
+        option::of(sip_target()),
         rest(),
     )
         .prop_map(

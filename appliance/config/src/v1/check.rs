@@ -21,7 +21,7 @@ use crate::settings::{
     Account, AccountName, AutoAnswer, CameraSettings, Config, Credentials, HostPort, HttpSettings,
     IncomingSettings, JoinSettings, LogFormat, LogLevel, LogSettings, LoopbackListener,
     MediaSecurity, MicrophoneSettings, PlayoutSettings, PortRange, Registration, RoomSettings,
-    SecondCall, SipAddress, SipSettings, TlsListener, Transport,
+    SecondCall, SipAddress, SipSettings, SipTarget, TlsListener, Transport,
 };
 
 /// Checks a whole file. Relative paths are taken from `directory`.
@@ -364,7 +364,7 @@ impl Checker<'_> {
         join: file::Join,
         accounts: &[Account],
     ) -> Option<JoinSettings> {
-        let target = self.required(at, "target", join.target, Rule::SipAddress, SipAddress::new);
+        let target = self.required(at, "target", join.target, Rule::SipTarget, SipTarget::new);
         let account = self.value(at, "account", join.account, Rule::Name, AccountName::new);
         let is_known = |name: &AccountName| accounts.iter().any(|account| account.name == *name);
         if let Some(unknown) = account.as_ref().filter(|name| !is_known(name)) {

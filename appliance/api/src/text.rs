@@ -214,6 +214,10 @@ impl Localized for EndReason {
             Self::InvalidTarget => ("the address cannot be called", "无法呼叫该地址"),
             Self::NoUsableAccount => ("no account can place this call", "没有可用于此呼叫的账户"),
             Self::Unreachable => ("the far end cannot be reached", "无法连接对方"),
+            Self::CertificateRefused => (
+                "the far end's certificate is not trusted",
+                "对方的证书不受信任",
+            ),
             Self::Forbidden => ("the far end does not allow the call", "对方不允许此呼叫"),
             Self::AuthenticationFailed => (
                 "the server refused the room's password",

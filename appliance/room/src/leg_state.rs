@@ -119,6 +119,8 @@ pub enum EndReason {
     NoUsableAccount,
     /// The far end or its server could not be reached.
     Unreachable,
+    /// The far end or its server was reached, but its certificate was not accepted.
+    CertificateRefused,
     /// The far end does not allow the call.
     Forbidden,
     /// The server refused this room's credentials.

@@ -255,6 +255,7 @@ fn end_reason(cause: CallEndCause) -> EndReason {
         CallEndCause::NotAnswered => EndReason::NotAnswered,
         CallEndCause::Timeout | CallEndCause::Forgotten => EndReason::PeerLost,
         CallEndCause::Transport => EndReason::Unreachable,
+        CallEndCause::Certificate => EndReason::CertificateRefused,
         CallEndCause::Media => EndReason::IncompatibleMedia,
         CallEndCause::Protocol => EndReason::LocalFault,
         CallEndCause::Credentials => EndReason::AuthenticationFailed,

@@ -254,6 +254,7 @@ fn end_reason(reason: EndReason) -> wire::EndReason {
         EndReason::InvalidTarget => wire::EndReason::InvalidTarget,
         EndReason::NoUsableAccount => wire::EndReason::NoUsableAccount,
         EndReason::Unreachable => wire::EndReason::Unreachable,
+        EndReason::CertificateRefused => wire::EndReason::CertificateRefused,
         EndReason::Forbidden => wire::EndReason::Forbidden,
         EndReason::AuthenticationFailed => wire::EndReason::AuthenticationFailed,
         EndReason::IncompatibleMedia => wire::EndReason::IncompatibleMedia,

@@ -360,7 +360,8 @@ impl Endpoint {
         };
         let cause = match failure {
             Failure::Timeout => CallEndCause::Timeout,
-            Failure::Transport | Failure::Certificate => CallEndCause::Transport,
+            Failure::Transport => CallEndCause::Transport,
+            Failure::Certificate => CallEndCause::Certificate,
         };
         match &call.state {
             CallState::Dialing(_) => self.end_call(id, cause),

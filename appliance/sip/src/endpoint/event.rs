@@ -206,6 +206,9 @@ pub enum CallEndCause {
     Timeout,
     /// The far end could not be reached, or the connection broke.
     Transport,
+    /// The far end, or the proxy on the way to it, was reached, but TLS did not accept its
+    /// certificate.
+    Certificate,
     /// The far end's session description was not acceptable.
     Media,
     /// The far end no longer knows the call (481): it has restarted, perhaps.

@@ -6,7 +6,7 @@ use netem::{LinkConditions, Loss, Probability};
 use sip::endpoint::{CallEndCause, CallId, Event};
 use sip::grammar::{ContentType, StatusCode};
 use sip::offer_answer::{AgreedSecurity, CallMedia};
-use sip::transport::Transport;
+use sip::transport::{StreamError, Transport};
 
 use crate::world::{ALICE, BOB, World, address, media_of};
 
@@ -231,6 +231,15 @@ fn a_call_to_nobody_times_out_and_one_to_a_refusing_host_fails_at_once() {
     let mut world = World::pair(6, Transport::Tcp);
     let refused = world.invite(ALICE, address(77, 5060));
     assert_eq!(ended(&mut world, ALICE, refused), CallEndCause::Transport);
+    assert_nothing_is_left(&mut world);
+}
+
+#[test]
+fn a_call_whose_certificate_is_refused_is_told_apart_from_one_to_nobody() {
+    let mut world = World::pair(6, Transport::Tls);
+    world.refusal = StreamError::Certificate;
+    let call = world.invite(ALICE, address(77, 5060));
+    assert_eq!(ended(&mut world, ALICE, call), CallEndCause::Certificate);
     assert_nothing_is_left(&mut world);
 }
 

@@ -421,7 +421,7 @@ pub enum VideoFlow {
 }
 
 /// Packets, bits and time of a stream. Rates and loss are of the last interval, counts are since
-/// the stream began.
+/// the stream began. Packets and rates are of RTP alone: RTCP counts in neither.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct StreamStats {
     /// Sent, without IP and UDP headers.

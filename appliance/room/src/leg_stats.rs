@@ -16,7 +16,8 @@ pub struct LegStats {
     pub video: Option<VideoStats>,
 }
 
-/// What audio and video streams have in common.
+/// What audio and video streams have in common. Packets and rates are of RTP alone: RTCP counts in
+/// neither.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamStats {
     /// Sent, over the last interval, without IP and UDP headers.

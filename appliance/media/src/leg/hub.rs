@@ -43,14 +43,33 @@ pub(crate) struct LegMeters {
 /// Counters of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct StreamMeters {
-    /// RTP packets; bytes count RTCP too.
-    pub(crate) sent_packets: AtomicU64,
-    pub(crate) sent_bytes: AtomicU64,
-    pub(crate) received_packets: AtomicU64,
-    pub(crate) received_bytes: AtomicU64,
+    /// RTP packets and their bytes. RTCP counts in neither, so that the two can be set against each
+    /// other.
+    pub(crate) sent: PacketMeter,
+    pub(crate) received: PacketMeter,
     /// Outgoing datagrams for which the channel had no room, and incoming ones that are no RTP of
     /// this stream.
     pub(crate) dropped: AtomicU64,
+}
+
+/// Counters of the RTP packets of one direction.
+#[derive(Debug, Default)]
+pub(crate) struct PacketMeter {
+    pub(crate) packets: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+}
+
+impl PacketMeter {
+    /// Counts a datagram of this many bytes, if it is RTP.
+    pub(crate) fn count(&self, channel: Channel, bytes: usize) {
+        match channel {
+            Channel::Rtp => {
+                self.packets.fetch_add(1, Ordering::Relaxed);
+                self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+            }
+            Channel::Rtcp => {}
+        }
+    }
 }
 
 impl LegMeters {
@@ -130,17 +149,13 @@ impl LegHub {
     /// Hands a datagram to the network, or drops it, counted.
     pub(crate) fn send(&self, datagram: Datagram) {
         let meters = self.meters.stream(datagram.medium);
-        let bytes = datagram.payload.len() as u64;
-        let packets = u64::from(datagram.channel == Channel::Rtp);
+        let (channel, bytes) = (datagram.channel, datagram.payload.len());
         let outgoing = self.outgoing.lock().unwrap_or_else(PoisonError::into_inner);
         match outgoing
             .as_ref()
             .map(|outgoing| outgoing.try_send(datagram))
         {
-            Some(Ok(())) => {
-                meters.sent_packets.fetch_add(packets, Ordering::Relaxed);
-                meters.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
-            }
+            Some(Ok(())) => meters.sent.count(channel, bytes),
             Some(Err(_)) | None => {
                 meters.dropped.fetch_add(1, Ordering::Relaxed);
             }
@@ -262,5 +277,20 @@ impl LegHub {
         self.observers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rtcp_counts_neither_as_packets_nor_as_bytes() {
+        let meter = PacketMeter::default();
+        meter.count(Channel::Rtp, 1_200);
+        meter.count(Channel::Rtcp, 80);
+        meter.count(Channel::Rtp, 100);
+        assert_eq!(meter.packets.load(Ordering::Relaxed), 2);
+        assert_eq!(meter.bytes.load(Ordering::Relaxed), 1_300);
     }
 }

@@ -148,11 +148,7 @@ pub(crate) async fn pump(
                 datagram = incoming.recv() => {
                     let (Some(datagram), Some(hub)) = (datagram, hub.upgrade()) else { return };
                     let meters = hub.meters().stream(datagram.medium);
-                    if datagram.channel == Channel::Rtp {
-                        meters.received_packets.fetch_add(1, Ordering::Relaxed);
-                    }
-                    let bytes = datagram.payload.len() as u64;
-                    meters.received_bytes.fetch_add(bytes, Ordering::Relaxed);
+                    meters.received.count(datagram.channel, datagram.payload.len());
                     let arrival = Arrival {
                         at: Instant::now(),
                         waited: waiting > 0,

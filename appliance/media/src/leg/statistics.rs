@@ -64,8 +64,8 @@ impl Statistics {
     pub(super) fn new(meters: &LegMeters, streams: &LegStreams) -> Self {
         let memory = |clock_hz, meters: &StreamMeters| StreamMemory {
             clock_hz,
-            sent_bytes: meters.sent_bytes.load(Ordering::Relaxed),
-            received_bytes: meters.received_bytes.load(Ordering::Relaxed),
+            sent_bytes: meters.sent.bytes.load(Ordering::Relaxed),
+            received_bytes: meters.received.bytes.load(Ordering::Relaxed),
             received_packets: 0,
             lost_packets: 0,
         };
@@ -166,8 +166,8 @@ impl StreamMemory {
         delay: Duration,
     ) -> StreamStats {
         let (sent, received) = (
-            meters.sent_bytes.load(Ordering::Relaxed),
-            meters.received_bytes.load(Ordering::Relaxed),
+            meters.sent.bytes.load(Ordering::Relaxed),
+            meters.received.bytes.load(Ordering::Relaxed),
         );
         let bitrate = |bytes: u64| Bitrate::bps((bytes as f64 * 8.0 / seconds) as u64);
         let new_lost = report.lost_packets.saturating_sub(self.lost_packets);
@@ -180,8 +180,8 @@ impl StreamMemory {
         let stats = StreamStats {
             send_bitrate: bitrate(sent.saturating_sub(self.sent_bytes)),
             receive_bitrate: bitrate(received.saturating_sub(self.received_bytes)),
-            packets_sent: meters.sent_packets.load(Ordering::Relaxed),
-            packets_received: meters.received_packets.load(Ordering::Relaxed),
+            packets_sent: meters.sent.packets.load(Ordering::Relaxed),
+            packets_received: meters.received.packets.load(Ordering::Relaxed),
             packets_lost: report.lost_packets,
             loss: Fraction::new(new_lost as f64 / (new_lost + new_received).max(1) as f64),
             peer_loss: report

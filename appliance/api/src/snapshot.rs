@@ -181,7 +181,7 @@ pub struct Leg {
     pub direction: CallDirection,
     /// The far end.
     pub peer: Peer,
-    /// The account of the call.
+    /// The account of the call; absent only when the room has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// Where it stands.

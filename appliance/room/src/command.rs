@@ -16,7 +16,7 @@ pub enum Command {
         leg: LegId,
         /// The address.
         target: String,
-        /// The account to call by; `None` leaves the choice to the driver.
+        /// The account to call by; `None` when the room has none.
         account: Option<String>,
     },
     /// Tell the caller that the room rings (180).

@@ -49,7 +49,10 @@ pub(crate) struct Leg {
     id: LegId,
     direction: CallDirection,
     peer: Peer,
+    /// The account that the call goes by.
     account: Option<String>,
+    /// The call as it was asked for; `None` for a leg that was answered here.
+    placed: Option<CallTarget>,
     security: Option<LegSecurity>,
     state: State,
     stats: Option<LegStats>,
@@ -154,27 +157,33 @@ pub(crate) fn deadline(now: Instant, timeout: Duration) -> Instant {
 }
 
 impl Leg {
-    /// A leg that this room dials.
-    pub(crate) fn dial(id: LegId, call: CallTarget, turn: &mut Turn<'_>) -> Self {
-        let CallTarget { target, account } = call;
+    /// A leg that this room dials, by `account` if it has any.
+    pub(crate) fn dial(
+        id: LegId,
+        call: CallTarget,
+        account: Option<String>,
+        turn: &mut Turn<'_>,
+    ) -> Self {
         turn.commands.push_back(Command::Dial {
             leg: id,
-            target: target.clone(),
+            target: call.target.clone(),
             account: account.clone(),
         });
         let peer = Peer {
-            uri: target,
+            uri: call.target.clone(),
             display_name: None,
         };
         let until = turn.deadline(|timeouts| timeouts.dial);
-        Self::new(
+        let mut leg = Self::new(
             id,
             CallDirection::Outgoing,
             peer,
             account,
             State::Dialing { until },
             turn.now,
-        )
+        );
+        leg.placed = Some(call);
+        leg
     }
 
     /// A leg that a far end opened. Nothing is told to it yet: [`Leg::ring`], [`Leg::answer`],
@@ -214,6 +223,7 @@ impl Leg {
             direction,
             peer,
             account,
+            placed: None,
             security: None,
             state,
             stats: None,
@@ -242,20 +252,14 @@ impl Leg {
     /// Whether this room placed exactly such a call. A call that names no account is the same as
     /// one to the same address by any account.
     pub(crate) fn is_call_to(&self, call: &CallTarget) -> bool {
-        self.direction == CallDirection::Outgoing
-            && self.peer.uri == call.target
+        let placed = self.placed.as_ref();
+        placed.is_some_and(|placed| placed.target == call.target)
             && (call.account.is_none() || call.account == self.account)
     }
 
-    /// The call that this room placed, unless the leg was answered here.
+    /// The call that this room placed, as it was asked for, unless the leg was answered here.
     pub(crate) fn placed_call(&self) -> Option<CallTarget> {
-        match self.direction {
-            CallDirection::Outgoing => Some(CallTarget {
-                target: self.peer.uri.clone(),
-                account: self.account.clone(),
-            }),
-            CallDirection::Incoming => None,
-        }
+        self.placed.clone()
     }
 
     pub(crate) fn state(&self) -> LegState {

@@ -15,7 +15,8 @@ pub struct RoomPolicy {
     pub second_call: SecondCall,
     /// What the join button calls.
     pub join: Option<CallTarget>,
-    /// The names of the accounts that a call may be placed by.
+    /// The names of the accounts that a call may be placed by. The first one is taken where a call
+    /// names none.
     pub accounts: Vec<String>,
     /// How long each state may last.
     pub timeouts: Timeouts,
@@ -89,7 +90,7 @@ impl SecondCall {
 pub struct CallTarget {
     /// The address, such as `sip:board@example.com`.
     pub target: String,
-    /// The account; `None` leaves the choice to the driver.
+    /// The account; `None` stands for the first one of [`RoomPolicy::accounts`].
     pub account: Option<String>,
 }
 

@@ -13,7 +13,8 @@ pub enum Request {
     Call {
         /// The address, such as `sip:board@example.com`.
         target: String,
-        /// The account to call by; `None` leaves the choice to the room.
+        /// The account to call by; `None` stands for the first one of
+        /// [`crate::RoomPolicy::accounts`].
         account: Option<String>,
     },
     /// The join button: call the target that policy names.

@@ -233,7 +233,9 @@ impl Room {
             None => self.not_resumed.clear(),
         }
         let id = self.reserve_leg();
-        let leg = Leg::dial(id, call, &mut self.turn(now));
+        let account = call.account.clone();
+        let account = account.or_else(|| self.policy.accounts.first().cloned());
+        let leg = Leg::dial(id, call, account, &mut self.turn(now));
         self.legs.push(leg);
         Admission::Accepted { leg: Some(id) }
     }

@@ -171,7 +171,7 @@ pub struct LegSnapshot {
     pub direction: CallDirection,
     /// The far end.
     pub peer: Peer,
-    /// The account of the call; `None` for a placed call that named none.
+    /// The account of the call; `None` only for a placed call of a room without accounts.
     pub account: Option<String>,
     /// Where it stands.
     pub state: LegState,

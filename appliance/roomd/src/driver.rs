@@ -392,7 +392,6 @@ impl Driver {
         let target: Uri = dialable(target)
             .parse()
             .map_err(|_| EndReason::InvalidTarget)?;
-        let account = account.or_else(|| self.policy.accounts.first().cloned());
         let account = AccountName::new(&account.ok_or(EndReason::NoUsableAccount)?);
         let peer = target.as_sip().and_then(|sip| sip.host().address());
         let address = settings::reachable_address(self.media_address, peer);

@@ -364,7 +364,6 @@ impl SimulatedRoom {
         account: Option<String>,
     ) -> Result<(), EndReason> {
         let target: Uri = target.parse().map_err(|_| EndReason::InvalidTarget)?;
-        let account = account.or_else(|| self.policy.accounts.first().cloned());
         let account = AccountName::new(&account.ok_or(EndReason::NoUsableAccount)?);
         let local = self.media.bind(leg);
         let call = self.endpoint.invite(now, &account, &target, local);

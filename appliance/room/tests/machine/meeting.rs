@@ -49,6 +49,36 @@ fn a_call_is_dialed_by_the_account_that_was_asked_for() {
 }
 
 #[test]
+fn a_call_that_names_no_account_goes_by_the_first_one_and_shows_it() {
+    let mut two_accounts = policy();
+    two_accounts.accounts.push("home".to_owned());
+    let mut rig = Rig::with_policy(two_accounts);
+    rig.request(call(TARGET));
+    let commands = rig.commands();
+    assert_eq!(
+        wanted(&commands),
+        Some(vec![target(TARGET)]),
+        "remembered as it was asked for"
+    );
+    let [snapshot] = &rig.room.snapshot().legs[..] else {
+        panic!("one leg")
+    };
+    assert_eq!(snapshot.account.as_deref(), Some("work"));
+    let again = Request::Call {
+        target: TARGET.to_owned(),
+        account: Some("work".to_owned()),
+    };
+    assert_eq!(rig.request(again), Admission::AlreadySo);
+
+    let mut rig = Rig::with_policy(RoomPolicy {
+        accounts: Vec::new(),
+        ..policy()
+    });
+    let leg = rig.dial();
+    assert_eq!(rig.leg(leg).account, None);
+}
+
+#[test]
 fn the_join_button_calls_what_policy_names_and_a_second_press_does_nothing() {
     let mut rig = Rig::new();
     let leg = rig.accepted(Request::Join).expect("a leg");
@@ -236,7 +266,7 @@ fn a_call_of_our_own_outranks_a_caller_who_still_rings() {
     let dial = Command::Dial {
         leg,
         target: TARGET.to_owned(),
-        account: None,
+        account: Some("work".to_owned()),
     };
     assert_eq!(rig.signalling(), [busy, dial, Command::StopRinging]);
     assert_eq!(

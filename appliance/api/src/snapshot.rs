@@ -337,6 +337,8 @@ pub enum EndReason {
     AnswerTimedOut,
     /// This room could not handle the call.
     LocalFault,
+    /// This room restarted too often during the call and does not place it again.
+    TooManyRestarts,
     /// This room was shut down.
     ShutDown,
     /// This room ended the leg, and the far end did not confirm it in time.

@@ -238,6 +238,10 @@ impl Localized for EndReason {
             Self::ConnectionLost => ("the connection to the server broke", "与服务器的连接中断"),
             Self::AnswerTimedOut => ("the far end never confirmed the answer", "对方未确认接听"),
             Self::LocalFault => ("the room could not handle the call", "会议室无法处理此呼叫"),
+            Self::TooManyRestarts => (
+                "not called again, the room restarted too often in this call",
+                "会议室在此呼叫中多次重启,不再重新呼叫",
+            ),
             Self::ShutDown => ("the room was shut down", "会议室已关闭"),
             Self::HangUpTimedOut => (
                 "hung up here, not confirmed by the far end",

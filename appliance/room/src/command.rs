@@ -3,7 +3,7 @@
 use crate::dtmf::DtmfDigits;
 use crate::ids::{Generation, LegId};
 use crate::media_plan::{CameraState, MediaPlan, MicrophoneState};
-use crate::policy::CallTarget;
+use crate::resumption::WantedCall;
 use crate::units::Volume;
 
 /// An order to signalling, media, the store, or the ringer. Each is carried out once; what comes
@@ -102,7 +102,7 @@ pub struct Remembered {
     pub volume: Volume,
     /// The calls that this room placed and that nobody ended, oldest first. A call that was
     /// answered here is not among them: it is the caller's to place again.
-    pub wanted: Vec<CallTarget>,
+    pub wanted: Vec<WantedCall>,
 }
 
 impl Default for Remembered {

@@ -10,7 +10,7 @@ use crate::leg_state::EndReason;
 use crate::leg_stats::LegStats;
 use crate::media_plan::LegStreams;
 use crate::peer::{LegSecurity, Peer, PeerTrust};
-use crate::policy::RoomPolicy;
+use crate::policy::{CallTarget, RoomPolicy};
 use crate::units::AudioLevel;
 
 /// Something that has happened.
@@ -151,6 +151,13 @@ pub enum Fact {
         account: String,
         /// How it stands.
         state: RegistrationState,
+    },
+    /// A call that was remembered from before a restart is not placed again, and no longer wanted.
+    NotResumed {
+        /// The call.
+        call: CallTarget,
+        /// Why not.
+        reason: EndReason,
     },
     /// A [`crate::Command::Remember`] is safely stored, and all before it are done with.
     Stored {

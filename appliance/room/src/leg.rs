@@ -38,6 +38,7 @@ use crate::media_plan::{LegStreams, VideoStream};
 use crate::peer::{LegSecurity, Peer, PeerTrust};
 use crate::policy::{CallTarget, Timeouts};
 use crate::request::{Admission, DeniedReason};
+use crate::resumption::{PROVEN_AFTER, Resumptions, WantedCall};
 use crate::snapshot::{LegSnapshot, VideoFlow, summaries};
 
 /// How many received keys a leg keeps.
@@ -52,7 +53,7 @@ pub(crate) struct Leg {
     /// The account that the call goes by.
     account: Option<String>,
     /// The call as it was asked for; `None` for a leg that was answered here.
-    placed: Option<CallTarget>,
+    placed: Option<WantedCall>,
     security: Option<LegSecurity>,
     state: State,
     stats: Option<LegStats>,
@@ -118,6 +119,15 @@ enum LocalHold {
     Resuming { until: Instant },
 }
 
+impl LocalHold {
+    const fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Holding { until } | Self::Resuming { until } => Some(until),
+            Self::Open | Self::Held => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum RemoteHold {
     Open,
@@ -160,30 +170,42 @@ impl Leg {
     /// A leg that this room dials, by `account` if it has any.
     pub(crate) fn dial(
         id: LegId,
-        call: CallTarget,
+        wanted: WantedCall,
         account: Option<String>,
         turn: &mut Turn<'_>,
     ) -> Self {
         turn.commands.push_back(Command::Dial {
             leg: id,
-            target: call.target.clone(),
+            target: wanted.call.target.clone(),
             account: account.clone(),
         });
+        let until = turn.deadline(|timeouts| timeouts.dial);
+        let state = State::Dialing { until };
+        let mut leg = Self::outgoing(id, &wanted.call.target, account, state, turn.now);
+        leg.placed = Some(wanted);
+        leg
+    }
+
+    /// A leg that is over before it began: a call that will not be placed, shown with the reason.
+    pub(crate) fn not_placed(id: LegId, call: CallTarget, reason: EndReason, now: Instant) -> Self {
+        let state = State::Ended(reason);
+        let mut leg = Self::outgoing(id, &call.target, call.account, state, now);
+        leg.ended = Some(now);
+        leg
+    }
+
+    fn outgoing(
+        id: LegId,
+        target: &str,
+        account: Option<String>,
+        state: State,
+        now: Instant,
+    ) -> Self {
         let peer = Peer {
-            uri: call.target.clone(),
+            uri: target.to_owned(),
             display_name: None,
         };
-        let until = turn.deadline(|timeouts| timeouts.dial);
-        let mut leg = Self::new(
-            id,
-            CallDirection::Outgoing,
-            peer,
-            account,
-            State::Dialing { until },
-            turn.now,
-        );
-        leg.placed = Some(call);
-        leg
+        Self::new(id, CallDirection::Outgoing, peer, account, state, now)
     }
 
     /// A leg that a far end opened. Nothing is told to it yet: [`Leg::ring`], [`Leg::answer`],
@@ -253,12 +275,12 @@ impl Leg {
     /// one to the same address by any account.
     pub(crate) fn is_call_to(&self, call: &CallTarget) -> bool {
         let placed = self.placed.as_ref();
-        placed.is_some_and(|placed| placed.target == call.target)
+        placed.is_some_and(|placed| placed.call.target == call.target)
             && (call.account.is_none() || call.account == self.account)
     }
 
     /// The call that this room placed, as it was asked for, unless the leg was answered here.
-    pub(crate) fn placed_call(&self) -> Option<CallTarget> {
+    pub(crate) fn placed_call(&self) -> Option<WantedCall> {
         self.placed.clone()
     }
 
@@ -688,12 +710,20 @@ impl Leg {
             | State::Ringing { until }
             | State::Early { until, .. }
             | State::Ending { until, .. } => Some(*until),
-            State::Connected { local, .. } => match local {
-                LocalHold::Holding { until } | LocalHold::Resuming { until } => Some(*until),
-                LocalHold::Open | LocalHold::Held => None,
-            },
+            State::Connected { local, .. } => {
+                let hold = local.deadline();
+                hold.into_iter().chain(self.proven()).min()
+            }
             State::Ended(_) => None,
         }
+    }
+
+    /// When a call that was interrupted by restarts will have lasted so long that they do not count
+    /// any more.
+    fn proven(&self) -> Option<Instant> {
+        let interrupted = |wanted: &WantedCall| !wanted.resumptions.is_empty();
+        self.placed.as_ref().filter(|placed| interrupted(placed))?;
+        Some(self.established? + PROVEN_AFTER)
     }
 
     pub(crate) fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
@@ -709,9 +739,16 @@ impl Leg {
             State::Ringing { .. } | State::Early { .. } => {
                 self.end(EndReason::NotAnswered, turn);
             }
-            State::Connected { .. } => {
-                self.hold_failed();
-                self.resume_failed();
+            State::Connected { local, .. } => {
+                if local.deadline().is_some_and(|until| until <= turn.now) {
+                    self.hold_failed();
+                    self.resume_failed();
+                }
+                if self.proven().is_some_and(|until| until <= turn.now)
+                    && let Some(placed) = &mut self.placed
+                {
+                    placed.resumptions = Resumptions::default();
+                }
             }
             State::Ending { .. } => {
                 self.state = State::Ended(EndReason::HangUpTimedOut);

@@ -142,6 +142,9 @@ pub enum EndReason {
     AnswerTimedOut,
     /// This room could not handle the call, for example because no media port was free.
     LocalFault,
+    /// This room restarted too often during the call and does not place it again: the call itself
+    /// may be what ends it.
+    TooManyRestarts,
     /// This room was shut down.
     ShutDown,
     /// This room ended the leg, but signalling did not confirm it in time; the leg was dropped.

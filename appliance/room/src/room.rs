@@ -30,6 +30,7 @@ use crate::media_plan::{LegPlan, MediaPlan};
 use crate::plan::{Controls, media_plan};
 use crate::policy::{CallTarget, RoomPolicy};
 use crate::request::{Admission, DeniedReason, Request};
+use crate::resumption::WantedCall;
 use crate::shutdown::{Progress, Shutdown};
 use crate::snapshot::{DeviceState, RoomSnapshot, RoomState, VideoFlow};
 
@@ -48,7 +49,7 @@ pub struct Room {
     legs: Vec<Leg>,
     last_leg: LegId,
     /// Calls remembered from before a restart that nobody has placed again or given up.
-    not_resumed: Vec<CallTarget>,
+    not_resumed: Vec<WantedCall>,
     shutdown: Shutdown,
     ordered: Ordered,
     /// The newest values that the store has spoken about.
@@ -224,20 +225,25 @@ impl Room {
         }
         // The call takes the place of a remembered one; any other call means that the remembered
         // ones are no longer wanted.
-        match self
-            .not_resumed
-            .iter()
-            .position(|remembered| *remembered == call)
-        {
-            Some(index) => drop(self.not_resumed.remove(index)),
-            None => self.not_resumed.clear(),
-        }
+        let wanted = match self.not_resumed_index(&call) {
+            Some(index) => self.not_resumed.remove(index),
+            None => {
+                self.not_resumed.clear();
+                WantedCall::new(call)
+            }
+        };
         let id = self.reserve_leg();
-        let account = call.account.clone();
+        let account = wanted.call.account.clone();
         let account = account.or_else(|| self.policy.accounts.first().cloned());
-        let leg = Leg::dial(id, call, account, &mut self.turn(now));
+        let leg = Leg::dial(id, wanted, account, &mut self.turn(now));
         self.legs.push(leg);
         Admission::Accepted { leg: Some(id) }
+    }
+
+    fn not_resumed_index(&self, call: &CallTarget) -> Option<usize> {
+        self.not_resumed
+            .iter()
+            .position(|remembered| remembered.call == *call)
     }
 
     fn check_target(&self, call: &CallTarget) -> Result<(), DeniedReason> {
@@ -391,6 +397,7 @@ impl Room {
                 self.current.loudspeaker_level = loudspeaker;
             }
             Fact::Registration { account, state } => self.registration(account, state),
+            Fact::NotResumed { call, reason } => self.not_resumed(now, call, reason),
             Fact::Stored { generation } => self.store_spoke(generation, None),
             Fact::StoreFailed { generation, text } => self.store_spoke(generation, Some(text)),
             Fact::PolicyChanged(policy) => self.policy_changed(*policy),
@@ -418,6 +425,14 @@ impl Room {
             leg.ring(&mut turn);
         }
         self.legs.push(leg);
+    }
+
+    fn not_resumed(&mut self, now: Instant, call: CallTarget, reason: EndReason) {
+        if let Some(index) = self.not_resumed_index(&call) {
+            self.not_resumed.remove(index);
+        }
+        let id = self.reserve_leg();
+        self.legs.push(Leg::not_placed(id, call, reason, now));
     }
 
     fn media_applied(&mut self, generation: Generation) {

@@ -8,11 +8,12 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use room::media_plan::{CameraState, MicrophoneState};
 use room::policy::CallTarget;
 use room::units::Volume;
-use room::{Fact, Generation, Remembered};
+use room::{Fact, Generation, Remembered, Resumptions, WantedCall};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -50,6 +51,38 @@ enum Camera {
 struct Wanted {
     target: String,
     account: Option<String>,
+    /// Restarts that the call went through, in seconds of Unix time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    resumed_at: Vec<u64>,
+}
+
+impl From<&WantedCall> for Wanted {
+    fn from(wanted: &WantedCall) -> Self {
+        let seconds = |time: SystemTime| {
+            // A clock that stands before 1970 counts as 1970.
+            let since = time.duration_since(SystemTime::UNIX_EPOCH);
+            since.map_or(0, |since| since.as_secs())
+        };
+        Self {
+            target: wanted.call.target.clone(),
+            account: wanted.call.account.clone(),
+            resumed_at: wanted.resumptions.times().map(seconds).collect(),
+        }
+    }
+}
+
+impl From<Wanted> for WantedCall {
+    fn from(wanted: Wanted) -> Self {
+        // What no clock can show is left out.
+        let time = |seconds: u64| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+        Self {
+            call: CallTarget {
+                target: wanted.target,
+                account: wanted.account,
+            },
+            resumptions: Resumptions::new(wanted.resumed_at.into_iter().filter_map(time)),
+        }
+    }
 }
 
 impl From<&Remembered> for File {
@@ -64,24 +97,13 @@ impl From<&Remembered> for File {
                 CameraState::Off => Camera::Off,
             },
             volume: remembered.volume.as_percent(),
-            wanted: remembered
-                .wanted
-                .iter()
-                .map(|call| Wanted {
-                    target: call.target.clone(),
-                    account: call.account.clone(),
-                })
-                .collect(),
+            wanted: remembered.wanted.iter().map(Wanted::from).collect(),
         }
     }
 }
 
 impl File {
     fn into_remembered(self) -> Option<Remembered> {
-        let call = |wanted: Wanted| CallTarget {
-            target: wanted.target,
-            account: wanted.account,
-        };
         Some(Remembered {
             microphone: match self.microphone {
                 Microphone::Open => MicrophoneState::Open,
@@ -92,7 +114,7 @@ impl File {
                 Camera::Off => CameraState::Off,
             },
             volume: Volume::percent(self.volume)?,
-            wanted: self.wanted.into_iter().map(call).collect(),
+            wanted: self.wanted.into_iter().map(WantedCall::from).collect(),
         })
     }
 }
@@ -196,9 +218,15 @@ mod tests {
             microphone: MicrophoneState::Muted,
             camera: CameraState::Off,
             volume: Volume::percent(35).unwrap(),
-            wanted: vec![CallTarget {
-                target: "sip:board@example.com".to_owned(),
-                account: Some("office".to_owned()),
+            wanted: vec![WantedCall {
+                call: CallTarget {
+                    target: "sip:board@example.com".to_owned(),
+                    account: Some("office".to_owned()),
+                },
+                resumptions: Resumptions::new(
+                    [1_800_000_000, 1_800_000_060]
+                        .map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)),
+                ),
             }],
         }
     }
@@ -220,6 +248,8 @@ mod tests {
             "microphone = 1",
             "\0\0\0",
             "volume = 300",
+            "microphone = \"open\"\ncamera = \"on\"\nvolume = 50\n[[wanted]]\ntarget = \"a\"\n\
+             resumed_at = [-1]",
             &"x".repeat(100_000),
         ] {
             fs::write(directory.path().join(FILE_NAME), damage).unwrap();

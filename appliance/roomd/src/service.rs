@@ -11,7 +11,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use acoustics::{SonoraFrontEnd, SonoraSettings};
 use config::{Config, PlayoutSettings};
@@ -23,7 +23,7 @@ use hal_core::simulated::{
 use media::{Media, MediaSettings};
 use room::media_plan::{AudioSink, AudioSource, VideoSource};
 use room::policy::CallTarget;
-use room::{Remembered, Request};
+use room::{EndReason, Fact, Remembered, Request, Resumption};
 use sip::endpoint::{AccountName, Endpoint};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -94,11 +94,10 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let (request_sender, requests) = mpsc::channel(REQUESTS);
     let ports = MediaPortRange::new(config.sip.media_ports.first..=config.sip.media_ports.last)?;
     let counters = Arc::new(NetworkCounters::default());
-    let remembered = store.load(initial);
-    let unfinished_calls = remembered.wanted.clone();
+    let interrupted = Interrupted::count_restart(store.load(initial), &store);
     let (driver, snapshots) = Driver::new(Parts {
         policy: settings::room_policy(&config),
-        remembered,
+        remembered: interrupted.remembered.clone(),
         signalling,
         networks: LegNetworks::new(ports, Arc::clone(&counters)),
         media,
@@ -108,7 +107,7 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
         counters: Arc::clone(&counters),
         registering: registering(&config),
     });
-    let storing = tokio::spawn(store.run(wanted, fact_sender));
+    let storing = tokio::spawn(store.run(wanted, fact_sender.clone()));
 
     let room = http::RoomHandle::new(request_sender.clone(), snapshots, pictures, counters);
     let api = http::Server::start(&config.http, room, directories.credentials.as_deref());
@@ -121,7 +120,12 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
         requests,
     };
     let driving = tokio::spawn(driver.run(inputs));
-    call_again(unfinished_calls, &request_sender).await;
+    for (call, reason) in interrupted.not_resumed {
+        // Fails only when the driver has ended already.
+        let _ = fact_sender.send(Fact::NotResumed { call, reason }).await;
+    }
+    drop(fact_sender);
+    call_again(interrupted.to_resume, &request_sender).await;
     service_notification::ready("ready to join");
     tracing::info!(room = %config.room.name, "ready");
 
@@ -164,6 +168,61 @@ async fn ask_to_shut_down(requests: &mpsc::Sender<PendingRequest>) {
     let (answer, _) = oneshot::channel();
     // Fails only when the driver has ended already.
     let _ = requests.send((Request::ShutDown, answer)).await;
+}
+
+/// What is done about the calls that a service left behind that ended without saying goodbye.
+#[derive(Debug)]
+struct Interrupted {
+    remembered: Remembered,
+    to_resume: Vec<CallTarget>,
+    not_resumed: Vec<(CallTarget, EndReason)>,
+}
+
+impl Interrupted {
+    /// Counts this start for each call, on disk, before any is placed: a restart that is not counted
+    /// could be followed by another for ever.
+    fn count_restart(remembered: Remembered, store: &RememberedStore) -> Self {
+        if remembered.wanted.is_empty() {
+            return Self {
+                remembered,
+                to_resume: Vec::new(),
+                not_resumed: Vec::new(),
+            };
+        }
+        let Resumption {
+            remembered,
+            given_up,
+        } = remembered.after_restart(SystemTime::now());
+        let counted: Vec<_> = remembered
+            .wanted
+            .iter()
+            .map(|wanted| wanted.call.clone())
+            .collect();
+        let mut not_resumed: Vec<_> = given_up
+            .into_iter()
+            .map(|call| (call, EndReason::TooManyRestarts))
+            .collect();
+        let to_resume = match store.save(&remembered) {
+            Ok(()) => counted,
+            Err(error) => {
+                tracing::error!(%error, "no call is placed again: the restart cannot be counted");
+                not_resumed.extend(
+                    counted
+                        .into_iter()
+                        .map(|call| (call, EndReason::LocalFault)),
+                );
+                Vec::new()
+            }
+        };
+        for (CallTarget { target, .. }, reason) in &not_resumed {
+            tracing::error!(%target, ?reason, "not called again after an unexpected end");
+        }
+        Self {
+            remembered,
+            to_resume,
+            not_resumed,
+        }
+    }
 }
 
 /// Goes back into the calls that this room had placed when it last ended without saying goodbye.

@@ -86,6 +86,7 @@ impl Unanswered {
             | Fact::MediaFault(_)
             | Fact::Levels { .. }
             | Fact::Registration { .. }
+            | Fact::NotResumed { .. }
             | Fact::PolicyChanged(_) => {}
         }
     }

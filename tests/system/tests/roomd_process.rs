@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use api::snapshot::MicrophoneState;
+use api::snapshot::{EndReason, Leg, LegState, MicrophoneState};
 use system::process_usage::ProcessUsage;
 use system::roomd::Roomd;
 
@@ -22,6 +22,13 @@ fn simulated_room(_folder: &Path) -> Result<String> {
          [playout]\nvideo = \"none\"\naudio = \"none\"\n\
          [sip]\nlisten_udp = \"127.0.0.1:{port}\"\n"
     ))
+}
+
+/// The same room with an account that may call in the clear.
+fn room_that_calls(folder: &Path) -> Result<String> {
+    Ok(simulated_room(folder)?
+        + "[[account]]\nname = \"room\"\naddress = \"sip:room@127.0.0.1\"\n\
+           transport = \"udp\"\nmedia_security = \"plain-allowed\"\nregister = false\n")
 }
 
 #[test]
@@ -47,6 +54,38 @@ fn mute_outlives_a_crash_right_after_its_answer() {
     roomd.kill_and_restart().unwrap();
     let snapshot = roomd.snapshot().unwrap();
     assert_eq!(snapshot.microphone.state, MicrophoneState::Muted);
+    roomd.stop().unwrap();
+}
+
+#[test]
+fn a_call_that_ends_the_room_again_and_again_is_not_placed_for_ever() {
+    // Nobody answers there: the call is wanted for as long as it is dialed.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let target = format!("sip:board@{}", silent.local_addr().unwrap());
+    let mut roomd = Roomd::start("roomd", room_that_calls).unwrap();
+    roomd.expect_errors();
+    roomd.roomctl(&["call", &target]).unwrap();
+    for _ in 0..3 {
+        roomd.kill_and_restart().unwrap();
+        let is_target = |leg: &Leg| leg.peer.uri == target && leg.state == LegState::Dialing;
+        roomd
+            .wait_for_snapshot("the call placed again", LIMIT, |snapshot| {
+                snapshot.legs.iter().any(is_target).then_some(())
+            })
+            .unwrap();
+    }
+    roomd.kill_and_restart().unwrap();
+    let given_up = LegState::Ended {
+        reason: EndReason::TooManyRestarts,
+    };
+    let is_given_up = |leg: &Leg| leg.peer.uri == target && leg.state == given_up;
+    let snapshot = roomd
+        .wait_for_snapshot("the call given up", LIMIT, |snapshot| {
+            let given_up = snapshot.last_ended.iter().any(is_given_up);
+            given_up.then(|| snapshot.clone())
+        })
+        .unwrap();
+    assert_eq!(snapshot.legs, []);
     roomd.stop().unwrap();
 }
 

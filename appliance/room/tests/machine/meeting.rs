@@ -1,6 +1,6 @@
 //! The room around its legs: calls, second calls, controls, devices, media plan, memory.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use room::codec::Direction;
 use room::fact::MediaFault;
@@ -9,8 +9,8 @@ use room::snapshot::{DeviceState, VideoFlow};
 use room::units::{AudioLevel, Volume};
 use room::{
     Admission, AutoAnswer, CallTarget, Command, DeniedReason, EndReason, Fact, Generation,
-    LegState, PeerTrust, RegistrationState, RejectCause, Remembered, Request, RoomPolicy,
-    RoomSnapshot, RoomState,
+    HoldChange, LegState, PeerTrust, RegistrationState, RejectCause, Remembered, Request,
+    Resumptions, RoomPolicy, RoomSnapshot, RoomState, WantedCall,
 };
 
 use crate::rig::Position::{Dialing, Early, Ending, Established, Incoming};
@@ -722,7 +722,10 @@ fn no_snapshot_tells_a_key() {
 
 fn wanted(commands: &[Command]) -> Option<Vec<CallTarget>> {
     commands.iter().rev().find_map(|command| match command {
-        Command::Remember { remembered, .. } => Some(remembered.wanted.clone()),
+        Command::Remember { remembered, .. } => {
+            let calls = remembered.wanted.iter();
+            Some(calls.map(|wanted| wanted.call.clone()).collect())
+        }
         Command::Dial { .. }
         | Command::Ring { .. }
         | Command::Accept { .. }
@@ -767,7 +770,7 @@ fn a_placed_call_is_remembered_until_it_is_ended_by_either_side() {
 #[test]
 fn a_remembered_call_stays_wanted_until_it_is_placed_again_or_given_up() {
     let remembered = Remembered {
-        wanted: vec![target(TARGET)],
+        wanted: vec![WantedCall::new(target(TARGET))],
         ..Remembered::default()
     };
 
@@ -788,6 +791,68 @@ fn a_remembered_call_stays_wanted_until_it_is_placed_again_or_given_up() {
         wanted(&rig.commands()),
         Some(vec![target("sip:other@example.com")])
     );
+}
+
+#[test]
+fn a_call_that_was_placed_again_and_lasts_is_remembered_without_its_restarts() {
+    let restart = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let interrupted = WantedCall {
+        call: target(TARGET),
+        resumptions: Resumptions::new([restart]),
+    };
+    let remembered = Remembered {
+        wanted: vec![interrupted],
+        ..Remembered::default()
+    };
+    let mut rig = Rig::remembering(policy(), remembered);
+    let leg = rig.dial();
+    assert_eq!(wanted(&rig.commands()), None, "remembered as it was");
+    rig.establish(leg);
+    rig.commands();
+    rig.pass(Duration::from_secs(30));
+    rig.accepted(Request::Hold { leg });
+    rig.pass(Duration::from_secs(29));
+    assert_eq!(wanted(&rig.commands()), None);
+    rig.pass(Duration::from_secs(1));
+    let commands = rig.commands();
+    let [Command::Remember { remembered, .. }] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(remembered.wanted, [WantedCall::new(target(TARGET))]);
+    assert_eq!(
+        rig.leg(leg).hold_change,
+        HoldChange::Holding,
+        "the hold has time left"
+    );
+}
+
+#[test]
+fn a_call_that_is_not_placed_again_is_shown_with_the_reason_and_forgotten() {
+    let remembered = Remembered {
+        wanted: vec![WantedCall::new(target(TARGET))],
+        ..Remembered::default()
+    };
+    for remembered in [remembered, Remembered::default()] {
+        let mut rig = Rig::remembering(policy(), remembered);
+        rig.room.fact(
+            rig.now,
+            Fact::NotResumed {
+                call: target(TARGET),
+                reason: EndReason::TooManyRestarts,
+            },
+        );
+        assert_eq!(rig.signalling(), []);
+        let snapshot = rig.room.snapshot();
+        assert_eq!(snapshot.state, RoomState::Idle);
+        assert_eq!(snapshot.legs, []);
+        assert_eq!(snapshot.last_ended[0].peer.uri, TARGET);
+        assert_eq!(
+            snapshot.last_ended[0].state,
+            LegState::Ended(EndReason::TooManyRestarts)
+        );
+        // Whoever wants it all the same may call.
+        rig.dial();
+    }
 }
 
 #[test]

@@ -264,6 +264,7 @@ fn end_reason(reason: EndReason) -> wire::EndReason {
         EndReason::ConnectionLost => wire::EndReason::ConnectionLost,
         EndReason::AnswerTimedOut => wire::EndReason::AnswerTimedOut,
         EndReason::LocalFault => wire::EndReason::LocalFault,
+        EndReason::TooManyRestarts => wire::EndReason::TooManyRestarts,
         EndReason::ShutDown => wire::EndReason::ShutDown,
         EndReason::HangUpTimedOut => wire::EndReason::HangUpTimedOut,
     }

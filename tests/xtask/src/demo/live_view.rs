@@ -4,23 +4,56 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use api::snapshot::{Leg, LegState, Protection, Resolution};
+use api::snapshot::{Leg, Protection, Resolution};
 use api::{Localized, Snapshot};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::language::Language;
 
 /// Without a terminal one line is printed this often.
 const LINE_INTERVAL: Duration = Duration::from_secs(2);
 const LABEL_WIDTH: usize = 20;
-const COLUMN_WIDTH: usize = 38;
+/// A room's column where the terminal is wide enough, and where it is not.
+const COLUMN_WIDTHS: std::ops::RangeInclusive<usize> = 12..=38;
 
 /// Draws the view. On a terminal in place, elsewhere a line now and then.
 pub(super) struct LiveView {
     language: Language,
+    /// How to look further into the running demo. It may be longer than a line is.
     hint: String,
     started: Instant,
     lines_drawn: usize,
+    drawn_for: Option<Size>,
     last_line: Option<Instant>,
+}
+
+/// The size of the terminal in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Size {
+    columns: usize,
+    rows: usize,
+}
+
+impl Size {
+    /// What the terminal says, or else the size that a terminal has always had.
+    fn of_terminal(terminal: impl std::os::fd::AsFd) -> Self {
+        match rustix::termios::tcgetwinsize(terminal) {
+            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => Self {
+                columns: size.ws_col.into(),
+                rows: size.ws_row.into(),
+            },
+            Ok(_) | Err(_) => Self {
+                columns: 80,
+                rows: 24,
+            },
+        }
+    }
+
+    /// How wide each of two rooms' columns may be.
+    fn column_width(self) -> usize {
+        (self.columns.saturating_sub(LABEL_WIDTH) / 2)
+            .clamp(*COLUMN_WIDTHS.start(), *COLUMN_WIDTHS.end())
+    }
 }
 
 impl LiveView {
@@ -30,6 +63,7 @@ impl LiveView {
             hint,
             started: Instant::now(),
             lines_drawn: 0,
+            drawn_for: None,
             last_line: None,
         }
     }
@@ -51,15 +85,28 @@ impl LiveView {
     }
 
     fn redraw(&mut self, rooms: &[Option<Snapshot>]) -> Result<()> {
-        let text = self.table(rooms);
         let mut terminal = std::io::stdout().lock();
-        if self.lines_drawn > 0 {
+        let size = Size::of_terminal(&terminal);
+        // A terminal that was resized has broken the lines anew: where they are is unknown.
+        if self.drawn_for.is_some_and(|drawn_for| drawn_for != size) {
+            write!(terminal, "\x1b[H\x1b[2J")?;
+            self.lines_drawn = 0;
+        }
+        if self.lines_drawn == 0 {
+            writeln!(terminal, "\n{}", self.hint)?;
+        } else {
             write!(terminal, "\x1b[{}A", self.lines_drawn)?;
         }
-        for line in text.lines() {
-            writeln!(terminal, "\x1b[2K{line}")?;
+        let table = self.table(rooms, size.column_width());
+        // The cursor goes below the last line, and cannot come back from beyond the top.
+        let lines = table.lines().take(size.rows.saturating_sub(1));
+        self.lines_drawn = 0;
+        for line in lines {
+            // An unbroken line is one line, however narrow the terminal.
+            writeln!(terminal, "\x1b[2K{}", clipped(line, size.columns))?;
+            self.lines_drawn += 1;
         }
-        self.lines_drawn = text.lines().count();
+        self.drawn_for = Some(size);
         Ok(terminal.flush()?)
     }
 
@@ -70,6 +117,9 @@ impl LiveView {
         {
             return Ok(());
         }
+        if self.last_line.is_none() {
+            println!("{}", self.hint);
+        }
         self.last_line = Some(Instant::now());
         let rooms: Vec<String> = rooms
             .iter()
@@ -78,123 +128,130 @@ impl LiveView {
         println!(
             "{:>4} s  {}",
             self.started.elapsed().as_secs(),
-            rooms.join("  |  ")
+            rooms.join("\n     |  ")
         );
         Ok(std::io::stdout().flush()?)
     }
 
-    fn table(&self, rooms: &[Option<Snapshot>]) -> String {
-        let choose = |english, chinese| self.language.choose(english, chinese);
-        let title = choose(
-            "roomd: two rooms in a SIP call, one encode each",
-            "roomd：两间会议室的 SIP 通话，各编码一次",
-        );
-        let mut text = format!("\n{title}  ({} s)\n\n", self.started.elapsed().as_secs());
+    fn table(&self, rooms: &[Option<Snapshot>], column_width: usize) -> String {
+        let language = self.language;
+        let choose = |english, chinese| language.choose(english, chinese);
         let legs: Vec<Option<&Leg>> = rooms
             .iter()
             .map(|room| room.as_ref().and_then(|room| room.legs.first()))
             .collect();
-        let mut row = |label: &str, cell: &dyn Fn(usize) -> Option<String>| {
-            text.push_str(&padded(label, LABEL_WIDTH));
-            for index in 0..rooms.len() {
-                text.push_str(&padded(
-                    &cell(index).unwrap_or_else(|| "-".into()),
-                    COLUMN_WIDTH,
-                ));
-            }
-            text.push('\n');
+        let of_leg = |cell: fn(Language, &Leg) -> Option<String>| {
+            let cells: Vec<_> = legs
+                .iter()
+                .map(|leg| leg.and_then(|leg| cell(language, leg)))
+                .collect();
+            cells
         };
-        row("", &|index| Some(["Room A", "Room B"][index].to_owned()));
-        row(choose("state", "状态"), &|index| {
-            Some(state(self.language, rooms[index].as_ref(), legs[index]))
+        let states = rooms
+            .iter()
+            .zip(&legs)
+            .map(|(room, leg)| Some(state(language, room.as_ref(), *leg)));
+        let microphones = rooms.iter().map(|room| {
+            let level = room.as_ref()?.microphone.level_dbfs;
+            Some(format!("{level:.0} dBFS"))
         });
-        row(choose("protection", "加密"), &|index| {
-            legs[index].and_then(protection)
-        });
-        row(choose("audio", "音频"), &|index| {
-            legs[index].and_then(audio)
-        });
-        row(choose("video", "视频"), &|index| {
-            legs[index].and_then(video)
-        });
-        row(choose("  sent", "  发送"), &|index| {
-            legs[index].and_then(sent)
-        });
-        row(choose("  received", "  接收"), &|index| {
-            legs[index].and_then(received)
-        });
-        row(choose("loss, jitter", "丢包、抖动"), &|index| {
-            legs[index].and_then(loss)
-        });
-        row(choose("capture to decode", "采集到解码"), &|index| {
-            let latency = legs[index]?.capture_to_decode_ms?;
-            Some(format!("{latency:.1} ms"))
-        });
-        row(
-            choose("encoder, decoder", "编码器、解码器"),
-            &|index| legs[index].and_then(codecs),
+        let names = choose("Room A|Room B", "会议室 A|会议室 B");
+        let rows = [
+            ("", names.split('|').map(|name| Some(name.into())).collect()),
+            (choose("state", "状态"), states.collect()),
+            (
+                choose("picture after", "出现画面用时"),
+                of_leg(first_picture),
+            ),
+            (choose("protection", "加密"), of_leg(protection)),
+            (choose("audio", "音频"), of_leg(audio)),
+            (choose("video", "视频"), of_leg(video)),
+            (choose("  sent", "  发送"), of_leg(sent)),
+            (choose("  received", "  接收"), of_leg(received)),
+            (choose("loss, jitter", "丢包、抖动"), of_leg(loss)),
+            (choose("capture to decode", "采集到解码"), of_leg(latency)),
+            (choose("encoder, decoder", "编码器、解码器"), of_leg(codecs)),
+            (choose("microphone", "麦克风"), microphones.collect()),
+        ];
+        let title = choose(
+            "roomd: two rooms in a SIP call, one encode each",
+            "roomd：两间会议室的 SIP 通话，各编码一次",
         );
-        row(choose("microphone", "麦克风"), &|index| {
-            let room = rooms[index].as_ref()?;
-            Some(format!("{:.0} dBFS", room.microphone.level_dbfs))
-        });
-        text.push('\n');
-        text.push_str(&self.hint);
-        text.push('\n');
-        text
+        let mut lines = vec![
+            String::new(),
+            format!("{title}  ({} s)", self.started.elapsed().as_secs()),
+            String::new(),
+        ];
+        lines.extend(
+            rows.into_iter()
+                .map(|(label, cells)| row(label, &cells, column_width)),
+        );
+        lines.push(String::new());
+        lines.push(choose("Ctrl-C ends the demo.", "按 Ctrl-C 结束演示。").to_owned());
+        lines.join("\n")
     }
+}
+
+fn row(label: &str, cells: &[Option<String>], column_width: usize) -> String {
+    let mut line = padded(label, LABEL_WIDTH);
+    for cell in cells {
+        let text = cell.as_deref().unwrap_or("-");
+        line.push_str(&padded(&clipped(text, column_width - 1), column_width));
+    }
+    line.trim_end().to_owned()
 }
 
 fn summary(language: Language, room: Option<&Snapshot>) -> String {
     let leg = room.and_then(|room| room.legs.first());
-    let cells = [
-        leg.and_then(audio),
-        leg.and_then(received),
-        leg.and_then(loss),
+    let of_leg =
+        |cell: fn(Language, &Leg) -> Option<String>| leg.and_then(|leg| cell(language, leg));
+    let waited = of_leg(first_picture).map(|waited| match language {
+        Language::English => format!("picture after {waited}"),
+        Language::Chinese => format!("{waited} 后有画面"),
+    });
+    let words = [
+        Some(state(language, room, leg)),
+        waited,
+        of_leg(audio),
+        of_leg(received),
+        of_leg(loss),
+        of_leg(latency),
     ];
-    let latency = leg.and_then(|leg| leg.capture_to_decode_ms);
-    let mut words = vec![state(language, room, leg)];
-    words.extend(cells.into_iter().flatten());
-    words.extend(latency.map(|latency| format!("{latency:.1} ms")));
-    words.join(", ")
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn state(language: Language, room: Option<&Snapshot>, leg: Option<&Leg>) -> String {
-    let Some(room) = room else {
-        return "-".to_owned();
-    };
-    let Some(leg) = leg else {
-        return room.state.text(language.into()).into_owned();
-    };
-    let state = leg.state.text(language.into());
-    match leg.first_frame_unix_ms {
-        Some(first_frame) if leg.state == LegState::Established => {
-            let waited = first_frame.saturating_sub(leg.started_unix_ms);
-            match language {
-                Language::English => format!("{state}, picture after {waited} ms"),
-                Language::Chinese => format!("{state}，{waited} 毫秒后有画面"),
-            }
-        }
-        Some(_) | None => state.into_owned(),
+    match (room, leg) {
+        (_, Some(leg)) => leg.state.text(language.into()).into_owned(),
+        (Some(room), None) => room.state.text(language.into()).into_owned(),
+        (None, None) => "-".to_owned(),
     }
 }
 
-fn protection(leg: &Leg) -> Option<String> {
-    let security = leg.security.as_ref()?;
-    let signalling = if security.signalling == Protection::Encrypted {
-        "TLS"
-    } else {
-        "SIP plain"
-    };
-    let media = if security.media == Protection::Encrypted {
-        "SRTP"
-    } else {
-        "RTP plain"
-    };
-    Some(format!("{signalling} + {media}"))
+/// From the press, or the call's arrival, to the far end's first decoded frame.
+fn first_picture(_: Language, leg: &Leg) -> Option<String> {
+    let waited = leg.first_frame_unix_ms?.saturating_sub(leg.started_unix_ms);
+    Some(format!("{waited} ms"))
 }
 
-fn audio(leg: &Leg) -> Option<String> {
+fn protection(language: Language, leg: &Leg) -> Option<String> {
+    let security = leg.security.as_ref()?;
+    let path = |protection: Protection, encrypted: &str, plain: &str| match protection {
+        Protection::Encrypted => encrypted.to_owned(),
+        Protection::Plain => format!("{plain} ({})", protection.text(language.into())),
+    };
+    Some(format!(
+        "{} + {}",
+        path(security.signalling, "TLS", "SIP"),
+        path(security.media, "SRTP", "RTP")
+    ))
+}
+
+fn latency(_: Language, leg: &Leg) -> Option<String> {
+    Some(format!("{:.1} ms", leg.capture_to_decode_ms?))
+}
+
+fn audio(_: Language, leg: &Leg) -> Option<String> {
     let audio = leg.audio.as_ref()?;
     let rates = audio.stats.as_ref().map(|stats| {
         format!(
@@ -206,16 +263,16 @@ fn audio(leg: &Leg) -> Option<String> {
     Some(format!("{}{}", audio.codec, rates.unwrap_or_default()))
 }
 
-fn video(leg: &Leg) -> Option<String> {
+fn video(language: Language, leg: &Leg) -> Option<String> {
     let video = leg.video.as_ref()?;
-    let mode = video.packetization_mode;
+    let (mode, number) = (language.choose("mode", "模式"), video.packetization_mode);
     Some(format!(
-        "{} {} mode {mode}",
+        "{} {} {mode} {number}",
         video.codec, video.profile_level_id
     ))
 }
 
-fn sent(leg: &Leg) -> Option<String> {
+fn sent(_: Language, leg: &Leg) -> Option<String> {
     let stats = leg.video.as_ref()?.stats.as_ref()?;
     picture(
         stats.sent_resolution?,
@@ -224,7 +281,7 @@ fn sent(leg: &Leg) -> Option<String> {
     )
 }
 
-fn received(leg: &Leg) -> Option<String> {
+fn received(_: Language, leg: &Leg) -> Option<String> {
     let stats = leg.video.as_ref()?.stats.as_ref()?;
     picture(
         stats.received_resolution?,
@@ -240,7 +297,7 @@ fn picture(resolution: Resolution, fps: f64, bps: u64) -> Option<String> {
     ))
 }
 
-fn loss(leg: &Leg) -> Option<String> {
+fn loss(_: Language, leg: &Leg) -> Option<String> {
     let stats = leg.video.as_ref()?.stats.as_ref()?;
     Some(format!(
         "{:.1} %, {:.1} ms",
@@ -249,7 +306,7 @@ fn loss(leg: &Leg) -> Option<String> {
     ))
 }
 
-fn codecs(leg: &Leg) -> Option<String> {
+fn codecs(_: Language, leg: &Leg) -> Option<String> {
     let stats = leg.video.as_ref()?.stats.as_ref()?;
     let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "-".to_owned());
     Some(format!(
@@ -259,13 +316,27 @@ fn codecs(leg: &Leg) -> Option<String> {
     ))
 }
 
-/// The text filled up with blanks to `width` columns; a Chinese character takes two.
+/// The text filled up with blanks to `width` columns, and at least one.
 fn padded(text: &str, width: usize) -> String {
-    let columns: usize = text
+    let blanks = width.saturating_sub(text.width()).max(1);
+    format!("{text}{}", " ".repeat(blanks))
+}
+
+/// The text, or as much of it as `width` columns hold, then with an ellipsis.
+fn clipped(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut columns = 0;
+    let mut clipped: String = text
         .chars()
-        .map(|c| if c >= '\u{1100}' { 2 } else { 1 })
-        .sum();
-    format!("{text}{}", " ".repeat(width.saturating_sub(columns).max(1)))
+        .take_while(|character| {
+            columns += character.width().unwrap_or(0);
+            columns < width
+        })
+        .collect();
+    clipped.push('…');
+    clipped
 }
 
 #[cfg(test)]
@@ -279,12 +350,37 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_fit_ends_with_an_ellipsis() {
+        for (text, width, expected) in [
+            ("in the call", 11, "in the call"),
+            ("in the call", 7, "in the…"),
+            ("会议室", 6, "会议室"),
+            ("会议室", 5, "会议…"),
+            ("会议室", 4, "会…"),
+        ] {
+            assert_eq!(clipped(text, width), expected, "{text} in {width}");
+        }
+    }
+
+    #[test]
+    fn no_line_is_wider_than_a_terminal_of_eighty_columns() {
+        let size = Size {
+            columns: 80,
+            rows: 24,
+        };
+        for language in [Language::English, Language::Chinese] {
+            let view = LiveView::new(language, String::new());
+            let table = view.table(&[None, None], size.column_width());
+            assert!(table.lines().all(|line| line.width() <= 80), "{table}");
+            assert!(table.lines().count() < size.rows, "{table}");
+        }
+    }
+
+    #[test]
     fn a_room_that_has_not_reported_yet_is_shown_as_such() {
-        let view = LiveView::new(Language::Chinese, "hint".to_owned());
-        let table = view.table(&[None, None]);
-        assert!(
-            table.contains("状态") && table.ends_with("hint\n"),
-            "{table}"
-        );
+        let view = LiveView::new(Language::Chinese, String::new());
+        let table = view.table(&[None, None], 30);
+        let state = table.lines().find(|line| line.contains("状态"));
+        assert_eq!(state.map(|line| line.matches('-').count()), Some(2));
     }
 }

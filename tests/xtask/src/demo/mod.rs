@@ -34,6 +34,13 @@ struct Programs {
 
 /// Shows two rooms in a call until Ctrl-C, or for `--seconds`.
 pub(crate) fn run(language: Language, arguments: &[OsString]) -> Result<()> {
+    if arguments
+        .iter()
+        .any(|word| word == "--help" || word == "-h")
+    {
+        println!("{}", options::usage(language));
+        return Ok(());
+    }
     let options = Options::parse(language, arguments)?;
     setup::prepare(language, &[Purpose::Build, Purpose::Run, Purpose::Demo])?;
     let programs = build(language)?;

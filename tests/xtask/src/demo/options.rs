@@ -1,6 +1,6 @@
 //! The demo's own command line.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -43,7 +43,6 @@ pub(super) struct Options {
 
 impl Options {
     pub(super) fn parse(language: Language, arguments: &[OsString]) -> Result<Self> {
-        let usage = language.choose(USAGE_ENGLISH, USAGE_CHINESE);
         let mut options = Self {
             headless: !has_display(),
             ..Self::default()
@@ -53,19 +52,24 @@ impl Options {
             let mut value = || {
                 arguments
                     .next()
-                    .with_context(|| format!("{argument:?}: ?\n\n{usage}"))
+                    .with_context(|| needs_value(language, argument))
             };
             match argument.to_string_lossy().as_ref() {
                 "--headless" => options.headless = true,
-                "--video" => options.video = Some(existing_file(Path::new(value()?))?),
-                "--audio" => options.audio = Some(existing_file(Path::new(value()?))?),
-                "--seconds" => options.duration = Some(seconds(value()?, usage)?),
+                "--video" => options.video = Some(existing_file(language, value()?)?),
+                "--audio" => options.audio = Some(existing_file(language, value()?)?),
+                "--seconds" => options.duration = Some(seconds(language, value()?)?),
                 "--pictures" => options.pictures = Some(PathBuf::from(value()?)),
-                _ => bail!("{argument:?}: ?\n\n{usage}"),
+                _ => bail!(unknown_option(language, argument)),
             }
         }
         Ok(options)
     }
+}
+
+/// The demo's command line, explained.
+pub(super) fn usage(language: Language) -> &'static str {
+    language.choose(USAGE_ENGLISH, USAGE_CHINESE)
 }
 
 fn has_display() -> bool {
@@ -74,14 +78,44 @@ fn has_display() -> bool {
         .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
-fn existing_file(path: &Path) -> Result<PathBuf> {
-    path.canonicalize()
-        .with_context(|| path.display().to_string())
+fn needs_value(language: Language, option: &OsStr) -> String {
+    let (option, usage) = (option.display(), usage(language));
+    match language {
+        Language::English => format!("{option} needs a value\n\n{usage}"),
+        Language::Chinese => format!("{option} 缺少参数值\n\n{usage}"),
+    }
 }
 
-fn seconds(value: &OsString, usage: &str) -> Result<Duration> {
+fn unknown_option(language: Language, option: &OsStr) -> String {
+    let (option, usage) = (option.display(), usage(language));
+    match language {
+        Language::English => format!("unknown option {option}\n\n{usage}"),
+        Language::Chinese => format!("未知选项 {option}\n\n{usage}"),
+    }
+}
+
+/// The file's absolute path: roomd does not start in this directory.
+fn existing_file(language: Language, path: &OsStr) -> Result<PathBuf> {
+    let path = Path::new(path);
+    let absolute = path
+        .canonicalize()
+        .with_context(|| path.display().to_string())?;
+    if !absolute.is_file() {
+        bail!(
+            "{}: {}",
+            path.display(),
+            language.choose("not a file", "不是文件")
+        );
+    }
+    Ok(absolute)
+}
+
+fn seconds(language: Language, value: &OsStr) -> Result<Duration> {
     let seconds = value.to_str().and_then(|text| text.parse().ok());
-    let seconds = seconds.with_context(|| format!("--seconds {value:?}: ?\n\n{usage}"))?;
+    let seconds = seconds.with_context(|| {
+        let problem = language.choose("not a whole number of seconds", "不是整数秒");
+        format!("--seconds {}: {problem}", value.display())
+    })?;
     Ok(Duration::from_secs(seconds))
 }
 
@@ -108,6 +142,7 @@ mod tests {
             &["--seconds"],
             &["--seconds", "soon"],
             &["--video", "/nonexistent/film.mp4"],
+            &["--audio", "/"],
         ] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
         }

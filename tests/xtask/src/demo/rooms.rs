@@ -113,11 +113,8 @@ impl Rooms {
     pub(super) fn hint(&self, language: Language) -> String {
         let room = &self.rooms[0];
         let (roomctl, socket) = (room.roomctl.display(), room.socket.display());
-        let (picture, end) = match language {
-            Language::English => ("What a room sees", "Ctrl-C ends the demo."),
-            Language::Chinese => ("会议室看到的画面", "按 Ctrl-C 结束演示。"),
-        };
-        format!("{picture}: {roomctl} --socket {socket} picture far-end.jpg\n{end}")
+        let picture = language.choose("What a room sees", "会议室看到的画面");
+        format!("{picture}: {roomctl} --socket {socket} picture far-end.jpg")
     }
 
     /// Waits until a room reports something new, at most for `limit`.

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use api::snapshot::{Leg, Protection, Resolution};
+use api::snapshot::{DeviceState, Leg, Protection, Resolution};
 use api::{Localized, Snapshot};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -106,6 +106,8 @@ impl LiveView {
             writeln!(terminal, "\x1b[2K{}", clipped(line, size.columns))?;
             self.lines_drawn += 1;
         }
+        // The table before this one may have been longer.
+        write!(terminal, "\x1b[J")?;
         self.drawn_for = Some(size);
         Ok(terminal.flush()?)
     }
@@ -151,12 +153,15 @@ impl LiveView {
             .iter()
             .zip(&legs)
             .map(|(room, leg)| Some(state(language, room.as_ref(), *leg)));
-        let microphones = rooms.iter().map(|room| {
-            let level = room.as_ref()?.microphone.level_dbfs;
-            Some(format!("{level:.0} dBFS"))
-        });
+        let of_room = |cell: fn(Language, &Snapshot) -> Option<String>| {
+            let cells: Vec<_> = rooms
+                .iter()
+                .map(|room| cell(language, room.as_ref()?))
+                .collect();
+            cells
+        };
         let names = choose("Room A|Room B", "会议室 A|会议室 B");
-        let rows = [
+        let mut rows = vec![
             ("", names.split('|').map(|name| Some(name.into())).collect()),
             (choose("state", "状态"), states.collect()),
             (
@@ -171,8 +176,13 @@ impl LiveView {
             (choose("loss, jitter", "丢包、抖动"), of_leg(loss)),
             (choose("capture to decode", "采集到解码"), of_leg(latency)),
             (choose("encoder, decoder", "编码器、解码器"), of_leg(codecs)),
-            (choose("microphone", "麦克风"), microphones.collect()),
+            (choose("camera", "摄像头"), of_room(camera)),
+            (choose("microphone", "麦克风"), of_room(microphone)),
         ];
+        let faults = of_room(last_fault);
+        if faults.iter().any(Option::is_some) {
+            rows.push((choose("last fault", "最近的故障"), faults));
+        }
         let title = choose(
             "roomd: two rooms in a SIP call, one encode each",
             "roomd：两间会议室的 SIP 通话，各编码一次",
@@ -220,7 +230,8 @@ fn summary(language: Language, room: Option<&Snapshot>) -> String {
     words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn state(language: Language, room: Option<&Snapshot>, leg: Option<&Leg>) -> String {
+/// What the room is doing, or how its call stands.
+pub(super) fn state(language: Language, room: Option<&Snapshot>, leg: Option<&Leg>) -> String {
     match (room, leg) {
         (_, Some(leg)) => leg.state.text(language.into()).into_owned(),
         (Some(room), None) => room.state.text(language.into()).into_owned(),
@@ -245,6 +256,25 @@ fn protection(language: Language, leg: &Leg) -> Option<String> {
         path(security.signalling, "TLS", "SIP"),
         path(security.media, "SRTP", "RTP")
     ))
+}
+
+fn camera(language: Language, room: &Snapshot) -> Option<String> {
+    Some(room.camera.device.text(language.into()).into_owned())
+}
+
+fn microphone(language: Language, room: &Snapshot) -> Option<String> {
+    let microphone = &room.microphone;
+    Some(match microphone.device {
+        DeviceState::Present => format!("{:.0} dBFS", microphone.level_dbfs),
+        DeviceState::NotConfigured | DeviceState::Gone => {
+            microphone.device.text(language.into()).into_owned()
+        }
+    })
+}
+
+/// What failed last in the room's media graph, in GStreamer's words.
+pub(super) fn last_fault(_: Language, room: &Snapshot) -> Option<String> {
+    room.media_faults.first().map(|fault| fault.text.clone())
 }
 
 fn latency(_: Language, leg: &Leg) -> Option<String> {

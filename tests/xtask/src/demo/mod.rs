@@ -26,6 +26,9 @@ use crate::{cache, process};
 /// How often the view is drawn again.
 const REDRAW: Duration = Duration::from_millis(250);
 
+/// Cargo's profile, and the folder in the target directory: a visitor waits for this build.
+const PROFILE: &str = "demo";
+
 /// The programs that the demo starts.
 struct Programs {
     roomd: PathBuf,
@@ -70,10 +73,10 @@ fn build(language: Language) -> Result<Programs> {
     );
     process::run(
         process::cargo()
-            .args(["build", "--release", "--locked"])
+            .args(["build", "--profile", PROFILE, "--locked"])
             .args(["--package", "roomd", "--package", "roomctl"]),
     )?;
-    let folder = cache::target_directory().join("release");
+    let folder = cache::target_directory().join(PROFILE);
     Ok(Programs {
         roomd: folder.join("roomd"),
         roomctl: folder.join("roomctl"),
@@ -96,27 +99,30 @@ fn show(
     }
     view.close()?;
     if end.is_some() && !interrupted.load(Ordering::Relaxed) {
+        demand_a_call(language, rooms)?;
         rooms.save_pictures()?;
-        demand_a_call(rooms)?;
     }
     Ok(())
 }
 
 /// With `--seconds` the demo is a check: it fails when the rooms did not see each other.
-fn demand_a_call(rooms: &Rooms) -> Result<()> {
+fn demand_a_call(language: Language, rooms: &Rooms) -> Result<()> {
     for room in rooms.all() {
         let snapshot = room.snapshot();
-        let seen = snapshot.as_ref().is_some_and(|snapshot| {
-            snapshot
-                .legs
-                .iter()
-                .any(|leg| leg.first_frame_unix_ms.is_some())
-        });
-        if !seen {
-            bail!(
-                "{} saw no picture of the other room; its last state: {snapshot:?}",
-                room.name()
-            );
+        let leg = snapshot.as_ref().and_then(|snapshot| snapshot.legs.first());
+        if leg.is_none_or(|leg| leg.first_frame_unix_ms.is_none()) {
+            let state = live_view::state(language, snapshot.as_ref(), leg);
+            let faults = rooms.faults(language);
+            match language {
+                Language::English => bail!(
+                    "{} saw no picture of the other room (its state: {state}){faults}",
+                    room.name()
+                ),
+                Language::Chinese => bail!(
+                    "{} 没有看到另一间会议室的画面（状态：{state}）{faults}",
+                    room.name()
+                ),
+            }
         }
     }
     Ok(())

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use api::Snapshot;
 
 use super::Programs;
+use super::live_view::last_fault;
 use super::options::Options;
 use crate::language::Language;
 use crate::process;
@@ -113,8 +114,17 @@ impl Rooms {
     pub(super) fn hint(&self, language: Language) -> String {
         let room = &self.rooms[0];
         let (roomctl, socket) = (room.roomctl.display(), room.socket.display());
-        let picture = language.choose("What a room sees", "会议室看到的画面");
-        format!("{picture}: {roomctl} --socket {socket} picture far-end.jpg")
+        let picture = language.choose("What a room sees: ", "会议室看到的画面：");
+        format!("{picture}{roomctl} --socket {socket} picture far-end.jpg")
+    }
+
+    /// A line for the last fault of each room that has one.
+    pub(super) fn faults(&self, language: Language) -> String {
+        let of_room = |room: &Room| {
+            let fault = last_fault(language, &room.snapshot()?)?;
+            Some(format!("\n{}: {fault}", room.name()))
+        };
+        self.rooms.iter().filter_map(of_room).collect()
     }
 
     /// Waits until a room reports something new, at most for `limit`.

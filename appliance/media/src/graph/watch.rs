@@ -325,9 +325,9 @@ fn work_of_leg(hub: &LegHub) -> Work {
         ]),
         // Also what found no room on its way out has left the pipeline.
         given: count(&[
-            &meters.audio.sent_packets,
+            &meters.audio.sent.packets,
             &meters.audio.dropped,
-            &meters.video.sent_packets,
+            &meters.video.sent.packets,
             &meters.video.dropped,
         ]),
     }

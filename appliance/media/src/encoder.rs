@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
+use room::codec::PacketizationMode;
 use room::media_plan::Rung;
 use room::units::{Bitrate, FrameRate, Resolution};
 
@@ -194,6 +195,17 @@ impl Encoders {
             .unwrap_or(best))
     }
 
+    /// How a stream of these encoders may be cut into packets (RFC 6184 section 6).
+    pub(crate) fn packetization_modes(&self) -> Vec<PacketizationMode> {
+        let there = |kind: &EncoderKind| gst::ElementFactory::find(kind.factory()).is_some();
+        let mut working = self.working.iter().copied().filter(there);
+        let mut modes = vec![PacketizationMode::NonInterleaved];
+        if working.any(EncoderKind::limits_nal_units) {
+            modes.push(PacketizationMode::SingleNalUnit);
+        }
+        modes
+    }
+
     /// An encoder failed while it was needed: the next one takes its place, unless it is the last.
     pub(crate) fn strike_off(&mut self, kind: EncoderKind) {
         if self.working.len() > 1 {
@@ -330,6 +342,21 @@ mod tests {
             encoders.best_for(&rung(Some(1_100))).unwrap(),
             EncoderKind::X264
         );
+        let modes = [
+            PacketizationMode::NonInterleaved,
+            PacketizationMode::SingleNalUnit,
+        ];
+        assert_eq!(encoders.packetization_modes(), modes);
+    }
+
+    #[test]
+    fn the_mode_without_fragments_is_not_offered_where_no_encoder_cuts_small_nal_units() {
+        gst::init().unwrap();
+        let encoders = Encoders {
+            working: vec![EncoderKind::OpenH264],
+        };
+        let modes = [PacketizationMode::NonInterleaved];
+        assert_eq!(encoders.packetization_modes(), modes);
     }
 
     #[test]

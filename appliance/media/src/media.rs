@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use room::codec::PacketizationMode;
 use room::dtmf::DtmfDigits;
 use room::ids::LegId;
 use room::media_plan::MediaPlan;
@@ -97,6 +98,7 @@ pub struct Media {
     plan: Arc<PlanSlot>,
     legs: OpenLegs,
     sent: Arc<SentPicture>,
+    packetization_modes: Vec<PacketizationMode>,
     /// Taken only when the handle is dropped.
     runtime: Option<Runtime>,
     thread: Option<JoinHandle<()>>,
@@ -136,6 +138,7 @@ impl Media {
             legs: legs.clone(),
             sent: Arc::clone(&sent),
         };
+        let packetization_modes = encoders.packetization_modes();
         let graph = Graph::new(surroundings, settings, devices, encoders);
         let thread = thread::Builder::new()
             .name("media".to_owned())
@@ -151,11 +154,19 @@ impl Media {
                 plan,
                 legs,
                 sent,
+                packetization_modes,
                 runtime,
                 thread,
             },
             receiver,
         ))
+    }
+
+    /// How the encoders of this machine let a stream be cut into packets, best first: what an offer
+    /// may name.
+    #[must_use]
+    pub fn packetization_modes(&self) -> &[PacketizationMode] {
+        &self.packetization_modes
     }
 
     /// Opens a leg: call before the first plan that names it. The leg ends, and `outgoing` with

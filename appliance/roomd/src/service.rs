@@ -78,8 +78,9 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
         &settings::tls_trust(&config),
     )
     .await?;
-    let endpoint_settings =
+    let mut endpoint_settings =
         settings::endpoint_settings(&config, sockets.bound(), directories.credentials.as_deref())?;
+    settings::limit_packetization_modes(&mut endpoint_settings, media.packetization_modes());
     let media_address = settings::media_address(sockets.bound());
     let endpoint = Endpoint::new(endpoint_settings, random_seed()?);
     let (signalling, resolutions) = Signalling::new(endpoint, sockets);

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
 use config::{Account, AutoAnswer, Config, HostPort, MediaSecurity, Peer, Registration};
-use room::codec::AudioCodec;
+use room::codec::{AudioCodec, PacketizationMode};
 use room::policy::{CallTarget, MediaPolicy, RoomPolicy, SecondCall, Timeouts};
 use sip::digest::Credentials;
 use sip::endpoint::{self, ConfiguredPeer, EndpointSettings, IncomingPolicy};
@@ -113,6 +113,16 @@ pub fn endpoint_settings(
         },
         dial_limit: Timeouts::default().dial,
     })
+}
+
+/// Leaves out the ways to cut video into packets that the encoders of this machine cannot serve.
+pub fn limit_packetization_modes(settings: &mut EndpointSettings, served: &[PacketizationMode]) {
+    for account in &mut settings.accounts {
+        let video = &mut account.capabilities.video;
+        video
+            .packetization_modes
+            .retain(|mode| served.contains(mode));
+    }
 }
 
 fn configured_peer(peer: &Peer) -> ConfiguredPeer {

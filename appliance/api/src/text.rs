@@ -209,6 +209,10 @@ impl Localized for EndReason {
             Self::DeclinedByPeer => ("the far end declined", "对方拒接"),
             Self::PeerBusy => ("the far end is busy", "对方忙"),
             Self::NotAnswered => ("nobody answered", "无人接听"),
+            Self::GaveWay => (
+                "both called at once, the far end's call was taken",
+                "双方同时呼叫,已接听对方来电",
+            ),
             Self::DialTimedOut => ("the far end did not react", "对方没有响应"),
             Self::NotFound => ("there is no such address", "地址不存在"),
             Self::InvalidTarget => ("the address cannot be called", "无法呼叫该地址"),

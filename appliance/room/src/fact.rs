@@ -28,6 +28,8 @@ pub enum Fact {
         security: LegSecurity,
         /// Whether policy may answer it unasked.
         trust: PeerTrust,
+        /// The leg by which this room calls the caller at the same moment, if there is one.
+        glare: Option<Glare>,
     },
     /// The far end rings.
     Ringing {
@@ -174,6 +176,24 @@ pub enum Fact {
     /// A new configuration is in force. It changes what is wanted from now on; legs that are there
     /// stay.
     PolicyChanged(Box<RoomPolicy>),
+}
+
+/// Two rooms that call each other at the same moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glare {
+    /// Our own leg to the caller.
+    pub placed: LegId,
+    /// The call that goes on, by the word of both sides.
+    pub prevails: Prevails,
+}
+
+/// Which of two crossing calls goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Prevails {
+    /// The call that this room placed.
+    Placed,
+    /// The call that comes in.
+    Incoming,
 }
 
 /// A failure in the media graph.

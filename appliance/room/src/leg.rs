@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 use crate::codec::Direction;
 use crate::command::{Command, RejectCause};
 use crate::dtmf::{DtmfDigit, DtmfDigits};
+use crate::fact::Glare;
 use crate::ids::LegId;
 use crate::leg_state::{CallDirection, EndReason, HeldBy, HoldChange, LegState};
 use crate::leg_stats::LegStats;
@@ -52,7 +53,7 @@ pub(crate) struct Leg {
     peer: Peer,
     /// The account that the call goes by.
     account: Option<String>,
-    /// The call as it was asked for; `None` for a leg that was answered here.
+    /// The call that somebody here asked for; `None` for a leg that only the far end wanted.
     placed: Option<WantedCall>,
     security: Option<LegSecurity>,
     state: State,
@@ -141,6 +142,7 @@ pub(crate) struct IncomingCall {
     pub(crate) account: String,
     pub(crate) security: LegSecurity,
     pub(crate) trust: PeerTrust,
+    pub(crate) glare: Option<Glare>,
 }
 
 /// One input's handling: the time it is, the rules, and where commands go.
@@ -219,6 +221,7 @@ impl Leg {
             account,
             security,
             trust: _,
+            glare: _,
         } = call;
         let mut leg = Self::new(
             id,
@@ -279,9 +282,29 @@ impl Leg {
             && (call.account.is_none() || call.account == self.account)
     }
 
-    /// The call that this room placed, as it was asked for, unless the leg was answered here.
+    /// The call that somebody here asked for, unless only the far end wanted the leg.
     pub(crate) fn placed_call(&self) -> Option<WantedCall> {
         self.placed.clone()
+    }
+
+    /// Whether the leg was dialed and the far end has not answered yet.
+    pub(crate) fn is_dialed(&self) -> bool {
+        matches!(
+            self.state,
+            State::Dialing { .. } | State::Ringing { .. } | State::Early { .. }
+        )
+    }
+
+    /// Ends in favour of the far end's own call, and hands over what was asked for here: the other
+    /// leg fulfils it.
+    pub(crate) fn give_way(&mut self, turn: &mut Turn<'_>) -> Option<WantedCall> {
+        self.end(EndReason::GaveWay, turn);
+        self.placed.take()
+    }
+
+    /// The leg fulfils a call that was asked for here.
+    pub(crate) fn take_place_of(&mut self, placed: Option<WantedCall>) {
+        self.placed = placed;
     }
 
     pub(crate) fn state(&self) -> LegState {

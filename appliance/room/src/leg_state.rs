@@ -109,6 +109,8 @@ pub enum EndReason {
     PeerBusy,
     /// The far end rang but did not answer in time, or said that nobody is there.
     NotAnswered,
+    /// The far end called at the same moment, and its call was answered instead.
+    GaveWay,
     /// Nothing was heard of the far end until the dial time-out.
     DialTimedOut,
     /// The address exists nowhere.

@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::command::{Command, Remembered};
-use crate::fact::{Fact, MediaFault, RegistrationState};
+use crate::fact::{Fact, MediaFault, Prevails, RegistrationState};
 use crate::ids::{Generation, LegId};
 use crate::leg::{IncomingCall, Leg, Turn};
 use crate::leg_state::{EndReason, LegState};
@@ -68,6 +68,22 @@ struct Ordered {
     remembered: Remembered,
     remembered_generation: Generation,
     ringing: Ringing,
+}
+
+/// What becomes of a call that comes in.
+#[derive(Debug)]
+enum Reception {
+    /// Refused: the room is about to be gone.
+    ShuttingDown,
+    /// Refused as busy.
+    Busy,
+    /// Answered unasked.
+    Answer {
+        /// A call that was asked for here and that this one fulfils.
+        placed: Option<WantedCall>,
+    },
+    /// Somebody has to answer it.
+    Ring,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -339,17 +355,16 @@ impl Room {
                 account,
                 security,
                 trust,
+                glare,
             } => {
-                self.incoming(
-                    now,
-                    leg,
-                    IncomingCall {
-                        peer,
-                        account,
-                        security,
-                        trust,
-                    },
-                );
+                let call = IncomingCall {
+                    peer,
+                    account,
+                    security,
+                    trust,
+                    glare,
+                };
+                self.incoming(now, leg, call);
             }
             Fact::Ringing { leg } => self.tell_leg(leg, Leg::far_end_rings),
             Fact::EarlyMedia { leg, streams } => {
@@ -408,23 +423,52 @@ impl Room {
         if self.legs.iter().any(|leg| leg.id() == id) {
             return;
         }
-        let running = self.shutdown.is_running();
-        let free = self.has_free_leg();
-        let answers = self.policy.auto_answer.answers(call.trust);
+        let reception = self.receive(now, &call);
         let mut turn = self.turn(now);
         let mut leg = Leg::incoming(id, call, &turn);
-        if !running {
-            leg.end(EndReason::ShutDown, &mut turn);
-            leg.ended(now, EndReason::ShutDown);
-        } else if !free {
-            leg.refuse_busy(&mut turn);
-            leg.ended(now, EndReason::RefusedBusy);
-        } else if answers {
-            leg.answer(&mut turn);
-        } else {
-            leg.ring(&mut turn);
+        match reception {
+            Reception::ShuttingDown => {
+                leg.end(EndReason::ShutDown, &mut turn);
+                leg.ended(now, EndReason::ShutDown);
+            }
+            Reception::Busy => {
+                leg.refuse_busy(&mut turn);
+                leg.ended(now, EndReason::RefusedBusy);
+            }
+            Reception::Answer { placed } => {
+                leg.take_place_of(placed);
+                leg.answer(&mut turn);
+            }
+            Reception::Ring => leg.ring(&mut turn),
         }
         self.legs.push(leg);
+    }
+
+    /// Decides about a call that comes in. Where it crosses one of our own to the same far end, one
+    /// of the two goes on, so that two people who reach for the button at once do not both hear
+    /// busy.
+    fn receive(&mut self, now: Instant, call: &IncomingCall) -> Reception {
+        if !self.shutdown.is_running() {
+            return Reception::ShuttingDown;
+        }
+        let answers = self.policy.auto_answer.answers(call.trust);
+        let glare = call.glare.filter(|_| answers);
+        let crossed =
+            glare.and_then(|glare| Some((glare.prevails, self.dialed_leg(glare.placed)?)));
+        match crossed {
+            Some((Prevails::Placed, _)) => Reception::Busy,
+            Some((Prevails::Incoming, own)) if self.legs.len() < MAX_LEGS => Reception::Answer {
+                placed: self.at_leg(now, own, Leg::give_way),
+            },
+            Some(_) | None if !self.has_free_leg() => Reception::Busy,
+            Some(_) | None if answers => Reception::Answer { placed: None },
+            Some(_) | None => Reception::Ring,
+        }
+    }
+
+    fn dialed_leg(&self, id: LegId) -> Option<usize> {
+        let dialed = |leg: &Leg| leg.id() == id && leg.is_dialed();
+        self.legs.iter().position(dialed)
     }
 
     fn not_resumed(&mut self, now: Instant, call: CallTarget, reason: EndReason) {

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use room::leg_state::EndReason;
 use room::peer::{LegSecurity, Peer, PeerTrust, Protection};
 use room::units::Bitrate;
-use room::{Fact, LegId, RegistrationFailure, RegistrationState, RejectCause};
+use room::{Fact, Glare, LegId, Prevails, RegistrationFailure, RegistrationState, RejectCause};
 use sip::endpoint::{self, ActionError, CallEndCause, CallId, CallSecurity, Event, RefusedWhy};
 use sip::grammar::{NameAddr, StatusCode};
 use sip::offer_answer::{AgreedSecurity, CallMedia, PeerHold};
@@ -65,6 +65,7 @@ pub struct IncomingCall {
     account: String,
     security: LegSecurity,
     trust: PeerTrust,
+    glare: Option<Glare>,
 }
 
 impl IncomingCall {
@@ -77,6 +78,7 @@ impl IncomingCall {
             account: self.account,
             security: self.security,
             trust: self.trust,
+            glare: self.glare,
         }
     }
 }
@@ -92,6 +94,7 @@ pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meanin
             remote,
             trust,
             security,
+            glare,
         } => Meaning::Incoming(IncomingCall {
             call,
             remote,
@@ -99,6 +102,7 @@ pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meanin
             account: account.to_string(),
             security: leg_security(security),
             trust: peer_trust(trust),
+            glare: glare.and_then(|glare| leg_glare(glare, leg_of)),
         }),
         Event::Registration { account, state } => Meaning::Room(Fact::Registration {
             account: account.to_string(),
@@ -145,6 +149,19 @@ pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meanin
             vec![changed, hold_fact(leg, media.peer_hold)]
         }),
     }
+}
+
+fn leg_glare(
+    glare: endpoint::Glare,
+    leg_of: impl FnOnce(CallId) -> Option<LegId>,
+) -> Option<Glare> {
+    Some(Glare {
+        placed: leg_of(glare.placed)?,
+        prevails: match glare.prevails {
+            endpoint::Prevails::Placed => Prevails::Placed,
+            endpoint::Prevails::Incoming => Prevails::Incoming,
+        },
+    })
 }
 
 fn one_fact(leg: Option<LegId>, fact: impl FnOnce(LegId) -> Fact) -> Meaning {

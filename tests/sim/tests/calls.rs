@@ -301,17 +301,48 @@ fn a_second_caller_joins_the_meeting_where_the_owner_allows_it() {
     assert_eq!(hears_and_sees(&world, Annex), (true, true));
 }
 
+/// Two rooms whose join buttons call each other.
+fn facing(signalling: Signalling) -> [RoomSetup; 2] {
+    [
+        RoomSetup::new(Lobby, signalling).joining(Board),
+        RoomSetup::new(Board, signalling).joining(Lobby),
+    ]
+}
+
 #[test]
-fn two_rooms_that_call_each_other_at_once_are_free_again() {
-    let setups = [
-        RoomSetup::new(Lobby, Signalling::Udp)
-            .answering()
-            .joining(Board),
-        RoomSetup::new(Board, Signalling::Udp)
-            .answering()
-            .joining(Lobby),
-    ];
-    let mut world = World::new(3, &setups);
+fn two_rooms_that_call_each_other_at_once_agree_on_whose_call_goes_on() {
+    for signalling in SIGNALLINGS {
+        let mut world = World::new(3, &facing(signalling).map(RoomSetup::answering));
+        world.request(Lobby, Request::Join);
+        world.request(Board, Request::Join);
+        for name in [Lobby, Board] {
+            wait_for_leg(&mut world, name, LegState::Established, SOON);
+        }
+        world.run_for(A_MOMENT);
+        assert_media(&world, (true, true));
+        let ended = [Lobby, Board].map(|name| {
+            let ended = world.snapshot(name).last_ended;
+            ended.iter().map(|leg| leg.state).collect::<Vec<_>>()
+        });
+        let [gave_way, refused] = [EndReason::GaveWay, EndReason::RefusedBusy]
+            .map(|reason| vec![LegState::Ended(reason)]);
+        assert!(
+            ended == [gave_way.clone(), refused.clone()] || ended == [refused, gave_way],
+            "{signalling:?}: {ended:?}\n{}",
+            world.story()
+        );
+        for name in [Lobby, Board] {
+            assert_eq!(world.request(name, Request::Join), Admission::AlreadySo);
+        }
+        world.request(Lobby, Request::HangUp { leg: None });
+        world.run_for(SOON);
+        assert_nothing_is_left(&mut world, &[Lobby, Board]);
+    }
+}
+
+#[test]
+fn two_rooms_that_call_each_other_at_once_and_answer_by_hand_are_free_again() {
+    let mut world = World::new(3, &facing(Signalling::Udp));
     world.request(Lobby, Request::Join);
     world.request(Board, Request::Join);
     world.run_for(SOON);

@@ -8,13 +8,13 @@ use room::media_plan::{CameraState, Layout, LegStreams, MicrophoneState, VideoSo
 use room::snapshot::{DeviceState, VideoFlow};
 use room::units::{AudioLevel, Volume};
 use room::{
-    Admission, AutoAnswer, CallTarget, Command, DeniedReason, EndReason, Fact, Generation,
-    HoldChange, LegState, PeerTrust, RegistrationState, RejectCause, Remembered, Request,
-    Resumptions, RoomPolicy, RoomSnapshot, RoomState, WantedCall,
+    Admission, AutoAnswer, CallTarget, Command, DeniedReason, EndReason, Fact, Generation, Glare,
+    HoldChange, LegId, LegState, PeerTrust, Prevails, RegistrationState, RejectCause, Remembered,
+    Request, Resumptions, RoomPolicy, RoomSnapshot, RoomState, WantedCall,
 };
 
 use crate::rig::Position::{Dialing, Early, Ending, Established, Incoming};
-use crate::rig::{Rig, TARGET, audio, policy, policy_with_legs, streams};
+use crate::rig::{Rig, TARGET, audio, incoming, policy, policy_with_legs, streams};
 
 fn call(target: &str) -> Request {
     Request::Call {
@@ -273,6 +273,84 @@ fn a_call_of_our_own_outranks_a_caller_who_still_rings() {
         rig.leg(ringing).state,
         LegState::Ending(EndReason::RefusedBusy)
     );
+}
+
+/// The far end that is being dialed calls at the same moment.
+fn crossed(policy: RoomPolicy, trust: PeerTrust, prevails: Prevails) -> (Rig, LegId, LegId) {
+    let mut rig = Rig::with_policy(policy);
+    let placed = rig.dial();
+    let leg = rig.room.reserve_leg();
+    let mut fact = incoming(leg, trust);
+    if let Fact::Incoming { glare, .. } = &mut fact {
+        *glare = Some(Glare { placed, prevails });
+    }
+    rig.room.fact(rig.now, fact);
+    (rig, placed, leg)
+}
+
+fn answering(base: RoomPolicy) -> RoomPolicy {
+    RoomPolicy {
+        auto_answer: AutoAnswer::TrustedPeers,
+        ..base
+    }
+}
+
+#[test]
+fn of_two_calls_that_cross_one_goes_on() {
+    for base in [policy(), policy_with_legs(3)] {
+        let base = answering(base);
+        let (mut rig, placed, leg) = crossed(base.clone(), PeerTrust::Trusted, Prevails::Placed);
+        let cause = RejectCause::Busy;
+        assert_eq!(rig.signalling(), [Command::Reject { leg, cause }]);
+        assert_eq!(rig.leg(placed).state, LegState::Dialing);
+
+        let (mut rig, placed, leg) = crossed(base, PeerTrust::Trusted, Prevails::Incoming);
+        let commands = rig.commands();
+        assert_eq!(wanted(&commands), None, "the meeting is wanted as before");
+        assert_eq!(
+            commands,
+            [Command::HangUp { leg: placed }, Command::Accept { leg }]
+        );
+        assert_eq!(rig.leg(placed).state, LegState::Ending(EndReason::GaveWay));
+        assert_eq!(rig.leg(leg).state, LegState::Answering);
+        assert_eq!(rig.request(Request::Join), Admission::AlreadySo);
+        rig.establish(leg);
+        rig.request(Request::HangUp { leg: Some(leg) });
+        assert_eq!(wanted(&rig.commands()), Some(Vec::new()));
+    }
+}
+
+#[test]
+fn a_call_that_crosses_and_would_not_be_answered_unasked_changes_nothing() {
+    for prevails in [Prevails::Placed, Prevails::Incoming] {
+        for (policy, trust) in [
+            (policy(), PeerTrust::Trusted),
+            (answering(policy()), PeerTrust::Admitted),
+        ] {
+            let (mut rig, placed, leg) = crossed(policy, trust, prevails);
+            let cause = RejectCause::Busy;
+            assert_eq!(rig.signalling(), [Command::Reject { leg, cause }]);
+            assert_eq!(rig.leg(placed).state, LegState::Dialing);
+        }
+    }
+}
+
+#[test]
+fn a_call_that_was_answered_meanwhile_does_not_give_way() {
+    let mut rig = Rig::with_policy(answering(policy()));
+    let placed = rig.dial();
+    rig.establish(placed);
+    rig.commands();
+    let leg = rig.room.reserve_leg();
+    let mut fact = incoming(leg, PeerTrust::Trusted);
+    if let Fact::Incoming { glare, .. } = &mut fact {
+        let prevails = Prevails::Incoming;
+        *glare = Some(Glare { placed, prevails });
+    }
+    rig.room.fact(rig.now, fact);
+    let cause = RejectCause::Busy;
+    assert_eq!(rig.signalling(), [Command::Reject { leg, cause }]);
+    assert_eq!(rig.leg(placed).state, LegState::Established);
 }
 
 #[test]

@@ -187,6 +187,7 @@ pub(crate) fn incoming(leg: LegId, trust: PeerTrust) -> Fact {
         account: "work".to_owned(),
         security: LegSecurity::SECURED,
         trust,
+        glare: None,
     }
 }
 

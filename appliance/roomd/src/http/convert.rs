@@ -249,6 +249,7 @@ fn end_reason(reason: EndReason) -> wire::EndReason {
         EndReason::DeclinedByPeer => wire::EndReason::DeclinedByPeer,
         EndReason::PeerBusy => wire::EndReason::PeerBusy,
         EndReason::NotAnswered => wire::EndReason::NotAnswered,
+        EndReason::GaveWay => wire::EndReason::GaveWay,
         EndReason::DialTimedOut => wire::EndReason::DialTimedOut,
         EndReason::NotFound => wire::EndReason::NotFound,
         EndReason::InvalidTarget => wire::EndReason::InvalidTarget,

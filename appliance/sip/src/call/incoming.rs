@@ -53,9 +53,11 @@ impl Endpoint {
             Ok(media) => media,
             Err(status) => return self.respond_with(now, &key, status),
         };
-        let Ok(from) = arrival.request.headers.from() else {
+        let headers = &arrival.request.headers;
+        let (Ok(from), Ok(call_id)) = (headers.from(), headers.required()) else {
             return self.respond_with(now, &key, StatusCode::BAD_REQUEST);
         };
+        let glare = self.glare(&account.name, from.uri(), &call_id);
         let id = CallId(self.next_id());
         let signalling = self.signalling(path);
         let direct = arrival.request.headers.typed_all::<Via>().count() == 1;
@@ -88,6 +90,7 @@ impl Endpoint {
             remote,
             trust,
             security,
+            glare,
         });
     }
 

@@ -19,6 +19,7 @@
 //! The data and its small decisions are here; `outgoing`, `incoming` and `in_dialog` hold what the
 //! endpoint does with them.
 
+pub(crate) mod glare;
 mod in_dialog;
 mod incoming;
 mod liveness;
@@ -38,6 +39,7 @@ use crate::transaction::T1_64;
 use crate::transaction::timers::Retransmission;
 use crate::transport::{FlowId, Path, Transport};
 
+use self::glare::Placed;
 use self::liveness::Liveness;
 
 /// Calls at once, those that are ending included.
@@ -67,6 +69,8 @@ pub(crate) enum CallState {
 pub(crate) struct Dialing {
     /// `None` while the way to the peer is being found.
     pub(crate) invite: Option<ClientKey>,
+    /// Whom we call, and by which Call-ID.
+    pub(crate) placed: Placed,
     /// Our offer, without any answer.
     pub(crate) offer: Session,
     /// The latest early answer.

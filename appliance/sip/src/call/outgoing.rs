@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::glare::Placed;
 use super::{
     Call, CallState, Cancelled, Dialing, Early, Established, Leaving, MAX_CALLS, RingingTold, Role,
 };
@@ -42,9 +43,12 @@ impl Endpoint {
         let (offer, body) = Session::offer(&account.capabilities, &local, &mut self.rng);
         let request =
             self.invite_request(&account, target.clone().without_headers().into(), body)?;
+        let target = target.clone();
+        let call_id = request.headers.required().expect("we have written it");
         let call = CallId(self.next_id());
         let dialing = Dialing {
             invite: None,
+            placed: Placed { target, call_id },
             offer,
             early: None,
             ringing: RingingTold::No,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::settings::AccountName;
+use crate::call::glare::Glare;
 use crate::grammar::{NameAddr, StatusCode};
 use crate::offer_answer::{AgreedSecurity, CallMedia};
 use crate::registration::RegistrationState;
@@ -90,6 +91,8 @@ pub enum Event {
         trust: PeerTrust,
         /// Signalling and media security.
         security: CallSecurity,
+        /// Our own unanswered call to the caller, if there is one.
+        glare: Option<Glare>,
     },
     /// Our call rings at the far end.
     Ringing {

@@ -44,6 +44,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use thiserror::Error;
 
+pub use crate::call::glare::{Glare, Prevails};
 pub use event::{
     CallEndCause, CallId, CallSecurity, Counts, Event, Output, PeerTrust, RefusedWhy, ResolveId,
     Statistics,

@@ -60,6 +60,7 @@ impl Driver {
             account: "office".into(),
             security: LegSecurity::SECURED,
             trust: PeerTrust::Admitted,
+            glare: None,
         })
         .await;
         self.wait_for(|snapshot| snapshot.leg(leg).is_some()).await;

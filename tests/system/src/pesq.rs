@@ -11,6 +11,9 @@ use crate::sound::Sound;
 /// PESQ's own rate for the wide band.
 const RATE: u32 = 16_000;
 
+/// What PESQ is built with; numpy also runs it.
+const TOOLS: [&str; 3] = ["setuptools==80.9.0", "cython==3.1.4", "numpy==2.3.3"];
+
 const SCRIPT: &str = "\
 import sys, numpy, pesqc2
 read = lambda path: numpy.fromfile(path, dtype='<f4')
@@ -30,7 +33,7 @@ pub fn wide_band(reference: &Sound, degraded: &Sound) -> Result<f32> {
             sound.seconds()
         );
     }
-    let python = python::interpreter("python-pesq-1", &["pesqc2==0.0.4", "numpy"])?;
+    let python = python::interpreter("python-pesq-2", &TOOLS, &["pesqc2==0.0.4"])?;
     let folder = tempfile::tempdir()?;
     let mut command = Command::new(python);
     command.args(["-c", SCRIPT]);

@@ -104,6 +104,7 @@ pub(crate) struct CameraFeedSettings {
 #[derive(Debug)]
 pub(crate) struct CameraFeed {
     stop: oneshot::Sender<()>,
+    replace: mpsc::Sender<mpsc::Receiver<VideoFrame>>,
     task: JoinHandle<Option<mpsc::Receiver<VideoFrame>>>,
     runtime: Handle,
 }
@@ -117,12 +118,21 @@ impl CameraFeed {
         target: gst_app::AppSrc,
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
+        let (replace, replacements) = mpsc::channel(1);
         let feed = Feed::new(settings, target);
-        let task = runtime.spawn(feed.run(frames, stopped));
+        let task = runtime.spawn(feed.run(frames, replacements, stopped));
         Self {
             stop,
+            replace,
             task,
             runtime: runtime.clone(),
+        }
+    }
+
+    /// Takes the frames from elsewhere.
+    pub(crate) fn replace(&self, frames: mpsc::Receiver<VideoFrame>) {
+        if self.replace.try_send(frames).is_err() {
+            tracing::error!("the camera feed takes no other frames");
         }
     }
 
@@ -167,6 +177,7 @@ impl Feed {
     async fn run(
         mut self,
         mut frames: Option<mpsc::Receiver<VideoFrame>>,
+        mut replacements: mpsc::Receiver<mpsc::Receiver<VideoFrame>>,
         mut stopped: oneshot::Receiver<()>,
     ) -> Option<mpsc::Receiver<VideoFrame>> {
         if frames.is_none() {
@@ -177,6 +188,7 @@ impl Feed {
             tokio::select! {
                 biased;
                 _ = &mut stopped => break,
+                Some(replacement) = replacements.recv() => frames = Some(replacement),
                 frame = next_frame(&mut frames) => self.frame(&frame),
                 () = sleep_until(deadline.into()) => self.handle_timeout(Instant::now()),
             }

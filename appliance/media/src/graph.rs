@@ -42,7 +42,7 @@ use crate::loudspeaker_tap::LoudspeakerTap;
 use crate::media::{OpenLegs, PlanSlot};
 use crate::microphone::{MicrophoneParts, MicrophoneStage, MicrophoneSwitch};
 use crate::pipeline::PipelineId;
-use crate::recording::Recording;
+use crate::recording::Supply;
 use crate::settings::MediaSettings;
 use crate::shape::GraphShape;
 use crate::video_capture::VideoCapture;
@@ -91,7 +91,7 @@ struct Parts {
 /// The microphone stage, with the recording that plays in the device's place.
 struct RunningMicrophone {
     stage: MicrophoneStage,
-    recording: Option<Recording>,
+    supply: Supply,
     /// The device's frames while a recording plays.
     unused: Option<mpsc::Receiver<AudioFrame>>,
 }
@@ -327,12 +327,12 @@ impl Graph {
             .parts
             .video_capture
             .as_ref()
-            .and_then(VideoCapture::recording);
+            .and_then(|capture| capture.supply().recording());
         let microphone = self
             .parts
             .microphone
             .as_ref()
-            .and_then(|m| m.recording.as_ref());
+            .and_then(|microphone| microphone.supply.recording());
         if let Some(recording) = camera.into_iter().chain(microphone).find(|r| r.id() == id) {
             recording.rewind();
         }
@@ -361,6 +361,7 @@ impl Graph {
         self.look_around(now);
         if self.repairs.take_due(now) {
             self.follow_plan();
+            self.play_recordings();
         }
     }
 

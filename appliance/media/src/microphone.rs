@@ -85,6 +85,7 @@ pub(crate) struct MicrophoneParts {
 #[derive(Debug)]
 pub(crate) struct MicrophoneStage {
     stop: oneshot::Sender<()>,
+    replace: mpsc::Sender<mpsc::Receiver<AudioFrame>>,
     thread: JoinHandle<MicrophoneParts>,
 }
 
@@ -99,15 +100,27 @@ impl MicrophoneStage {
             source,
         };
         let (stop, stopped) = oneshot::channel();
+        let (replace, replacements) = mpsc::channel(1);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
             .map_err(thread_error)?;
         let thread = thread::Builder::new()
             .name("media-microphone".to_owned())
-            .spawn(move || runtime.block_on(Stage::new(settings, parts).run(stopped)))
+            .spawn(move || runtime.block_on(Stage::new(settings, parts).run(replacements, stopped)))
             .map_err(thread_error)?;
-        Ok(Self { stop, thread })
+        Ok(Self {
+            stop,
+            replace,
+            thread,
+        })
+    }
+
+    /// Takes the frames from elsewhere.
+    pub(crate) fn replace(&self, frames: mpsc::Receiver<AudioFrame>) {
+        if self.replace.try_send(frames).is_err() {
+            tracing::error!("the microphone stage takes no other frames");
+        }
     }
 
     /// Stops the thread and gives its parts back; `None` when it had crashed.
@@ -160,7 +173,11 @@ impl Stage {
         }
     }
 
-    async fn run(mut self, mut stopped: oneshot::Receiver<()>) -> MicrophoneParts {
+    async fn run(
+        mut self,
+        mut replacements: mpsc::Receiver<mpsc::Receiver<AudioFrame>>,
+        mut stopped: oneshot::Receiver<()>,
+    ) -> MicrophoneParts {
         if self.parts.frames.is_none() {
             self.settings
                 .inputs
@@ -172,6 +189,7 @@ impl Stage {
             tokio::select! {
                 biased;
                 _ = &mut stopped => return self.parts,
+                Some(replacement) = replacements.recv() => self.parts.frames = Some(replacement),
                 frame = next_frame(&mut self.parts.frames) => self.heard(&frame),
                 () = sleep_until(deadline.into()) => self.handle_timeout(Instant::now()),
             }

@@ -32,6 +32,49 @@ pub(crate) struct Recording {
     pipeline: OwnedPipeline,
 }
 
+/// Where the frames of a capture come from.
+#[derive(Debug)]
+pub(crate) enum Supply {
+    /// From a device, which keeps them while nothing captures.
+    Device,
+    /// From a recording in the device's place.
+    Recording(Recording),
+    /// From a recording that does not play, or not yet. The capture runs on without it, as without
+    /// a device that is gone.
+    SilentRecording,
+}
+
+impl Supply {
+    /// The recording, while one plays.
+    pub(crate) fn recording(&self) -> Option<&Recording> {
+        match self {
+            Self::Recording(recording) => Some(recording),
+            Self::Device | Self::SilentRecording => None,
+        }
+    }
+
+    /// Ends a recording.
+    pub(crate) fn silence(&mut self) {
+        match self {
+            Self::Recording(_) => *self = Self::SilentRecording,
+            Self::Device | Self::SilentRecording => {}
+        }
+    }
+
+    /// Whether a recording is to be played and none plays.
+    pub(crate) fn lacks_recording(&self) -> bool {
+        match self {
+            Self::SilentRecording => true,
+            Self::Device | Self::Recording(_) => false,
+        }
+    }
+}
+
+/// Frames of a recording that does not play yet.
+pub(crate) fn no_frames<T>() -> mpsc::Receiver<T> {
+    mpsc::channel(1).1
+}
+
 impl Recording {
     /// Plays pictures.
     pub(crate) fn of_pictures(

@@ -23,7 +23,7 @@ use crate::error::MediaError;
 use crate::fan_out::VideoFanOut;
 use crate::keyframe_gate::{KeyframeGate, KeyframeVerdict};
 use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, link};
-use crate::recording::Recording;
+use crate::recording::{Recording, Supply, no_frames};
 use crate::shape::VideoCaptureShape;
 
 /// Raw pictures that may wait for the encoder; older ones give way.
@@ -34,7 +34,7 @@ const QUEUE: u64 = 2;
 pub(crate) struct VideoCapture {
     built: BuiltCapture,
     feed: CameraFeed,
-    recording: Option<Recording>,
+    supply: Supply,
 }
 
 /// A capture whose pipeline runs and waits for its first frame.
@@ -59,7 +59,8 @@ struct Encode {
 /// Where the frames come from.
 pub(crate) enum CameraFrames {
     Device(Option<mpsc::Receiver<VideoFrame>>),
-    Recording(Recording, mpsc::Receiver<VideoFrame>),
+    /// A recording, which [`VideoCapture::play`] begins.
+    Recording,
 }
 
 impl CameraFrames {
@@ -67,7 +68,7 @@ impl CameraFrames {
     pub(crate) fn into_device(self) -> Option<mpsc::Receiver<VideoFrame>> {
         match self {
             Self::Device(frames) => frames,
-            Self::Recording(..) => None,
+            Self::Recording => None,
         }
     }
 }
@@ -80,15 +81,15 @@ impl BuiltCapture {
         runtime: &Handle,
         settings: CameraFeedSettings,
     ) -> VideoCapture {
-        let (frames, recording) = match frames {
-            CameraFrames::Device(frames) => (frames, None),
-            CameraFrames::Recording(recording, frames) => (Some(frames), Some(recording)),
+        let (frames, supply) = match frames {
+            CameraFrames::Device(frames) => (frames, Supply::Device),
+            CameraFrames::Recording => (Some(no_frames()), Supply::SilentRecording),
         };
         let feed = CameraFeed::start(runtime, settings, frames, self.source.clone());
         VideoCapture {
             built: self,
             feed,
-            recording,
+            supply,
         }
     }
 }
@@ -132,10 +133,9 @@ impl VideoCapture {
     /// Stops, and gives a device's frames back.
     pub(crate) fn stop(self) -> Option<mpsc::Receiver<VideoFrame>> {
         let frames = self.feed.stop();
-        if self.recording.is_some() {
-            None
-        } else {
-            frames
+        match self.supply {
+            Supply::Device => frames,
+            Supply::Recording(_) | Supply::SilentRecording => None,
         }
     }
 
@@ -144,9 +144,20 @@ impl VideoCapture {
         self.built.pipeline.id()
     }
 
-    /// The recording in the camera's place.
-    pub(crate) fn recording(&self) -> Option<&Recording> {
-        self.recording.as_ref()
+    /// Where the frames come from.
+    pub(crate) fn supply(&self) -> &Supply {
+        &self.supply
+    }
+
+    /// Shows a recording in the camera's place.
+    pub(crate) fn play(&mut self, recording: Recording, frames: mpsc::Receiver<VideoFrame>) {
+        self.feed.replace(frames);
+        self.supply = Supply::Recording(recording);
+    }
+
+    /// Ends the recording; the slate is sent until another one plays.
+    pub(crate) fn silence_recording(&mut self) {
+        self.supply.silence();
     }
 
     /// Changes the target of a running encode.

@@ -271,16 +271,67 @@ async fn recordings_play_in_a_loop_as_camera_and_microphone() {
     right.shut_down().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_missing_recording_is_a_fault_and_the_sound_goes_on() {
+/// A call whose left room has `file` for a camera ends in the slate, while its sound goes on.
+async fn shows_the_slate_instead_of(file: PathBuf) {
     let (mut left, mut right) = (Room::start(), Room::start());
-    left.plan.camera.source = VideoSource::File("/nonexistent/room.mkv".into());
+    left.plan.camera.source = VideoSource::File(file);
     let streams = audio_and_video();
     let a = left.open(1, streams.clone());
     let b = right.open(1, support::mirrored(&streams));
     Wire::default().join(a, b);
     left.wait_for(|event| matches!(event, MediaEvent::Fault { .. }).then_some(()))
         .await;
+    left.wait_for(|event| matches!(event, MediaEvent::SourceGone(Source::Camera)).then_some(()))
+        .await;
+    right.wait_for_first_frame(1).await;
+    // The slates keep coming while the recording is tried again.
+    let mut slates = right.media.tap_decoded(LegId(1)).unwrap();
+    for _ in 0..20 {
+        timeout(PATIENCE, slates.recv()).await.unwrap().unwrap();
+    }
+    let heard = right.listen(Duration::from_secs(2)).await;
+    assert!(heard.iter().any(|sample| *sample > 3_000));
+    left.shut_down().await;
+    right.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instead_of_a_missing_recording_the_slate_is_sent() {
+    shows_the_slate_instead_of("/nonexistent/room.mkv".into()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instead_of_a_file_that_is_no_film_the_slate_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("room.mkv");
+    let noise: Vec<u8> = (0..100_000_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
+    fs::write(&file, noise).unwrap();
+    shows_the_slate_instead_of(file).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_that_appears_later_is_played_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("later.mkv");
+    let (mut left, mut right) = (Room::start(), Room::start());
+    left.plan.camera.source = VideoSource::File(file.clone());
+    left.plan.microphone.source = AudioSource::File(file.clone());
+    let streams = audio_and_video();
+    let a = left.open(1, streams.clone());
+    let b = right.open(1, support::mirrored(&streams));
+    Wire::default().join(a, b);
+    let mut gone = Vec::new();
+    while gone.len() < 2 {
+        let source = |event: &MediaEvent| match event {
+            MediaEvent::SourceGone(source) => Some(*source),
+            _ => None,
+        };
+        gone.push(left.wait_for(source).await);
+    }
+    fs::rename(recording(folder.path()), &file).unwrap();
+    let back = |event: &MediaEvent| matches!(event, MediaEvent::SourceBack(_)).then_some(());
+    left.wait_for(back).await;
+    left.wait_for(back).await;
     let heard = right.listen(Duration::from_secs(2)).await;
     assert!(heard.iter().any(|sample| *sample > 3_000));
     left.shut_down().await;

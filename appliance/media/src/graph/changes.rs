@@ -16,7 +16,7 @@ use crate::event::MediaEvent;
 use crate::graph::{Graph, RunningMicrophone, delay_of};
 use crate::leg::Leg;
 use crate::microphone::{MicrophoneParts, MicrophoneSettings, MicrophoneStage};
-use crate::recording::Recording;
+use crate::recording::{Supply, no_frames};
 use crate::shape::{LegShape, VideoCaptureShape, VideoPlayoutShape};
 use crate::video_capture::{CameraFrames, VideoCapture};
 use crate::video_playout::VideoPlayout;
@@ -63,16 +63,7 @@ impl Graph {
         let frames = match &shape.source {
             VideoSource::Simulated => CameraFrames::Device(self.devices.camera.take()),
             VideoSource::None => CameraFrames::Device(None),
-            VideoSource::File(file) => {
-                let (recording, frames) = Recording::of_pictures(
-                    file,
-                    shape.resolution,
-                    shape.frame_rate,
-                    &around.clock,
-                    &around.inputs,
-                )?;
-                CameraFrames::Recording(recording, frames)
-            }
+            VideoSource::File(_) => CameraFrames::Recording,
         };
         let settings = CameraFeedSettings {
             resolution: shape.resolution,
@@ -87,6 +78,7 @@ impl Graph {
         match built {
             Ok(encodes) => {
                 self.parts.video_capture = Some(encodes.start(frames, runtime, settings));
+                self.play_pictures(shape);
                 Ok(())
             }
             Err(error) => {
@@ -117,21 +109,10 @@ impl Graph {
                 frames: None,
             }
         });
-        let (frames, unused, recording) = match source {
-            AudioSource::Simulated => (device, None, None),
-            AudioSource::None => (None, device, None),
-            AudioSource::File(file) => {
-                match Recording::of_sound(file, &around.clock, &around.inputs) {
-                    Ok((recording, frames)) => (Some(frames), device, Some(recording)),
-                    Err(error) => {
-                        self.devices.microphone = Some(MicrophoneParts {
-                            front_end,
-                            frames: device,
-                        });
-                        return Err(error);
-                    }
-                }
-            }
+        let (frames, unused, supply) = match source {
+            AudioSource::Simulated => (device, None, Supply::Device),
+            AudioSource::None => (None, device, Supply::Device),
+            AudioSource::File(_) => (Some(no_frames()), device, Supply::SilentRecording),
         };
         let settings = MicrophoneSettings {
             switch: Arc::clone(&self.switches.microphone),
@@ -144,16 +125,17 @@ impl Graph {
         let stage = MicrophoneStage::start(settings, MicrophoneParts { front_end, frames })?;
         self.parts.microphone = Some(RunningMicrophone {
             stage,
-            recording,
+            supply,
             unused,
         });
+        self.play_sound(source);
         Ok(())
     }
 
     pub(super) fn stop_audio_capture(&mut self) {
         let Some(RunningMicrophone {
             stage,
-            recording,
+            supply,
             unused,
         }) = self.parts.microphone.take()
         else {
@@ -165,11 +147,10 @@ impl Graph {
             loudspeaker: AudioLevel::SILENCE,
         });
         self.devices.microphone = stage.stop().map(|MicrophoneParts { front_end, frames }| {
-            // A recording's frames end with it.
-            let frames = if recording.is_some() {
-                unused
-            } else {
-                frames.or(unused)
+            let frames = match supply {
+                Supply::Device => frames.or(unused),
+                // A recording's frames end with it.
+                Supply::Recording(_) | Supply::SilentRecording => unused,
             };
             MicrophoneParts { front_end, frames }
         });

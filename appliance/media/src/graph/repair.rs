@@ -1,12 +1,18 @@
-//! What happens when a part fails: it is dropped, told, and built again.
+//! What happens when a part fails: it is dropped, told, and built again. A recording that fails
+//! takes nothing with it: what it fed runs on, as when a device is gone.
 
 use std::time::{Duration, Instant};
+
+use room::ids::LegId;
+use room::media_plan::{AudioSource, VideoSource};
 
 use crate::diff::GraphChange;
 use crate::error::MediaError;
 use crate::event::MediaEvent;
 use crate::graph::Graph;
 use crate::pipeline::{PipelineId, PipelineRole};
+use crate::recording::{Recording, Supply};
+use crate::shape::VideoCaptureShape;
 
 /// The pause before a repair that follows another one.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -70,10 +76,61 @@ impl Graph {
             | GraphChange::StartVideoPlayout(_)
             | GraphChange::StartAudioPlayout(_) => None,
         };
+        self.tell_failure(leg, error);
+    }
+
+    fn tell_failure(&mut self, leg: Option<LegId>, error: &MediaError) {
         tracing::error!(?leg, %error, "a change of the graph failed");
         let (element, text) = ("graph".to_owned(), error.to_string());
         self.tell(MediaEvent::Fault { leg, element, text });
         self.repairs.plan(Instant::now());
+    }
+
+    /// Plays again what failed.
+    pub(super) fn play_recordings(&mut self) {
+        if let Some(shape) = self.shape.video_capture.clone() {
+            self.play_pictures(&shape);
+        }
+        if let Some(source) = self.shape.audio_capture.clone() {
+            self.play_sound(&source);
+        }
+    }
+
+    /// Plays the camera's recording if it has one that does not play.
+    pub(super) fn play_pictures(&mut self, shape: &VideoCaptureShape) {
+        let around = &self.surroundings;
+        let (VideoSource::File(file), Some(capture)) =
+            (&shape.source, &mut self.parts.video_capture)
+        else {
+            return;
+        };
+        if !capture.supply().lacks_recording() {
+            return;
+        }
+        let (size, rate) = (shape.resolution, shape.frame_rate);
+        match Recording::of_pictures(file, size, rate, &around.clock, &around.inputs) {
+            Ok((recording, frames)) => capture.play(recording, frames),
+            Err(error) => self.tell_failure(None, &error),
+        }
+    }
+
+    /// Plays the microphone's recording if it has one that does not play.
+    pub(super) fn play_sound(&mut self, source: &AudioSource) {
+        let around = &self.surroundings;
+        let (AudioSource::File(file), Some(microphone)) = (source, &mut self.parts.microphone)
+        else {
+            return;
+        };
+        if !microphone.supply.lacks_recording() {
+            return;
+        }
+        match Recording::of_sound(file, &around.clock, &around.inputs) {
+            Ok((recording, frames)) => {
+                microphone.stage.replace(frames);
+                microphone.supply = Supply::Recording(recording);
+            }
+            Err(error) => self.tell_failure(None, &error),
+        }
     }
 
     /// An element failed: its pipeline is dropped and built again. Messages of pipelines that are
@@ -95,7 +152,13 @@ impl Graph {
                 self.shape.legs.remove(&leg);
                 Some(leg)
             }
-            PipelineRole::VideoCapture | PipelineRole::CameraRecording => {
+            PipelineRole::CameraRecording => {
+                if let Some(capture) = &mut self.parts.video_capture {
+                    capture.silence_recording();
+                }
+                None
+            }
+            PipelineRole::VideoCapture => {
                 let kind = self
                     .parts
                     .video_capture
@@ -109,8 +172,9 @@ impl Graph {
                 None
             }
             PipelineRole::MicrophoneRecording => {
-                self.stop_audio_capture();
-                self.shape.audio_capture = None;
+                if let Some(microphone) = &mut self.parts.microphone {
+                    microphone.supply.silence();
+                }
                 None
             }
             PipelineRole::VideoPlayout => {
@@ -131,12 +195,12 @@ impl Graph {
     fn runs(&self, id: PipelineId) -> bool {
         let parts = &self.parts;
         let capture = parts.video_capture.as_ref();
-        let microphone = parts.microphone.as_ref().and_then(|m| m.recording.as_ref());
+        let microphone = parts.microphone.as_ref().and_then(|m| m.supply.recording());
         match id.role {
             PipelineRole::Leg(leg) => parts.legs.get(&leg).is_some_and(|leg| leg.id() == id),
             PipelineRole::VideoCapture => capture.is_some_and(|capture| capture.id() == id),
             PipelineRole::CameraRecording => capture
-                .and_then(|c| c.recording())
+                .and_then(|c| c.supply().recording())
                 .is_some_and(|recording| recording.id() == id),
             PipelineRole::MicrophoneRecording => microphone.is_some_and(|r| r.id() == id),
             PipelineRole::VideoPlayout => parts

@@ -304,7 +304,9 @@ async fn instead_of_a_missing_recording_the_slate_is_sent() {
 async fn instead_of_a_file_that_is_no_film_the_slate_is_sent() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("room.mkv");
-    let noise: Vec<u8> = (0..100_000_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
+    let noise: Vec<u8> = (0..100_000_u32)
+        .map(|n| (n.wrapping_mul(n) >> 7) as u8)
+        .collect();
     fs::write(&file, noise).unwrap();
     shows_the_slate_instead_of(file).await;
 }

@@ -9,7 +9,7 @@
 //!   sent:   camera on and Giving: the camera's frames      otherwise: the slate
 //! ```
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,8 @@ use crate::graph_input::{GraphInput, GraphInputs};
 use crate::slate;
 
 /// A camera that gives nothing for so long is gone: within a second, the snapshot says so.
-const GONE_AFTER: Duration = Duration::from_millis(900);
+pub(crate) const GONE_AFTER: Duration = Duration::from_millis(900);
+const _: () = assert!(GONE_AFTER.as_millis() < 1_000);
 /// Slates a second are few, but enough for a keyframe to come soon after it is asked for.
 const SLATE_INTERVAL: Duration = Duration::from_millis(100);
 /// Frames that waited longer than this before capture started show the past.
@@ -56,6 +57,8 @@ impl CameraSwitch {
 pub(crate) struct SentPicture {
     latest: Mutex<Option<gst::Sample>>,
     self_view: Mutex<Option<gst_app::AppSrc>>,
+    /// Pictures that the encoders were handed, slates included.
+    count: AtomicU64,
 }
 
 impl SentPicture {
@@ -67,6 +70,11 @@ impl SentPicture {
             .clone()
     }
 
+    /// How many pictures the encoders were handed since the start.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
     /// Where the own picture is shown.
     pub(crate) fn set_self_view(&self, inlet: Option<gst_app::AppSrc>) {
         *self
@@ -76,6 +84,8 @@ impl SentPicture {
     }
 
     fn put(&self, picture: Option<gst::Sample>) {
+        self.count
+            .fetch_add(u64::from(picture.is_some()), Ordering::Relaxed);
         if let Some(picture) = &picture
             && let Some(inlet) = self
                 .self_view

@@ -2,9 +2,8 @@
 //!
 //! Every pipeline runs on the system's monotonic clock with the same base time, so that running
 //! time means the same moment everywhere: a buffer keeps its timestamp from the camera through
-//! encoder, network and decoder to the screen. (Playouts begin a time of their own and shift what comes in.)
-//! `Instant` reads the same clock, hence the two
-//! convert into each other.
+//! encoder, network and decoder to the screen. (Playouts begin a time of
+//! their own and shift what comes in.) `Instant` reads the same clock.
 
 use std::time::{Duration, Instant};
 
@@ -63,11 +62,6 @@ impl MediaClock {
     /// The running time now.
     pub(crate) fn now(&self) -> gst::ClockTime {
         self.running_time(Instant::now())
-    }
-
-    /// The moment of a running time.
-    pub(crate) fn instant(&self, running_time: gst::ClockTime) -> Instant {
-        self.epoch + Duration::from_nanos(running_time.nseconds())
     }
 }
 

@@ -15,6 +15,9 @@ mod repair;
 mod watch;
 mod watchdog;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};

@@ -81,7 +81,8 @@ impl OpenLegs {
         self.lock().get(&leg).cloned()
     }
 
-    fn insert(&self, hub: Arc<LegHub>) -> Option<Arc<LegHub>> {
+    /// A leg is open.
+    pub(crate) fn insert(&self, hub: Arc<LegHub>) -> Option<Arc<LegHub>> {
         self.lock().insert(hub.id(), hub)
     }
 

@@ -42,7 +42,7 @@ const FRAMES_A_BUFFER: usize = 2;
 /// A late frame is waited for; longer, and silence takes its place.
 const BRIDGE_AFTER: Duration = Duration::from_millis(100);
 /// As with a camera, the snapshot says within a second that it is gone.
-const GONE_AFTER: Duration = Duration::from_millis(900);
+const GONE_AFTER: Duration = crate::camera_feed::GONE_AFTER;
 /// Frames between two level reports: five a second.
 const LEVEL_FRAMES: u32 = 20;
 

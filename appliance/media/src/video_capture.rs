@@ -52,8 +52,8 @@ struct Encode {
     kind: EncoderKind,
     encoder: gst::Element,
     gate: KeyframeGate,
-    /// Running time of the last encoded picture, in nanoseconds.
-    last_picture: Arc<AtomicU64>,
+    /// Encoded pictures.
+    encoded: Arc<AtomicU64>,
 }
 
 /// Where the frames come from.
@@ -203,15 +203,11 @@ impl VideoCapture {
         }
     }
 
-    /// When the rung that has been silent for the longest gave its last picture.
-    pub(crate) fn last_picture(&self) -> gst::ClockTime {
-        let last = self
-            .built
-            .encodes
-            .iter()
-            .map(|e| e.last_picture.load(Ordering::Relaxed))
-            .min();
-        gst::ClockTime::from_nseconds(last.unwrap_or(0))
+    /// How many pictures were encoded, by the rung that gave the fewest.
+    pub(crate) fn encoded(&self) -> u64 {
+        let encodes = self.built.encodes.iter();
+        let fewest = encodes.map(|e| e.encoded.load(Ordering::Relaxed)).min();
+        fewest.unwrap_or(0)
     }
 
     /// Size and encoder of a rung.
@@ -220,6 +216,13 @@ impl VideoCapture {
             .encodes
             .get(rung)
             .map(|encode| (encode.rung, encode.kind))
+    }
+
+    /// The first rung's encoder, for tests that let it fail.
+    #[cfg(test)]
+    pub(crate) fn encoder_of_first_rung(&self) -> Option<gst::Element> {
+        let first = self.built.encodes.first()?;
+        Some(first.encoder.clone())
     }
 
     /// The element name of the first rung's encoder.
@@ -320,12 +323,9 @@ fn encode(
         .build();
     let profile = pipeline.make("capsfilter", |b| b.property("caps", profile))?;
     let format = pipeline.make("capsfilter", |b| b.property("caps", format))?;
-    let last_picture = Arc::new(AtomicU64::new(0));
-    let sink = pipeline.add(encoded_sink(
-        index,
-        Arc::clone(fan_out),
-        Arc::clone(&last_picture),
-    ))?;
+    let encoded = Arc::new(AtomicU64::new(0));
+    let sink = encoded_sink(index, Arc::clone(fan_out), Arc::clone(&encoded));
+    let sink = pipeline.add(sink)?;
     let mut chain = vec![head];
     let rate = rate_limit(pipeline, rung, shape)?;
     chain.extend(&rate);
@@ -344,7 +344,7 @@ fn encode(
         kind,
         encoder,
         gate: KeyframeGate::Open,
-        last_picture,
+        encoded,
     })
 }
 
@@ -367,7 +367,7 @@ fn rate_limit(
 fn encoded_sink(
     rung: usize,
     fan_out: Arc<VideoFanOut>,
-    last_picture: Arc<AtomicU64>,
+    encoded: Arc<AtomicU64>,
 ) -> gst_app::AppSink {
     let sink = gst_app::AppSink::builder()
         .name(format!("encoded-{rung}"))
@@ -380,11 +380,7 @@ fn encoded_sink(
             .new_sample(move |sink| {
                 let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
                 if let Some(picture) = in_running_time(&sample) {
-                    let pts = picture
-                        .buffer()
-                        .and_then(gst::BufferRef::pts)
-                        .unwrap_or_default();
-                    last_picture.store(pts.nseconds(), Ordering::Relaxed);
+                    encoded.fetch_add(1, Ordering::Relaxed);
                     fan_out.distribute(rung, &picture);
                 }
                 Ok(gst::FlowSuccess::Ok)

@@ -4,12 +4,13 @@
 
 mod support;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use media::MediaEvent;
 use room::codec::{AudioCodec, Direction, SrtpSuite};
 use room::dtmf::{DtmfDigit, DtmfDigits};
-use room::media_plan::{LegStreams, MicrophoneState};
+use room::media_plan::{AudioSource, LegStreams, MicrophoneState};
 use room::units::{AudioLevel, Volume};
 use support::wire::Wire;
 use support::{Room, audio, call, call_with, only_audio, sound};
@@ -215,6 +216,29 @@ async fn opus_conceals_losses() {
     };
     let best = heard.chunks(48_000).map(silent).min().unwrap();
     assert!(best <= 4, "{best} of 100 frames are silent");
+    left.shut_down().await;
+    right.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn opus_packets_of_speech_carry_the_one_before_for_when_it_is_lost() {
+    let wire = Wire::default();
+    let (mut left, mut right) = (Room::start(), Room::start());
+    let words = std::path::Path::new("/usr/share/sounds/alsa/Front_Center.wav");
+    assert!(words.exists(), "the voices of alsa-utils are needed");
+    left.plan.microphone.source = AudioSource::File(words.to_owned());
+    let streams = only_audio(audio(AudioCodec::Opus));
+    let a = left.open(1, streams.clone());
+    let b = right.open(1, support::mirrored(&streams));
+    wire.join(a, b);
+    let mut repeated = 0;
+    for _ in 0..20 {
+        if repeated < 10 {
+            right.listen(Duration::from_millis(500)).await;
+            repeated = wire.opus_with_repetition.load(Ordering::Relaxed);
+        }
+    }
+    assert!(repeated >= 10, "{repeated} packets repeat the one before");
     left.shut_down().await;
     right.shut_down().await;
 }

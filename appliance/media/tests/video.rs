@@ -185,6 +185,27 @@ async fn a_camera_that_is_off_sends_a_slate_and_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_camera_that_hangs_in_a_call_is_told_the_slate_is_sent_and_the_camera_comes_back() {
+    let (mut left, right) = call(support::audio_and_video()).await;
+    see(&right, 10).await;
+    let is_about_the_camera = |event: &MediaEvent| match event {
+        MediaEvent::SourceGone(Source::Camera) => Some(false),
+        MediaEvent::SourceBack(Source::Camera) => Some(true),
+        _ => None,
+    };
+    left.camera_works.store(false, Ordering::Relaxed);
+    assert!(!left.wait_for(is_about_the_camera).await);
+    let mut frames = right.media.tap_decoded(LegId(1)).unwrap();
+    let slate = |frame: &DecodedFrame| frame.luma_row(16).iter().all(|&pixel| pixel < 60);
+    while !slate(&next(&mut frames).await) {}
+    left.camera_works.store(true, Ordering::Relaxed);
+    assert!(left.wait_for(is_about_the_camera).await);
+    see(&right, 10).await;
+    left.shut_down().await;
+    right.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_without_a_camera_says_so_and_sends_a_slate() {
     let (mut left, mut right) = (Room::start(), Room::start());
     left.plan.camera.source = VideoSource::None;

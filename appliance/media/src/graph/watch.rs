@@ -35,8 +35,8 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(2);
 const FIRST_REQUEST_PAUSE: Duration = LOOK_INTERVAL;
 /// and between the last ones.
 const LONGEST_REQUEST_PAUSE: Duration = Duration::from_secs(4);
-/// An encoder that gives nothing for so long, though slates alone come ten times a second, hangs.
-const HUNG_AFTER: Duration = Duration::from_secs(3);
+/// An encoder that hung so long ago is given another chance.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
 /// A pipeline that is not down by then has leaked.
 const TEAR_DOWN_TIME: Duration = Duration::from_secs(2);
 
@@ -48,7 +48,7 @@ pub(super) struct Watch {
     pictures: HashMap<LegId, Pictures>,
     keyframe_requests: HashMap<LegId, KeyframeRequests>,
     leaving: HashMap<PipelineId, Leaving>,
-    capture: Option<(PipelineId, Instant)>,
+    last_hung_capture: Option<Instant>,
     watchdogs: Watchdogs,
 }
 
@@ -161,7 +161,6 @@ impl Graph {
             self.tell(MediaEvent::Fault { leg, element, text });
         }
         self.look_at_pictures(now);
-        self.look_at_capture(now);
         self.look_at_work(now);
         self.adapt_delays(now);
         self.measure(now);
@@ -214,26 +213,6 @@ impl Graph {
         }
     }
 
-    fn look_at_capture(&mut self, now: Instant) {
-        let Some(capture) = &self.parts.video_capture else {
-            return;
-        };
-        let id = capture.id();
-        let since = match self.watch.capture {
-            Some((seen, since)) if seen == id => since,
-            Some(_) | None => {
-                self.watch.capture = Some((id, now));
-                now
-            }
-        };
-        let last = self.surroundings.clock.instant(capture.last_picture());
-        if now.saturating_duration_since(last.max(since)) > HUNG_AFTER {
-            let text = format!("no encoded picture for {HUNG_AFTER:?}");
-            let element = capture.first_encoder().unwrap_or_default();
-            self.pipeline_failed(id, element, text, now);
-        }
-    }
-
     /// Takes down what is fed and gives nothing; a repair builds it anew.
     fn look_at_work(&mut self, now: Instant) {
         let mut work: Vec<(PipelineId, Work)> = Vec::new();
@@ -255,12 +234,30 @@ impl Graph {
             let (fed, given) = (decoded.sum(), playout.played());
             work.push((playout.id(), Work { fed, given }));
         }
+        if let Some(capture) = &self.parts.video_capture {
+            let (fed, given) = (self.surroundings.sent.count(), capture.encoded());
+            work.push((capture.id(), Work { fed, given }));
+        }
         for (id, work) in work {
             if self.watch.watchdogs.hangs(id, work, now) {
+                let element = self.culprit(id, now).unwrap_or("pipeline".to_owned());
                 let text = "it takes pictures or sound and gives none".to_owned();
-                self.pipeline_failed(id, "pipeline".to_owned(), text, now);
+                self.pipeline_failed(id, element, text, now);
             }
         }
+    }
+
+    /// The element that is to blame for a pipeline that hangs: a capture's encoder, but only when
+    /// it is not the first time. The machine may have slept, and an encoder that was struck off
+    /// does not come back.
+    pub(super) fn culprit(&mut self, id: PipelineId, now: Instant) -> Option<String> {
+        let capture = self.parts.video_capture.as_ref()?;
+        if capture.id() != id {
+            return None;
+        }
+        let before = self.watch.last_hung_capture.replace(now)?;
+        let again = now.saturating_duration_since(before) < FORGIVEN_AFTER;
+        capture.first_encoder().filter(|_| again)
     }
 
     fn adapt_delays(&mut self, now: Instant) {
@@ -336,6 +333,28 @@ fn work_of_leg(hub: &LegHub) -> Work {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pipeline() -> PipelineId {
+        gst::init().unwrap();
+        let (inputs, _queue) = crate::graph_input::GraphInputs::new();
+        let clock = crate::clock::MediaClock::start();
+        crate::pipeline::OwnedPipeline::new(PipelineRole::AudioPlayout, &clock, &inputs).id()
+    }
+
+    #[test]
+    fn a_pipeline_that_is_not_down_by_its_deadline_is_told_once_and_not_waited_for_any_longer() {
+        let (mut watch, start) = (Watch::default(), Instant::now());
+        let (stuck, prompt) = (pipeline(), pipeline());
+        watch.leaving(stuck, start);
+        watch.leaving(prompt, start);
+        watch.gone(prompt);
+        let late = start + TEAR_DOWN_TIME;
+        assert_eq!(watch.take_leaked(late - LOOK_INTERVAL), []);
+        assert!(!watch.nothing_leaving());
+        assert_eq!(watch.take_leaked(late), [stuck]);
+        assert_eq!(watch.take_leaked(late + TEAR_DOWN_TIME), []);
+        assert!(watch.nothing_leaving());
+    }
 
     #[test]
     fn a_peer_that_sends_no_keyframe_is_asked_less_and_less_often() {

@@ -6,6 +6,8 @@ pub(crate) mod picture;
 pub(crate) mod sound;
 pub(crate) mod wire;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use media::{
@@ -35,6 +37,8 @@ pub(crate) struct Room {
     pub(crate) events: mpsc::Receiver<MediaEvent>,
     pub(crate) loudspeaker: mpsc::Receiver<AudioFrame>,
     pub(crate) plan: MediaPlan,
+    /// While false the camera gives nothing, as one that hangs.
+    pub(crate) camera_works: Arc<AtomicBool>,
     devices: Vec<JoinHandle<()>>,
 }
 
@@ -50,12 +54,17 @@ impl Room {
             loudspeaker: Some(played),
         };
         let (media, events) = Media::start(MediaSettings::default(), devices).unwrap();
-        let devices = vec![tokio::spawn(film(camera)), tokio::spawn(talk(microphone))];
+        let camera_works = Arc::new(AtomicBool::new(true));
+        let devices = vec![
+            tokio::spawn(film(camera, Arc::clone(&camera_works))),
+            tokio::spawn(talk(microphone)),
+        ];
         Self {
             media,
             events,
             loudspeaker,
             plan: idle_plan(),
+            camera_works,
             devices,
         }
     }
@@ -294,13 +303,16 @@ pub(crate) fn idle_plan() -> MediaPlan {
     }
 }
 
-async fn film(frames: mpsc::Sender<VideoFrame>) {
+async fn film(frames: mpsc::Sender<VideoFrame>, works: Arc<AtomicBool>) {
     let mut pace = interval(Duration::from_nanos(33_333_333));
     pace.set_missed_tick_behavior(MissedTickBehavior::Skip);
     for number in 0.. {
         pace.tick().await;
         if frames.is_closed() {
             return;
+        }
+        if !works.load(Ordering::Relaxed) {
+            continue;
         }
         // Full while no leg wants pictures.
         let _ = frames.try_send(picture::frame(number, Instant::now()));

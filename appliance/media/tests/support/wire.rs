@@ -18,6 +18,8 @@ pub(crate) struct Wire {
     pub(crate) largest: Arc<AtomicU64>,
     pub(crate) video_packets: Arc<AtomicU64>,
     pub(crate) nal_types: Arc<AtomicU64>,
+    /// Opus packets that repeat the one before at a lower rate.
+    pub(crate) opus_with_repetition: Arc<AtomicU64>,
 }
 
 impl Wire {
@@ -54,5 +56,22 @@ impl Wire {
             let nal_type = datagram.payload.get(12).map_or(0, |byte| byte & 0x1f);
             self.nal_types.fetch_or(1 << nal_type, Ordering::Relaxed);
         }
+        if datagram.channel == Channel::Rtp && datagram.medium == Medium::Audio {
+            let repeats = repeats_the_packet_before(&datagram.payload[12..]);
+            self.opus_with_repetition
+                .fetch_add(u64::from(repeats), Ordering::Relaxed);
+        }
     }
+}
+
+/// Whether an Opus packet of 20 ms carries a low bit-rate copy of the packet before: the LBRR flag,
+/// which follows the one bit of voice activity of a mono SILK frame (RFC 6716 sections 3.1, 4.2.3
+/// and 4.2.4).
+fn repeats_the_packet_before(packet: &[u8]) -> bool {
+    let [toc, first, ..] = packet else {
+        return false;
+    };
+    let (configuration, is_stereo) = (toc >> 3, toc & 4 != 0);
+    let has_silk_of_20_ms = matches!(configuration, 1 | 5 | 9 | 13 | 15);
+    has_silk_of_20_ms && !is_stereo && first & 0x40 != 0
 }

@@ -1,0 +1,182 @@
+//! What the graph does when an element fails in the middle of a call.
+
+use std::sync::mpsc::Receiver;
+
+use room::codec::{Direction, PacketizationMode, PayloadType, ProfileLevelId};
+use room::ids::Generation;
+use room::media_plan::{
+    AudioSink, AudioSource, CameraPlan, CameraState, Layout, LegPlan, LegStreams, MicrophonePlan,
+    MicrophoneState, PlayoutPlan, Rung, VideoSink, VideoSource, VideoStream,
+};
+use room::units::{Bitrate, FrameRate, Resolution, Volume};
+
+use super::*;
+use crate::leg::LegHub;
+
+const LEG: LegId = LegId(1);
+/// Nothing that is waited for takes this long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A room without devices that sends its slate on one leg.
+fn plan() -> MediaPlan {
+    let (resolution, frame_rate) = (Resolution::NHD360, FrameRate(30));
+    let payload_type = PayloadType::new(97).unwrap();
+    let video = VideoStream {
+        send_packetization_mode: PacketizationMode::NonInterleaved,
+        send_profile: ProfileLevelId::CONSTRAINED_BASELINE_31,
+        send_payload_type: payload_type,
+        receive_payload_type: payload_type,
+        direction: Direction::SendRecv,
+        max_bitrate: None,
+        picture_loss_indication: true,
+        srtp: None,
+    };
+    MediaPlan {
+        generation: Generation(1),
+        camera: CameraPlan {
+            source: VideoSource::None,
+            resolution,
+            frame_rate,
+            state: CameraState::On,
+        },
+        microphone: MicrophonePlan {
+            source: AudioSource::None,
+            state: MicrophoneState::Open,
+        },
+        ladder: vec![Rung {
+            resolution,
+            frame_rate,
+            bitrate: Bitrate::kbps(500),
+            max_nal_unit: None,
+        }],
+        legs: vec![LegPlan {
+            id: LEG,
+            streams: LegStreams {
+                audio: None,
+                video: Some(video),
+            },
+        }],
+        layout: Layout::Single,
+        playout: PlayoutPlan {
+            video: VideoSink::None,
+            audio: AudioSink::None,
+            volume: Volume::FULL,
+        },
+    }
+}
+
+/// A graph that follows the plan, driven by the test in the media thread's place.
+struct Rig {
+    graph: Graph,
+    inputs: Receiver<GraphInput>,
+    events: mpsc::Receiver<MediaEvent>,
+    outgoing: mpsc::Receiver<crate::datagram::Datagram>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Rig {
+    fn start() -> Self {
+        gst::init().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_time()
+            .build()
+            .unwrap();
+        let (inputs, queue) = GraphInputs::new();
+        let (events, told) = mpsc::channel(1_024);
+        let (to_network, outgoing) = mpsc::channel(4_096);
+        let legs = OpenLegs::default();
+        legs.insert(LegHub::new(LEG, to_network, inputs.clone()));
+        let surroundings = GraphSurroundings {
+            clock: MediaClock::start(),
+            inputs,
+            events,
+            runtime: runtime.handle().clone(),
+            plan: Arc::default(),
+            legs,
+            sent: Arc::default(),
+        };
+        let devices = DeviceStreams::default();
+        let encoders = Encoders::choose().unwrap();
+        let mut graph = Graph::new(surroundings, MediaSettings::default(), devices, encoders);
+        graph.plan = Some(plan());
+        graph.follow_plan();
+        Self {
+            graph,
+            inputs: queue,
+            events: told,
+            outgoing,
+            _runtime: runtime,
+        }
+    }
+
+    fn encoder(&self) -> Option<&'static str> {
+        let (_, kind) = self.graph.parts.video_capture.as_ref()?.rung(0)?;
+        Some(kind.factory())
+    }
+
+    /// Serves the graph until `seen` is.
+    fn run_until(&mut self, what: &str, seen: impl Fn(&mut Self) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !seen(self) {
+            assert!(Instant::now() < end, "{what} was not seen");
+            if let Ok(input) = self.inputs.recv_timeout(Duration::from_millis(20)) {
+                self.graph.handle(input);
+            }
+            self.graph.handle_timeout(Instant::now());
+        }
+    }
+
+    fn run_until_a_picture_is_sent(&mut self) {
+        while self.outgoing.try_recv().is_ok() {}
+        self.run_until("a picture", |rig| {
+            rig.outgoing
+                .try_recv()
+                .is_ok_and(|datagram| datagram.channel == crate::datagram::Channel::Rtp)
+        });
+    }
+}
+
+#[test]
+fn another_encoder_takes_over_when_one_fails_in_a_call() {
+    let mut rig = Rig::start();
+    rig.run_until_a_picture_is_sent();
+    let first = rig.encoder().expect("an encoder");
+    let failing = rig
+        .graph
+        .parts
+        .video_capture
+        .as_ref()
+        .and_then(VideoCapture::encoder_of_first_rung)
+        .expect("an encoder");
+    gst::element_error!(failing, gst::StreamError::Encode, ["the hardware is gone"]);
+    rig.run_until("another encoder", |rig| {
+        rig.encoder().is_some_and(|encoder| encoder != first)
+    });
+    rig.run_until_a_picture_is_sent();
+    let mut faults = 0;
+    while let Ok(event) = rig.events.try_recv() {
+        faults += u32::from(matches!(event, MediaEvent::Fault { .. }));
+    }
+    assert_eq!(faults, 1, "the failure is told once");
+}
+
+#[test]
+fn a_capture_that_hangs_is_built_again_with_its_encoder_and_only_then_with_another() {
+    let mut rig = Rig::start();
+    rig.run_until_a_picture_is_sent();
+    let first = rig.encoder();
+    let (id, now) = (
+        rig.graph.parts.video_capture.as_ref().unwrap().id(),
+        Instant::now(),
+    );
+    assert_eq!(rig.graph.culprit(id, now), None);
+    let again = rig.graph.culprit(id, now + Duration::from_secs(30));
+    let named = again.and_then(|name| {
+        let capture = rig.graph.parts.video_capture.as_ref()?;
+        capture.encoder_named(&name)
+    });
+    assert_eq!(named.map(crate::encoder::EncoderKind::factory), first);
+    let much_later = now + Duration::from_secs(3_600);
+    assert_eq!(rig.graph.culprit(id, much_later), None);
+}

@@ -682,10 +682,15 @@ impl Settings<'_> {
             Answer::Manual => "manual",
         };
         let mut line = match &config.registration {
-            None => format!(
-                "<sip:{}@127.0.0.1:{port};transport={transport}>;regint=0",
-                config.name
-            ),
+            None => {
+                // Large requests come by TCP all the same (RFC 3261 section 18.1.1), and baresip
+                // 1.1 knows no account of another transport than the one that is named.
+                let only = match config.transport {
+                    Transport::Udp => String::new(),
+                    Transport::Tcp | Transport::Tls => format!(";transport={transport}"),
+                };
+                format!("<sip:{}@127.0.0.1:{port}{only}>;regint=0", config.name)
+            }
             Some(Registration {
                 registrar,
                 user,

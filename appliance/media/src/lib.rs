@@ -34,6 +34,7 @@ mod event;
 mod fan_out;
 mod graph;
 mod graph_input;
+mod h264_packet_guard;
 mod keyframe_gate;
 mod leg;
 mod loudness;

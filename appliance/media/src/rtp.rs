@@ -41,6 +41,18 @@ impl RtpHeader {
         ))
     }
 
+    /// Reads a header and gives the payload with it, without padding; `None` for anything that is no
+    /// RTP packet, or whose padding is longer than its payload.
+    pub(crate) fn parse_without_padding(packet: &[u8]) -> Option<(Self, &[u8])> {
+        let (header, payload) = Self::parse(packet)?;
+        if packet[0] & 0x20 == 0 {
+            return Some((header, payload));
+        }
+        let padding = usize::from(*payload.last()?);
+        let length = payload.len().checked_sub(padding)?;
+        Some((header, payload.get(..length)?))
+    }
+
     /// The header on the wire, without CSRCs, extension or padding.
     pub(crate) fn to_bytes(self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];

@@ -18,8 +18,9 @@ use tokio::sync::mpsc;
 use crate::clock::MediaClock;
 use crate::error::MediaError;
 use crate::event::MediaEvent;
+use crate::h264_packet_guard::{GuardVerdict, H264PacketGuard};
 use crate::leg::hub::LegHub;
-use crate::pipeline::{OwnedPipeline, link};
+use crate::pipeline::{OwnedPipeline, link, pad};
 use crate::recording::sound_caps;
 use crate::rtp::RtpHeader;
 use crate::telephone_event::TelephoneEventReceiver;
@@ -74,6 +75,7 @@ pub(super) fn build_video(
 ) -> Result<gst::Element, MediaError> {
     let funnel = funnel(pipeline)?;
     let depayloader = pipeline.make("rtph264depay", |b| b.property("request-keyframe", true))?;
+    guard(&pad(&depayloader, "sink")?);
     let parser = pipeline.make("h264parse", |b| b)?;
     // Frame threads would each hold a picture back; one thread decodes 720p in 1.3 ms.
     let decoder = pipeline.make(VIDEO_DECODER, |b| {
@@ -97,6 +99,36 @@ pub(super) fn build_video(
     let sink = pipeline.add(sink)?;
     link(&[&funnel, &depayloader, &parser, &decoder, sink.upcast_ref()])?;
     Ok(funnel)
+}
+
+/// Lets only those packets through to the depayloader that it survives.
+fn guard(sink: &gst::Pad) {
+    let guard = Mutex::new(H264PacketGuard::default());
+    let events = gst::PadProbeType::EVENT_DOWNSTREAM | gst::PadProbeType::EVENT_FLUSH;
+    sink.add_probe(gst::PadProbeType::BUFFER | events, move |_, info| {
+        let mut guard = guard.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(buffer) = info.buffer_mut() else {
+            // Losses, new sources, flushes.
+            guard.interrupt();
+            return gst::PadProbeReturn::Ok;
+        };
+        let verdict = buffer.map_readable().ok().and_then(|packet| {
+            let (header, payload) = RtpHeader::parse_without_padding(&packet)?;
+            Some(guard.judge(header, payload))
+        });
+        match verdict {
+            Some(GuardVerdict::Pass) => gst::PadProbeReturn::Ok,
+            Some(GuardVerdict::PassAfterGap) => {
+                buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
+                gst::PadProbeReturn::Ok
+            }
+            Some(GuardVerdict::Drop) => gst::PadProbeReturn::Drop,
+            None => {
+                guard.interrupt();
+                gst::PadProbeReturn::Drop
+            }
+        }
+    });
 }
 
 /// Builds what decodes sound; gives the funnel.
@@ -260,4 +292,56 @@ fn decoded_sink() -> gst_app::AppSink {
     sink.set_property("enable-last-sample", false);
     sink.set_property("qos", false);
     sink
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(sequence: u16, payload: &[u8]) -> gst::Buffer {
+        let header = RtpHeader {
+            marker: false,
+            payload_type: 97,
+            sequence,
+            timestamp: 3_000,
+            ssrc: 1,
+        };
+        gst::Buffer::from_slice([&header.to_bytes(), payload].concat())
+    }
+
+    #[test]
+    fn the_depayloader_survives_fragments_that_end_a_process_without_the_guard() {
+        gst::init().unwrap();
+        let pipeline = gst::Pipeline::new();
+        let caps = gst::Caps::builder("application/x-rtp")
+            .field("media", "video")
+            .field("encoding-name", "H264")
+            .field("payload", 97)
+            .field("clock-rate", 90_000)
+            .build();
+        let source = gst_app::AppSrc::builder()
+            .caps(&caps)
+            .format(gst::Format::Time)
+            .build();
+        let depayloader = gst::ElementFactory::make("rtph264depay").build().unwrap();
+        let sink = gst::ElementFactory::make("fakesink").build().unwrap();
+        let elements = [source.upcast_ref(), &depayloader, &sink];
+        pipeline.add_many(elements).unwrap();
+        gst::Element::link_many(elements).unwrap();
+        guard(&pad(&depayloader, "sink").unwrap());
+        pipeline.set_state(gst::State::Playing).unwrap();
+        let (first, last, empty) = ([0x7c, 0x85, 1, 2], [0x7c, 0x45, 3, 4], []);
+        let payloads: [&[u8]; 6] = [&first, &empty, &last, &first, &last, &[0x7c]];
+        for (sequence, payload) in (1..).zip(payloads) {
+            source.push_buffer(packet(sequence, payload)).unwrap();
+        }
+        source.end_of_stream().unwrap();
+        let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+        let end = pipeline
+            .bus()
+            .unwrap()
+            .timed_pop_filtered(gst::ClockTime::from_seconds(20), &ends);
+        assert_eq!(end.unwrap().type_(), gst::MessageType::Eos);
+        pipeline.set_state(gst::State::Null).unwrap();
+    }
 }

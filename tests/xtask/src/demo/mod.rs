@@ -69,7 +69,10 @@ pub(crate) fn run(language: Language, arguments: &[OsString]) -> Result<()> {
 fn build(language: Language) -> Result<Programs> {
     println!(
         "{}",
-        language.choose("Building roomd ...", "正在编译 roomd……")
+        language.choose(
+            "Building roomd, which takes some minutes the first time ...",
+            "正在编译 roomd，首次需要几分钟……"
+        )
     );
     process::run(
         process::cargo()

@@ -2,6 +2,11 @@
 //!
 //! The delay that 97 of 100 stay below, with a margin, is the target. It rises at once, because
 //! late sound is lost sound, and falls slowly, because every change is heard.
+//!
+//! ```text
+//!             a second of sound            the first verdict: the target jumps to it
+//!   Starting ───────────────────► Landing ─────────────────────────────────────────► Running
+//! ```
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -15,6 +20,9 @@ pub(crate) const FIRST: Duration = Duration::from_millis(40);
 
 /// Delays that are remembered: ten seconds of sound.
 const WINDOW: usize = 500;
+/// The first delays, a second of sound, are those of pipelines that both ends are still warming up:
+/// they raise the target like others, and are then forgotten.
+const START: usize = 50;
 /// Delays before the first verdict.
 const ENOUGH: usize = 25;
 /// The part that must be in time, in percent.
@@ -45,8 +53,16 @@ pub(crate) struct DelayTarget {
     origin: DelayOrigin,
     /// In microseconds.
     delays: VecDeque<i64>,
+    phase: Phase,
     target: Duration,
     changed: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Landing,
+    Running,
 }
 
 impl DelayTarget {
@@ -56,6 +72,7 @@ impl DelayTarget {
         Self {
             origin,
             delays,
+            phase: Phase::Starting,
             target: FIRST,
             changed: None,
         }
@@ -63,6 +80,10 @@ impl DelayTarget {
 
     /// A delay in microseconds was observed.
     pub(crate) fn observe(&mut self, delay: i64) {
+        if self.phase == Phase::Starting && self.delays.len() == START {
+            self.phase = Phase::Landing;
+            self.delays.clear();
+        }
         if self.delays.len() == WINDOW {
             self.delays.pop_front();
         }
@@ -84,6 +105,12 @@ impl DelayTarget {
         let Some(needed) = self.needed() else {
             return self.target;
         };
+        if self.phase == Phase::Landing {
+            self.phase = Phase::Running;
+            self.target = needed;
+            self.changed = Some(now);
+            return needed;
+        }
         let fall_allowed = self
             .changed
             .is_none_or(|at| now.saturating_duration_since(at) >= FALL_INTERVAL);
@@ -131,13 +158,20 @@ mod tests {
     fn five_late_ones_in_a_row_raise_the_target_though_hundreds_were_in_time() {
         let (now, mut target) = (Instant::now(), DelayTarget::new(DelayOrigin::Zero));
         (0..WINDOW).for_each(|_| target.observe(5_000));
-        target.target(now);
-        let now = now + FALL_INTERVAL;
         assert_eq!(target.target(now), SHORTEST);
         (0..IN_A_ROW - 1).for_each(|_| target.observe(60_000));
         assert_eq!(target.target(now), SHORTEST);
         target.observe(60_000);
         assert_eq!(target.target(now), Duration::from_millis(65));
+    }
+
+    #[test]
+    fn the_turmoil_of_a_call_that_begins_raises_the_target_and_is_soon_forgotten() {
+        let (now, mut target) = (Instant::now(), DelayTarget::new(DelayOrigin::Zero));
+        (0..START).for_each(|_| target.observe(120_000));
+        assert_eq!(target.target(now), Duration::from_millis(125));
+        (0..ENOUGH).for_each(|_| target.observe(1_000));
+        assert_eq!(target.target(now), SHORTEST);
     }
 
     #[test]

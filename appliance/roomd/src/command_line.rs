@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use config::{Config, Language};
+use config::{Config, Language, Loaded, Origin, Store};
 
 use crate::error::Error;
 use crate::service::Directories;
@@ -15,6 +15,8 @@ use crate::{certificate, logging, process_memory, service};
 const DEFAULT_CONFIG: &str = "/etc/roomd/roomd.toml";
 /// Where the service keeps its state when nothing else says so.
 const DEFAULT_STATE: &str = "/var/lib/roomd";
+/// The copy of the last configuration that was good, in the state directory.
+const LAST_GOOD_CONFIG: &str = "last-good.toml";
 
 /// The room service: joins meetings with the room's cameras and microphones.
 #[derive(Debug, Parser)]
@@ -27,6 +29,9 @@ pub struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the service until SIGTERM or SIGINT.
+    ///
+    /// A configuration that is good is kept in the state directory. One that is not good is refused
+    /// in the log, and the room runs on the last good one; where there is none, roomd ends.
     Run {
         /// The configuration file.
         #[arg(long, default_value = DEFAULT_CONFIG)]
@@ -102,14 +107,33 @@ fn write_manual(directory: &Path) -> Result<(), Error> {
 
 fn run(path: &Path, directories: &Directories) -> Result<(), Error> {
     process_memory::bound();
-    let config = Config::load(path)?;
+    let state = service::create_state_directory(&directories.state);
+    let last_good = directories.state.join(LAST_GOOD_CONFIG);
+    let Loaded { config, origin } = Store::new(path.to_owned(), last_good).load_or_last_good()?;
     logging::start(&config.log);
+    report_origin(&origin);
+    // Asked only now: what is wrong with the configuration is to be said first.
+    state?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|source| Error::Runtime { source })?;
     runtime.block_on(service::run(config, directories))
+}
+
+/// A room that runs on a configuration which its owner has changed since must say so.
+fn report_origin(origin: &Origin) {
+    match origin {
+        Origin::File { not_kept: None } => {}
+        Origin::File {
+            not_kept: Some(error),
+        } => tracing::warn!(%error, "no copy of the configuration is kept for worse days"),
+        Origin::LastGood { because } => tracing::error!(
+            error = %because,
+            "the configuration is not used: the room runs on the last good one"
+        ),
+    }
 }
 
 fn check_config(path: &Path, language: Language) -> Result<(), Error> {

@@ -59,7 +59,7 @@ pub struct Directories {
     pub credentials: Option<PathBuf>,
 }
 
-/// Runs the service until it is told to end.
+/// Runs the service until it is told to end. The state directory exists.
 ///
 /// # Errors
 /// Any [`Error`] that keeps it from starting, or a part that ended before its time.
@@ -85,7 +85,7 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let endpoint = Endpoint::new(endpoint_settings, random_seed()?);
     let (signalling, resolutions) = Signalling::new(endpoint, sockets);
 
-    let store = open_store(&directories.state)?;
+    let store = RememberedStore::new(&directories.state);
     let initial = Remembered {
         volume: config.playout.volume,
         ..Remembered::default()
@@ -295,12 +295,15 @@ fn voice_of(room_name: &str) -> u64 {
     })
 }
 
-fn open_store(directory: &Path) -> Result<RememberedStore, Error> {
+/// Makes the state directory where there is none.
+///
+/// # Errors
+/// [`Error::StateDirectory`].
+pub fn create_state_directory(directory: &Path) -> Result<(), Error> {
     std::fs::create_dir_all(directory).map_err(|source| Error::StateDirectory {
         path: directory.to_owned(),
         source,
-    })?;
-    Ok(RememberedStore::new(directory))
+    })
 }
 
 /// Randomness for tags, branches and keys, from the operating system.

@@ -100,3 +100,28 @@ fn a_room_that_cannot_store_still_mutes_and_says_so() {
     assert!(snapshot.store_fault.is_some(), "known before the answer");
     roomd.stop().unwrap();
 }
+
+#[test]
+fn a_configuration_that_was_broken_gives_way_to_the_last_good_one_and_the_log_says_why() {
+    let mut roomd = Roomd::start("roomd", simulated_room).unwrap();
+    let file = roomd.folder().join("roomd.toml");
+    let good = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, good.replace("\"Harness\"", "17")).unwrap();
+    roomd.expect_errors();
+    roomd.kill_and_restart().unwrap();
+    let log = roomd.log();
+    let refusal = log.wait_for("the refusal", LIMIT, |line| {
+        line.contains("runs on the last good one")
+            .then(|| line.clone())
+    });
+    let refusal = refusal.unwrap();
+    assert!(refusal.contains("room.name"), "{refusal}");
+    roomd.stop().unwrap();
+}
+
+#[test]
+fn a_first_configuration_that_is_broken_is_refused() {
+    let broken = |folder: &Path| Ok(simulated_room(folder)?.replace("\"Harness\"", "17"));
+    let error = Roomd::start("roomd", broken).unwrap_err().to_string();
+    assert!(error.contains("room.name"), "{error}");
+}

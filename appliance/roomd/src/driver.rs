@@ -177,13 +177,7 @@ impl Driver {
             } else if let Some(input) = self.queue.pop() {
                 match input {
                     Input::Fact(fact) => self.room.fact(now, fact),
-                    Input::Request((request, answer)) => {
-                        tracing::info!(?request, "request");
-                        let admission = self.room.request(now, request);
-                        tracing::info!(?admission, "admission");
-                        let needs = self.room.remembered_generation();
-                        self.answers.hold(now, needs, (admission, answer));
-                    }
+                    Input::Request((request, answer)) => self.judge(now, request, answer),
                 }
             } else {
                 break;
@@ -192,6 +186,18 @@ impl Driver {
         self.publish();
         self.release_answers(now);
         shut_down
+    }
+
+    fn judge(&mut self, now: Instant, request: Request, answer: oneshot::Sender<Admission>) {
+        tracing::info!(?request, "request");
+        let is_shut_down = request == Request::ShutDown;
+        let admission = self.room.request(now, request);
+        tracing::info!(?admission, "admission");
+        if is_shut_down && matches!(admission, Admission::Accepted { .. }) {
+            service_notification::stopping();
+        }
+        let needs = self.room.remembered_generation();
+        self.answers.hold(now, needs, (admission, answer));
     }
 
     fn release_answers(&mut self, now: Instant) {
@@ -343,7 +349,7 @@ impl Driver {
             }
             Command::StartRinging => tracing::info!("incoming call rings"),
             Command::StopRinging => tracing::info!("ringing stopped"),
-            Command::ShutDownComplete => service_notification::stopping(),
+            Command::ShutDownComplete => tracing::info!("the room has shut down"),
         }
     }
 

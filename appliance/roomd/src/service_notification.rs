@@ -1,5 +1,5 @@
 //! What roomd tells the service supervisor (systemd, `sd_notify`): that it is ready, that it is
-//! leaving, what it does, and that its driver is alive.
+//! leaving, and that its driver is alive.
 //!
 //! Without a supervisor every call does nothing.
 
@@ -7,19 +7,16 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// The driver answers: all sockets are bound, the panel and the API are served.
+/// The driver answers: all sockets are bound, the API is served. `status` is one line for
+/// `systemctl status`.
 pub fn ready(status: &str) {
     send(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// The service was told to end and hangs up its legs.
+/// The service was told to end and hangs up its legs: from now on the supervisor counts its
+/// time-out for the end.
 pub fn stopping() {
     send(&[NotifyState::Stopping]);
-}
-
-/// One line for `systemctl status`.
-pub fn status(status: &str) {
-    send(&[NotifyState::Status(status)]);
 }
 
 /// The driver is alive. Only the driver's own loop may call this: a silent device or peer must

@@ -26,3 +26,4 @@ pub mod python;
 pub mod room_setup;
 pub mod roomd;
 pub mod sound;
+pub mod supervisor;

@@ -3,7 +3,7 @@
 //! A line of its log at level ERROR fails the test that started it, unless the test has said that it
 //! provokes one ([`Roomd::expect_errors`]).
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ use crate::child_process::{ChildProcess, output_of};
 use crate::journal::{Journal, Mark};
 use crate::picture::Luma;
 use crate::poll;
+use crate::supervisor::Supervisor;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(15);
@@ -34,8 +35,12 @@ pub struct Roomd {
     process: ChildProcess,
     name: String,
     errors: Errors,
+    environment: Environment,
     folder: TempDir,
 }
+
+/// Variables of roomd's environment besides those of the test.
+type Environment = Vec<(&'static str, OsString)>;
 
 /// What an ERROR in the log means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,18 +57,39 @@ impl Roomd {
     /// # Errors
     /// When roomd does not start; the error shows its log.
     pub fn start(name: &str, configuration: impl FnOnce(&Path) -> Result<String>) -> Result<Self> {
+        Self::start_in(Environment::new(), name, configuration)
+    }
+
+    /// Starts roomd as [`Roomd::start`] does, as a service of this supervisor.
+    ///
+    /// # Errors
+    /// As [`Roomd::start`].
+    pub fn start_under(
+        supervisor: &Supervisor,
+        name: &str,
+        configuration: impl FnOnce(&Path) -> Result<String>,
+    ) -> Result<Self> {
+        Self::start_in(supervisor.environment().into(), name, configuration)
+    }
+
+    fn start_in(
+        environment: Environment,
+        name: &str,
+        configuration: impl FnOnce(&Path) -> Result<String>,
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut text = configuration(folder.path())?;
         let socket = socket(folder.path());
         text.push_str(&format!("\n[http]\nsocket = \"{}\"\n", socket.display()));
         std::fs::write(folder.path().join("roomd.toml"), text)?;
-        let process = run(name, folder.path())?;
+        let process = run(name, folder.path(), &environment)?;
         let watcher = watch(name, &socket)?;
         Ok(Self {
             watcher,
             process,
             name: name.to_owned(),
             errors: Errors::Fail,
+            environment,
             folder,
         })
     }
@@ -200,7 +226,7 @@ impl Roomd {
     /// When it does not come back.
     pub fn kill_and_restart(&mut self) -> Result<()> {
         self.kill()?;
-        self.process = run(&self.name, self.folder.path())?;
+        self.process = run(&self.name, self.folder.path(), &self.environment)?;
         self.watcher = watch(&self.name, &socket(self.folder.path()))?;
         Ok(())
     }
@@ -261,13 +287,14 @@ fn socket(folder: &Path) -> PathBuf {
 }
 
 /// Starts roomd on its folder and waits until its socket takes connections.
-fn run(name: &str, folder: &Path) -> Result<ChildProcess> {
+fn run(name: &str, folder: &Path, environment: &Environment) -> Result<ChildProcess> {
     let mut command = Command::new(binary("roomd")?);
     command
         .args(["run", "--config"])
         .arg(folder.join("roomd.toml"))
         .arg("--state")
         .arg(folder.join("state"))
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir(folder);
     let mut process = ChildProcess::start(name, &mut command)?;
     let what = format!("the API socket of {name}");

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use api::snapshot::{EndReason, Leg, LegState, MicrophoneState};
+use system::journal::Mark;
 use system::process_usage::ProcessUsage;
 use system::roomd::Roomd;
+use system::supervisor::Supervisor;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -124,4 +126,21 @@ fn a_first_configuration_that_is_broken_is_refused() {
     let broken = |folder: &Path| Ok(simulated_room(folder)?.replace("\"Harness\"", "17"));
     let error = Roomd::start("roomd", broken).unwrap_err().to_string();
     assert!(error.contains("room.name"), "{error}");
+}
+
+#[test]
+fn the_supervisor_hears_that_the_room_is_ready_alive_and_leaving() {
+    let supervisor = Supervisor::start(Duration::from_secs(2)).unwrap();
+    let roomd = Roomd::start_under(&supervisor, "roomd", simulated_room).unwrap();
+    let heard = supervisor.heard();
+    let wait_for = |mark, wanted: &str| {
+        let is_wanted = |line: &String| (line == wanted).then_some(());
+        heard.wait_after(mark, wanted, LIMIT, is_wanted).unwrap();
+    };
+    wait_for(Mark::default(), "READY=1");
+    wait_for(heard.mark(), "WATCHDOG=1");
+    wait_for(heard.mark(), "WATCHDOG=1");
+    assert!(!heard.entries().contains(&"STOPPING=1".to_owned()));
+    roomd.stop().unwrap();
+    wait_for(Mark::default(), "STOPPING=1");
 }

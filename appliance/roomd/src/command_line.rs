@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use config::{Config, Language, Loaded, Origin, Store};
@@ -17,6 +18,8 @@ const DEFAULT_CONFIG: &str = "/etc/roomd/roomd.toml";
 const DEFAULT_STATE: &str = "/var/lib/roomd";
 /// The copy of the last configuration that was good, in the state directory.
 const LAST_GOOD_CONFIG: &str = "last-good.toml";
+/// How long a write that is under way at the end may still take.
+const LAST_WRITE_LIMIT: Duration = Duration::from_secs(2);
 
 /// The room service: joins meetings with the room's cameras and microphones.
 #[derive(Debug, Parser)]
@@ -119,7 +122,10 @@ fn run(path: &Path, directories: &Directories) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(|source| Error::Runtime { source })?;
-    runtime.block_on(service::run(config, directories))
+    let result = runtime.block_on(service::run(config, directories));
+    // Dropping the runtime would wait, for however long, for a write that hangs.
+    runtime.shutdown_timeout(LAST_WRITE_LIMIT);
+    result
 }
 
 /// A room that runs on a configuration which its owner has changed since must say so.

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Why roomd cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +134,12 @@ pub enum Error {
     PartEnded {
         /// Which.
         part: &'static str,
+    },
+    /// Devices and store did not end in time.
+    #[error("devices and store did not end within {limit:?}")]
+    EndTimeout {
+        /// The time that they had.
+        limit: Duration,
     },
     /// A manual page cannot be written.
     #[error("{path}: {source}", path = .path.display())]

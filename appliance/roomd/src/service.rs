@@ -27,7 +27,7 @@ use room::{EndReason, Fact, Remembered, Request, Resumption};
 use sip::endpoint::{AccountName, Endpoint};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::devices::SimulatedDevices;
 use crate::driver::{Driver, Inputs, Parts, PendingRequest};
@@ -49,6 +49,8 @@ const REQUESTS: usize = 64;
 const FACTS: usize = 64;
 /// How much the simulated loudspeaker remembers.
 const LOUDSPEAKER_MEMORY: Duration = Duration::from_secs(10);
+/// How long devices and store may take to end.
+const LAST_PARTS_LIMIT: Duration = Duration::from_secs(5);
 
 /// Where the service keeps its state.
 #[derive(Clone, Debug)]
@@ -65,7 +67,7 @@ pub struct Directories {
 /// Any [`Error`] that keeps it from starting, or a part that ended before its time.
 pub async fn run(config: Config, directories: &Directories) -> Result<(), Error> {
     let (capture, captures) = watch::channel(false);
-    let (streams, mut devices) = simulated_devices(&config)?.start(&captures);
+    let (streams, devices) = simulated_devices(&config)?.start(&captures);
     let media_settings = MediaSettings {
         front_end: Box::new(SonoraFrontEnd::new(SonoraSettings::default())),
     };
@@ -131,13 +133,28 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     tracing::info!(room = %config.room.name, "ready");
 
     let result = supervise(driving, request_sender, api).await;
-    // A device's task ends when media has dropped its end of the channel. One that ended earlier has
-    // shown as a device that is gone.
-    devices.shutdown().await;
-    storing
-        .await
-        .map_err(|_| Error::PartEnded { part: "store" })?;
-    result
+    let last_parts = end_of_last_parts(devices, storing, LAST_PARTS_LIMIT).await;
+    result.and(last_parts)
+}
+
+/// Waits, within a limit, until devices and store have ended: a disk that does not answer must not
+/// keep the process.
+async fn end_of_last_parts(
+    mut devices: JoinSet<()>,
+    storing: JoinHandle<()>,
+    limit: Duration,
+) -> Result<(), Error> {
+    let ended = tokio::time::timeout(limit, async {
+        // A device's task ends when media has dropped its end of the channel. One that ended
+        // earlier has shown as a device that is gone.
+        devices.shutdown().await;
+        storing.await
+    });
+    match ended.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Error::PartEnded { part: "store" }),
+        Err(_) => Err(Error::EndTimeout { limit }),
+    }
 }
 
 /// Waits for the driver's end. A signal asks the room to shut down, which ends the driver.
@@ -314,4 +331,32 @@ fn random_seed() -> Result<[u8; 32], Error> {
         .fill(&mut seed)
         .map_err(|_| Error::NoRandomness)?;
     Ok(seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_never_ends_does_not_keep_the_process() {
+        let storing = tokio::spawn(std::future::pending());
+        let ended = end_of_last_parts(JoinSet::new(), storing, LIMIT).await;
+        assert!(matches!(ended, Err(Error::EndTimeout { limit: LIMIT })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_may_take_its_time_within_the_limit() {
+        let storing = tokio::spawn(tokio::time::sleep(LIMIT - Duration::from_millis(1)));
+        let ended = end_of_last_parts(JoinSet::new(), storing, LIMIT).await;
+        assert!(ended.is_ok(), "{ended:?}");
+    }
+
+    #[tokio::test]
+    async fn a_store_that_broke_is_an_error() {
+        let storing = tokio::spawn(async { panic!("a fault in the store") });
+        let ended = end_of_last_parts(JoinSet::new(), storing, LIMIT).await;
+        assert!(matches!(ended, Err(Error::PartEnded { part: "store" })));
+    }
 }

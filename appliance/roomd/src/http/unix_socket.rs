@@ -10,6 +10,9 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::ServeError;
 
+/// The superuser's id.
+const ROOT: u32 = 0;
+
 /// The bound socket with the rule of who may use it.
 ///
 /// The file's mode (0660) keeps others out already; the peer's credentials are checked as well, in
@@ -17,8 +20,48 @@ use super::ServeError;
 #[derive(Debug)]
 pub(super) struct UnixSocket {
     listener: UnixListener,
+    users: Users,
+}
+
+/// Who may use the socket: the service's own user, root, and the members of a group.
+#[derive(Clone, Copy, Debug)]
+struct Users {
     own_user: u32,
     group: Option<u32>,
+}
+
+/// Who has connected, as the kernel says.
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    user: u32,
+    /// The group that the process acts as.
+    group: u32,
+    /// `None` where the kernel does not tell.
+    process: Option<i32>,
+}
+
+impl Users {
+    /// `is_member` tells whether a process has a group besides its first.
+    fn admit(self, peer: Peer, is_member: impl Fn(i32, u32) -> bool) -> bool {
+        peer.user == self.own_user
+            || peer.user == ROOT
+            || self.group.is_some_and(|group| {
+                peer.group == group
+                    || peer
+                        .process
+                        .is_some_and(|process| is_member(process, group))
+            })
+    }
+}
+
+impl From<UCred> for Peer {
+    fn from(credentials: UCred) -> Self {
+        Self {
+            user: credentials.uid(),
+            group: credentials.gid(),
+            process: credentials.pid(),
+        }
+    }
 }
 
 impl UnixSocket {
@@ -53,35 +96,20 @@ impl UnixSocket {
         fs::set_permissions(&unready, Permissions::from_mode(0o660))?;
         let own_user = fs::symlink_metadata(&unready)?.uid();
         fs::rename(&unready, path)?;
-        Ok(Self {
-            listener,
-            own_user,
-            group,
-        })
+        let users = Users { own_user, group };
+        Ok(Self { listener, users })
     }
 
     /// Waits for the next connection. `Ok(None)` is one that was refused.
     pub(super) async fn accept(&self) -> io::Result<Option<UnixStream>> {
         let (stream, _) = self.listener.accept().await?;
-        let peer = stream.peer_cred()?;
-        if self.may_use(&peer) {
-            tracing::debug!(uid = peer.uid(), pid = peer.pid(), "API client connected");
+        let peer = Peer::from(stream.peer_cred()?);
+        if self.users.admit(peer, has_supplementary_group) {
+            tracing::debug!(?peer, "API client connected");
             return Ok(Some(stream));
         }
-        tracing::warn!(uid = peer.uid(), pid = peer.pid(), "API client refused");
+        tracing::warn!(?peer, "API client refused");
         Ok(None)
-    }
-
-    /// The service's own user, root, and the configured group's members.
-    fn may_use(&self, peer: &UCred) -> bool {
-        peer.uid() == self.own_user
-            || peer.uid() == 0
-            || self.group.is_some_and(|group| {
-                peer.gid() == group
-                    || peer
-                        .pid()
-                        .is_some_and(|pid| has_supplementary_group(pid, group))
-            })
     }
 }
 
@@ -134,6 +162,75 @@ mod tests {
         assert_eq!(id_of_group(groups, "room-users"), Some(998));
         assert_eq!(id_of_group(groups, "broken"), None);
         assert_eq!(id_of_group(groups, "ro"), None);
+    }
+
+    #[test]
+    fn owner_root_and_the_groups_members_are_admitted_and_nobody_else() {
+        const OWNER: u32 = 900;
+        const STRANGER: u32 = 1_000;
+        const ROOM_GROUP: u32 = 997;
+        const OTHER_GROUP: u32 = 100;
+        /// Has the room's group besides its first.
+        const MEMBER: Option<i32> = Some(41);
+        const NO_MEMBER: Option<i32> = Some(42);
+        let is_member = |process, group| Some(process) == MEMBER && group == ROOM_GROUP;
+        let grouped = Some(ROOM_GROUP);
+        for (who, configured, user, group, process, admitted) in [
+            ("owner", None, OWNER, OTHER_GROUP, NO_MEMBER, true),
+            ("root", None, 0, OTHER_GROUP, NO_MEMBER, true),
+            (
+                "root's group is not root",
+                None,
+                STRANGER,
+                0,
+                NO_MEMBER,
+                false,
+            ),
+            (
+                "first group",
+                grouped,
+                STRANGER,
+                ROOM_GROUP,
+                NO_MEMBER,
+                true,
+            ),
+            (
+                "further group",
+                grouped,
+                STRANGER,
+                OTHER_GROUP,
+                MEMBER,
+                true,
+            ),
+            (
+                "no group configured",
+                None,
+                STRANGER,
+                ROOM_GROUP,
+                MEMBER,
+                false,
+            ),
+            ("stranger", grouped, STRANGER, OTHER_GROUP, NO_MEMBER, false),
+            (
+                "unknown process",
+                grouped,
+                STRANGER,
+                OTHER_GROUP,
+                None,
+                false,
+            ),
+        ] {
+            let users = Users {
+                own_user: OWNER,
+                group: configured,
+            };
+            let peer = Peer {
+                user,
+                group,
+                process,
+            };
+            assert_eq!(users.admit(peer, is_member), admitted, "{who}");
+        }
     }
 
     #[test]

@@ -34,7 +34,8 @@ use crate::held_answers::{HeldAnswers, Released};
 use crate::latency_probe::LatencyProbe;
 use crate::leg_networks::LegNetworks;
 use crate::network_counters::NetworkCounters;
-use crate::signalling::{Resolution, Signalling};
+use crate::owned_tasks::OwnedTasks;
+use crate::signalling::Signalling;
 use crate::sip_sockets::SocketEvent;
 use crate::{call_facts, media_facts, service_notification, settings};
 
@@ -52,8 +53,6 @@ pub type PendingRequest = (Request, oneshot::Sender<Admission>);
 pub struct Inputs {
     /// What SIP sockets saw.
     pub sockets: mpsc::Receiver<SocketEvent>,
-    /// Answers to name look-ups.
-    pub resolutions: mpsc::Receiver<Resolution>,
     /// What media observed.
     pub media: mpsc::Receiver<MediaEvent>,
     /// What the store, the devices and the like report.
@@ -80,6 +79,7 @@ pub struct Driver {
     /// Legs whose peer takes key presses as telephone-event (RFC 4733).
     telephone_event_legs: HashSet<LegId>,
     latency_probes: HashMap<LegId, LatencyProbe>,
+    probe_tasks: OwnedTasks,
     /// Where incoming calls came from: decides which of our addresses the answer names.
     callers: HashMap<LegId, IpAddr>,
     queue: InputQueue<PendingRequest>,
@@ -131,6 +131,7 @@ impl Driver {
             alive_interval: service_notification::alive_interval(),
             telephone_event_legs: HashSet::new(),
             latency_probes: HashMap::new(),
+            probe_tasks: OwnedTasks::default(),
             callers: HashMap::new(),
             queue: InputQueue::new(REQUEST_QUEUE),
             answers: HeldAnswers::new(),
@@ -244,18 +245,23 @@ impl Driver {
                 self.room.handle_timeout(now);
                 self.signalling.endpoint.handle_timeout(now);
             }
+            // These are rare, and a flood of the others must not hide them.
+            resolution = self.signalling.resolution() => {
+                self.signalling.resolved(Instant::now(), resolution?);
+            }
+            () = self.networks.unexpected_end() => {
+                return Err(Error::PartEnded { part: "leg transport" });
+            }
+            () = self.probe_tasks.unexpected_end() => {
+                return Err(Error::PartEnded { part: "latency probe" });
+            }
             event = inputs.media.recv() => {
                 let event = event.ok_or(Error::PartEnded { part: "media" })?;
                 self.take_media_event(event);
             }
-            event = inputs.sockets.recv() => {
-                let event = event.ok_or(Error::PartEnded { part: "SIP sockets" })?;
-                self.signalling.take_in(Instant::now(), event);
-            }
-            resolution = inputs.resolutions.recv() => {
-                let resolution = resolution.ok_or(Error::PartEnded { part: "resolver" })?;
-                self.signalling.resolved(Instant::now(), resolution);
-            }
+            // The channel cannot end, because the sockets hold its other end; that a socket's task
+            // ends is seen with the resolutions.
+            Some(event) = inputs.sockets.recv() => self.signalling.take_in(Instant::now(), event),
             fact = inputs.facts.recv() => {
                 self.queue.push_fact(fact.ok_or(Error::PartEnded { part: "store" })?);
             }
@@ -480,7 +486,8 @@ impl Driver {
         if !self.latency_probes.contains_key(&leg)
             && let Ok(frames) = self.media.tap_decoded(leg)
         {
-            self.latency_probes.insert(leg, LatencyProbe::start(frames));
+            let probe = LatencyProbe::start(&mut self.probe_tasks, frames);
+            self.latency_probes.insert(leg, probe);
         }
     }
 

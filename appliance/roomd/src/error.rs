@@ -21,15 +21,6 @@ pub enum Error {
         /// The kernel's word.
         source: io::Error,
     },
-    /// `sip.tls` is set without a certificate.
-    #[error(
-        "cannot listen for SIP over TLS on {address}: set sip.certificate and sip.private_key, \
-         or remove sip.tls"
-    )]
-    TlsIdentityMissing {
-        /// The configured address.
-        address: SocketAddr,
-    },
     /// A certificate, key or authority does not fit.
     #[error("TLS set-up: {source}")]
     Tls {

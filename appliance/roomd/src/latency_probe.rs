@@ -8,9 +8,10 @@ use std::time::Duration;
 use hal_core::burnt_clock::{self, BurntClock};
 use media::DecodedFrame;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::AbortHandle;
 
 use crate::monotonic_zero::monotonic_zero;
+use crate::owned_tasks::OwnedTasks;
 
 /// Ages above this are no latency: the picture's clock counts from another machine's start.
 const BELIEVABLE: Duration = Duration::from_secs(2);
@@ -20,17 +21,17 @@ const BELIEVABLE: Duration = Duration::from_secs(2);
 pub struct LatencyProbe {
     /// The longest latency since it was last asked for.
     longest: Arc<Mutex<Option<Duration>>>,
-    task: JoinHandle<()>,
+    task: AbortHandle,
 }
 
 impl LatencyProbe {
-    /// Watches these frames.
+    /// Watches these frames, in a task that `tasks` owns.
     #[must_use]
-    pub fn start(mut frames: mpsc::Receiver<DecodedFrame>) -> Self {
+    pub fn start(tasks: &mut OwnedTasks, mut frames: mpsc::Receiver<DecodedFrame>) -> Self {
         let longest = Arc::new(Mutex::new(None));
         let written = Arc::clone(&longest);
         let clock = BurntClock::new(monotonic_zero());
-        let task = tokio::spawn(async move {
+        let task = tasks.spawn_passing(async move {
             while let Some(frame) = frames.recv().await {
                 let latency = latency(&clock, &frame);
                 let mut longest = written.lock().unwrap_or_else(PoisonError::into_inner);

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::media_ports::leg_transport::{LegRoute, LegTransport};
 use crate::media_ports::sockets::{LegSockets, MediaPortRange, MediumSockets};
 use crate::network_counters::NetworkCounters;
+use crate::owned_tasks::OwnedTasks;
 
 enum LegNetwork {
     /// The ports are named in an offer or answer.
@@ -30,6 +31,8 @@ pub struct LegNetworks {
     ports: MediaPortRange,
     counters: Arc<NetworkCounters>,
     legs: HashMap<LegId, LegNetwork>,
+    /// The tasks of the running transports.
+    transports: OwnedTasks,
 }
 
 impl LegNetworks {
@@ -40,6 +43,7 @@ impl LegNetworks {
             ports,
             counters,
             legs: HashMap::new(),
+            transports: OwnedTasks::default(),
         }
     }
 
@@ -66,11 +70,17 @@ impl LegNetworks {
             Some(LegNetwork::Running(transport)) => transport,
             Some(LegNetwork::Bound(sockets)) => {
                 let counters = Arc::clone(&self.counters);
-                LegTransport::start(leg, sockets, media.open_leg(leg), counters)
+                let datagrams = media.open_leg(leg);
+                LegTransport::start(&mut self.transports, leg, sockets, datagrams, counters)
             }
         };
         running.set_route(route);
         self.legs.insert(leg, LegNetwork::Running(running));
+    }
+
+    /// Waits until a leg's transport breaks. May be dropped and called again.
+    pub async fn unexpected_end(&mut self) {
+        self.transports.unexpected_end().await;
     }
 
     /// Closes a leg's sockets.

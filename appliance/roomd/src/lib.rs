@@ -20,6 +20,7 @@ pub mod media_facts;
 pub mod media_ports;
 pub mod monotonic_zero;
 pub mod network_counters;
+pub mod owned_tasks;
 pub mod pictures;
 pub mod process_memory;
 pub mod remembered_store;

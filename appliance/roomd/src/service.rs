@@ -85,7 +85,7 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     settings::limit_packetization_modes(&mut endpoint_settings, media.packetization_modes());
     let media_address = settings::media_address(sockets.bound());
     let endpoint = Endpoint::new(endpoint_settings, random_seed()?);
-    let (signalling, resolutions) = Signalling::new(endpoint, sockets);
+    let signalling = Signalling::new(endpoint, sockets);
 
     let store = RememberedStore::new(&directories.state);
     let initial = Remembered {
@@ -117,7 +117,6 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let api = api.await.map_err(Error::Api)?;
     let inputs = Inputs {
         sockets: socket_events,
-        resolutions,
         media: media_events,
         facts,
         requests,

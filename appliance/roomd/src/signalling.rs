@@ -9,12 +9,10 @@ use std::time::Instant;
 use room::ids::LegId;
 use sip::endpoint::{CallId, Endpoint, Event, Output, ResolveId};
 use sip::transport::{StreamError, Transport};
-use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
+use crate::error::Error;
 use crate::sip_sockets::{SipSockets, SocketEvent};
-
-/// Look-ups that wait for the driver; more than the endpoint ever asks at once.
-const RESOLUTIONS: usize = 64;
 
 /// The answer to a name look-up; empty when the name is not known.
 #[derive(Debug)]
@@ -31,24 +29,22 @@ pub struct Signalling {
     calls: HashMap<LegId, CallId>,
     legs: HashMap<CallId, LegId>,
     events: VecDeque<Event>,
-    resolutions: mpsc::Sender<Resolution>,
+    /// Name look-ups under way.
+    resolving: JoinSet<Resolution>,
 }
 
 impl Signalling {
-    /// Joins an endpoint and its sockets. The receiver gives the look-ups' answers, which the
-    /// driver hands to [`Self::resolved`].
+    /// Joins an endpoint and its sockets.
     #[must_use]
-    pub fn new(endpoint: Endpoint, sockets: SipSockets) -> (Self, mpsc::Receiver<Resolution>) {
-        let (resolutions, answers) = mpsc::channel(RESOLUTIONS);
-        let signalling = Self {
+    pub fn new(endpoint: Endpoint, sockets: SipSockets) -> Self {
+        Self {
             endpoint,
             sockets,
             calls: HashMap::new(),
             legs: HashMap::new(),
             events: VecDeque::new(),
-            resolutions,
-        };
-        (signalling, answers)
+            resolving: JoinSet::new(),
+        }
     }
 
     /// Whether no peer owes us anything: no call, and no answer.
@@ -110,6 +106,20 @@ impl Signalling {
         }
     }
 
+    /// Waits for the answer to a look-up, which the driver hands to [`Self::resolved`]. May be
+    /// dropped and called again: no answer is lost.
+    ///
+    /// # Errors
+    /// [`Error::PartEnded`] when a look-up or a socket's task ended that must not.
+    pub async fn resolution(&mut self) -> Result<Resolution, Error> {
+        tokio::select! {
+            () = self.sockets.unexpected_end() => Err(Error::PartEnded { part: "SIP sockets" }),
+            Some(resolution) = self.resolving.join_next() => {
+                resolution.map_err(|_| Error::PartEnded { part: "resolver" })
+            }
+        }
+    }
+
     /// Takes in the answer to a look-up.
     pub fn resolved(&mut self, now: Instant, resolution: Resolution) {
         let Resolution { id, addresses } = resolution;
@@ -161,10 +171,9 @@ impl Signalling {
         self.events.pop_front()
     }
 
-    fn resolve(&self, id: ResolveId, host: String, port: u16, transport: Transport) {
-        let resolutions = self.resolutions.clone();
+    fn resolve(&mut self, id: ResolveId, host: String, port: u16, transport: Transport) {
         // Bounded by the resolver's own time-out and by the look-ups that the endpoint allows.
-        tokio::spawn(async move {
+        self.resolving.spawn(async move {
             let addresses = match tokio::net::lookup_host((host.as_str(), port)).await {
                 Ok(addresses) => addresses.collect(),
                 Err(error) => {
@@ -172,8 +181,7 @@ impl Signalling {
                     Vec::new()
                 }
             };
-            // Fails only when the driver is gone.
-            let _ = resolutions.send(Resolution { id, addresses }).await;
+            Resolution { id, addresses }
         });
     }
 }

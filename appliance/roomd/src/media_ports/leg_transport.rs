@@ -25,12 +25,13 @@ use room::units::Bitrate;
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::AbortHandle;
 
 use super::address_latch::{AddressLatch, Verdict};
 use super::pacer::Pacer;
 use super::sockets::LegSockets;
 use crate::network_counters::NetworkCounters;
+use crate::owned_tasks::OwnedTasks;
 use crate::srtp_authenticator::SrtpAuthenticator;
 
 /// The largest UDP payload.
@@ -64,14 +65,15 @@ pub struct MediumRoute {
 #[derive(Debug)]
 pub struct LegTransport {
     routes: mpsc::UnboundedSender<LegRoute>,
-    task: JoinHandle<()>,
+    task: AbortHandle,
 }
 
 impl LegTransport {
-    /// Starts to move datagrams of `leg`, and to count them; nothing passes before the first
-    /// [`Self::set_route`].
+    /// Starts to move datagrams of `leg`, and to count them, in a task that `tasks` owns; nothing
+    /// passes before the first [`Self::set_route`].
     #[must_use]
     pub fn start(
+        tasks: &mut OwnedTasks,
         leg: LegId,
         sockets: LegSockets,
         datagrams: LegDatagrams,
@@ -86,7 +88,7 @@ impl LegTransport {
             counters,
             incoming: datagrams.incoming,
         };
-        let task = tokio::spawn(task.run(route_changes, datagrams.outgoing));
+        let task = tasks.spawn_passing(task.run(route_changes, datagrams.outgoing));
         Self { routes, task }
     }
 

@@ -3,7 +3,8 @@
 //!
 //! Each socket has a task of its own that reports to one bounded channel. The tasks end when
 //! [`SipSockets`] drops or closes them; a peer that does not read is cut off when its outgoing
-//! queue is full.
+//! queue is full. A listening task that ends by itself would leave a deaf room: the owner waits for
+//! that with [`SipSockets::unexpected_end`].
 
 mod datagrams;
 mod streams;
@@ -16,12 +17,13 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use sip::transport::{FlowId, StreamError, StreamInfo, Transport};
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::AbortHandle;
 
 pub use streams::AcceptedStream;
 pub use tls::{TlsIdentity, TlsTrust};
 
 use crate::error::Error;
+use crate::owned_tasks::OwnedTasks;
 
 /// Events that wait for the driver. A flood fills this, the kernel drops the rest.
 const EVENT_QUEUE: usize = 1_024;
@@ -72,7 +74,7 @@ pub struct ListenAddresses {
     pub udp: Option<SocketAddr>,
     /// For TCP.
     pub tcp: Option<SocketAddr>,
-    /// For TLS; needs a [`TlsIdentity`].
+    /// For TLS; without a [`TlsIdentity`] nobody listens there.
     pub tls: Option<SocketAddr>,
 }
 
@@ -88,7 +90,7 @@ pub struct SipSockets {
     connector: tokio_rustls::TlsConnector,
     events: mpsc::Sender<SocketEvent>,
     /// Ends every task of this struct when it is dropped.
-    tasks: JoinSet<()>,
+    tasks: OwnedTasks,
     /// The addresses that were bound, with the ports that the kernel chose.
     bound: ListenAddresses,
 }
@@ -110,26 +112,31 @@ impl SipSockets {
             streams: HashMap::new(),
             connector: tls::connector(trust, identity.as_ref())?,
             events,
-            tasks: JoinSet::new(),
+            tasks: OwnedTasks::default(),
             bound: ListenAddresses::default(),
         };
         if let Some(address) = wanted.udp {
             let port = datagrams::UdpPort::bind(address).await?;
             sockets.bound.udp = Some(port.local());
-            sockets.tasks.spawn(port.receive(sockets.events.clone()));
+            sockets
+                .tasks
+                .spawn_lasting(port.receive(sockets.events.clone()));
             sockets.udp = Some(port);
         }
         if let Some(address) = wanted.tcp {
             let listener = streams::Listener::bind(address, None).await?;
             sockets.bound.tcp = Some(listener.local());
-            sockets.tasks.spawn(listener.accept(sockets.events.clone()));
+            sockets
+                .tasks
+                .spawn_lasting(listener.accept(sockets.events.clone()));
         }
-        if let Some(address) = wanted.tls {
-            let identity = identity.ok_or(Error::TlsIdentityMissing { address })?;
+        if let (Some(address), Some(identity)) = (wanted.tls, identity) {
             let acceptor = tls::acceptor(&identity)?;
             let listener = streams::Listener::bind(address, Some(acceptor)).await?;
             sockets.bound.tls = Some(listener.local());
-            sockets.tasks.spawn(listener.accept(sockets.events.clone()));
+            sockets
+                .tasks
+                .spawn_lasting(listener.accept(sockets.events.clone()));
         }
         Ok((sockets, receiver))
     }
@@ -167,7 +174,7 @@ impl SipSockets {
             queue,
             self.events.clone(),
         );
-        let task = self.tasks.spawn(connection);
+        let task = self.tasks.spawn_passing(connection);
         self.streams.insert(flow, Stream { outgoing, task });
     }
 
@@ -176,7 +183,7 @@ impl SipSockets {
         let (outgoing, queue) = mpsc::channel(STREAM_QUEUE);
         let task = self
             .tasks
-            .spawn(accepted.run(flow, queue, self.events.clone()));
+            .spawn_passing(accepted.run(flow, queue, self.events.clone()));
         self.streams.insert(flow, Stream { outgoing, task });
     }
 
@@ -203,7 +210,6 @@ impl SipSockets {
     pub fn close(&mut self, flow: FlowId) {
         // Dropping the sender ends the stream's task once its queue is empty.
         self.streams.remove(&flow);
-        self.reap();
     }
 
     /// Forgets a stream that has reported its end.
@@ -215,11 +221,62 @@ impl SipSockets {
         if let Some(stream) = self.streams.remove(&flow) {
             stream.task.abort();
         }
-        self.reap();
     }
 
-    /// Takes the results of ended tasks, which would pile up otherwise.
-    fn reap(&mut self) {
-        while self.tasks.try_join_next().is_some() {}
+    /// Waits until the task of a socket breaks, or a listening one ends. May be dropped and called
+    /// again; it also forgets the tasks of closed streams.
+    pub async fn unexpected_end(&mut self) {
+        self.tasks.unexpected_end().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A test that waits longer than this has failed.
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    /// Sockets whose events nobody takes: a task ends with the first thing that comes in.
+    async fn forlorn_sockets(wanted: ListenAddresses) -> SipSockets {
+        let trust = TlsTrust::default();
+        let (sockets, _) = SipSockets::listen(&wanted, None, &trust).await.unwrap();
+        sockets
+    }
+
+    fn loopback() -> Option<SocketAddr> {
+        Some(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    async fn notices_an_end(mut sockets: SipSockets) -> bool {
+        let noticed = tokio::time::timeout(LIMIT, sockets.unexpected_end());
+        noticed.await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_datagram_socket_whose_task_ends_is_noticed() {
+        let wanted = ListenAddresses {
+            udp: loopback(),
+            ..ListenAddresses::default()
+        };
+        let sockets = forlorn_sockets(wanted).await;
+        let peer = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = sockets.bound().udp.unwrap();
+        peer.send_to(b"OPTIONS", port).await.unwrap();
+        assert!(notices_an_end(sockets).await);
+    }
+
+    #[tokio::test]
+    async fn a_listener_whose_task_ends_is_noticed() {
+        let wanted = ListenAddresses {
+            tcp: loopback(),
+            ..ListenAddresses::default()
+        };
+        let sockets = forlorn_sockets(wanted).await;
+        let port = sockets.bound().tcp.unwrap();
+        let _peer = tokio::net::TcpStream::connect(port).await.unwrap();
+        assert!(notices_an_end(sockets).await);
     }
 }

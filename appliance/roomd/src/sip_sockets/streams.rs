@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,7 +9,8 @@ use rustls::pki_types::ServerName;
 use sip::transport::{FlowId, StreamError, StreamInfo, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -89,40 +89,55 @@ impl Listener {
         self.local
     }
 
-    /// Accepts peers until the driver is gone.
+    /// Accepts peers until the driver is gone, or a handshake breaks.
     pub(super) async fn accept(self, events: mpsc::Sender<SocketEvent>) {
-        let handshakes = Arc::new(Semaphore::new(HANDSHAKES_AT_ONCE));
+        let mut handshakes = JoinSet::new();
         loop {
-            let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else {
-                return;
-            };
-            let (stream, remote) = match self.listener.accept().await {
-                Ok(accepted) => accepted,
-                // Out of descriptors: the peer tries again; a pause keeps this from spinning.
-                Err(error) => {
-                    tracing::warn!(local = %self.local, %error, "a SIP connection was not accepted");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
+            tokio::select! {
+                Some(ended) = handshakes.join_next() => {
+                    // Nobody aborts a handshake: it panicked, and with it ends the listener, which
+                    // its owner notices.
+                    if ended.is_err() {
+                        return;
+                    }
                 }
-            };
-            if events.is_closed() {
-                return;
+                accepted = self.listener.accept(), if handshakes.len() < HANDSHAKES_AT_ONCE => {
+                    if events.is_closed() {
+                        return;
+                    }
+                    match accepted {
+                        Ok((stream, remote)) => {
+                            handshakes.spawn(self.take_in(stream, remote, events.clone()));
+                        }
+                        // Out of descriptors: the peer tries again; a pause keeps this from
+                        // spinning.
+                        Err(error) => {
+                            tracing::warn!(
+                                local = %self.local, %error, "a SIP connection was not accepted"
+                            );
+                            tokio::time::sleep(Duration::from_millis(100)).await;
+                        }
+                    }
+                }
             }
-            let (acceptor, events, local) = (self.acceptor.clone(), events.clone(), self.local);
-            tokio::spawn(async move {
-                let handshake = timeout(
-                    HANDSHAKE_TIMEOUT,
-                    shake_hands(stream, local, remote, acceptor),
-                );
-                match handshake
-                    .await
-                    .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-                {
-                    Ok(accepted) => drop(events.send(SocketEvent::Accepted(accepted)).await),
-                    Err(error) => tracing::info!(%remote, %error, "TLS handshake failed"),
-                }
-                drop(permit);
-            });
+        }
+    }
+
+    /// Shakes hands with a peer and reports it.
+    fn take_in(
+        &self,
+        stream: TcpStream,
+        remote: SocketAddr,
+        events: mpsc::Sender<SocketEvent>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let handshake = shake_hands(stream, self.local, remote, self.acceptor.clone());
+        async move {
+            let result = timeout(HANDSHAKE_TIMEOUT, handshake).await;
+            match result.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                // Fails only when the driver is gone.
+                Ok(accepted) => drop(events.send(SocketEvent::Accepted(accepted)).await),
+                Err(error) => tracing::info!(%remote, %error, "TLS handshake failed"),
+            }
         }
     }
 }

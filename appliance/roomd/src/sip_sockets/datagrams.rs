@@ -1,14 +1,18 @@
 //! SIP over UDP.
+//!
+//! A socket that is bound to `::` names its IPv4 peers in IPv4-mapped form. That form stays in here:
+//! the endpoint compares addresses and writes them into messages, so it sees IPv4 as IPv4.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
-use super::SocketEvent;
+use super::{SocketEvent, canonical};
 use crate::error::Error;
+use crate::settings::reachable_address;
 
 /// The largest UDP payload.
 const LARGEST_DATAGRAM: usize = 65_535;
@@ -39,7 +43,13 @@ impl UdpPort {
     }
 
     pub(super) fn send(&self, remote: SocketAddr, payload: &[u8]) {
-        if let Err(error) = self.socket.try_send_to(payload, remote) {
+        let target = match remote.ip() {
+            IpAddr::V4(ip) if self.local.is_ipv6() => {
+                SocketAddr::from((ip.to_ipv6_mapped(), remote.port()))
+            }
+            IpAddr::V4(_) | IpAddr::V6(_) => remote,
+        };
+        if let Err(error) = self.socket.try_send_to(payload, target) {
             tracing::debug!(%remote, %error, "SIP datagram not sent");
         }
     }
@@ -50,21 +60,22 @@ impl UdpPort {
         events: mpsc::Sender<SocketEvent>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let socket = Arc::clone(&self.socket);
-        let local = self.local;
+        let bound = self.local;
         async move {
             let mut buffer = vec![0; LARGEST_DATAGRAM];
             loop {
                 let (length, remote) = match socket.recv_from(&mut buffer).await {
-                    Ok(received) => received,
+                    Ok((length, remote)) => (length, canonical(remote)),
                     // An ICMP "port unreachable" of an earlier send ends up here: harmless.
                     Err(error) => {
-                        tracing::debug!(%local, %error, "SIP socket reported an error");
+                        tracing::debug!(%bound, %error, "SIP socket reported an error");
                         continue;
                     }
                 };
                 let payload = Bytes::copy_from_slice(&buffer[..length]);
+                let local = reachable_address(bound.ip(), Some(remote.ip()));
                 let event = SocketEvent::Datagram {
-                    local,
+                    local: SocketAddr::new(local, bound.port()),
                     remote,
                     payload,
                 };
@@ -73,5 +84,40 @@ impl UdpPort {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_of_both_families_talks_to_an_ipv4_peer_by_ipv4_addresses() {
+        let port = UdpPort::bind("[::]:0".parse().expect("an address"))
+            .await
+            .expect("a free port");
+        let (events, mut reported) = mpsc::channel(4);
+        let receiving = tokio::spawn(port.receive(events));
+        let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a free port");
+        let peer_address = peer.local_addr().expect("it is bound");
+        let ours = SocketAddr::from((Ipv4Addr::LOCALHOST, port.local().port()));
+
+        peer.send_to(b"ask", ours).await.expect("sent");
+        let Some(SocketEvent::Datagram { local, remote, .. }) = reported.recv().await else {
+            panic!("a datagram was sent");
+        };
+        assert_eq!((local, remote), (ours, peer_address));
+
+        port.send(remote, b"answer");
+        let mut answer = [0; 16];
+        let received = tokio::time::timeout(Duration::from_secs(10), peer.recv_from(&mut answer));
+        let (length, from) = received.await.expect("in time").expect("received");
+        assert_eq!((&answer[..length], from), (b"answer".as_slice(), ours));
+        receiving.abort();
     }
 }

@@ -35,7 +35,7 @@ const STREAM_QUEUE: usize = 64;
 pub enum SocketEvent {
     /// A datagram came in.
     Datagram {
-        /// The socket's own address.
+        /// The address by which the sender reaches the socket: never unspecified.
         local: SocketAddr,
         /// Who sent it.
         remote: SocketAddr,
@@ -76,6 +76,11 @@ pub struct ListenAddresses {
     pub tcp: Option<SocketAddr>,
     /// For TLS; without a [`TlsIdentity`] nobody listens there.
     pub tls: Option<SocketAddr>,
+}
+
+/// IPv4 as IPv4: sockets of both families report it in IPv4-mapped form.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 struct Stream {

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::SocketEvent;
+use super::{SocketEvent, canonical};
 use crate::error::Error;
 
 /// How long a TCP connect and a TLS handshake may take together.
@@ -130,7 +130,7 @@ impl Listener {
         remote: SocketAddr,
         events: mpsc::Sender<SocketEvent>,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let handshake = shake_hands(stream, self.local, remote, self.acceptor.clone());
+        let handshake = shake_hands(stream, remote, self.acceptor.clone());
         async move {
             let result = timeout(HANDSHAKE_TIMEOUT, handshake).await;
             match result.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
@@ -144,17 +144,18 @@ impl Listener {
 
 async fn shake_hands(
     stream: TcpStream,
-    local: SocketAddr,
     remote: SocketAddr,
     acceptor: Option<TlsAcceptor>,
 ) -> io::Result<AcceptedStream> {
     stream.set_nodelay(true)?;
+    // Not the listener's address, which may be an unspecified one.
+    let local = stream.local_addr()?;
     let (transport, bytes): (_, Box<dyn ByteStream>) = match acceptor {
         None => (Transport::Tcp, Box::new(stream)),
         Some(acceptor) => (Transport::Tls, Box::new(acceptor.accept(stream).await?)),
     };
     Ok(AcceptedStream {
-        info: StreamInfo::new(transport, local, remote),
+        info: stream_info(transport, local, remote),
         bytes,
     })
 }
@@ -198,17 +199,18 @@ async fn open(
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
     let Some(connector) = connector else {
-        return Ok((
-            StreamInfo::new(Transport::Tcp, local, remote),
-            Box::new(stream),
-        ));
+        return Ok((stream_info(Transport::Tcp, local, remote), Box::new(stream)));
     };
     let name = ServerName::try_from(server_name.clone())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let bytes = connector.connect(name, stream).await?;
-    let mut info = StreamInfo::new(Transport::Tls, local, remote);
+    let mut info = stream_info(Transport::Tls, local, remote);
     info.verified_names.push(server_name);
     Ok((info, Box::new(bytes)))
+}
+
+fn stream_info(transport: Transport, local: SocketAddr, remote: SocketAddr) -> StreamInfo {
+    StreamInfo::new(transport, canonical(local), canonical(remote))
 }
 
 /// A peer whose certificate was refused is told apart from one that is not there: the owner has to
@@ -269,5 +271,33 @@ async fn move_bytes(
                 .await??;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listener_of_both_families_reports_an_ipv4_peer_by_ipv4_addresses() {
+        let listener = Listener::bind("[::]:0".parse().expect("an address"), None)
+            .await
+            .expect("a free port");
+        let ours = SocketAddr::from((Ipv4Addr::LOCALHOST, listener.local().port()));
+        let (events, mut reported) = mpsc::channel(4);
+        let accepting = tokio::spawn(listener.accept(events));
+
+        let peer = TcpStream::connect(ours).await.expect("connected");
+        let Some(SocketEvent::Accepted(accepted)) = reported.recv().await else {
+            panic!("a peer has connected");
+        };
+        assert_eq!(accepted.info.local, ours);
+        assert_eq!(
+            accepted.info.remote,
+            peer.local_addr().expect("it is connected")
+        );
+        accepting.abort();
     }
 }

@@ -26,7 +26,8 @@ pub enum ConfigError {
         /// At least one problem, in the order of the text.
         problems: Vec<Problem>,
     },
-    /// The file cannot be written. What was there before is untouched.
+    /// The file cannot be written. What was there before is untouched, but for a failed
+    /// [`WriteStep::SyncDirectory`].
     Write {
         /// The file.
         file: PathBuf,
@@ -54,6 +55,9 @@ pub enum WriteStep {
     Sync,
     /// Putting it in the old one's place.
     Replace,
+    /// Bringing its new name to the disk. The new file is in place then, but a power cut may bring
+    /// the old one back.
+    SyncDirectory,
 }
 
 /// One broken rule and where it is broken.

@@ -94,7 +94,8 @@ impl Store {
     /// Checks `text` and puts it in the file's place, comments and all.
     ///
     /// # Errors
-    /// [`ConfigError::Invalid`] or [`ConfigError::Write`]; the file is then as it was.
+    /// [`ConfigError::Invalid`] or [`ConfigError::Write`]; the file is then as it was, unless the
+    /// step is [`WriteStep::SyncDirectory`].
     pub fn save(&self, text: &str) -> Result<Config, ConfigError> {
         let config = parse(text, &self.file)?;
         write_atomically(&self.file, text.as_bytes())?;
@@ -121,11 +122,12 @@ impl Store {
 /// The new file has the mode of the old one; a first one is readable by its owner and group.
 ///
 /// # Errors
-/// [`ConfigError::Write`] with the step that failed; the old file is untouched.
+/// [`ConfigError::Write`] with the step that failed. The old file is untouched, but for the last
+/// step, [`WriteStep::SyncDirectory`]: then the new one is in its place.
 pub fn write_atomically(file: &Path, content: &[u8]) -> Result<(), ConfigError> {
     let mode = fs::metadata(file).map_or(0o640, |metadata| metadata.mode() & 0o777);
     let temporary = temporary_beside(file);
-    let written = write_and_replace(file, &temporary, mode, content);
+    let written = write_and_replace(file, &temporary, mode, content, sync_directory);
     written.map_err(|(step, source)| {
         // Best effort: what failed before matters more, and the next write removes it again.
         let _ = fs::remove_file(&temporary);
@@ -142,12 +144,13 @@ fn write_and_replace(
     temporary: &Path,
     mode: u32,
     content: &[u8],
+    sync_directory: impl FnOnce(&Path) -> io::Result<()>,
 ) -> Result<(), (WriteStep, io::Error)> {
     let at = |step| move |source| (step, source);
     let mut new = create(temporary, mode).map_err(at(WriteStep::Create))?;
     write_durably(&mut new, content)?;
     fs::rename(temporary, file).map_err(at(WriteStep::Replace))?;
-    sync_directory(file).map_err(at(WriteStep::Sync))
+    sync_directory(file).map_err(at(WriteStep::SyncDirectory))
 }
 
 /// Creates a file that was not there, removing what a power cut may have left.
@@ -198,6 +201,27 @@ mod tests {
         let (step, source) = write_durably(&mut full, b"version = 1\n").unwrap_err();
         assert_eq!(step, WriteStep::Write);
         assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[test]
+    fn a_name_that_does_not_reach_the_disk_is_not_called_an_untouched_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("roomd.toml");
+        fs::write(&file, "old").unwrap();
+        let fails = |_: &Path| Err(io::Error::from(io::ErrorKind::StorageFull));
+        let (step, source) =
+            write_and_replace(&file, &temporary_beside(&file), 0o640, b"new", fails).unwrap_err();
+        assert_eq!(step, WriteStep::SyncDirectory);
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+
+        let error = ConfigError::Write { file, step, source };
+        for (language, untouched) in [
+            (crate::Language::English, "untouched"),
+            (crate::Language::Chinese, "未改动"),
+        ] {
+            let text = error.text(language);
+            assert!(!text.contains(untouched), "{text}");
+        }
     }
 
     #[test]

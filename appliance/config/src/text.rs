@@ -25,12 +25,12 @@ impl ConfigError {
             }
             Self::Write { file, step, source } => {
                 let file = file.display();
-                let step = step.text(language);
+                let (step_text, outcome) = (step.text(language), step.outcome(language));
                 match language {
                     Language::English => {
-                        format!("{file}: {step} failed, the old file is untouched: {source}")
+                        format!("{file}: {step_text} failed, {outcome}: {source}")
                     }
-                    Language::Chinese => format!("{file}:{step}失败,原文件未改动:{source}"),
+                    Language::Chinese => format!("{file}:{step_text}失败,{outcome}:{source}"),
                 }
             }
         }
@@ -67,10 +67,28 @@ impl WriteStep {
             (Language::English, Self::Write) => "writing the new file",
             (Language::English, Self::Sync) => "bringing the new file to the disk",
             (Language::English, Self::Replace) => "replacing the old file",
+            (Language::English, Self::SyncDirectory) => "bringing the new file's name to the disk",
             (Language::Chinese, Self::Create) => "创建新文件",
             (Language::Chinese, Self::Write) => "写入新文件",
             (Language::Chinese, Self::Sync) => "将新文件写入磁盘",
             (Language::Chinese, Self::Replace) => "替换原文件",
+            (Language::Chinese, Self::SyncDirectory) => "将新文件名写入磁盘",
+        }
+    }
+
+    /// Which content the file has after the step has failed.
+    fn outcome(self, language: Language) -> &'static str {
+        match (self, language) {
+            (Self::Create | Self::Write | Self::Sync | Self::Replace, Language::English) => {
+                "the old file is untouched"
+            }
+            (Self::Create | Self::Write | Self::Sync | Self::Replace, Language::Chinese) => {
+                "原文件未改动"
+            }
+            (Self::SyncDirectory, Language::English) => {
+                "the new file is in place, but a power cut may bring the old one back"
+            }
+            (Self::SyncDirectory, Language::Chinese) => "新文件已就位,但断电后可能恢复为原文件",
         }
     }
 }

@@ -23,6 +23,7 @@ mod settings;
 mod store;
 mod text;
 pub mod v1;
+mod warning;
 
 use std::fs;
 use std::path::Path;
@@ -39,6 +40,7 @@ pub use settings::{
     Transport,
 };
 pub use store::{Loaded, Origin, Store, write_atomically};
+pub use warning::Warning;
 
 /// The largest configuration that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 1024 * 1024;

@@ -120,7 +120,10 @@ pub struct TlsListener {
 /// Someone who may call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// Whoever a TLS certificate proves to be this domain, and whoever its name resolves to.
+    /// Whoever is at the other end of a TLS connection that we opened to this name, or to a name
+    /// below it, and proved the name by its certificate: the domain's server once we have
+    /// registered or called there. A peer that connects to us is not asked for a certificate, and
+    /// nobody is this peer by what the name resolves to; name the address for that.
     Domain(Host),
     /// Every address of a network; a single address is one of full prefix length.
     Network {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use config::{
     AutoAnswer, Config, ConfigError, Language, MediaSecurity, Peer, Problem, ProblemCause,
-    Registration, SecondCall, SecretSource, SipAddress, Transport, parse,
+    Registration, SecondCall, SecretSource, SipAddress, Transport, Warning, parse,
 };
 use room::media_plan::{AudioSink, VideoSink, VideoSource};
 use room::units::Bitrate;
@@ -168,6 +168,28 @@ fn the_version_alone_is_a_configuration() {
     assert_eq!(config.camera.source, VideoSource::None);
     assert_eq!(config.incoming.auto_answer, AutoAnswer::Never);
     assert!(config.accounts.is_empty() && config.join.is_none() && config.http.loopback.is_none());
+}
+
+#[test]
+fn a_domain_whose_calls_have_no_way_in_is_warned_of_in_both_languages() {
+    let peers = "version = 1\n[sip]\npeers = [\"example.com\", \"10.1.0.0/16\"]\n";
+    let config = parsed(peers);
+    let Peer::Domain(domain) = config.sip.peers[0].clone() else {
+        panic!("the first peer is a domain");
+    };
+    let warnings = config.warnings();
+    assert_eq!(warnings, [Warning::DomainWithoutRegistration { domain }]);
+    for (language, word) in [
+        (Language::English, "registers"),
+        (Language::Chinese, "注册"),
+    ] {
+        let text = warnings[0].text(language);
+        assert!(
+            text.contains("example.com") && text.contains(word),
+            "{text}"
+        );
+    }
+    assert_eq!(parsed(WHOLE).warnings(), [], "an account registers");
 }
 
 #[test]

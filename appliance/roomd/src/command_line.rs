@@ -143,7 +143,10 @@ fn report_origin(origin: &Origin) {
 }
 
 fn check_config(path: &Path, language: Language) -> Result<(), Error> {
-    Config::load(path)?;
+    let config = Config::load(path)?;
+    for warning in config.warnings() {
+        eprintln!("{}: {}", path.display(), warning.text(language));
+    }
     let verdict = match language {
         Language::English => "the configuration is valid",
         Language::Chinese => "配置有效",

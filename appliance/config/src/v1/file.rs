@@ -123,7 +123,8 @@ table!(
         key: String,
         /// Trusted certificates in place of the system's.
         ca_files: Vec<String>,
-        /// Domains, addresses and networks that may call.
+        /// Domains, addresses and networks that may call; a domain only over a TLS connection
+        /// that we opened to it, as to register.
         peers: Vec<String>,
         /// `FIRST-LAST`; default `16384-16483`.
         media_ports: String,

@@ -100,7 +100,8 @@ pub enum ConfiguredPeer {
         /// How many leading bits count: 0 to 32, or 0 to 128.
         prefix: u8,
     },
-    /// Whoever proves this name, or a name below it, by a TLS certificate.
+    /// Whoever proves this name, or a name below it, by a TLS certificate: whose
+    /// [`StreamInfo::verified_names`](crate::transport::StreamInfo::verified_names) hold it.
     Domain(String),
 }
 

@@ -1,6 +1,6 @@
-//! The languages of the room.
+//! The languages of errors.
 
-/// The language that the room speaks to the people in it.
+/// A language that every problem of a configuration has words in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Language {
     /// English.

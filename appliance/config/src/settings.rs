@@ -8,7 +8,6 @@ use std::time::Duration;
 use room::media_plan::{AudioSink, AudioSource, VideoSink, VideoSource};
 use room::units::{Bitrate, FrameRate, Resolution, Volume};
 
-use crate::language::Language;
 use crate::secret::SecretSource;
 
 /// Everything that the owner of a room can set.
@@ -49,8 +48,6 @@ impl Config {
 pub struct RoomSettings {
     /// The name that the far end sees; 1 to 64 characters.
     pub name: String,
-    /// The language of the room's own texts.
-    pub language: Language,
 }
 
 /// `[camera]`: what is wanted, whether or not it is plugged in.

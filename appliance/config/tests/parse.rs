@@ -23,7 +23,6 @@ version = 1
 
 [room]
 name = "第一会议室"
-language = "zh"
 
 [camera]
 source = "file"
@@ -111,7 +110,6 @@ fn complaint(text: &str) -> String {
 fn every_key_has_its_meaning() {
     let config = parsed(WHOLE);
     assert_eq!(config.room.name, "第一会议室");
-    assert_eq!(config.room.language, Language::Chinese);
     assert_eq!(
         config.camera.source,
         VideoSource::File("/etc/roomd/clips/talking.mp4".into())

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use config::{
     Account, AccountName, AutoAnswer, CameraSettings, Config, Credentials, HostPort, HttpSettings,
-    IncomingSettings, JoinSettings, Language, LogFormat, LogLevel, LogSettings, LoopbackListener,
+    IncomingSettings, JoinSettings, LogFormat, LogLevel, LogSettings, LoopbackListener,
     MediaSecurity, MicrophoneSettings, PlayoutSettings, PortRange, Registration, RoomSettings,
     SecondCall, SecretSource, SipAddress, SipSettings, SipTarget, TlsListener, Transport, parse,
 };
@@ -192,11 +192,7 @@ fn accounts() -> impl Strategy<Value = Vec<Account>> {
 }
 
 fn rest() -> impl Strategy<Value = (RoomSettings, IncomingSettings, HttpSettings, LogSettings)> {
-    let room = (
-        "[^\\p{Cc}]{1,20}",
-        select(vec![Language::English, Language::Chinese]),
-    )
-        .prop_map(|(name, language)| RoomSettings { name, language });
+    let room = "[^\\p{Cc}]{1,20}".prop_map(|name| RoomSettings { name });
     let incoming = (
         select(vec![AutoAnswer::Never, AutoAnswer::Trusted]),
         option::of(2_u8..=16),

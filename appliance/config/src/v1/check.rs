@@ -15,7 +15,6 @@ use super::file::{self, File};
 use super::read;
 use super::words::{self, Further, Source};
 use crate::error::{ProblemCause, Rule};
-use crate::language::Language;
 use crate::location::KeyPath;
 use crate::settings::{
     Account, AccountName, AutoAnswer, CameraSettings, Config, Credentials, HostPort, HttpSettings,
@@ -55,13 +54,6 @@ impl Checker<'_> {
         let name = self.text(at, "name", room.name, 64);
         RoomSettings {
             name: name.unwrap_or_else(|| words::DEFAULT_ROOM_NAME.to_owned()),
-            language: self.choice(
-                at,
-                "language",
-                room.language,
-                words::LANGUAGES,
-                Language::English,
-            ),
         }
     }
 

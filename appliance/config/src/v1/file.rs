@@ -63,8 +63,6 @@ table!(
     Room {
         /// What the far end sees; default `Room`.
         name: String,
-        /// `en` (default) or `zh`.
-        language: String,
     }
 );
 

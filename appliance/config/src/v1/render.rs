@@ -24,7 +24,6 @@ impl From<&Config> for File {
             version: Some(VERSION),
             room: Some(Room {
                 name: Some(config.room.name.clone()),
-                language: Some(word(words::LANGUAGES, config.room.language)),
             }),
             camera: Some(Camera::from(&config.camera)),
             microphone: Some(Microphone::from(&config.microphone)),

@@ -2,7 +2,6 @@
 
 use room::media_plan::{AudioSink, VideoSink};
 
-use crate::language::Language;
 use crate::settings::{AutoAnswer, LogFormat, LogLevel, MediaSecurity, Transport};
 
 /// Each word with what it means.
@@ -23,8 +22,6 @@ pub(super) enum Further {
     Add,
 }
 
-pub(super) const LANGUAGES: Words<Language> =
-    &[("en", Language::English), ("zh", Language::Chinese)];
 pub(super) const SOURCES: Words<Source> = &[
     ("simulated", Source::Simulated),
     ("file", Source::File),

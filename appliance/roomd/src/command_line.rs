@@ -93,7 +93,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("roomd: {}", text(&error, language));
+            eprintln!("roomd: {}", error.text(language));
             ExitCode::FAILURE
         }
     }
@@ -153,14 +153,6 @@ fn check_config(path: &Path, language: Language) -> Result<(), Error> {
     };
     println!("{}: {verdict}", path.display());
     Ok(())
-}
-
-/// Every problem of a configuration has words in the reader's language.
-fn text(error: &Error, language: Language) -> String {
-    match error {
-        Error::Config(error) => error.text(language),
-        error => error.to_string(),
-    }
 }
 
 /// The language of the person at this terminal: that of `LC_ALL`, `LC_MESSAGES` or `LANG`.

@@ -11,6 +11,7 @@ pub mod devices;
 pub mod driver;
 pub mod dtmf_relay;
 pub mod error;
+mod error_text;
 pub mod held_answers;
 pub mod http;
 pub mod latency_probe;

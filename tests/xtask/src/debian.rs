@@ -8,10 +8,14 @@ use crate::language::Language;
 use crate::process;
 
 /// Those of `packages` that are not installed, in the same order.
-pub(crate) fn missing<'a>(packages: &[&'a str]) -> Result<Vec<&'a str>> {
+pub(crate) fn missing<'a>(language: Language, packages: &[&'a str]) -> Result<Vec<&'a str>> {
     if process::find_on_path("dpkg-query").is_none() || process::find_on_path("apt-get").is_none() {
         bail!(
-            "this is no Debian system: install the counterparts of {}",
+            "{}{}",
+            language.choose(
+                "this is no Debian system: install the counterparts of ",
+                "本机不是 Debian 系统：请安装与下列软件包对应的软件：",
+            ),
             packages.join(" ")
         );
     }

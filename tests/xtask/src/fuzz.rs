@@ -45,14 +45,18 @@ pub(crate) fn run(language: Language, arguments: &[OsString]) -> Result<()> {
         .as_slice()
     {
         ["--smoke"] => smoke(language),
-        ["--smoke", target] => smoke_of(language, &[known(target)?]),
+        ["--smoke", target] => smoke_of(language, &[known(language, target)?]),
         [target] if !target.starts_with('-') => {
-            let target = known(target)?;
+            let target = known(language, target)?;
             let programs = build()?;
             process::run(&mut command(&programs, &target)?)
         }
         _ => bail!(
-            "usage: cargo xtask fuzz --smoke [TARGET] | TARGET\n  TARGET: {}",
+            "{}{}",
+            language.choose(
+                "usage: cargo xtask fuzz --smoke [TARGET] | TARGET\n  TARGET: ",
+                "用法：cargo xtask fuzz --smoke [目标] | 目标\n  目标：",
+            ),
             targets()?.join(", ")
         ),
     }
@@ -183,14 +187,17 @@ fn targets() -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn known(target: &str) -> Result<String> {
+fn known(language: Language, target: &str) -> Result<String> {
     let targets = targets()?;
     match targets.iter().find(|name| *name == target) {
         Some(name) => Ok(name.clone()),
-        None => bail!(
-            "no fuzz target `{target}`; there are {}",
-            targets.join(", ")
-        ),
+        None => {
+            let targets = targets.join(", ");
+            match language {
+                Language::English => bail!("no fuzz target `{target}`; there are {targets}"),
+                Language::Chinese => bail!("没有模糊测试目标 `{target}`；可选：{targets}"),
+            }
+        }
     }
 }
 

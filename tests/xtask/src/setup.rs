@@ -71,7 +71,7 @@ pub(crate) fn prepare(language: Language, purposes: &[Purpose]) -> Result<()> {
         .flat_map(|purpose| purpose.packages())
         .copied()
         .collect();
-    let missing = debian::missing(&wanted)?;
+    let missing = debian::missing(language, &wanted)?;
     if missing.is_empty() {
         return Ok(());
     }

@@ -45,7 +45,7 @@ struct Finished {
 
 /// Runs all lanes, or the one that `--lane` names.
 pub(crate) fn run(language: Language, arguments: &[OsString]) -> Result<ExitCode> {
-    let lanes = lanes_of(arguments)?;
+    let lanes = lanes_of(language, arguments)?;
     setup::prepare(language, &[Purpose::Build, Purpose::Run, Purpose::Test])?;
     let finished: Vec<Finished> = lanes.iter().map(|lane| run_lane(language, *lane)).collect();
     print_table(language, &finished);
@@ -59,7 +59,7 @@ pub(crate) fn run(language: Language, arguments: &[OsString]) -> Result<ExitCode
     })
 }
 
-fn lanes_of(arguments: &[OsString]) -> Result<Vec<Lane>> {
+fn lanes_of(language: Language, arguments: &[OsString]) -> Result<Vec<Lane>> {
     let words: Vec<_> = arguments
         .iter()
         .map(|word| word.to_string_lossy())
@@ -73,12 +73,23 @@ fn lanes_of(arguments: &[OsString]) -> Result<Vec<Lane>> {
         [] => Ok(Lane::ALL.to_vec()),
         ["--lane", name] => match Lane::named(name) {
             Some(lane) => Ok(vec![lane]),
-            None => bail!(
-                "no lane `{name}`; there are {}",
-                Lane::ALL.map(Lane::name).join(", ")
-            ),
+            None => bail!(no_lane(language, name)),
         },
-        _ => bail!("usage: cargo xtask test [--lane NAME]"),
+        _ => bail!(
+            "{}",
+            language.choose(
+                "usage: cargo xtask test [--lane NAME]",
+                "用法：cargo xtask test [--lane 名称]"
+            )
+        ),
+    }
+}
+
+fn no_lane(language: Language, name: &str) -> String {
+    let lanes = Lane::ALL.map(Lane::name).join(", ");
+    match language {
+        Language::English => format!("no lane `{name}`; there are {lanes}"),
+        Language::Chinese => format!("没有名为 `{name}` 的测试通道；可选：{lanes}"),
     }
 }
 
@@ -256,7 +267,24 @@ fn counts_of(results: &str, separator: &str) -> TestCount {
 
 #[cfg(test)]
 mod tests {
-    use super::{TestCount, closing_line, libtest_summary, nextest_summary, without_colours};
+    use super::{
+        TestCount, closing_line, lanes_of, libtest_summary, nextest_summary, without_colours,
+    };
+    use crate::lane::Lane;
+    use crate::language::Language;
+
+    #[test]
+    fn a_lane_that_there_is_not_is_refused_with_those_that_there_are_in_either_language() {
+        let arguments = ["--lane", "express"].map(Into::into);
+        for language in [Language::English, Language::Chinese] {
+            let error = lanes_of(language, &arguments).unwrap_err().to_string();
+            for name in Lane::ALL.map(Lane::name).into_iter().chain(["express"]) {
+                assert!(error.contains(name), "{error}");
+            }
+        }
+        let refusal = |language| lanes_of(language, &arguments).unwrap_err().to_string();
+        assert_ne!(refusal(Language::English), refusal(Language::Chinese));
+    }
 
     fn count(passed: u64, failed: u64, skipped: u64) -> TestCount {
         TestCount {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -44,6 +44,7 @@ pub(super) struct Rooms {
 /// One room.
 pub(super) struct Room {
     index: usize,
+    language: Language,
     roomctl: PathBuf,
     socket: PathBuf,
     log: PathBuf,
@@ -81,7 +82,8 @@ impl Rooms {
         let reports = Arc::new(Reports::default());
         let start = |index: usize| {
             let text = configuration(index, ports, folder.path(), options, &audio);
-            Room::start(index, programs, folder.path(), &text, Arc::clone(&reports))
+            let reports = Arc::clone(&reports);
+            Room::start(index, language, programs, folder.path(), &text, reports)
         };
         println!(
             "{}",
@@ -176,6 +178,7 @@ impl Rooms {
 impl Room {
     fn start(
         index: usize,
+        language: Language,
         programs: &Programs,
         folder: &Path,
         configuration: &str,
@@ -197,6 +200,7 @@ impl Room {
             .with_context(|| programs.roomd.display().to_string())?;
         Ok(Self {
             index,
+            language,
             roomctl: programs.roomctl.clone(),
             socket: folder.join(format!("{name}.sock")),
             log,
@@ -233,12 +237,15 @@ impl Room {
         let limit = Instant::now() + START_LIMIT;
         while std::os::unix::net::UnixStream::connect(&self.socket).is_err() {
             self.check_running()?;
-            ensure!(!interrupted.load(Ordering::Relaxed), "interrupted");
+            ensure!(
+                !interrupted.load(Ordering::Relaxed),
+                "{}",
+                self.language.choose("interrupted", "已中断")
+            );
             ensure!(
                 Instant::now() < limit,
-                "{} does not answer\n{}",
-                self.name(),
-                self.log_end()
+                "{}",
+                self.complaint("does not answer", "没有应答")
             );
             std::thread::sleep(LOOK_AGAIN);
         }
@@ -274,9 +281,22 @@ impl Room {
 
     fn check_running(&mut self) -> Result<()> {
         if let Some(status) = self.roomd.try_wait()? {
-            bail!("{} ended with {status}\n{}", self.name(), self.log_end());
+            bail!(self.bad_end(status));
         }
         Ok(())
+    }
+
+    fn bad_end(&self, status: ExitStatus) -> String {
+        self.complaint(
+            &format!("ended with {status}"),
+            &format!("已终止（{status}）"),
+        )
+    }
+
+    /// What is wrong with the room, and the end of its log.
+    fn complaint(&self, english: &str, chinese: &str) -> String {
+        let what = self.language.choose(english, chinese);
+        format!("{} {what}\n{}", self.name(), self.log_end())
     }
 
     fn log_end(&self) -> String {
@@ -302,18 +322,12 @@ impl Room {
             }
             ensure!(
                 Instant::now() < limit,
-                "{} does not end\n{}",
-                self.name(),
-                self.log_end()
+                "{}",
+                self.complaint("does not end", "没有结束")
             );
             std::thread::sleep(LOOK_AGAIN);
         };
-        ensure!(
-            status.success(),
-            "{} ended with {status}\n{}",
-            self.name(),
-            self.log_end()
-        );
+        ensure!(status.success(), self.bad_end(status));
         Ok(())
     }
 }

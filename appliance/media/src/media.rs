@@ -202,6 +202,12 @@ impl Media {
         self.inputs.send(GraphInput::SendDtmf(leg, digits.clone()));
     }
 
+    /// Asks for a keyframe on a leg, as a peer does by RTCP feedback. Requests that come close
+    /// together make one keyframe.
+    pub fn request_keyframe(&self, leg: LegId) {
+        self.inputs.send(GraphInput::KeyframeWanted(leg));
+    }
+
     /// Takes a picture as JPEG.
     ///
     /// # Synchronization

@@ -16,6 +16,7 @@ use sip::registration;
 use sip::transport::Transport;
 
 use crate::dtmf_relay;
+use crate::media_control;
 use crate::media_ports::leg_transport::{LegRoute, MediumRoute};
 
 /// What an event of the endpoint means for the room.
@@ -41,6 +42,11 @@ pub enum Meaning {
         /// Why, for [`Fact::Ended`].
         reason: EndReason,
     },
+    /// The far end needs a whole picture of ours.
+    KeyframeWanted {
+        /// The leg.
+        leg: LegId,
+    },
     /// Something that is about no call.
     Room(Fact),
     /// A stranger was refused, which the room need not know.
@@ -50,7 +56,8 @@ pub enum Meaning {
         /// Why.
         why: RefusedWhy,
     },
-    /// Nothing: a call without a leg, or an INFO request that carries no key press.
+    /// Nothing: a call without a leg, or an INFO request that carries neither a key press nor a
+    /// request for a picture.
     Nothing,
 }
 
@@ -124,9 +131,7 @@ pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meanin
             call,
             content_type,
             body,
-        } => dtmf_relay::digit(&content_type, &body).map_or(Meaning::Nothing, |digit| {
-            one_fact(leg_of(call), |leg| Fact::DtmfReceived { leg, digit })
-        }),
+        } => leg_of(call).map_or(Meaning::Nothing, |leg| info(leg, &content_type, &body)),
         Event::EarlyMedia { call, media } => with_media(leg_of(call), media, |leg, media| {
             let streams = media.streams.clone();
             vec![Fact::EarlyMedia { leg, streams }]
@@ -149,6 +154,16 @@ pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meanin
             vec![changed, hold_fact(leg, media.peer_hold)]
         }),
     }
+}
+
+/// What the body of an INFO request means.
+fn info(leg: LegId, content_type: &str, body: &[u8]) -> Meaning {
+    if media_control::is_picture_request(content_type, body) {
+        return Meaning::KeyframeWanted { leg };
+    }
+    dtmf_relay::digit(content_type, body).map_or(Meaning::Nothing, |digit| {
+        one_fact(Some(leg), |leg| Fact::DtmfReceived { leg, digit })
+    })
 }
 
 fn leg_glare(

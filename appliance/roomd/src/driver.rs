@@ -467,6 +467,7 @@ impl Driver {
                 self.callers.remove(&leg);
                 self.room.fact(now, Fact::Ended { leg, reason });
             }
+            Meaning::KeyframeWanted { leg } => self.media.request_keyframe(leg),
             Meaning::Room(fact) => self.room.fact(now, fact),
             Meaning::Refused { remote, why } => {
                 tracing::info!(%remote, ?why, "a SIP request was refused");

@@ -17,6 +17,7 @@ pub mod http;
 pub mod latency_probe;
 pub mod leg_networks;
 pub mod logging;
+pub mod media_control;
 pub mod media_facts;
 pub mod media_ports;
 pub mod monotonic_zero;

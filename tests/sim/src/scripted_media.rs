@@ -80,6 +80,7 @@ pub struct ScriptedMedia {
     address: IpAddr,
     next_port: u16,
     legs: BTreeMap<LegId, Leg>,
+    keyframes_wanted: Vec<LegId>,
     waiting: VecDeque<(Instant, MediaPlan)>,
     in_force: Option<MediaPlan>,
     next_packets: Option<Instant>,
@@ -95,6 +96,7 @@ impl ScriptedMedia {
             address,
             next_port: FIRST_PORT,
             legs: BTreeMap::new(),
+            keyframes_wanted: Vec::new(),
             waiting: VecDeque::new(),
             in_force: None,
             next_packets: None,
@@ -129,6 +131,12 @@ impl ScriptedMedia {
             Picture::Flowing { last, .. } => Some(last),
             Picture::Waiting | Picture::Stalled => None,
         }
+    }
+
+    /// The legs on which a keyframe was asked for, in the order of the requests.
+    #[must_use]
+    pub fn keyframes_wanted(&self) -> &[LegId] {
+        &self.keyframes_wanted
     }
 
     /// How many legs hold ports.
@@ -173,6 +181,11 @@ impl ScriptedMedia {
     /// Gives a leg's ports back.
     pub(crate) fn release(&mut self, leg: LegId) {
         self.legs.remove(&leg);
+    }
+
+    /// A far end asks for a keyframe.
+    pub(crate) fn request_keyframe(&mut self, leg: LegId) {
+        self.keyframes_wanted.push(leg);
     }
 
     /// Takes a plan. [`Fact::MediaApplied`] follows.

@@ -14,7 +14,7 @@ use room::{
 use roomd::call_facts::{self, Meaning};
 use roomd::dtmf_relay;
 use sip::endpoint::{AccountName, ActionError, CallId, Counts, Endpoint, Event, Output};
-use sip::grammar::Uri;
+use sip::grammar::{ContentType, Uri};
 use sip::offer_answer::CallMedia;
 use sip::transport::{StreamError, StreamInfo, Transport};
 
@@ -135,6 +135,19 @@ impl SimulatedRoom {
     /// Tells the room of something that neither signalling nor media told.
     pub(crate) fn tell(&mut self, fact: Fact) {
         self.facts.push_back(fact);
+    }
+
+    /// Sends an INFO request on a leg, as a far end of another make does.
+    pub(crate) fn send_info(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        content_type: &ContentType,
+        body: Bytes,
+    ) {
+        self.with_call(leg, |endpoint, call| {
+            endpoint.send_info(now, call, content_type, body)
+        });
     }
 
     /// A datagram has arrived, for SIP or for media.
@@ -396,6 +409,7 @@ impl SimulatedRoom {
                 self.telephone_event_legs.remove(&leg);
                 self.fact(now, Fact::Ended { leg, reason });
             }
+            Meaning::KeyframeWanted { leg } => self.media.request_keyframe(leg),
             Meaning::Room(fact) => self.fact(now, fact),
             Meaning::Refused { remote, why } => self.note(format!("{remote} refused: {why:?}")),
             Meaning::Nothing => {}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use netem::{Delivery, LinkConditions, Network};
 use room::{Admission, Fact, LegId, LegState, Request, RoomSnapshot};
 
@@ -160,6 +161,18 @@ impl World {
     /// Tells a room of something that neither its signalling nor its media saw.
     pub fn tell(&mut self, name: RoomName, fact: Fact) {
         self.room_mut(name).tell(fact);
+        self.settle(name);
+    }
+
+    /// Lets a room send an INFO request on its leg, as a far end of another make does.
+    ///
+    /// # Panics
+    /// When the type is none, or the room has not exactly one leg.
+    pub fn send_info(&mut self, name: RoomName, content_type: &str, body: &'static str) {
+        let content_type = content_type.parse().expect("a content type");
+        let (now, leg) = (self.now, self.leg(name));
+        let body = Bytes::from_static(body.as_bytes());
+        self.room_mut(name).send_info(now, leg, &content_type, body);
         self.settle(name);
     }
 

@@ -459,6 +459,29 @@ fn keys_pressed_in_a_call_arrive_at_the_far_end_once_and_in_order() {
 }
 
 #[test]
+fn a_far_end_that_asks_for_a_picture_by_info_makes_a_keyframe_on_its_leg() {
+    let mut world = meeting(Signalling::Tls);
+    let media_control = "application/media_control+xml";
+    world.send_info(
+        Board,
+        media_control,
+        "<media_control><general_error/></media_control>",
+    );
+    world.run_for(SOON);
+    assert_eq!(world.room(Lobby).media().keyframes_wanted(), []);
+
+    world.send_info(
+        Board,
+        media_control,
+        "<?xml version=\"1.0\"?><media_control><vc_primitive><to_encoder>\
+         <picture_fast_update/></to_encoder></vc_primitive></media_control>",
+    );
+    world.run_for(SOON);
+    let leg = world.leg(Lobby);
+    assert_eq!(world.room(Lobby).media().keyframes_wanted(), [leg]);
+}
+
+#[test]
 fn a_room_that_shuts_down_says_goodbye_and_is_down_in_bounded_time() {
     for signalling in SIGNALLINGS {
         for (ending, other) in [(Lobby, Board), (Board, Lobby)] {

@@ -73,6 +73,7 @@ fn render_network(page: &mut Page, network: &NetworkCounters) {
     let sip = network.sip();
     let dropped = [
         ("malformed", sip.malformed),
+        ("malformed-description", sip.malformed_descriptions),
         ("stray", sip.stray),
         ("refused", sip.refused),
         ("overloaded", sip.overloaded),

@@ -169,8 +169,9 @@ impl Endpoint {
                 self.event(Event::MediaChanged { call: id, media });
                 self.event(hold_outcome(id, direction, true));
             }
-            Err(_) => {
+            Err(error) => {
                 established.session.withdraw_offer();
+                self.note_description(&error);
                 self.reinvite_refused(id, direction);
             }
         }
@@ -325,7 +326,10 @@ impl Endpoint {
                 self.accept_reinvite(now, id, key, sequence, body, AckCarries::Nothing);
                 self.event(Event::MediaChanged { call: id, media });
             }
-            Err(error) => self.respond_with(now, key, error.status()),
+            Err(error) => {
+                self.note_description(&error);
+                self.respond_with(now, key, error.status());
+            }
         }
     }
 
@@ -420,11 +424,13 @@ impl Endpoint {
             (Ok(media), AckCarries::LaterAnswer | AckCarries::Nothing) => {
                 self.event(Event::MediaChanged { call: id, media });
             }
-            (Err(_), AckCarries::FirstAnswer) => {
+            (Err(error), AckCarries::FirstAnswer) => {
+                self.note_description(&error);
                 self.hang_up_for(now, id, CallEndCause::Media);
             }
-            (Err(_), AckCarries::LaterAnswer | AckCarries::Nothing) => {
+            (Err(error), AckCarries::LaterAnswer | AckCarries::Nothing) => {
                 established.session.withdraw_offer();
+                self.note_description(&error);
             }
         }
     }

@@ -109,7 +109,10 @@ impl Endpoint {
         };
         Session::answer(&account.capabilities, &NOT_YET_BOUND, &mut self.rng, offer)
             .map(|(_, _, media)| Some(media))
-            .map_err(|error| error.status())
+            .map_err(|error| {
+                self.note_description(&error);
+                error.status()
+            })
     }
 
     /// Tells the caller that it rings here.
@@ -149,6 +152,7 @@ impl Endpoint {
                 match Session::answer(&account.capabilities, &local, &mut self.rng, offer) {
                     Ok((session, body, media)) => (session, body, Some(media)),
                     Err(error) => {
+                        self.note_description(&error);
                         self.respond_with(now, &key, error.status());
                         self.end_call(call, CallEndCause::Media);
                         return Err(ActionError::Media(error));

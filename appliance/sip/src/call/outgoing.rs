@@ -193,9 +193,11 @@ impl Endpoint {
             dialing.ringing = RingingTold::Yes;
         }
         // A description that we cannot use is no reason to give up: the final answer decides.
+        let mut unusable = None;
         let media = session_description(&response.headers, response.body()).and_then(|answer| {
             let mut session = dialing.offer.clone();
-            let media = session.accept_answer(answer).ok()?;
+            let accepted = session.accept_answer(answer);
+            let media = accepted.map_err(|error| unusable = Some(error)).ok()?;
             let known = dialing
                 .early
                 .as_ref()
@@ -208,6 +210,9 @@ impl Endpoint {
             });
             is_new.then_some(media)
         });
+        if let Some(error) = unusable {
+            self.note_description(&error);
+        }
         if rings {
             self.event(Event::Ringing { call: id });
         }
@@ -250,7 +255,10 @@ impl Endpoint {
                     });
                 }
             }
-            Err(_) => self.hang_up_dialog(now, id, dialog, CallEndCause::Media),
+            Err(error) => {
+                self.note_description(&error);
+                self.hang_up_dialog(now, id, dialog, CallEndCause::Media);
+            }
         }
     }
 

@@ -254,6 +254,8 @@ pub struct Counts {
 pub struct Statistics {
     /// Datagrams and stream contents that were no SIP message.
     pub malformed: u64,
+    /// Session descriptions, in messages that were none of these, that were malformed.
+    pub malformed_descriptions: u64,
     /// Responses and ACKs that belong to nothing.
     pub stray: u64,
     /// Requests of strangers, answered or not.

@@ -243,6 +243,11 @@ impl Endpoint {
         self.statistics
     }
 
+    /// Counts a session description that could not be used, if it is malformed.
+    pub(crate) fn note_description(&mut self, error: &SdpError) {
+        self.statistics.malformed_descriptions += u64::from(error.is_malformed());
+    }
+
     pub(crate) fn account(&self, name: &AccountName) -> Result<Arc<Account>, ActionError> {
         self.accounts
             .iter()

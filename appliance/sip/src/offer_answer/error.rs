@@ -55,6 +55,22 @@ pub enum SdpError {
 }
 
 impl SdpError {
+    /// Whether the description itself is at fault: too large, not of the grammar, or with another
+    /// number of lines than it must have. A well-formed one that we cannot use is none of these.
+    #[must_use]
+    pub fn is_malformed(&self) -> bool {
+        match self {
+            Self::TooLarge { .. }
+            | Self::Syntax(_)
+            | Self::TooManyLines { .. }
+            | Self::LineCount { .. } => true,
+            Self::NothingAcceptable(_)
+            | Self::AnswerLine { .. }
+            | Self::OfferPending
+            | Self::NoOfferPending => false,
+        }
+    }
+
     /// The status code of the SIP response that refuses a request with this offer.
     #[must_use]
     pub fn status(&self) -> StatusCode {

@@ -253,21 +253,42 @@ fn an_offer_that_can_never_be_answered_does_not_ring() {
     let mut world = World::pair(5, Transport::Udp);
     let plain = "v=0\no=- 1 1 IN IP4 192.0.2.3\ns=-\nc=IN IP4 192.0.2.3\nt=0 0\n\
                  m=audio 4000 RTP/AVP 0\n";
-    let length = plain.replace('\n', "\r\n").len();
+    assert_eq!(
+        offer_refused(&mut world, plain),
+        StatusCode::NOT_ACCEPTABLE_HERE
+    );
+    let statistics = world.node(BOB).endpoint.statistics();
+    assert_eq!(statistics.malformed_descriptions, 0);
+}
+
+#[test]
+fn an_offer_that_is_no_session_description_is_refused_and_counted_once() {
+    let mut world = World::pair(5, Transport::Udp);
+    assert_eq!(
+        offer_refused(&mut world, "what is this\n"),
+        StatusCode::BAD_REQUEST
+    );
+    let statistics = world.node(BOB).endpoint.statistics();
+    assert_eq!(statistics.malformed_descriptions, 1);
+    assert_eq!(statistics.malformed, 0, "the message around it is well");
+}
+
+/// Bob's answer to an offer of Carol's, of which his user hears nothing.
+fn offer_refused(world: &mut World, description: &str) -> StatusCode {
+    let length = description.replace('\n', "\r\n").len();
     let invite = invite_from(CAROL, "sip:bob@192.0.2.2").replace(
         "Content-Length: 0\n\n",
-        &format!("Content-Type: application/sdp\nContent-Length: {length}\n\n{plain}"),
+        &format!("Content-Type: application/sdp\nContent-Length: {length}\n\n{description}"),
     );
     world.inject(CAROL, BOB, &invite);
     world.run(Duration::from_millis(100));
-    let status = world
+    assert!(world.events(BOB).is_empty());
+    world
         .received
         .iter()
         .find_map(|(_, bytes)| response(bytes))
-        .unwrap()
-        .status();
-    assert_eq!(status, StatusCode::NOT_ACCEPTABLE_HERE);
-    assert!(world.events(BOB).is_empty());
+        .expect("the offer is answered")
+        .status()
 }
 
 #[test]

@@ -82,10 +82,25 @@ impl IntoResponse for Refusal {
             }
             // The list itself is in the OpenAPI text; an Allow header must exist (RFC 9110
             // section 15.5.6), and an empty one is allowed.
-            ProblemCode::MethodNotAllowed if !headers.contains_key(ALLOW) => {
-                headers.insert(ALLOW, HeaderValue::from_static(""));
+            ProblemCode::MethodNotAllowed => {
+                headers.entry(ALLOW).or_insert(HeaderValue::from_static(""));
             }
-            _ => {}
+            ProblemCode::ForeignHost
+            | ProblemCode::ForeignOrigin
+            | ProblemCode::UnknownPath
+            | ProblemCode::BodyTooLarge
+            | ProblemCode::NotJson
+            | ProblemCode::InvalidBody
+            | ProblemCode::InvalidQuery
+            | ProblemCode::InvalidLeg
+            | ProblemCode::InvalidDigits
+            | ProblemCode::InvalidVolume
+            | ProblemCode::NoPicture
+            | ProblemCode::WebSocketOnly
+            | ProblemCode::Overloaded
+            | ProblemCode::RoomGone
+            | ProblemCode::TimedOut
+            | ProblemCode::PictureFailed => {}
         }
         response
     }

@@ -236,7 +236,18 @@ impl Endpoint {
             Method::Invite => self.reinvite_received(now, id, key, number, request),
             Method::Bye => self.bye_received(now, id, key),
             Method::Info => self.info_received(now, id, key, request),
-            _ => self.respond_with(now, key, StatusCode::OK),
+            Method::Ack
+            | Method::Cancel
+            | Method::Options
+            | Method::Register
+            | Method::Update
+            | Method::Prack
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Refer
+            | Method::Message
+            | Method::Publish
+            | Method::Other(_) => self.respond_with(now, key, StatusCode::OK),
         }
     }
 

@@ -180,9 +180,10 @@ impl Endpoint {
             self.statistics.overloaded += 1;
             return;
         }
-        match arrival.request.method() {
-            Method::Cancel => self.cancel_received(now, &key, &arrival),
-            _ => self.new_request(now, key, arrival),
+        if *arrival.request.method() == Method::Cancel {
+            self.cancel_received(now, &key, &arrival);
+        } else {
+            self.new_request(now, key, arrival);
         }
     }
 
@@ -276,7 +277,19 @@ impl Endpoint {
         match arrival.request.method() {
             Method::Invite => self.invite_received(now, key, arrival, trust, &account),
             Method::Options => self.options_received(now, &key),
-            _ => {
+            Method::Ack
+            | Method::Bye
+            | Method::Cancel
+            | Method::Register
+            | Method::Info
+            | Method::Update
+            | Method::Prack
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Refer
+            | Method::Message
+            | Method::Publish
+            | Method::Other(_) => {
                 self.respond_with(now, &key, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
             }
         }
@@ -431,9 +444,10 @@ impl Endpoint {
             .from()
             .ok()
             .and_then(|from| from.tag().map(str::to_owned));
-        let machine = match arrival.request.method() {
-            Method::Invite => ServerMachine::Invite(InviteServer::new(now, reliability)),
-            _ => ServerMachine::NonInvite(NonInviteServer::new(reliability)),
+        let machine = if *arrival.request.method() == Method::Invite {
+            ServerMachine::Invite(InviteServer::new(now, reliability))
+        } else {
+            ServerMachine::NonInvite(NonInviteServer::new(reliability))
         };
         self.servers.insert(
             key,

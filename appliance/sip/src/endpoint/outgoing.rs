@@ -303,14 +303,13 @@ impl Endpoint {
     }
 
     fn is_too_large_for_udp(&mut self, outgoing: &Outgoing, path: Path) -> bool {
-        match outgoing.request.method() {
-            // An ACK follows its INVITE, and nothing waits for it to fail.
-            Method::Ack => false,
-            _ if !outgoing.account.large_requests_by_tcp => false,
-            _ => self
-                .finalize(outgoing, path)
-                .is_some_and(|(request, _)| request.to_bytes().len() > MAX_UDP_REQUEST),
+        // An ACK follows its INVITE, and nothing waits for it to fail.
+        let follows = *outgoing.request.method() == Method::Ack;
+        if follows || !outgoing.account.large_requests_by_tcp {
+            return false;
         }
+        self.finalize(outgoing, path)
+            .is_some_and(|(request, _)| request.to_bytes().len() > MAX_UDP_REQUEST)
     }
 
     /// Sends a request over a path that is ready.
@@ -330,9 +329,10 @@ impl Endpoint {
             return self.remember_ack(outgoing.acknowledges, path, wire);
         }
         let reliability = self.transport_of(path).reliability();
-        let machine = match request.method() {
-            Method::Invite => ClientMachine::Invite(InviteClient::new(now, reliability)),
-            _ => ClientMachine::NonInvite(NonInviteClient::new(now, reliability)),
+        let machine = if *request.method() == Method::Invite {
+            ClientMachine::Invite(InviteClient::new(now, reliability))
+        } else {
+            ClientMachine::NonInvite(NonInviteClient::new(now, reliability))
         };
         let key = ClientKey {
             branch,
@@ -392,12 +392,9 @@ impl Endpoint {
         .with_rport();
         let mut request = outgoing.request.clone();
         request.headers.push_front_typed(&via);
-        match request.method() {
-            Method::Invite | Method::Register => {
-                let contact = self.contact(&outgoing.account, path)?;
-                request.headers.push_typed(&contact);
-            }
-            _ => {}
+        if matches!(request.method(), Method::Invite | Method::Register) {
+            let contact = self.contact(&outgoing.account, path)?;
+            request.headers.push_typed(&contact);
         }
         let agent = self.user_agent.clone();
         // The settings were checked: see `Endpoint::new`.

@@ -241,18 +241,10 @@ impl Endpoint {
             .ok()
             .zip(path)
             .and_then(|(settings, path)| self.contact(&settings, path));
-        let of_contact =
-            response
-                .headers
-                .typed_all::<Contact>()
-                .find_map(|listed| match (listed, &ours) {
-                    (Ok(Contact::Address(listed)), Some(Contact::Address(ours)))
-                        if listed.uri().is_equivalent_to(ours.uri()) =>
-                    {
-                        listed.expires()
-                    }
-                    _ => None,
-                });
+        let of_contact = response
+            .headers
+            .typed_all::<Contact>()
+            .find_map(|listed| expires_of(&listed.ok()?, ours.as_ref()?));
         of_contact
             .or_else(|| {
                 response
@@ -368,6 +360,19 @@ fn register_request(
     }
     headers.push_typed(&Expires(send.expires));
     request
+}
+
+/// The life that a listed binding has, if it is ours.
+fn expires_of(listed: &Contact, ours: &Contact) -> Option<u32> {
+    match (listed, ours) {
+        (Contact::Address(listed), Contact::Address(ours)) => listed
+            .uri()
+            .is_equivalent_to(ours.uri())
+            .then(|| listed.expires())
+            .flatten(),
+        (Contact::All, Contact::All | Contact::Address(_))
+        | (Contact::Address(_), Contact::All) => None,
+    }
 }
 
 /// An account's user, as a Request-URI that is meant for it names it.

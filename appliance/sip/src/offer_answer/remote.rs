@@ -98,10 +98,15 @@ impl<'a> RemoteLine<'a> {
             .chain(&self.description.attributes)
             .find_map(|attribute| parse_direction(&attribute.attribute))
             .unwrap_or(Direction::SendRecv);
-        match (self.connection_address(), direction) {
-            (Ok(address), Direction::SendRecv) if address.is_unspecified() => Direction::SendOnly,
-            (Ok(address), Direction::RecvOnly) if address.is_unspecified() => Direction::Inactive,
-            _ => direction,
+        let takes_nothing = self
+            .connection_address()
+            .is_ok_and(|address| address.is_unspecified());
+        if !takes_nothing {
+            return direction;
+        }
+        match direction {
+            Direction::SendRecv | Direction::SendOnly => Direction::SendOnly,
+            Direction::RecvOnly | Direction::Inactive => Direction::Inactive,
         }
     }
 

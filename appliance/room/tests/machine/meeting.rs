@@ -14,7 +14,7 @@ use room::{
 };
 
 use crate::rig::Position::{Dialing, Early, Ending, Established, Incoming};
-use crate::rig::{Rig, TARGET, audio, incoming, policy, policy_with_legs, streams};
+use crate::rig::{Rig, TARGET, audio, policy, policy_with_legs, streams};
 
 fn call(target: &str) -> Request {
     Request::Call {
@@ -279,12 +279,7 @@ fn a_call_of_our_own_outranks_a_caller_who_still_rings() {
 fn crossed(policy: RoomPolicy, trust: PeerTrust, prevails: Prevails) -> (Rig, LegId, LegId) {
     let mut rig = Rig::with_policy(policy);
     let placed = rig.dial();
-    let leg = rig.room.reserve_leg();
-    let mut fact = incoming(leg, trust);
-    if let Fact::Incoming { glare, .. } = &mut fact {
-        *glare = Some(Glare { placed, prevails });
-    }
-    rig.room.fact(rig.now, fact);
+    let leg = rig.crossing_call(trust, Glare { placed, prevails });
     (rig, placed, leg)
 }
 
@@ -341,13 +336,8 @@ fn a_call_that_was_answered_meanwhile_does_not_give_way() {
     let placed = rig.dial();
     rig.establish(placed);
     rig.commands();
-    let leg = rig.room.reserve_leg();
-    let mut fact = incoming(leg, PeerTrust::Trusted);
-    if let Fact::Incoming { glare, .. } = &mut fact {
-        let prevails = Prevails::Incoming;
-        *glare = Some(Glare { placed, prevails });
-    }
-    rig.room.fact(rig.now, fact);
+    let prevails = Prevails::Incoming;
+    let leg = rig.crossing_call(PeerTrust::Trusted, Glare { placed, prevails });
     let cause = RejectCause::Busy;
     assert_eq!(rig.signalling(), [Command::Reject { leg, cause }]);
     assert_eq!(rig.leg(placed).state, LegState::Established);

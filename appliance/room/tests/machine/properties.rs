@@ -9,8 +9,9 @@ use room::codec::Direction;
 use room::media_plan::{CameraState, Layout, LegStreams, MicrophoneState};
 use room::units::Volume;
 use room::{
-    Admission, AutoAnswer, Command, DtmfDigit, DtmfDigits, EndReason, Fact, Generation, LegId,
-    LegSecurity, LegState, PeerTrust, Request, RoomPolicy, RoomSnapshot, RoomState,
+    Admission, AutoAnswer, CallTarget, Command, DtmfDigit, DtmfDigits, EndReason, Fact, Generation,
+    Glare, LegId, LegSecurity, LegState, MediaFault, PeerTrust, Prevails, RegistrationState,
+    Request, RoomPolicy, RoomSnapshot, RoomState,
 };
 
 use crate::rig::{Rig, audio, established, incoming, policy, policy_with_legs, streams, video};
@@ -22,10 +23,17 @@ enum Step {
     Request(usize, fn(LegId) -> Request),
     Fact(usize, fn(LegId) -> Fact),
     Incoming(PeerTrust),
+    /// A far end calls that the leg of this number calls.
+    CrossingCall(usize, Prevails),
     /// Media has reached the last plan.
     MediaApplied,
     /// The store has written the last values.
     Stored,
+    /// The store could not write them.
+    StoreFailed,
+    /// A call of the last run is not placed again.
+    NotResumed,
+    PolicyChanged(Box<RoomPolicy>),
     Pass(Duration),
     UntilDeadline,
 }
@@ -111,6 +119,32 @@ const FACTS: &[fn(LegId) -> Fact] = &[
         leg,
         digit: DtmfDigit::from_char('7').expect("a digit"),
     },
+    |leg| Fact::Measured {
+        leg,
+        stats: Box::default(),
+    },
+    |leg| {
+        Fact::MediaFault(MediaFault {
+            leg: Some(leg),
+            element: "decoder".to_owned(),
+            text: "failed".to_owned(),
+        })
+    },
+    |_| {
+        Fact::MediaFault(MediaFault {
+            leg: None,
+            element: "camera".to_owned(),
+            text: "failed".to_owned(),
+        })
+    },
+    |_| Fact::Registration {
+        account: "work".to_owned(),
+        state: RegistrationState::Registered,
+    },
+    |_| Fact::Registration {
+        account: "work".to_owned(),
+        state: RegistrationState::Locked,
+    },
     |_| Fact::CameraGone,
     |_| Fact::CameraBack,
     |_| Fact::MicrophoneGone,
@@ -120,12 +154,17 @@ const FACTS: &[fn(LegId) -> Fact] = &[
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let leg = || 0..6_usize;
     let trust = prop_oneof![Just(PeerTrust::Trusted), Just(PeerTrust::Admitted)];
+    let prevails = prop_oneof![Just(Prevails::Placed), Just(Prevails::Incoming)];
     let step = prop_oneof![
         8 => (leg(), proptest::sample::select(REQUESTS)).prop_map(|(l, r)| Step::Request(l, r)),
         8 => (leg(), proptest::sample::select(FACTS)).prop_map(|(l, f)| Step::Fact(l, f)),
         2 => trust.prop_map(Step::Incoming),
+        2 => (leg(), prevails).prop_map(|(l, p)| Step::CrossingCall(l, p)),
         1 => Just(Step::MediaApplied),
         1 => Just(Step::Stored),
+        1 => Just(Step::StoreFailed),
+        1 => Just(Step::NotResumed),
+        1 => policies().prop_map(|policy| Step::PolicyChanged(Box::new(policy))),
         1 => (0..60_000_u64).prop_map(|ms| Step::Pass(Duration::from_millis(ms))),
         1 => Just(Step::UntilDeadline),
     ];
@@ -153,6 +192,8 @@ fn policies() -> impl Strategy<Value = RoomPolicy> {
 struct Checked {
     rig: Rig,
     max_legs: usize,
+    /// How many legs were live after the last step.
+    live_legs: usize,
     legs: Vec<LegId>,
     /// What was ordered for each leg so far.
     orders: BTreeMap<LegId, Orders>,
@@ -176,6 +217,7 @@ impl Checked {
         let rig = Rig::with_policy(policy);
         Self {
             max_legs,
+            live_legs: 0,
             legs: Vec::new(),
             orders: BTreeMap::new(),
             microphone: MicrophoneState::Open,
@@ -216,6 +258,14 @@ impl Checked {
                 let leg = self.rig.incoming(*trust);
                 self.legs.push(leg);
             }
+            Step::CrossingCall(number, prevails) => {
+                let glare = Glare {
+                    placed: self.leg(*number),
+                    prevails: *prevails,
+                };
+                let leg = self.rig.crossing_call(PeerTrust::Trusted, glare);
+                self.legs.push(leg);
+            }
             Step::MediaApplied => {
                 let generation = self.last_plan;
                 self.rig
@@ -227,6 +277,28 @@ impl Checked {
                 self.rig
                     .room
                     .fact(self.rig.now, Fact::Stored { generation });
+            }
+            Step::StoreFailed => {
+                let generation = self.rig.room.remembered_generation();
+                let text = "no space left on device".to_owned();
+                let fact = Fact::StoreFailed { generation, text };
+                self.rig.room.fact(self.rig.now, fact);
+            }
+            Step::NotResumed => {
+                let fact = Fact::NotResumed {
+                    call: CallTarget {
+                        target: "sip:a@example.com".to_owned(),
+                        account: None,
+                    },
+                    reason: EndReason::NotFound,
+                };
+                self.rig.room.fact(self.rig.now, fact);
+            }
+            Step::PolicyChanged(policy) => {
+                self.max_legs = policy.second_call.max_legs();
+                self.rig
+                    .room
+                    .fact(self.rig.now, Fact::PolicyChanged(policy.clone()));
             }
             Step::Pass(time) => self.rig.pass(*time),
             Step::UntilDeadline => self.until_deadline(),
@@ -358,7 +430,7 @@ impl Checked {
         }
     }
 
-    fn check_snapshot(&self) {
+    fn check_snapshot(&mut self) {
         let snapshot = self.rig.room.snapshot();
         let plan = &self.rig.plan;
         assert_eq!(snapshot.microphone, self.microphone);
@@ -390,7 +462,10 @@ impl Checked {
             .iter()
             .filter(|leg| leg.state.end_reason().is_none())
             .count();
-        assert!(live <= self.max_legs, "{live} legs");
+        // A new policy lets those go on that it would not have let in.
+        let allowed = self.max_legs.max(self.live_legs);
+        assert!(live <= allowed, "{live} legs");
+        self.live_legs = live;
         for leg in &snapshot.legs {
             assert!(
                 !matches!(leg.state, LegState::Ended(_)),

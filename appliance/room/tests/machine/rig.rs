@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use room::codec::{AudioCodec, Direction, PacketizationMode, PayloadType, ProfileLevelId};
 use room::media_plan::{AudioStream, LegStreams, VideoStream};
 use room::{
-    Admission, CallTarget, Command, EndReason, Fact, LegId, LegSecurity, LegSnapshot, LegState,
-    MediaPlan, MediaPolicy, Peer, PeerTrust, Remembered, Request, Room, RoomPolicy, SecondCall,
+    Admission, CallTarget, Command, EndReason, Fact, Glare, LegId, LegSecurity, LegSnapshot,
+    LegState, MediaPlan, MediaPolicy, Peer, PeerTrust, Remembered, Request, Room, RoomPolicy,
+    SecondCall,
 };
 
 /// The address that outgoing calls of the tests go to.
@@ -99,6 +100,17 @@ impl Rig {
     pub(crate) fn incoming(&mut self, trust: PeerTrust) -> LegId {
         let leg = self.room.reserve_leg();
         self.room.fact(self.now, incoming(leg, trust));
+        leg
+    }
+
+    /// A far end calls that this room calls at the same moment. The commands wait to be taken.
+    pub(crate) fn crossing_call(&mut self, trust: PeerTrust, crossed: Glare) -> LegId {
+        let leg = self.room.reserve_leg();
+        let mut fact = incoming(leg, trust);
+        if let Fact::Incoming { glare, .. } = &mut fact {
+            *glare = Some(crossed);
+        }
+        self.room.fact(self.now, fact);
         leg
     }
 

@@ -61,8 +61,9 @@ fn packetization_mode_1_is_used_with_a_peer_that_has_both() {
 fn packetization_mode_0_is_used_with_a_peer_that_has_no_other() {
     let mut site = site(|setup, config| {
         setup.camera = Camera::Recording(film());
-        // By its name alone baresip finds the first of its two H.264 codecs, the one of mode 0.
-        config.account_parameters = ";video_codecs=h264".to_owned();
+        // baresip takes four codecs at most, in this order, and the first of its two H.264 codecs is
+        // the one of mode 0: the other finds no place. The room has no H.265.
+        config.account_parameters = ";video_codecs=h265,h265,h265,h264".to_owned();
     });
     site.peer_calls();
     let video = site.room.only_leg().unwrap().video.unwrap();

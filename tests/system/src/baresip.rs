@@ -411,10 +411,10 @@ impl Baresip {
     /// The DTMF digits that it has received, each once.
     #[must_use]
     pub fn received_dtmf(&self) -> String {
-        self.log()
+        self.events()
             .entries()
             .iter()
-            .filter_map(|line| received_digit(line))
+            .filter_map(started_digit)
             .collect()
     }
 
@@ -425,8 +425,8 @@ impl Baresip {
     pub fn wait_for_dtmf(&self, digits: &str, timeout: Duration) -> Result<()> {
         let mut received = String::new();
         let what = format!("DTMF {digits}");
-        self.log().wait_for(&what, timeout, |line| {
-            received.extend(received_digit(line));
+        self.events().wait_for(&what, timeout, |event| {
+            received.extend(started_digit(event));
             (received == digits).then_some(())
         })
     }
@@ -505,12 +505,10 @@ fn failed_registration(line: &str) -> Option<&str> {
     Some(rest.split_once(": ")?.1)
 }
 
-/// Reads `received event: '5' (end=0)`.
-fn received_digit(line: &str) -> Option<char> {
-    let (_, rest) = line.split_once("received event: '")?;
-    let (digit, end) = rest.split_once('\'')?;
-    if end.contains("end=0") {
-        digit.chars().next()
+/// The digit whose telephone-event starts; its end is an event of its own and tells no digit.
+fn started_digit(event: &Event) -> Option<char> {
+    if event.kind == "CALL_DTMF_START" {
+        event.parameter.chars().next()
     } else {
         None
     }
@@ -709,7 +707,7 @@ impl Settings<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{failed_registration, is_registered, received_digit};
+    use super::{Event, failed_registration, is_registered, started_digit};
 
     #[test]
     fn only_the_line_about_bindings_tells_of_a_registration() {
@@ -731,17 +729,18 @@ mod tests {
 
     #[test]
     fn a_digit_counts_once_though_its_event_has_a_start_and_an_end() {
-        let lines = [
-            "received event: '5' (end=0)",
-            "received event: '5' (end=1)",
-            "call: closed",
+        let event = |kind: &str, parameter: &str| Event {
+            kind: kind.to_owned(),
+            peer: "sip:anna@127.0.0.1".to_owned(),
+            call: "1".to_owned(),
+            parameter: parameter.to_owned(),
+        };
+        let events = [
+            event("CALL_ESTABLISHED", "sip:anna@127.0.0.1"),
+            event("CALL_DTMF_START", "5"),
+            event("CALL_DTMF_END", ""),
         ];
-        assert_eq!(
-            lines
-                .iter()
-                .filter_map(|line| received_digit(line))
-                .collect::<String>(),
-            "5"
-        );
+        let digits: String = events.iter().filter_map(started_digit).collect();
+        assert_eq!(digits, "5");
     }
 }

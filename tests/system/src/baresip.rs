@@ -5,8 +5,9 @@
 //! [`Baresip::snapshot_received`] is a picture, [`Baresip::received_sound`] the sound of a call.
 //!
 //! Its traps are dealt with here: it wants an address for `net_interface`, takes the port after the
-//! SIP port for TLS, ends a call when its sound file ends, and overruns its stack on a video file
-//! that holds sound too.
+//! SIP port for TLS, ends a call when its sound file ends, overruns its stack on a video file that
+//! holds sound too, and crashes when its player of sound to a file stops right after its start, as
+//! it does when a call is held: the sound goes to a bridge with nothing at its other end instead.
 
 use std::fmt::Write as _;
 use std::io::{BufReader, Write as _};
@@ -389,8 +390,9 @@ impl Baresip {
         self.control.command("hold", "").map(drop)
     }
 
-    /// Resumes the current call. Whether it is resumed shows in what it sends: baresip 1.1 answers
-    /// `Invalid argument` and resumes it all the same.
+    /// Resumes the current call. Whether it is resumed shows in what it sends: baresip 1.1 looks
+    /// for another call to hold, answers `Invalid argument` as there is none, and resumes this one
+    /// all the same.
     ///
     /// # Errors
     /// When baresip does not answer.
@@ -609,6 +611,7 @@ impl Settings<'_> {
              call_max_calls 4\n\
              audio_path /usr/share/baresip\n\
              audio_source aufile,{folder}/sound.wav\n\
+             audio_player aubridge,loudspeaker\n\
              audio_alert aufile,none\n\
              ausrc_srate {rate}\n\
              ausrc_channels 1\n\
@@ -654,7 +657,7 @@ impl Settings<'_> {
     /// The order of codecs in baresip's offers is the order in which their modules are loaded.
     fn modules(&self) -> Vec<&str> {
         let mut modules = self.config.audio_codecs.clone();
-        modules.extend(["srtp", "aufile"]);
+        modules.extend(["srtp", "aufile", "aubridge"]);
         match self.config.sound_recording {
             SoundRecording::On => modules.push("sndfile"),
             SoundRecording::Off => {}

@@ -410,6 +410,15 @@ impl Baresip {
             .map(drop)
     }
 
+    /// Whether it misses a digit that is the same as the one before: of packets with
+    /// telephone-events that no voice comes between, baresip 1.1 reads the first only. It never
+    /// sees that a digit ends, and takes the next for the same one.
+    #[must_use]
+    pub fn misses_repeated_digits(&self) -> bool {
+        let is_banner = |line: &String| line.starts_with("baresip v1.1.");
+        self.log().entries().iter().any(is_banner)
+    }
+
     /// The DTMF digits that it has received, each once.
     #[must_use]
     pub fn received_dtmf(&self) -> String {
@@ -427,10 +436,11 @@ impl Baresip {
     pub fn wait_for_dtmf(&self, digits: &str, timeout: Duration) -> Result<()> {
         let mut received = String::new();
         let what = format!("DTMF {digits}");
-        self.events().wait_for(&what, timeout, |event| {
+        let waited = self.events().wait_for(&what, timeout, |event| {
             received.extend(started_digit(event));
             (received == digits).then_some(())
-        })
+        });
+        waited.with_context(|| format!("DTMF {received} has come"))
     }
 
     /// What baresip tells about the current call: its SDP, streams and counters, as text.

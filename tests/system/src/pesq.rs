@@ -33,7 +33,7 @@ pub fn wide_band(reference: &Sound, degraded: &Sound) -> Result<f32> {
             sound.seconds()
         );
     }
-    let python = python::interpreter("python-pesq-2", &TOOLS, &["pesqc2==0.0.4"])?;
+    let python = python::interpreter("python-pesq-3", &TOOLS, &["pesqc2==0.0.4"])?;
     let folder = tempfile::tempdir()?;
     let mut command = Command::new(python);
     command.args(["-c", SCRIPT]);

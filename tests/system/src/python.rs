@@ -28,7 +28,9 @@ pub fn interpreter(name: &str, wheels: &[&str], sources: &[&str]) -> Result<Path
                 .args(packages)),
         };
         install(&["--only-binary", ":all:"], wheels)?;
-        install(&["--no-build-isolation", "--no-deps"], sources)
+        // Not from pip's cache: what lies there may have been built with other tools.
+        let anew = ["--no-build-isolation", "--no-deps", "--no-cache-dir"];
+        install(&anew, sources)
     })?;
     // Scripts of an environment that was renamed no longer start; its interpreter does.
     Ok(environment.join("bin/python"))

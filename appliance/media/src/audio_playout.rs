@@ -31,6 +31,10 @@ use crate::recording::{samples_of, sound_caps};
 
 /// What the mixer gives at a time.
 const MIX: gst::ClockTime = gst::ClockTime::from_mseconds(10);
+/// Sound that is this far from its time, for so long, is put where it belongs. The mixer would let
+/// 40 ms pass for ever: what lip-sync asks for, and what a busy machine left behind.
+const ALIGNMENT: gst::ClockTime = gst::ClockTime::from_mseconds(10);
+const ALIGNMENT_WAIT: gst::ClockTime = gst::ClockTime::from_mseconds(200);
 /// What the sink itself needs.
 const SINK_TIME: gst::ClockTime = gst::ClockTime::from_mseconds(5);
 /// Sound that may wait for the mixer, in buffers of 20 ms.
@@ -66,6 +70,8 @@ impl AudioPlayout {
         let pipeline = OwnedPipeline::starting_now(PipelineRole::AudioPlayout, clock, inputs);
         let mixer = pipeline.make("audiomixer", |b| {
             b.property("output-buffer-duration", MIX.nseconds())
+                .property("alignment-threshold", ALIGNMENT.nseconds())
+                .property("discont-wait", ALIGNMENT_WAIT.nseconds())
         })?;
         let volume_element =
             pipeline.make("volume", |b| b.property("volume", linear_volume(volume)))?;

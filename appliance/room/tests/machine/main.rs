@@ -1,9 +1,12 @@
 //! The machines of room and leg, driven through the room's public door in virtual time.
 
+mod calls;
+mod controls;
 mod deadlines;
 mod leg_facts;
 mod leg_requests;
-mod meeting;
+mod media;
+mod memory;
 mod properties;
 mod rig;
 mod shutdown;

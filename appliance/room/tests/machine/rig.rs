@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use room::codec::{AudioCodec, Direction, PacketizationMode, PayloadType, ProfileLevelId};
 use room::media_plan::{AudioStream, LegStreams, VideoStream};
+use room::units::Volume;
 use room::{
     Admission, CallTarget, Command, EndReason, Fact, Glare, LegId, LegSecurity, LegSnapshot,
     LegState, MediaPlan, MediaPolicy, Peer, PeerTrust, Remembered, Request, Room, RoomPolicy,
@@ -350,4 +351,43 @@ fn every_position_can_be_told_from_the_others() {
             );
         }
     }
+}
+
+pub(crate) fn call(target: &str) -> Request {
+    Request::Call {
+        target: target.to_owned(),
+        account: None,
+    }
+}
+
+pub(crate) fn target(uri: &str) -> CallTarget {
+    CallTarget {
+        target: uri.to_owned(),
+        account: None,
+    }
+}
+
+pub(crate) fn volume(percent: u8) -> Volume {
+    Volume::percent(percent).expect("at most 100")
+}
+
+pub(crate) fn wanted(commands: &[Command]) -> Option<Vec<CallTarget>> {
+    commands.iter().rev().find_map(|command| match command {
+        Command::Remember { remembered, .. } => {
+            let calls = remembered.wanted.iter();
+            Some(calls.map(|wanted| wanted.call.clone()).collect())
+        }
+        Command::Dial { .. }
+        | Command::Ring { .. }
+        | Command::Accept { .. }
+        | Command::Reject { .. }
+        | Command::HangUp { .. }
+        | Command::Hold { .. }
+        | Command::Resume { .. }
+        | Command::SendDtmf { .. }
+        | Command::ApplyMedia(_)
+        | Command::StartRinging
+        | Command::StopRinging
+        | Command::ShutDownComplete => None,
+    })
 }

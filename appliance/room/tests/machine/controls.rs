@@ -1,0 +1,192 @@
+//! Mute, camera, volume, layout, devices, configuration and registrations.
+
+use room::media_plan::{CameraState, Layout, MicrophoneState, VideoSource};
+use room::snapshot::DeviceState;
+use room::units::AudioLevel;
+use room::{
+    Admission, Command, Fact, LegState, RegistrationState, Remembered, Request, RoomPolicy,
+};
+
+use crate::rig::Position::{Dialing, Established};
+use crate::rig::{Rig, policy, streams, volume};
+
+#[test]
+fn a_control_is_accepted_once_and_then_already_so() {
+    let requests = [
+        Request::SetMicrophone(MicrophoneState::Muted),
+        Request::SetCamera(CameraState::Off),
+        Request::SetVolume(volume(13)),
+        Request::SetLayout(Layout::PictureInPicture),
+    ];
+    for position in [Dialing, Established] {
+        for request in requests.clone() {
+            let (mut rig, _) = position.reach();
+            assert_eq!(
+                rig.request(request.clone()),
+                Admission::Accepted { leg: None }
+            );
+            let commands = rig.commands();
+            assert!(
+                matches!(commands[0], Command::ApplyMedia(_)),
+                "{commands:?}"
+            );
+            assert_eq!(rig.request(request), Admission::AlreadySo);
+            assert_eq!(rig.commands(), []);
+        }
+    }
+}
+
+#[test]
+fn controls_reach_plan_snapshot_and_memory() {
+    let mut rig = Rig::new();
+    rig.request(Request::SetMicrophone(MicrophoneState::Muted));
+    rig.request(Request::SetCamera(CameraState::Off));
+    rig.request(Request::SetVolume(volume(13)));
+    let commands = rig.commands();
+    assert_eq!(rig.plan.microphone.state, MicrophoneState::Muted);
+    assert_eq!(rig.plan.camera.state, CameraState::Off);
+    assert_eq!(rig.plan.playout.volume, volume(13));
+    let snapshot = rig.room.snapshot();
+    assert_eq!(snapshot.microphone, MicrophoneState::Muted);
+    assert_eq!(snapshot.camera, CameraState::Off);
+    assert_eq!(snapshot.volume, volume(13));
+    let remembered = Remembered {
+        microphone: MicrophoneState::Muted,
+        camera: CameraState::Off,
+        volume: volume(13),
+        wanted: Vec::new(),
+    };
+    assert_eq!(
+        commands.last(),
+        Some(&Command::Remember {
+            generation: rig.room.remembered_generation(),
+            remembered: remembered.clone(),
+        })
+    );
+
+    let rig = Rig::remembering(policy(), remembered);
+    assert_eq!(rig.plan.microphone.state, MicrophoneState::Muted);
+    assert_eq!(rig.plan.camera.state, CameraState::Off);
+    assert_eq!(rig.room.snapshot().volume, volume(13));
+}
+
+#[test]
+fn a_missing_device_is_shown_and_changes_nothing_that_was_asked_for() {
+    let (mut rig, leg) = Established.reach();
+    let plan = rig.plan.clone();
+    rig.told(Fact::CameraGone);
+    rig.told(Fact::MicrophoneGone);
+    let snapshot = rig.room.snapshot();
+    assert_eq!(snapshot.camera_device, DeviceState::Gone);
+    assert_eq!(snapshot.microphone_device, DeviceState::Gone);
+    assert_eq!(
+        (snapshot.camera, snapshot.microphone),
+        (CameraState::On, MicrophoneState::Open)
+    );
+    assert_eq!(rig.plan, plan);
+    assert_eq!(rig.leg(leg).state, LegState::Established);
+    rig.told(Fact::CameraBack);
+    rig.told(Fact::MicrophoneBack);
+    assert_eq!(rig.room.snapshot().camera_device, DeviceState::Present);
+    assert_eq!(rig.room.snapshot().microphone_device, DeviceState::Present);
+}
+
+#[test]
+fn a_device_that_no_configuration_names_cannot_be_missed() {
+    let mut policy = policy();
+    policy.media.camera = VideoSource::None;
+    let mut rig = Rig::with_policy(policy.clone());
+    assert_eq!(
+        rig.room.snapshot().camera_device,
+        DeviceState::NotConfigured
+    );
+    rig.told(Fact::CameraGone);
+    assert_eq!(
+        rig.room.snapshot().camera_device,
+        DeviceState::NotConfigured
+    );
+
+    policy.media.camera = VideoSource::Simulated;
+    rig.told(Fact::PolicyChanged(Box::new(policy.clone())));
+    assert_eq!(rig.room.snapshot().camera_device, DeviceState::Present);
+    rig.told(Fact::CameraGone);
+    rig.told(Fact::PolicyChanged(Box::new(policy)));
+    assert_eq!(rig.room.snapshot().camera_device, DeviceState::Gone);
+}
+
+#[test]
+fn a_new_configuration_changes_the_plan_and_leaves_the_legs() {
+    let (mut rig, leg) = Established.reach();
+    let mut policy = policy();
+    policy.media.bitrate = room::units::Bitrate::kbps(700);
+    rig.told(Fact::PolicyChanged(Box::new(policy)));
+    assert_eq!(rig.plan.ladder[0].bitrate, room::units::Bitrate::kbps(700));
+    assert_eq!(rig.leg(leg).state, LegState::Established);
+}
+
+#[test]
+fn registrations_are_shown_for_the_accounts_that_there_are() {
+    let mut rig = Rig::new();
+    let state = RegistrationState::Registered;
+    for account in ["work", "unheard-of"] {
+        rig.told(Fact::Registration {
+            account: account.to_owned(),
+            state,
+        });
+    }
+    let shown: Vec<_> = rig
+        .room
+        .snapshot()
+        .registrations
+        .clone()
+        .into_iter()
+        .collect();
+    assert_eq!(shown, [("work".to_owned(), state)]);
+    rig.told(Fact::PolicyChanged(Box::new(RoomPolicy {
+        accounts: Vec::new(),
+        ..policy()
+    })));
+    assert!(rig.room.snapshot().registrations.is_empty());
+}
+
+#[test]
+fn levels_are_shown() {
+    let mut rig = Rig::new();
+    let (microphone, loudspeaker) = (AudioLevel::dbfs(-20.0), AudioLevel::dbfs(-30.0));
+    rig.told(Fact::Levels {
+        microphone,
+        loudspeaker,
+    });
+    assert_eq!(rig.room.snapshot().microphone_level, microphone);
+    assert_eq!(rig.room.snapshot().loudspeaker_level, loudspeaker);
+}
+
+#[test]
+fn no_snapshot_tells_a_key() {
+    use room::codec::{SrtpKey, SrtpKeys, SrtpSuite};
+    let key = |byte| SrtpKey {
+        suite: SrtpSuite::AesCm128HmacSha1_80,
+        key_and_salt: [byte; 30],
+    };
+    let mut settled = streams();
+    if let Some(audio) = &mut settled.audio {
+        audio.srtp = Some(SrtpKeys {
+            local: key(0xa7),
+            remote: key(0xb7),
+        });
+    }
+    let (mut rig, leg) = Established.reach();
+    rig.room.fact(
+        rig.now,
+        Fact::StreamsChanged {
+            leg,
+            streams: settled,
+        },
+    );
+    for text in [
+        format!("{:?}", rig.room.snapshot()),
+        format!("{:?}", rig.commands()),
+    ] {
+        assert!(!text.contains("167") && !text.contains("a7, "), "{text}");
+    }
+}

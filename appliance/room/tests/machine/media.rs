@@ -1,0 +1,168 @@
+//! The media plan, and what the room shows of pictures and faults.
+
+use std::time::Duration;
+
+use room::codec::Direction;
+use room::fact::MediaFault;
+use room::media_plan::{Layout, LegStreams, VideoSource};
+use room::snapshot::VideoFlow;
+use room::{Fact, Generation, LegState, Request, RoomSnapshot};
+
+use crate::rig::Position::{Early, Established};
+use crate::rig::{Rig, audio, streams};
+
+#[test]
+fn an_idle_room_plans_its_devices_but_no_encode_and_no_leg() {
+    let rig = Rig::new();
+    assert_eq!(rig.plan.camera.source, VideoSource::Simulated);
+    assert_eq!(rig.plan.generation, Generation(1));
+    assert!(rig.plan.ladder.is_empty());
+    assert!(rig.plan.legs.is_empty());
+}
+
+#[test]
+fn nothing_leaves_the_room_before_the_call_is_answered() {
+    let (mut rig, leg) = Early.reach();
+    assert_eq!(rig.planned_audio(leg), Some(Direction::RecvOnly));
+    assert!(rig.plan.ladder.is_empty());
+    rig.establish(leg);
+    assert_eq!(rig.planned_audio(leg), Some(Direction::SendRecv));
+    assert_eq!(rig.plan.ladder.len(), 1);
+}
+
+#[test]
+fn media_stops_with_the_press_and_not_with_the_far_ends_consent() {
+    let (mut rig, leg) = Established.reach();
+    rig.accepted(Request::Hold { leg });
+    assert_eq!(rig.planned_audio(leg), Some(Direction::Inactive));
+    assert!(rig.plan.ladder.is_empty());
+
+    let (mut rig, leg) = Established.reach();
+    rig.accepted(Request::HangUp { leg: Some(leg) });
+    assert!(rig.plan.legs.is_empty());
+}
+
+#[test]
+fn the_far_ends_hold_is_what_it_settled_and_no_more() {
+    let (mut rig, leg) = Established.reach();
+    let held = LegStreams {
+        audio: Some(audio(Direction::RecvOnly)),
+        video: None,
+    };
+    rig.told(Fact::RemoteHold { leg });
+    rig.told(Fact::StreamsChanged { leg, streams: held });
+    assert_eq!(rig.planned_audio(leg), Some(Direction::RecvOnly));
+}
+
+#[test]
+fn a_plan_is_ordered_only_when_it_differs() {
+    let (mut rig, leg) = Established.reach();
+    let before = rig.plan.generation;
+    rig.room.fact(
+        rig.now,
+        Fact::StreamsChanged {
+            leg,
+            streams: streams(),
+        },
+    );
+    rig.room.fact(rig.now, Fact::FirstFrame { leg });
+    assert_eq!(rig.commands(), []);
+    rig.request(Request::SetLayout(Layout::Grid));
+    rig.commands();
+    assert_eq!(rig.plan.generation, before.next());
+    assert_eq!(rig.plan.layout, Layout::Grid);
+    assert_eq!(rig.room.snapshot().media_wanted, rig.plan.generation);
+}
+
+#[test]
+fn the_applied_plan_is_the_newest_that_media_told_of_and_none_of_the_future() {
+    let mut rig = Rig::new();
+    rig.accepted(Request::SetLayout(Layout::Grid));
+    rig.accepted(Request::SetLayout(Layout::Single));
+    rig.told(Fact::MediaApplied {
+        generation: Generation(2),
+    });
+    rig.told(Fact::MediaApplied {
+        generation: Generation(1),
+    });
+    assert_eq!(rig.room.snapshot().media_applied, Generation(2));
+    rig.told(Fact::MediaApplied {
+        generation: Generation(900),
+    });
+    assert_eq!(rig.room.snapshot().media_applied, Generation(3));
+}
+
+#[test]
+fn the_far_ends_picture_is_shown_as_it_was_seen() {
+    let (mut rig, leg) = Established.reach();
+    let flow = |rig: &Rig| rig.leg(leg).video.expect("a video stream").flow;
+    assert_eq!(flow(&rig), VideoFlow::Waiting);
+    rig.pass(Duration::from_millis(80));
+    rig.told(Fact::FirstFrame { leg });
+    let first_frame = rig.leg(leg).first_frame;
+    assert_eq!(first_frame, Some(rig.now));
+    assert_eq!(flow(&rig), VideoFlow::Flowing);
+    rig.pass(Duration::from_secs(5));
+    rig.told(Fact::VideoStalled { leg });
+    assert_eq!(flow(&rig), VideoFlow::Stalled);
+    rig.told(Fact::VideoResumed { leg });
+    rig.told(Fact::FirstFrame { leg });
+    assert_eq!(flow(&rig), VideoFlow::Flowing);
+    assert_eq!(
+        rig.leg(leg).first_frame,
+        first_frame,
+        "there is one first frame"
+    );
+}
+
+#[test]
+fn no_picture_is_awaited_while_either_side_holds_and_none_is_claimed_before_it_was_seen_again() {
+    let (mut rig, leg) = Established.reach();
+    let flow = |rig: &Rig| rig.leg(leg).video.expect("a video stream").flow;
+    rig.told(Fact::FirstFrame { leg });
+    rig.request(Request::Hold { leg });
+    assert_eq!(flow(&rig), VideoFlow::Off);
+    rig.told(Fact::HoldSucceeded { leg });
+    rig.request(Request::Resume { leg });
+    assert_eq!(flow(&rig), VideoFlow::Off);
+    rig.told(Fact::ResumeSucceeded { leg });
+    assert_eq!(flow(&rig), VideoFlow::Waiting);
+    rig.told(Fact::VideoResumed { leg });
+    assert_eq!(flow(&rig), VideoFlow::Flowing);
+
+    let sendrecv = streams();
+    let mut held = streams();
+    if let Some(video) = &mut held.video {
+        video.direction = Direction::SendOnly;
+    }
+    rig.told(Fact::StreamsChanged { leg, streams: held });
+    assert_eq!(flow(&rig), VideoFlow::Off);
+    rig.told(Fact::StreamsChanged {
+        leg,
+        streams: sendrecv,
+    });
+    assert_eq!(flow(&rig), VideoFlow::Waiting);
+}
+
+#[test]
+fn media_failures_are_shown_newest_first_and_end_no_call() {
+    let (mut rig, leg) = Established.reach();
+    let fault = |number: usize| MediaFault {
+        leg: Some(leg),
+        element: format!("element{number}"),
+        text: "failed".to_owned(),
+    };
+    for number in 0..20 {
+        rig.told(Fact::MediaFault(fault(number)));
+    }
+    let generation = rig.room.snapshot().generation;
+    rig.told(Fact::MediaFault(fault(19)));
+    let snapshot = rig.room.snapshot();
+    assert_eq!(
+        snapshot.generation, generation,
+        "the same news twice is no news"
+    );
+    assert_eq!(snapshot.media_faults.len(), RoomSnapshot::MAX_MEDIA_FAULTS);
+    assert_eq!(snapshot.media_faults[0], fault(19));
+    assert_eq!(rig.leg(leg).state, LegState::Established);
+}

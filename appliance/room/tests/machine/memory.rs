@@ -1,0 +1,172 @@
+//! What outlives a crash: the wanted calls, and what the store told of them.
+
+use std::time::{Duration, SystemTime};
+
+use room::media_plan::MicrophoneState;
+use room::{
+    Admission, Command, EndReason, Fact, HoldChange, LegState, Remembered, Request, Resumptions,
+    RoomState, WantedCall,
+};
+
+use crate::rig::Position::{Established, Incoming};
+use crate::rig::{Rig, TARGET, call, policy, target, volume, wanted};
+
+#[test]
+fn a_placed_call_is_remembered_until_it_is_ended_by_either_side() {
+    let mut rig = Rig::new();
+    rig.request(call(TARGET));
+    assert_eq!(wanted(&rig.commands()), Some(vec![target(TARGET)]));
+    rig.request(Request::HangUp { leg: None });
+    assert_eq!(wanted(&rig.commands()), Some(Vec::new()));
+
+    let (mut rig, leg) = Established.reach();
+    rig.room.fact(
+        rig.now,
+        Fact::Ended {
+            leg,
+            reason: EndReason::RemoteHangUp,
+        },
+    );
+    assert_eq!(wanted(&rig.commands()), Some(Vec::new()));
+}
+
+#[test]
+fn a_remembered_call_stays_wanted_until_it_is_placed_again_or_given_up() {
+    let remembered = Remembered {
+        wanted: vec![WantedCall::new(target(TARGET))],
+        ..Remembered::default()
+    };
+
+    let mut rig = Rig::remembering(policy(), remembered.clone());
+    rig.room.fact(rig.now, Fact::CameraGone);
+    assert_eq!(wanted(&rig.commands()), None, "still remembered as it was");
+    rig.request(call(TARGET));
+    assert_eq!(wanted(&rig.commands()), None, "wanted before and after");
+
+    let mut rig = Rig::remembering(policy(), remembered.clone());
+    let admission = rig.request(Request::HangUp { leg: None });
+    assert_eq!(admission, Admission::Accepted { leg: None });
+    assert_eq!(wanted(&rig.commands()), Some(Vec::new()));
+
+    let mut rig = Rig::remembering(policy(), remembered);
+    rig.request(call("sip:other@example.com"));
+    assert_eq!(
+        wanted(&rig.commands()),
+        Some(vec![target("sip:other@example.com")])
+    );
+}
+
+#[test]
+fn a_call_that_was_placed_again_and_lasts_is_remembered_without_its_restarts() {
+    let restart = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let interrupted = WantedCall {
+        call: target(TARGET),
+        resumptions: Resumptions::new([restart]),
+    };
+    let remembered = Remembered {
+        wanted: vec![interrupted],
+        ..Remembered::default()
+    };
+    let mut rig = Rig::remembering(policy(), remembered);
+    let leg = rig.dial();
+    assert_eq!(wanted(&rig.commands()), None, "remembered as it was");
+    rig.establish(leg);
+    rig.commands();
+    rig.pass(Duration::from_secs(30));
+    rig.accepted(Request::Hold { leg });
+    rig.pass(Duration::from_secs(29));
+    assert_eq!(wanted(&rig.commands()), None);
+    rig.pass(Duration::from_secs(1));
+    let commands = rig.commands();
+    let [Command::Remember { remembered, .. }] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(remembered.wanted, [WantedCall::new(target(TARGET))]);
+    assert_eq!(
+        rig.leg(leg).hold_change,
+        HoldChange::Holding,
+        "the hold has time left"
+    );
+}
+
+#[test]
+fn a_call_that_is_not_placed_again_is_shown_with_the_reason_and_forgotten() {
+    let remembered = Remembered {
+        wanted: vec![WantedCall::new(target(TARGET))],
+        ..Remembered::default()
+    };
+    for remembered in [remembered, Remembered::default()] {
+        let mut rig = Rig::remembering(policy(), remembered);
+        rig.room.fact(
+            rig.now,
+            Fact::NotResumed {
+                call: target(TARGET),
+                reason: EndReason::TooManyRestarts,
+            },
+        );
+        assert_eq!(rig.signalling(), []);
+        let snapshot = rig.room.snapshot();
+        assert_eq!(snapshot.state, RoomState::Idle);
+        assert_eq!(snapshot.legs, []);
+        assert_eq!(snapshot.last_ended[0].peer.uri, TARGET);
+        assert_eq!(
+            snapshot.last_ended[0].state,
+            LegState::Ended(EndReason::TooManyRestarts)
+        );
+        // Whoever wants it all the same may call.
+        rig.dial();
+    }
+}
+
+#[test]
+fn an_answered_call_is_the_callers_to_place_again() {
+    let (mut rig, leg) = Incoming.reach();
+    rig.request(Request::Answer { leg });
+    assert_eq!(wanted(&rig.commands()), None);
+}
+
+#[test]
+fn a_failed_write_is_shown_until_a_later_one_succeeds() {
+    let mut rig = Rig::new();
+    rig.accepted(Request::SetVolume(volume(1)));
+    let first = rig.room.remembered_generation();
+    assert_ne!(rig.room.stored_generation(), first);
+    let full = "no space left on device".to_owned();
+    rig.told(Fact::StoreFailed {
+        generation: first,
+        text: full.clone(),
+    });
+    assert_eq!(
+        rig.room.stored_generation(),
+        first,
+        "nothing more will come"
+    );
+    assert_eq!(rig.room.snapshot().store_fault, Some(full));
+
+    rig.accepted(Request::SetVolume(volume(2)));
+    let second = rig.room.remembered_generation();
+    rig.told(Fact::Stored { generation: first });
+    assert!(
+        rig.room.snapshot().store_fault.is_some(),
+        "a late word about an older value"
+    );
+    rig.told(Fact::Stored { generation: second });
+    assert_eq!(rig.room.snapshot().store_fault, None);
+}
+
+#[test]
+fn a_value_that_comes_back_is_stored_again_before_it_counts_as_stored() {
+    let mut rig = Rig::new();
+    rig.accepted(Request::SetMicrophone(MicrophoneState::Muted));
+    let muted = rig.room.remembered_generation();
+    rig.accepted(Request::SetMicrophone(MicrophoneState::Open));
+    rig.accepted(Request::SetMicrophone(MicrophoneState::Muted));
+    let muted_again = rig.room.remembered_generation();
+    // The store may be writing "open" at this moment.
+    rig.told(Fact::Stored { generation: muted });
+    assert!(rig.room.stored_generation() < muted_again);
+    rig.told(Fact::Stored {
+        generation: muted_again,
+    });
+    assert_eq!(rig.room.stored_generation(), muted_again);
+}

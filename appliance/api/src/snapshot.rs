@@ -420,7 +420,7 @@ pub enum VideoFlow {
     Waiting,
     /// Frames are decoded.
     Flowing,
-    /// None was decoded for the last second.
+    /// Frames were decoded, but none of late: within a second of the last one at camera rates.
     Stalled,
 }
 

@@ -22,7 +22,8 @@ pub enum MediaEvent {
         /// Which leg.
         leg: LegId,
     },
-    /// No picture came from the peer for a second though it should send.
+    /// No picture came from the peer for most of a second, or for two of its own intervals, though it
+    /// should send.
     VideoStalled {
         /// Which leg.
         leg: LegId,
@@ -32,7 +33,7 @@ pub enum MediaEvent {
         /// Which leg.
         leg: LegId,
     },
-    /// A device gave nothing for a second while it was needed.
+    /// A device gave nothing for almost a second while it was needed.
     SourceGone(Source),
     /// It gives again.
     SourceBack(Source),

@@ -101,7 +101,7 @@ pub enum Fact {
         /// Which leg.
         leg: LegId,
     },
-    /// No frame of the far end was decoded for a second.
+    /// No frame of the far end was decoded for most of a second.
     VideoStalled {
         /// Which leg.
         leg: LegId,

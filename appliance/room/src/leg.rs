@@ -683,9 +683,10 @@ impl Leg {
     }
 
     pub(crate) fn first_frame(&mut self, now: Instant) {
-        let Some(media) = self.media() else { return };
-        media.flow = VideoFlow::Flowing;
-        self.first_frame.get_or_insert(now);
+        if self.media().is_some() {
+            self.video_flow(VideoFlow::Flowing);
+            self.first_frame.get_or_insert(now);
+        }
     }
 
     /// What was seen before a hold reached the media is no news of what follows it.

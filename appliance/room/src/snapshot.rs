@@ -252,7 +252,7 @@ pub enum VideoFlow {
     Waiting,
     /// Frames are decoded.
     Flowing,
-    /// Frames were decoded, or expected, but none for the last second.
+    /// Frames were decoded, but none of late: within a second of the last one at camera rates.
     Stalled,
 }
 

@@ -59,6 +59,20 @@ enum Pictures {
     Stalled,
 }
 
+impl Pictures {
+    /// What follows when the leg is looked at: whether it is to receive any, whether one was
+    /// decoded since it was last awaited, and whether that was just now.
+    fn after(self, receives: bool, decoded: bool, fresh: bool) -> Self {
+        match self {
+            _ if !receives => Self::Awaited,
+            Self::Awaited if decoded && fresh => Self::Flowing,
+            Self::Flowing if !fresh => Self::Stalled,
+            Self::Stalled if fresh => Self::Flowing,
+            unchanged @ (Self::Awaited | Self::Flowing | Self::Stalled) => unchanged,
+        }
+    }
+}
+
 /// When the peer is asked for a keyframe again: soon at first, then less and less often, because a
 /// peer that holds the call sends none however often it is asked.
 #[derive(Clone, Copy, Debug, Default)]
@@ -179,25 +193,22 @@ impl Graph {
             let since = Duration::from_nanos(running_now.saturating_sub(last));
             let fresh = since < patience(Duration::from_nanos(gap));
             let state = self.watch.pictures.entry(id).or_insert(Pictures::Awaited);
-            *state = match *state {
-                _ if !receives => Pictures::Awaited,
-                Pictures::Awaited if last != 0 && fresh => {
-                    // News after a hold, in which the owner expected none.
+            let before = *state;
+            *state = before.after(receives, last != 0, fresh);
+            match (before, *state) {
+                (Pictures::Awaited | Pictures::Stalled, Pictures::Flowing) => {
                     events.push(MediaEvent::VideoResumed { leg: id });
-                    Pictures::Flowing
                 }
-                Pictures::Flowing if !fresh => {
+                (Pictures::Flowing, Pictures::Stalled) => {
                     events.push(MediaEvent::VideoStalled { leg: id });
-                    Pictures::Stalled
                 }
-                Pictures::Stalled if fresh => {
-                    events.push(MediaEvent::VideoResumed { leg: id });
-                    Pictures::Flowing
+                (Pictures::Flowing | Pictures::Stalled, Pictures::Awaited) => {
+                    leg.hub().await_picture();
                 }
-                unchanged @ (Pictures::Awaited | Pictures::Flowing | Pictures::Stalled) => {
-                    unchanged
-                }
-            };
+                (Pictures::Awaited, Pictures::Awaited | Pictures::Stalled)
+                | (Pictures::Flowing, Pictures::Flowing)
+                | (Pictures::Stalled, Pictures::Stalled) => {}
+            }
             // Whatever was lost, only a keyframe brings the picture back.
             let requests = self.watch.keyframe_requests.entry(id).or_default();
             if receives && *state != Pictures::Flowing {
@@ -354,6 +365,28 @@ mod tests {
         assert_eq!(watch.take_leaked(late), [stuck]);
         assert_eq!(watch.take_leaked(late + TEAR_DOWN_TIME), []);
         assert!(watch.nothing_leaving());
+    }
+
+    #[test]
+    fn pictures_flow_stall_and_are_awaited_anew_by_what_is_seen_of_them() {
+        use Pictures::{Awaited, Flowing, Stalled};
+        let table = [
+            // state, receives, decoded, fresh, next
+            (Awaited, true, false, true, Awaited),
+            (Awaited, true, true, false, Awaited),
+            (Awaited, true, true, true, Flowing),
+            (Awaited, false, true, true, Awaited),
+            (Flowing, true, true, true, Flowing),
+            (Flowing, true, true, false, Stalled),
+            (Flowing, false, true, true, Awaited),
+            (Stalled, true, true, false, Stalled),
+            (Stalled, true, true, true, Flowing),
+            (Stalled, false, true, false, Awaited),
+        ];
+        for (state, receives, decoded, fresh, next) in table {
+            let after = state.after(receives, decoded, fresh);
+            assert_eq!(after, next, "{state:?} {receives} {decoded} {fresh}");
+        }
     }
 
     #[test]

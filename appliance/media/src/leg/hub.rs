@@ -206,6 +206,11 @@ impl LegHub {
     pub(crate) fn forget_picture(&self) {
         self.observe().latest = None;
         self.sound_delays().forget();
+        self.await_picture();
+    }
+
+    /// What was decoded so far tells nothing of whether pictures come from now on.
+    pub(crate) fn await_picture(&self) {
         self.meters.last_decoded.store(0, Ordering::Relaxed);
         self.meters.last_gap.store(0, Ordering::Relaxed);
     }

@@ -123,6 +123,8 @@ fn no_picture_is_awaited_while_either_side_holds_and_none_is_claimed_before_it_w
     rig.request(Request::Hold { leg });
     assert_eq!(flow(&rig), VideoFlow::Off);
     rig.told(Fact::HoldSucceeded { leg });
+    // One that was on its way.
+    rig.told(Fact::FirstFrame { leg });
     rig.request(Request::Resume { leg });
     assert_eq!(flow(&rig), VideoFlow::Off);
     rig.told(Fact::ResumeSucceeded { leg });

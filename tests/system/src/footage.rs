@@ -104,14 +104,26 @@ fn location(path: &Path) -> String {
 /// # Errors
 /// When alsa-utils is not installed.
 pub fn speech() -> Result<Sound> {
-    let folder = Path::new("/usr/share/sounds/alsa");
-    let names = [
+    spoken(&[
         "Front_Center",
         "Front_Left",
         "Rear_Right",
         "Side_Left",
         "Rear_Center",
-    ];
+    ])
+}
+
+/// As [`speech`], but other words, for the other side of a call. The same words from both sides
+/// are, to an echo canceller, an echo of the loudspeaker, and it takes them away.
+///
+/// # Errors
+/// When alsa-utils is not installed.
+pub fn reply() -> Result<Sound> {
+    spoken(&["Side_Right", "Rear_Left", "Front_Right"])
+}
+
+fn spoken(names: &[&str]) -> Result<Sound> {
+    let folder = Path::new("/usr/share/sounds/alsa");
     let mut words = Vec::new();
     for name in names {
         let word = Sound::read(&folder.join(name).with_extension("wav"))

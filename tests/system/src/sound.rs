@@ -129,6 +129,29 @@ impl Sound {
         }
     }
 
+    /// This sound for that many seconds, cut off or with silence at its end.
+    #[must_use]
+    pub fn lasting(mut self, seconds: f32) -> Self {
+        let count = (seconds * self.sample_rate as f32) as usize;
+        self.samples.resize(count, 0.0);
+        self
+    }
+
+    /// This sound and then the other, which has the same rate.
+    ///
+    /// # Errors
+    /// When it has another rate.
+    pub fn followed_by(mut self, other: &Self) -> Result<Self> {
+        ensure!(
+            self.sample_rate == other.sample_rate,
+            "{} Hz does not go on with {} Hz",
+            self.sample_rate,
+            other.sample_rate
+        );
+        self.samples.extend_from_slice(&other.samples);
+        Ok(self)
+    }
+
     /// Root mean square, 0 to 1.
     #[must_use]
     pub fn level(&self) -> f32 {
@@ -334,6 +357,17 @@ mod tests {
         let turned = with_pitch(3.0).excerpt(0.3, 0.4);
         let found = with_pitch(0.0).correlation(&turned).unwrap();
         assert!(found.coefficient > 0.95, "{found:?}");
+    }
+
+    #[test]
+    fn turns_follow_each_other() {
+        let turn = tone(440.0, 0.5).lasting(0.2);
+        let silence = Sound::silence(48_000, 0.1).lasting(0.3);
+        let both = turn.followed_by(&silence).unwrap();
+        assert_eq!(both.samples.len(), 24_000);
+        assert!(both.excerpt(0.0, 0.2).level() > 0.3);
+        assert!(both.excerpt(0.2, 0.3).level() == 0.0);
+        assert!(both.followed_by(&Sound::silence(8_000, 1.0)).is_err());
     }
 
     #[test]

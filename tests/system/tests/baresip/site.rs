@@ -5,7 +5,7 @@ use std::time::Duration;
 use api::snapshot::{CallDirection, EndReason, Leg, LegState, VideoFlow};
 use system::authority::Authority;
 use system::baresip::{Baresip, BaresipConfig, MediaEncryption, Transport, Video};
-use system::footage::{Recording, speech};
+use system::footage::{Recording, reply};
 use system::journal::Mark;
 use system::room_setup::{Room, RoomSetup};
 use system::sound::Sound;
@@ -31,7 +31,7 @@ pub(crate) fn site(adjust: impl FnOnce(&mut RoomSetup, &mut BaresipConfig)) -> S
     let authority = Authority::new(folder.path()).unwrap();
     let mut setup = RoomSetup::new("room");
     let video = Video::Recording(Recording::BigBuckBunny.file().unwrap());
-    let mut config = BaresipConfig::new("peer", speech().unwrap(), video);
+    let mut config = BaresipConfig::new("peer", reply().unwrap(), video);
     config.transport = Transport::Tls;
     setup.recording = Some(folder.path().join(RECORDING));
     adjust(&mut setup, &mut config);
@@ -80,13 +80,17 @@ impl Site {
         self.room.wait_for_media(Mark::default(), LIMIT).unwrap();
     }
 
-    /// Lets that many packets of sound go to the peer.
+    /// Lets that many packets of sound go to the peer from now on.
     pub(crate) fn let_the_peer_hear(&self, packets: u64) {
-        let sent = |leg: &Leg| Some(leg.audio.as_ref()?.stats.as_ref()?.packets_sent);
-        let before = sent(&self.room.only_leg().unwrap()).unwrap_or(0);
+        let before = sounds_sent(&self.room.only_leg().unwrap()).unwrap_or(0);
+        self.wait_until_the_peer_has_heard(before + packets);
+    }
+
+    /// Waits until that many packets of sound have gone to the peer in this call.
+    pub(crate) fn wait_until_the_peer_has_heard(&self, packets: u64) {
         self.room
             .wait_for_leg(self.now(), "sound that is sent", LIMIT, |leg| {
-                sent(leg).filter(|sent| *sent >= before + packets)
+                sounds_sent(leg).filter(|sent| *sent >= packets)
             })
             .unwrap();
     }
@@ -144,4 +148,8 @@ impl Site {
         let flowed = first.iter().zip(&last).all(|(before, now)| now > before);
         assert!(flowed, "{first:?} {last:?}");
     }
+}
+
+fn sounds_sent(leg: &Leg) -> Option<u64> {
+    Some(leg.audio.as_ref()?.stats.as_ref()?.packets_sent)
 }

@@ -36,7 +36,7 @@ const MIX: gst::ClockTime = gst::ClockTime::from_mseconds(10);
 const ALIGNMENT: gst::ClockTime = gst::ClockTime::from_mseconds(10);
 const ALIGNMENT_WAIT: gst::ClockTime = gst::ClockTime::from_mseconds(200);
 /// What the sink itself needs.
-const SINK_TIME: gst::ClockTime = gst::ClockTime::from_mseconds(5);
+const SINK_TIME: gst::ClockTime = gst::ClockTime::from_mseconds(2);
 /// Sound that may wait for the mixer, in buffers of 20 ms.
 const QUEUE: u64 = 25;
 

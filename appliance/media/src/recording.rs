@@ -147,6 +147,10 @@ impl Recording {
                 if element.has_property("max-threads") {
                     element.set_property_from_str("max-threads", "1");
                 }
+                // As with the pictures of a leg: no fresh memory for each picture.
+                if element.has_property("direct-rendering") {
+                    element.set_property("direct-rendering", false);
+                }
             });
         }
         let target = target.downgrade();

@@ -28,7 +28,7 @@ use crate::pipeline::{
 use crate::shape::VideoPlayoutShape;
 
 /// What the sink itself needs to show a picture.
-const SINK_TIME: gst::ClockTime = gst::ClockTime::from_mseconds(5);
+const SINK_TIME: gst::ClockTime = gst::ClockTime::from_mseconds(2);
 /// Pictures that may wait to be shown; at 200 ms of delay, 60 fps still fit.
 const QUEUE: u64 = 16;
 /// The canvas on which several pictures are arranged.

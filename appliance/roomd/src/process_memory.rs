@@ -6,6 +6,9 @@
 //! heaps, where a packet that lives on top of one holds it for ever. Two arenas for what is small
 //! and mappings of their own for pictures keep a room's memory flat over many calls, and give it
 //! back when a call ends.
+//!
+//! The kernel backs heaps and stacks by pages of 2 MB where it may, of which a thread's stack uses
+//! a few kB: small pages only.
 
 use std::env;
 use std::os::unix::process::CommandExt;
@@ -21,6 +24,9 @@ const SETTINGS: [(&str, &str); 2] = [
 /// Bounds the memory of this process: starts the program anew, in this very process, with the
 /// environment that glibc needs. What the supervisor has set stays, whatever its value.
 pub fn bound() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        eprintln!("roomd: huge pages stay on, for more memory than needed: {error}");
+    }
     let missing: Vec<_> = SETTINGS
         .into_iter()
         .filter(|(name, _)| env::var_os(name).is_none())

@@ -81,6 +81,9 @@ pub(super) fn build_video(
     let decoder = pipeline.make(VIDEO_DECODER, |b| {
         b.property("max-threads", 1)
             .property("output-corrupt", true)
+            // A picture that later ones refer to cannot be given away: the decoder would copy it into
+            // memory that is fresh each time. This way it copies into memory that it had before.
+            .property("direct-rendering", false)
     })?;
     let sink = decoded_sink();
     let (hub, clock) = (Arc::downgrade(hub), clock.clone());

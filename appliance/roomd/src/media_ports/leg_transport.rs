@@ -38,6 +38,9 @@ use crate::srtp_authenticator::SrtpAuthenticator;
 const LARGEST_DATAGRAM: usize = 65_535;
 /// Datagrams sent or paced before the sockets are looked at again.
 const SENDS_A_TURN: usize = 64;
+/// Datagrams of one socket that go to media together. A picture comes as a burst of packets: handed
+/// over one by one, each would wake media's thread anew.
+const RECEIVED_A_TURN: usize = 32;
 
 /// Where a leg's streams go. A medium that is `None` is refused or not negotiated yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,6 +90,7 @@ impl LegTransport {
             pacer: Pacer::new(Bitrate::kbps(2_000)),
             counters,
             incoming: datagrams.incoming,
+            arrived: Vec::with_capacity(RECEIVED_A_TURN),
         };
         let task = tasks.spawn_passing(task.run(route_changes, datagrams.outgoing));
         Self { routes, task }
@@ -184,6 +188,8 @@ struct Task {
     pacer: Pacer,
     counters: Arc<NetworkCounters>,
     incoming: mpsc::Sender<Datagram>,
+    /// What this turn has received and media has not been given yet.
+    arrived: Vec<Datagram>,
 }
 
 impl Task {
@@ -210,11 +216,7 @@ impl Task {
                     self.send_paced();
                 }
                 (port, received) = receive(&self.ports, &mut self.next_port, &mut buffer) => {
-                    match received {
-                        Ok((length, source)) => self.take_in(port, &buffer[..length], source),
-                        // An ICMP error of an earlier send: the peer's port is closed for now.
-                        Err(error) => tracing::debug!(leg = %self.leg, %error, "media socket"),
-                    }
+                    self.take_burst(port, received, &mut buffer);
                 }
             }
         }
@@ -273,6 +275,43 @@ impl Task {
         }
     }
 
+    /// Takes what was received and what waits behind it.
+    fn take_burst(
+        &mut self,
+        index: usize,
+        first: io::Result<(usize, SocketAddr)>,
+        buffer: &mut [u8],
+    ) {
+        let mut received = first;
+        for more in (0..RECEIVED_A_TURN).rev() {
+            match received {
+                Ok((length, source)) => self.take_in(index, &buffer[..length], source),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // An ICMP error of an earlier send: the peer's port is closed for now.
+                Err(error) => {
+                    tracing::debug!(leg = %self.leg, %error, "media socket");
+                    break;
+                }
+            }
+            if more == 0 {
+                break;
+            }
+            received = self.ports[index].socket.try_recv_from(buffer);
+        }
+        self.hand_over();
+    }
+
+    /// Gives media what has arrived.
+    fn hand_over(&mut self) {
+        for datagram in self.arrived.drain(..) {
+            let counter = match self.incoming.try_send(datagram) {
+                Ok(()) => &self.counters.datagrams.received,
+                Err(_) => &self.counters.datagrams.overrun,
+            };
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     fn take_in(&mut self, index: usize, payload: &[u8], source: SocketAddr) {
         let port = &mut self.ports[index];
         let Some(stream) = &mut port.stream else {
@@ -310,16 +349,11 @@ impl Task {
                 tracing::info!(leg = %self.leg, medium = ?port.medium, %source, "media follows the peer");
             }
         }
-        let datagram = Datagram {
+        self.arrived.push(Datagram {
             medium: port.medium,
             channel: port.channel,
             payload: Bytes::copy_from_slice(payload),
-        };
-        let counter = match self.incoming.try_send(datagram) {
-            Ok(()) => &self.counters.datagrams.received,
-            Err(_) => &self.counters.datagrams.overrun,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        });
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  leg ──► appsrc ──┐
-//!  leg ──► appsrc ──┴► audiomixer ──► volume ──► [tap] ──► sink, in time
+//!  leg ──► appsrc ──┼► audiomixer ──► volume ──► [tap] ──► sink, in time
+//!  tone ─► appsrc ──┘
 //! ```
 //!
 //! The sink waits for the leg's playout delay: the leg's `appsrc` states it as its latency, less the
@@ -15,12 +16,12 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use room::ids::LegId;
-use room::media_plan::AudioSink;
+use room::media_plan::{AudioSink, Tone};
 use room::units::Volume;
 use tokio::sync::mpsc;
 
 use crate::clock::MediaClock;
-use crate::device::AudioFrame;
+use crate::device::{AudioFrame, SAMPLE_RATE_HZ};
 use crate::error::MediaError;
 use crate::graph_input::GraphInputs;
 use crate::loudspeaker_tap::LoudspeakerTap;
@@ -28,6 +29,7 @@ use crate::pipeline::{
     OwnedPipeline, PipelineId, PipelineRole, count_buffers, link, link_pads, pad,
 };
 use crate::recording::{samples_of, sound_caps};
+use crate::tone::ToneSamples;
 
 /// What the mixer gives at a time.
 const MIX: gst::ClockTime = gst::ClockTime::from_mseconds(10);
@@ -39,6 +41,8 @@ const ALIGNMENT_WAIT: gst::ClockTime = gst::ClockTime::from_mseconds(200);
 const SINK_TIME: gst::ClockTime = gst::ClockTime::from_mseconds(2);
 /// Sound that may wait for the mixer, in buffers of 20 ms.
 const QUEUE: u64 = 25;
+/// A tone is made in pieces of this length, one ahead of what the mixer takes.
+const TONE_PIECE: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 
 /// The running playout.
 #[derive(Debug)]
@@ -47,6 +51,7 @@ pub(crate) struct AudioPlayout {
     mixer: gst::Element,
     volume: gst::Element,
     inputs: HashMap<LegId, MixerInput>,
+    tone: Option<MixerInput>,
     tap: Arc<LoudspeakerTap>,
     played: Arc<AtomicU64>,
 }
@@ -88,6 +93,7 @@ impl AudioPlayout {
             mixer,
             volume: volume_element,
             inputs,
+            tone: None,
             tap,
             played,
         })
@@ -134,8 +140,16 @@ impl AudioPlayout {
                 .build(),
         )?;
         self.pipeline.adopt_time(&inlet);
+        let input = self.mix(inlet.clone())?;
+        self.inputs.insert(leg, input);
+        self.recalculate_latency();
+        Ok(inlet)
+    }
+
+    /// Connects an inlet with the mixer.
+    fn mix(&self, inlet: gst_app::AppSrc) -> Result<MixerInput, MediaError> {
         let refused = || MediaError::Link {
-            what: format!("leg {leg} and the mixer"),
+            what: format!("{} and the mixer", inlet.name()),
         };
         let pad = self
             .mixer
@@ -144,22 +158,35 @@ impl AudioPlayout {
         let source = inlet.static_pad("src").ok_or_else(refused)?;
         link_pads(&source, &pad)?;
         inlet.sync_state_with_parent().map_err(|_| refused())?;
-        self.inputs.insert(
-            leg,
-            MixerInput {
-                inlet: inlet.clone(),
-                pad,
-            },
-        );
+        Ok(MixerInput { inlet, pad })
+    }
+
+    /// Takes an inlet out. The mixer lets go of it first: a piece of sound that waits there would
+    /// keep the inlet's thread.
+    fn unmix(&self, MixerInput { inlet, pad }: MixerInput) {
+        self.mixer.release_request_pad(&pad);
+        self.pipeline.remove(inlet.upcast_ref());
+    }
+
+    /// Plays a tone from its begin, or none.
+    pub(crate) fn set_tone(&mut self, tone: Option<Tone>) -> Result<(), MediaError> {
+        if let Some(before) = self.tone.take() {
+            self.unmix(before);
+        }
+        if let Some(tone) = tone {
+            let begin = self.pipeline.gst().current_running_time();
+            let inlet = tone_inlet(tone, begin.unwrap_or(gst::ClockTime::ZERO));
+            let inlet = self.pipeline.add(inlet)?;
+            self.tone = Some(self.mix(inlet)?);
+        }
         self.recalculate_latency();
-        Ok(inlet)
+        Ok(())
     }
 
     /// A leg is heard no more.
     pub(crate) fn remove_leg(&mut self, leg: LegId) {
-        if let Some(MixerInput { inlet, pad }) = self.inputs.remove(&leg) {
-            self.pipeline.remove(inlet.upcast_ref());
-            self.mixer.release_request_pad(&pad);
+        if let Some(input) = self.inputs.remove(&leg) {
+            self.unmix(input);
         }
     }
 
@@ -176,6 +203,41 @@ impl Drop for AudioPlayout {
     fn drop(&mut self) {
         self.tap.clear();
     }
+}
+
+/// A source that makes the next piece of a tone whenever the mixer has taken one.
+fn tone_inlet(tone: Tone, begin: gst::ClockTime) -> gst_app::AppSrc {
+    let mut samples = ToneSamples::new(tone);
+    let mut at = begin;
+    let piece = (TONE_PIECE.mseconds() * u64::from(SAMPLE_RATE_HZ) / 1_000) as usize;
+    gst_app::AppSrc::builder()
+        .name(format!("tone-{tone:?}"))
+        .caps(&sound_caps())
+        .format(gst::Format::Time)
+        .is_live(true)
+        .min_latency(0)
+        .max_buffers(1)
+        .max_bytes(0)
+        .callbacks(
+            gst_app::AppSrcCallbacks::builder()
+                .need_data(move |inlet, _| {
+                    let bytes: Vec<u8> = samples
+                        .by_ref()
+                        .take(piece)
+                        .flat_map(i16::to_le_bytes)
+                        .collect();
+                    let mut sound = gst::Buffer::from_mut_slice(bytes);
+                    if let Some(sound) = sound.get_mut() {
+                        sound.set_pts(at);
+                        sound.set_duration(TONE_PIECE);
+                    }
+                    at += TONE_PIECE;
+                    // Refused only while the tone is being taken out.
+                    let _ = inlet.push_buffer(sound);
+                })
+                .build(),
+        )
+        .build()
 }
 
 /// What the inlet of a leg adds, so that sound is held for `delay` in all.

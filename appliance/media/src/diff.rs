@@ -7,7 +7,7 @@
 
 use room::codec::Direction;
 use room::ids::LegId;
-use room::media_plan::{AudioSink, AudioSource, CameraState, MicrophoneState};
+use room::media_plan::{AudioSink, AudioSource, CameraState, MicrophoneState, Tone};
 use room::units::{Bitrate, Volume};
 
 use crate::shape::{GraphShape, LegShape, VideoCaptureShape, VideoPlayoutShape};
@@ -31,6 +31,7 @@ pub(crate) enum GraphChange {
         bitrate: Bitrate,
     },
     SetVolume(Volume),
+    SetTone(Option<Tone>),
     AddLeg(LegId, LegShape),
     SetLegDirections {
         leg: LegId,
@@ -57,6 +58,9 @@ pub(crate) fn diff(current: &GraphShape, wanted: &GraphShape) -> Vec<GraphChange
     changes.extend(started_parts(current, wanted));
     if current.volume != wanted.volume {
         changes.push(GraphChange::SetVolume(wanted.volume));
+    }
+    if current.tone != wanted.tone {
+        changes.push(GraphChange::SetTone(wanted.tone));
     }
     for (&id, leg) in &wanted.legs {
         match current

@@ -49,6 +49,7 @@ mod settings;
 mod shape;
 mod slate;
 mod telephone_event;
+mod tone;
 mod video_capture;
 mod video_playout;
 mod warm_up;

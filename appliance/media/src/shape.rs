@@ -10,7 +10,7 @@ use room::h264_level::H264Level;
 use room::ids::LegId;
 use room::media_plan::{
     AudioSink, AudioSource, CameraState, Layout, LegStreams, MediaPlan, MicrophoneState, Rung,
-    VideoSink, VideoSource, VideoStream,
+    Tone, VideoSink, VideoSource, VideoStream,
 };
 use room::units::{FrameRate, Resolution, Volume};
 
@@ -22,6 +22,7 @@ pub(crate) struct GraphShape {
     pub(crate) camera: CameraState,
     pub(crate) microphone: MicrophoneState,
     pub(crate) volume: Volume,
+    pub(crate) tone: Option<Tone>,
     pub(crate) video_capture: Option<VideoCaptureShape>,
     pub(crate) audio_capture: Option<AudioSource>,
     pub(crate) video_playout: Option<VideoPlayoutShape>,
@@ -116,6 +117,7 @@ impl GraphShape {
             // Until a plan says otherwise nothing is heard.
             microphone: MicrophoneState::Muted,
             volume: Volume::FULL,
+            tone: None,
             video_capture: None,
             audio_capture: None,
             video_playout: None,
@@ -147,15 +149,17 @@ impl GraphShape {
         let sends_audio = legs
             .values()
             .any(|leg| leg.directions()[0].is_some_and(Direction::sends));
-        let has_audio = legs.values().any(|leg| leg.streams.audio.is_some());
+        let is_heard =
+            plan.playout.tone.is_some() || legs.values().any(|leg| leg.streams.audio.is_some());
         Self {
             camera: plan.camera.state,
             microphone: plan.microphone.state,
             volume: plan.playout.volume,
+            tone: plan.playout.tone,
             video_capture: video_capture(plan, &legs),
             audio_capture: sends_audio.then(|| plan.microphone.source.clone()),
             video_playout: video_playout(plan, &legs),
-            audio_playout: has_audio.then_some(plan.playout.audio),
+            audio_playout: is_heard.then_some(plan.playout.audio),
             legs,
         }
     }
@@ -168,6 +172,7 @@ impl GraphShape {
             GraphChange::SetMicrophone(state) => self.microphone = *state,
             GraphChange::SetCamera(state) => self.camera = *state,
             GraphChange::SetVolume(volume) => self.volume = *volume,
+            GraphChange::SetTone(tone) => self.tone = *tone,
             GraphChange::RemoveLeg(leg) => {
                 self.legs.remove(leg);
             }

@@ -72,10 +72,6 @@ pub enum Command {
         /// What is to be stored.
         remembered: Remembered,
     },
-    /// Ring in the room: loudspeaker and lights.
-    StartRinging,
-    /// Stop ringing in the room.
-    StopRinging,
     /// The room is shut down: no leg, no media, everything stored. The last command.
     ShutDownComplete,
 }

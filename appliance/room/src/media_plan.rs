@@ -185,6 +185,19 @@ pub struct PlayoutPlan {
     pub audio: AudioSink,
     /// Loudspeaker volume.
     pub volume: Volume,
+    /// What the loudspeaker plays of a call that is not answered yet.
+    pub tone: Option<Tone>,
+}
+
+/// A tone that tells people in the room how a call stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tone {
+    /// Somebody calls this room.
+    Ringing,
+    /// Somebody calls while the room is in a meeting.
+    CallWaiting,
+    /// The far end, which this room calls, rings.
+    Ringback,
 }
 
 /// Where the far ends' picture goes.

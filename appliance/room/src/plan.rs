@@ -6,9 +6,10 @@
 use crate::codec::PacketizationMode;
 use crate::h264_level::H264Level;
 use crate::ids::Generation;
+use crate::leg_state::LegState;
 use crate::media_plan::{
     CameraPlan, CameraState, Layout, LegPlan, MediaPlan, MicrophonePlan, MicrophoneState,
-    PlayoutPlan, Rung, VideoStream,
+    PlayoutPlan, Rung, Tone, VideoStream,
 };
 use crate::policy::MediaPolicy;
 use crate::snapshot::RoomSnapshot;
@@ -63,6 +64,7 @@ pub(crate) fn media_plan(
     policy: &MediaPolicy,
     controls: Controls,
     legs: Vec<LegPlan>,
+    tone: Option<Tone>,
 ) -> MediaPlan {
     MediaPlan {
         generation,
@@ -83,8 +85,25 @@ pub(crate) fn media_plan(
             video: policy.video_sink,
             audio: policy.audio_sink,
             volume: controls.volume,
+            tone,
         },
     }
+}
+
+/// What people in the room hear of calls in these states. Whoever calls comes before whomever the
+/// room calls: somebody has to act.
+pub(crate) fn tone(states: &[LegState]) -> Option<Tone> {
+    if states.contains(&LegState::Incoming) {
+        let meets = states.iter().any(|state| state.is_connected());
+        return Some(if meets {
+            Tone::CallWaiting
+        } else {
+            Tone::Ringing
+        });
+    }
+    states
+        .contains(&LegState::Ringing)
+        .then_some(Tone::Ringback)
 }
 
 /// The one rung that all sending legs can take; `None` while no leg sends video.
@@ -188,7 +207,14 @@ mod tests {
     }
 
     fn ladder(legs: Vec<LegPlan>) -> Vec<Rung> {
-        media_plan(Generation(1), &MediaPolicy::simulated(), CONTROLS, legs).ladder
+        media_plan(
+            Generation(1),
+            &MediaPolicy::simulated(),
+            CONTROLS,
+            legs,
+            None,
+        )
+        .ladder
     }
 
     fn level(level_idc: u8) -> LegPlan {
@@ -276,9 +302,9 @@ mod tests {
             resolution: full,
             ..MediaPolicy::simulated()
         };
-        let rung = media_plan(Generation(1), &policy, CONTROLS, vec![level(31)]).ladder[0];
+        let rung = media_plan(Generation(1), &policy, CONTROLS, vec![level(31)], None).ladder[0];
         assert_eq!(rung.resolution, Resolution::HD720);
-        let rung = media_plan(Generation(1), &policy, CONTROLS, vec![level(40)]).ladder[0];
+        let rung = media_plan(Generation(1), &policy, CONTROLS, vec![level(40)], None).ladder[0];
         assert_eq!(rung.resolution, full);
     }
 
@@ -292,7 +318,7 @@ mod tests {
             resolution: wall,
             ..MediaPolicy::simulated()
         };
-        let rung = media_plan(Generation(1), &policy, CONTROLS, vec![level(10)]).ladder[0];
+        let rung = media_plan(Generation(1), &policy, CONTROLS, vec![level(10)], None).ladder[0];
         assert_eq!(rung.frame_rate, FrameRate(1));
     }
 
@@ -310,7 +336,7 @@ mod tests {
                 ..MediaPolicy::simulated()
             };
             let legs = levels.iter().map(|idc| level(*idc)).collect();
-            let rung = media_plan(Generation(1), &policy, CONTROLS, legs).ladder[0];
+            let rung = media_plan(Generation(1), &policy, CONTROLS, legs, None).ladder[0];
             prop_assert!(rung.resolution.width.is_multiple_of(2));
             prop_assert!(rung.resolution.height.is_multiple_of(2));
             for level_idc in levels {

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! [`RoomState`] is no machine of its own: it follows from the states of the legs (see `leg`) and
-//! from the shutdown. So do the media plan, the ringing and the remembered values: after each
+//! from the shutdown. So do the media plan, tones included, and the remembered values: after each
 //! input they are derived anew, and a command goes out for each that differs from what was last
 //! ordered.
 
@@ -27,7 +27,7 @@ use crate::ids::{Generation, LegId};
 use crate::leg::{IncomingCall, Leg, Turn};
 use crate::leg_state::{EndReason, LegState};
 use crate::media_plan::{LegPlan, MediaPlan};
-use crate::plan::{Controls, media_plan};
+use crate::plan::{Controls, media_plan, tone};
 use crate::policy::{CallTarget, RoomPolicy};
 use crate::request::{Admission, DeniedReason, Request};
 use crate::resumption::WantedCall;
@@ -67,7 +67,6 @@ struct Ordered {
     plan: MediaPlan,
     remembered: Remembered,
     remembered_generation: Generation,
-    ringing: Ringing,
 }
 
 /// What becomes of a call that comes in.
@@ -86,12 +85,6 @@ enum Reception {
     Ring,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ringing {
-    Silent,
-    Ringing,
-}
-
 impl Room {
     /// A room in which nothing goes on, with what was remembered from before. Its first command
     /// is the idle media plan. Remembered calls are kept, but not placed: that is the driver's
@@ -104,6 +97,7 @@ impl Room {
             &policy.media,
             Controls::of(&current),
             Vec::new(),
+            None,
         );
         Self {
             policy,
@@ -116,7 +110,6 @@ impl Room {
                 plan,
                 remembered: initial,
                 remembered_generation: Generation::default(),
-                ringing: Ringing::Silent,
             },
             stored: Generation::default(),
             published: current.clone(),
@@ -571,7 +564,6 @@ impl Room {
 
     fn settle(&mut self, now: Instant) {
         self.sweep_ended_legs();
-        self.order_ringing();
         self.order_media();
         self.order_remembering();
         self.advance_shutdown(now);
@@ -586,22 +578,6 @@ impl Room {
         }
     }
 
-    fn order_ringing(&mut self) {
-        let rings = self
-            .legs
-            .iter()
-            .any(|leg| leg.state() == LegState::Incoming);
-        let (ringing, command) = if rings {
-            (Ringing::Ringing, Command::StartRinging)
-        } else {
-            (Ringing::Silent, Command::StopRinging)
-        };
-        if ringing != self.ordered.ringing {
-            self.ordered.ringing = ringing;
-            self.commands.push_back(command);
-        }
-    }
-
     fn order_media(&mut self) {
         let planned = |leg: &Leg| {
             leg.planned_streams().map(|streams| LegPlan {
@@ -612,7 +588,9 @@ impl Room {
         let legs = self.legs.iter().filter_map(planned).collect();
         let generation = self.ordered.plan.generation;
         let controls = Controls::of(&self.current);
-        let mut plan = media_plan(generation, &self.policy.media, controls, legs);
+        let states: Vec<LegState> = self.legs.iter().map(Leg::state).collect();
+        let tone = tone(&states);
+        let mut plan = media_plan(generation, &self.policy.media, controls, legs, tone);
         if plan != self.ordered.plan {
             plan.generation = generation.next();
             self.current.media_wanted = plan.generation;

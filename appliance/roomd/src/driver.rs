@@ -353,8 +353,6 @@ impl Driver {
                 // The store's end is noticed by its owner; mute still holds in this process.
                 let _ = self.remember.send((generation, remembered));
             }
-            Command::StartRinging => tracing::info!("incoming call rings"),
-            Command::StopRinging => tracing::info!("ringing stopped"),
             Command::ShutDownComplete => tracing::info!("the room has shut down"),
         }
     }

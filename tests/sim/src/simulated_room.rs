@@ -332,7 +332,6 @@ impl SimulatedRoom {
                 self.stored = remembered;
                 self.facts.push_back(Fact::Stored { generation });
             }
-            Command::StartRinging | Command::StopRinging => {}
             Command::ShutDownComplete => self.progress = Progress::ShutDown,
         }
     }

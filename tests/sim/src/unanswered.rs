@@ -34,11 +34,7 @@ impl Unanswered {
             Command::Resume { leg } => Waiting::Resume(*leg),
             Command::ApplyMedia(plan) => Waiting::Media(plan.generation),
             Command::Remember { generation, .. } => Waiting::Store(*generation),
-            Command::Ring { .. }
-            | Command::SendDtmf { .. }
-            | Command::StartRinging
-            | Command::StopRinging
-            | Command::ShutDownComplete => return,
+            Command::Ring { .. } | Command::SendDtmf { .. } | Command::ShutDownComplete => return,
         };
         if !waiting.leg().is_some_and(|leg| self.over.contains(&leg)) {
             self.waiting.insert(waiting);

@@ -70,6 +70,7 @@ fn plan(legs: Vec<LegPlan>) -> MediaPlan {
             video: VideoSink::None,
             audio: AudioSink::None,
             volume: Volume::FULL,
+            tone: None,
         },
     }
 }
@@ -90,6 +91,24 @@ fn leg(id: u32) -> LegPlan {
 
 fn changes(before: &MediaPlan, after: &MediaPlan) -> Vec<GraphChange> {
     diff(&GraphShape::wanted(before), &GraphShape::wanted(after))
+}
+
+#[test]
+fn a_tone_needs_the_loudspeaker_and_nothing_else() {
+    let idle = plan(Vec::new());
+    let mut ringing = idle.clone();
+    ringing.playout.tone = Some(Tone::Ringing);
+    let started = [
+        GraphChange::StartAudioPlayout(AudioSink::None),
+        GraphChange::SetTone(Some(Tone::Ringing)),
+    ];
+    assert_eq!(changes(&idle, &ringing), started);
+    let stopped = [GraphChange::StopAudioPlayout, GraphChange::SetTone(None)];
+    assert_eq!(changes(&ringing, &idle), stopped);
+    // The loudspeaker goes on with the call's sound.
+    let answered = changes(&ringing, &plan(vec![leg(1)]));
+    assert!(!answered.contains(&GraphChange::StopAudioPlayout));
+    assert!(answered.contains(&GraphChange::SetTone(None)));
 }
 
 #[test]
@@ -209,6 +228,7 @@ fn kind(change: &GraphChange) -> String {
         GraphChange::StartVideoPlayout(_) => "start video playout".to_owned(),
         GraphChange::SetBitrate { rung, .. } => format!("bitrate of {rung}"),
         GraphChange::SetVolume(_) => "volume".to_owned(),
+        GraphChange::SetTone(_) => "tone".to_owned(),
         GraphChange::AddLeg(leg, _) => format!("add {leg}"),
         GraphChange::SetLegDirections { leg, .. } => format!("directions of {leg}"),
         GraphChange::SetLegRung { leg, .. } => format!("rung of {leg}"),
@@ -273,9 +293,14 @@ fn any_plan() -> impl Strategy<Value = MediaPlan> {
         }),
         0..3,
     );
-    let toggles = (any::<bool>(), any::<bool>(), 0_u8..=100);
+    let tone = prop::option::of(prop_oneof![
+        Just(Tone::Ringing),
+        Just(Tone::CallWaiting),
+        Just(Tone::Ringback),
+    ]);
+    let toggles = (any::<bool>(), any::<bool>(), 0_u8..=100, tone);
     (any_legs(), layout, source, sound, sink, rungs, toggles).prop_map(
-        |(legs, layout, source, sound, sink, ladder, (camera, microphone, volume))| {
+        |(legs, layout, source, sound, sink, ladder, (camera, microphone, volume, tone))| {
             let mut plan = plan(legs);
             plan.layout = layout;
             plan.camera.source = source;
@@ -293,6 +318,7 @@ fn any_plan() -> impl Strategy<Value = MediaPlan> {
             plan.ladder = ladder;
             plan.playout.audio = sink;
             plan.playout.volume = Volume::percent(volume).unwrap();
+            plan.playout.tone = tone;
             plan
         },
     )
@@ -316,8 +342,8 @@ proptest! {
             prop_assert_eq!(&shape.video_playout, &wanted.video_playout);
             prop_assert_eq!(&shape.audio_playout, &wanted.audio_playout);
             prop_assert_eq!(
-                (shape.camera, shape.microphone, shape.volume),
-                (wanted.camera, wanted.microphone, wanted.volume)
+                (shape.camera, shape.microphone, shape.volume, shape.tone),
+                (wanted.camera, wanted.microphone, wanted.volume, wanted.tone)
             );
             prop_assert!(shape.legs.keys().eq(wanted.legs.keys()));
         }
@@ -358,7 +384,8 @@ proptest! {
                 | GraphChange::StartAudioCapture(_)
                 | GraphChange::StartAudioPlayout(_)
                 | GraphChange::SetBitrate { .. }
-                | GraphChange::SetVolume(_) => {
+                | GraphChange::SetVolume(_)
+                | GraphChange::SetTone(_) => {
                     prop_assert!(false, "{:?}", change);
                 }
             }

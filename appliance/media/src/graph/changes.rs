@@ -32,6 +32,11 @@ impl Graph {
                     playout.set_volume(*volume);
                 }
             }
+            GraphChange::SetTone(tone) => {
+                if let Some(playout) = &mut self.parts.audio_playout {
+                    playout.set_tone(*tone)?;
+                }
+            }
             GraphChange::SetBitrate { rung, bitrate } => {
                 if let Some(capture) = &mut self.parts.video_capture {
                     capture.set_bitrate(*rung, *bitrate);
@@ -193,6 +198,7 @@ impl Graph {
                     .set_mixer(Some(playout.add_leg(*leg, running.playout_delay())?));
             }
         }
+        playout.set_tone(self.shape.tone)?;
         self.parts.audio_playout = Some(playout);
         Ok(())
     }

@@ -66,6 +66,7 @@ impl Graph {
             GraphChange::SetMicrophone(_)
             | GraphChange::SetCamera(_)
             | GraphChange::SetVolume(_)
+            | GraphChange::SetTone(_)
             | GraphChange::SetBitrate { .. }
             | GraphChange::StopVideoCapture
             | GraphChange::StopAudioCapture

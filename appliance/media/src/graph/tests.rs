@@ -61,6 +61,7 @@ fn plan() -> MediaPlan {
             video: VideoSink::None,
             audio: AudioSink::None,
             volume: Volume::FULL,
+            tone: None,
         },
     }
 }

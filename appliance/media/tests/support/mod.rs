@@ -299,6 +299,7 @@ pub(crate) fn idle_plan() -> MediaPlan {
             video: VideoSink::None,
             audio: AudioSink::Simulated,
             volume: Volume::FULL,
+            tone: None,
         },
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use room::media_plan::Tone;
 use room::{
     Admission, AutoAnswer, Command, DeniedReason, EndReason, Fact, Glare, LegId, LegState,
     PeerTrust, Prevails, RejectCause, Request, RoomPolicy, RoomSnapshot, RoomState,
@@ -105,17 +106,13 @@ fn what_cannot_be_called_is_denied() {
 fn an_incoming_call_rings_here_and_at_the_caller_until_it_is_answered() {
     let mut rig = Rig::new();
     let leg = rig.incoming(PeerTrust::Trusted);
-    assert_eq!(
-        rig.commands(),
-        [Command::Ring { leg }, Command::StartRinging]
-    );
+    assert_eq!(rig.signalling(), [Command::Ring { leg }]);
+    assert_eq!(rig.plan.playout.tone, Some(Tone::Ringing));
     assert_eq!(rig.room.snapshot().state, RoomState::Idle);
 
     rig.request(Request::Answer { leg });
-    assert_eq!(
-        rig.commands(),
-        [Command::Accept { leg }, Command::StopRinging]
-    );
+    assert_eq!(rig.signalling(), [Command::Accept { leg }]);
+    assert_eq!(rig.plan.playout.tone, None);
     assert_eq!(rig.room.snapshot().state, RoomState::InMeeting);
     rig.establish(leg);
     assert_eq!(rig.leg(leg).state, LegState::Established);
@@ -143,7 +140,8 @@ fn the_room_rings_until_the_last_ringing_call_is_gone() {
             reason: EndReason::Cancelled,
         },
     );
-    assert_eq!(rig.signalling(), [Command::StopRinging]);
+    assert_eq!(rig.signalling(), []);
+    assert_eq!(rig.plan.playout.tone, None);
 }
 
 #[test]
@@ -182,9 +180,9 @@ fn policy_decides_which_calls_are_answered_unasked() {
         let expected = if state == LegState::Answering {
             vec![Command::Accept { leg }]
         } else {
-            vec![Command::Ring { leg }, Command::StartRinging]
+            vec![Command::Ring { leg }]
         };
-        assert_eq!(rig.commands(), expected);
+        assert_eq!(rig.signalling(), expected);
     }
 }
 
@@ -249,7 +247,7 @@ fn a_call_of_our_own_outranks_a_caller_who_still_rings() {
         target: TARGET.to_owned(),
         account: Some("work".to_owned()),
     };
-    assert_eq!(rig.signalling(), [busy, dial, Command::StopRinging]);
+    assert_eq!(rig.signalling(), [busy, dial]);
     assert_eq!(
         rig.leg(ringing).state,
         LegState::Ending(EndReason::RefusedBusy)
@@ -376,11 +374,7 @@ fn hanging_up_without_naming_a_leg_ends_all_of_them() {
         leg: ringing,
         cause: RejectCause::Decline,
     };
-    let expected = [
-        Command::HangUp { leg: dialed },
-        decline,
-        Command::StopRinging,
-    ];
+    let expected = [Command::HangUp { leg: dialed }, decline];
     assert_eq!(rig.signalling(), expected);
     assert_eq!(rig.room.snapshot().state, RoomState::Leaving);
     assert_eq!(

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use room::codec::Direction;
 use room::fact::MediaFault;
-use room::media_plan::{Layout, LegStreams, VideoSource};
+use room::media_plan::{Layout, LegStreams, Tone, VideoSource};
 use room::snapshot::VideoFlow;
-use room::{Fact, Generation, LegState, Request, RoomSnapshot};
+use room::{Fact, Generation, LegState, PeerTrust, Request, RoomSnapshot};
 
-use crate::rig::Position::{Early, Established};
-use crate::rig::{Rig, audio, streams};
+use crate::rig::Position::{Dialing, Early, Established, Ringing};
+use crate::rig::{Rig, audio, policy_with_legs, streams};
 
 #[test]
 fn an_idle_room_plans_its_devices_but_no_encode_and_no_leg() {
@@ -167,4 +167,38 @@ fn media_failures_are_shown_newest_first_and_end_no_call() {
     assert_eq!(snapshot.media_faults.len(), RoomSnapshot::MAX_MEDIA_FAULTS);
     assert_eq!(snapshot.media_faults[0], fault(19));
     assert_eq!(rig.leg(leg).state, LegState::Established);
+}
+
+#[test]
+fn a_call_that_comes_in_rings_and_in_a_meeting_only_beeps() {
+    let mut rig = Rig::with_policy(policy_with_legs(2));
+    let first = rig.incoming(PeerTrust::Trusted);
+    rig.commands();
+    assert_eq!(rig.plan.playout.tone, Some(Tone::Ringing));
+    rig.accepted(Request::Answer { leg: first });
+    assert_eq!(
+        rig.plan.playout.tone, None,
+        "silent as soon as it is answered"
+    );
+    rig.establish(first);
+    let second = rig.incoming(PeerTrust::Trusted);
+    rig.commands();
+    assert_eq!(rig.plan.playout.tone, Some(Tone::CallWaiting));
+    rig.accepted(Request::Decline { leg: second });
+    assert_eq!(rig.plan.playout.tone, None);
+}
+
+#[test]
+fn the_far_ends_ringing_is_heard_until_it_answers_or_plays_something_itself() {
+    let (rig, _) = Dialing.reach();
+    assert_eq!(rig.plan.playout.tone, None);
+    let (mut rig, leg) = Ringing.reach();
+    assert_eq!(rig.plan.playout.tone, Some(Tone::Ringback));
+    rig.establish(leg);
+    assert_eq!(rig.plan.playout.tone, None);
+    let (rig, _) = Early.reach();
+    assert_eq!(rig.plan.playout.tone, None);
+    let (mut rig, leg) = Ringing.reach();
+    rig.accepted(Request::HangUp { leg: Some(leg) });
+    assert_eq!(rig.plan.playout.tone, None);
 }

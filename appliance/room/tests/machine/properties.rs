@@ -425,7 +425,6 @@ impl Checked {
                 self.last_remembered = *generation;
                 self.remembered = remembered.clone();
             }
-            Command::StartRinging | Command::StopRinging => {}
             Command::ShutDownComplete => self.complete = true,
         }
     }

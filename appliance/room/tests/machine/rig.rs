@@ -386,8 +386,6 @@ pub(crate) fn wanted(commands: &[Command]) -> Option<Vec<CallTarget>> {
         | Command::Resume { .. }
         | Command::SendDtmf { .. }
         | Command::ApplyMedia(_)
-        | Command::StartRinging
-        | Command::StopRinging
         | Command::ShutDownComplete => None,
     })
 }

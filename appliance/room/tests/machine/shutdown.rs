@@ -144,10 +144,7 @@ fn callers_are_told_that_the_room_is_not_available_and_do_not_prolong_the_shutdo
         leg,
         cause: RejectCause::NotAvailable,
     };
-    assert_eq!(
-        rig.signalling(),
-        [not_available(ringing), Command::StopRinging]
-    );
+    assert_eq!(rig.signalling(), [not_available(ringing)]);
 
     let deadline = rig.room.next_deadline();
     rig.now += Duration::from_secs(1);

@@ -392,6 +392,7 @@ fn plan(streams: &LegStreams) -> MediaPlan {
             video: VideoSink::None,
             audio: AudioSink::Simulated,
             volume: Volume::FULL,
+            tone: None,
         },
     }
 }

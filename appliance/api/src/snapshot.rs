@@ -161,6 +161,8 @@ pub enum RegistrationFailure {
     Unreachable,
     /// The registrar's certificate was not accepted.
     CertificateRefused,
+    /// Who answered failed to prove that it knows the password: perhaps not the registrar.
+    ServerUnproven,
     /// The registrar did not answer in time.
     TimedOut,
     /// The credentials were refused.

@@ -292,6 +292,10 @@ impl Localized for RegistrationFailure {
                 "the registrar's certificate is not trusted",
                 "注册服务器的证书不受信任",
             ),
+            Self::ServerUnproven => (
+                "who answered does not know the password: perhaps not the registrar",
+                "应答方不知道密码,可能不是注册服务器",
+            ),
             Self::TimedOut => ("the registrar did not answer", "注册服务器没有响应"),
             Self::AuthenticationFailed => ("the password was refused", "密码被拒绝"),
             Self::Refused { status } => {

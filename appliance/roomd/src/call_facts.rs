@@ -333,6 +333,7 @@ fn registration_state(state: registration::RegistrationState) -> RegistrationSta
         State::BackingOff(failure) => RegistrationState::Failed(match failure {
             Failure::Transport => RegistrationFailure::Unreachable,
             Failure::Certificate => RegistrationFailure::CertificateRefused,
+            Failure::ServerUnproven => RegistrationFailure::ServerUnproven,
             Failure::Timeout => RegistrationFailure::TimedOut,
             Failure::Refused(status) => match status.code() {
                 401 | 403 | 407 => RegistrationFailure::AuthenticationFailed,

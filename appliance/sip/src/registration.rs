@@ -64,6 +64,9 @@ pub enum RegistrationFailure {
     Transport,
     /// The registrar was reached, but TLS did not accept its certificate.
     Certificate,
+    /// Who answered tried to prove that it knows our password, and does not (`rspauth`, RFC 7616
+    /// section 3.5): perhaps not our registrar.
+    ServerUnproven,
 }
 
 /// What a REGISTER transaction brought.

@@ -6,8 +6,8 @@
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use sip::grammar::{
-    AuthCredentials, CSeq, CallId, Challenge, Contact, ContentType, Date, HeaderName, HeaderValue,
-    Headers, Message, NameAddr, Response, StatusCode, Token, Via,
+    AuthCredentials, AuthenticationInfo, CSeq, CallId, Challenge, Contact, ContentType, Date,
+    HeaderName, HeaderValue, Headers, Message, NameAddr, Response, StatusCode, Token, Via,
 };
 
 fuzz_target!(|datagram: &[u8]| {
@@ -76,6 +76,7 @@ fn check_values(headers: &Headers) {
         check_value::<NameAddr>(headers, name);
         check_value::<Contact>(headers, name);
         check_value::<CSeq>(headers, name);
+        check_value::<AuthenticationInfo>(headers, name);
         check_value::<CallId>(headers, name);
         check_value::<ContentType>(headers, name);
         check_value::<Challenge>(headers, name);

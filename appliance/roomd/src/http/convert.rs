@@ -172,6 +172,7 @@ fn registration_failure(failure: RegistrationFailure) -> wire::RegistrationFailu
     match failure {
         RegistrationFailure::Unreachable => wire::RegistrationFailure::Unreachable,
         RegistrationFailure::CertificateRefused => wire::RegistrationFailure::CertificateRefused,
+        RegistrationFailure::ServerUnproven => wire::RegistrationFailure::ServerUnproven,
         RegistrationFailure::TimedOut => wire::RegistrationFailure::TimedOut,
         RegistrationFailure::AuthenticationFailed => {
             wire::RegistrationFailure::AuthenticationFailed

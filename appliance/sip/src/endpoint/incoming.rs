@@ -659,7 +659,7 @@ impl Endpoint {
         }
     }
 
-    fn remote_end(&self, path: Path) -> Option<SocketAddr> {
+    pub(crate) fn remote_end(&self, path: Path) -> Option<SocketAddr> {
         match path {
             Path::Datagram { remote, .. } => Some(remote),
             Path::Stream(flow) => self.flows.get_open(flow).map(|open| open.info.remote),

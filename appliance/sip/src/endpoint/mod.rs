@@ -24,10 +24,12 @@
 //! fit is refused or dropped, and counted in [`Statistics`].
 
 mod authorization;
+mod challenged;
 mod event;
 mod flows;
 mod incoming;
 pub(crate) mod keys;
+mod known_challenges;
 mod outgoing;
 mod registrations;
 mod settings;
@@ -60,6 +62,7 @@ pub(crate) use registrations::user_of;
 use self::flows::Flows;
 use self::incoming::ServerTransaction;
 use self::keys::{ClientKey, ServerKey};
+use self::known_challenges::KnownChallenges;
 use self::outgoing::{ClientTransaction, LookUp};
 use self::registrations::Registrant;
 use self::stranger_limit::StrangerLimit;
@@ -129,6 +132,7 @@ pub struct Endpoint {
     look_ups: BTreeMap<ResolveId, LookUp>,
     pub(crate) calls: BTreeMap<CallId, Call>,
     registrations: BTreeMap<AccountName, Registrant>,
+    known_challenges: KnownChallenges,
     stranger_limit: StrangerLimit,
     pub(crate) statistics: Statistics,
     last_id: u64,
@@ -161,6 +165,7 @@ impl Endpoint {
             look_ups: BTreeMap::new(),
             calls: BTreeMap::new(),
             registrations: BTreeMap::new(),
+            known_challenges: KnownChallenges::default(),
             stranger_limit,
             statistics: Statistics::default(),
             last_id: 0,

@@ -27,6 +27,7 @@ use super::keys::{ClientKey, MAGIC_COOKIE};
 use super::settings::{Account, AccountName};
 use super::{Endpoint, Failure};
 use crate::dialog::{MAX_FORWARDS, next_hop};
+use crate::digest::ServerProof;
 use crate::grammar::{
     CSeq, Contact, HeaderName, Host, Method, NameAddr, Request, Response, SipScheme, SipUri,
     StatusCode, Uri, Via, ViaTransport,
@@ -316,10 +317,11 @@ impl Endpoint {
     pub(crate) fn transmit(
         &mut self,
         now: Instant,
-        outgoing: Outgoing,
+        mut outgoing: Outgoing,
         path: Path,
         remaining: VecDeque<Target>,
     ) {
+        self.authorize_ahead(&mut outgoing, path);
         let Some((request, branch)) = self.finalize(&outgoing, path) else {
             return self.undeliverable(now, &outgoing);
         };
@@ -492,10 +494,14 @@ impl Endpoint {
         if status == StatusCode::SERVICE_UNAVAILABLE && self.try_next_target(now, key) {
             return;
         }
+        let proof = self.authentication_info_received(key, response);
         let Some(transaction) = self.clients.get(key) else {
             return;
         };
         match transaction.outgoing.user.clone() {
+            User::Registration(account) if proof == ServerProof::Wrong => {
+                self.register_unproven(now, &account);
+            }
             User::Call(call) => self.call_response(now, call, key, response),
             User::Registration(account) => self.register_response(now, &account, response),
             User::Nobody => self.orphan_response(now, key, response),
@@ -594,40 +600,8 @@ impl Endpoint {
         );
     }
 
-    /// Answers a challenge. False when the credentials are missing or were refused.
-    fn authorize_again(&mut self, now: Instant, key: &ClientKey, response: &Response) -> bool {
-        let Some(transaction) = self.clients.get(key) else {
-            return false;
-        };
-        if matches!(&transaction.outgoing.user, User::Nobody) {
-            return false;
-        }
-        let (mut outgoing, path) = (transaction.outgoing.clone(), transaction.path);
-        if let User::Call(call) = outgoing.user
-            && !self.may_be_sent_again(call, outgoing.request.method())
-        {
-            return false;
-        }
-        strip_path(&mut outgoing.request);
-        if !outgoing.authorization.answer(
-            response,
-            &mut outgoing.request,
-            outgoing.account.credentials.as_ref(),
-            &mut self.rng,
-        ) {
-            return false;
-        }
-        let Ok(CSeq { number, method }) = outgoing.request.headers.required::<CSeq>() else {
-            return false;
-        };
-        let number = self.sequence_after(&outgoing.user, number);
-        outgoing.request.headers.set_typed(&CSeq { number, method });
-        self.transmit(now, outgoing, path, VecDeque::new());
-        true
-    }
-
     /// The sequence number of a request that is sent again with credentials.
-    fn sequence_after(&mut self, user: &User, number: u32) -> u32 {
+    pub(super) fn sequence_after(&mut self, user: &User, number: u32) -> u32 {
         match user {
             User::Call(call) => self
                 .calls
@@ -707,6 +681,7 @@ impl Endpoint {
         }
         strip_path(&mut outgoing.request);
         outgoing.flow = None;
+        outgoing.authorization.carried_over();
         self.launch(now, outgoing, remaining);
         true
     }
@@ -779,7 +754,7 @@ fn in_transaction(invite: &Request, method: Method) -> Option<Request> {
 }
 
 /// Takes away what depends on the path, so that the request may take another.
-fn strip_path(request: &mut Request) {
+pub(super) fn strip_path(request: &mut Request) {
     for name in [HeaderName::Via, HeaderName::Contact, HeaderName::UserAgent] {
         request.headers.remove(&name);
     }

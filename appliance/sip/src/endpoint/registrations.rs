@@ -199,6 +199,12 @@ impl Endpoint {
         self.register_answered(now, account, Answer::Failed(failure));
     }
 
+    /// Who granted a registration has shown that it does not know the password.
+    pub(crate) fn register_unproven(&mut self, now: Instant, account: &AccountName) {
+        let failure = RegistrationFailure::ServerUnproven;
+        self.register_answered(now, account, Answer::Failed(failure));
+    }
+
     fn register_answered(&mut self, now: Instant, account: &AccountName, answer: Answer) {
         let Ok(settings) = self.account(account) else {
             return;

@@ -91,6 +91,31 @@ impl AuthCredentials {
     }
 }
 
+/// A value of Authentication-Info or Proxy-Authentication-Info (RFC 3261 §20.6, RFC 7615).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthenticationInfo {
+    params: Params,
+}
+
+impl AuthenticationInfo {
+    /// The parameters: `nextnonce`, `rspauth`, `qop`, `cnonce`, `nc`.
+    #[must_use]
+    pub const fn params(&self) -> &Params {
+        &self.params
+    }
+}
+
+impl HeaderValue for AuthenticationInfo {
+    // Commas separate its parameters.
+    const PLACEMENT: Placement = Placement::Fields;
+
+    fn parse_value(text: &str) -> Result<Self, SyntaxError> {
+        let mut cursor = Cursor::new(text);
+        cursor.skip_blanks();
+        read_params(cursor).map(|params| Self { params })
+    }
+}
+
 fn checked_scheme(scheme: &str) -> Result<String, ValueRefused> {
     let mut cursor = Cursor::new(scheme);
     let token = cursor.token("an authentication scheme")?;
@@ -99,6 +124,12 @@ fn checked_scheme(scheme: &str) -> Result<String, ValueRefused> {
     } else {
         Err(cursor.fault(Reason::TrailingText).into())
     }
+}
+
+/// Characters of a value without quotes. The grammar has tokens there; some servers leave the quotes
+/// of a nonce away, Base64 and all.
+const fn is_unquoted_value(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b',' | b'"')
 }
 
 fn read(text: &str) -> Result<(String, Params), SyntaxError> {
@@ -110,15 +141,21 @@ fn read(text: &str) -> Result<(String, Params), SyntaxError> {
     if cursor.offset() == before {
         return Err(cursor.expected("white space after the scheme"));
     }
+    Ok((scheme, read_params(cursor)?))
+}
+
+/// Reads parameters to the end of the value. As in HTTP, elements of the list may be empty.
+fn read_params(mut cursor: Cursor<'_>) -> Result<Params, SyntaxError> {
     let mut params = Params::default();
-    loop {
-        params.read_one(&mut cursor)?;
-        if !cursor.eat_spaced(b',') {
-            break;
+    params.read_one_of(&mut cursor, is_unquoted_value)?;
+    while cursor.eat_spaced(b',') {
+        cursor.skip_blanks();
+        if !cursor.rest().is_empty() && !cursor.rest().starts_with(',') {
+            params.read_one_of(&mut cursor, is_unquoted_value)?;
         }
     }
     cursor.finish()?;
-    Ok((scheme, params))
+    Ok(params)
 }
 
 impl HeaderValue for Challenge {
@@ -152,6 +189,12 @@ impl fmt::Display for Challenge {
 impl fmt::Display for AuthCredentials {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write(formatter, &self.scheme, &self.params)
+    }
+}
+
+impl fmt::Display for AuthenticationInfo {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.params.write(formatter, ", ")
     }
 }
 

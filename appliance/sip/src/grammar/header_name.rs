@@ -87,6 +87,7 @@ header_names! {
     Path = "Path";
     Priority = "Priority";
     Privacy = "Privacy";
+    ProxyAuthenticationInfo = "Proxy-Authentication-Info";
     ProxyRequire = "Proxy-Require";
     RAck = "RAck";
     RSeq = "RSeq";

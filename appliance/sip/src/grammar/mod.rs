@@ -39,7 +39,7 @@ mod validation;
 mod values;
 mod via;
 
-pub use authentication::{AuthCredentials, Challenge};
+pub use authentication::{AuthCredentials, AuthenticationInfo, Challenge};
 pub use content_type::ContentType;
 pub use date::Date;
 pub use header_name::{HeaderName, UnknownName};

@@ -131,6 +131,15 @@ impl Params {
 
     /// Reads `name [EQUAL value]` and adds it.
     pub(crate) fn read_one(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SyntaxError> {
+        self.read_one_of(cursor, is_parameter_value)
+    }
+
+    /// The same, with another class of characters for a value without quotes.
+    pub(crate) fn read_one_of(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        class: fn(u8) -> bool,
+    ) -> Result<(), SyntaxError> {
         let start = cursor.clone();
         let name = cursor.take_some(is_token, "a parameter name")?;
         if self.list.len() == MAX_PARAMS {
@@ -140,7 +149,7 @@ impl Params {
             return Err(start.fault(Reason::RepeatedParameter));
         }
         let value = if cursor.eat_spaced(b'=') {
-            Some(read_value(cursor)?)
+            Some(read_value(cursor, class)?)
         } else {
             None
         };
@@ -168,11 +177,11 @@ impl Params {
     }
 }
 
-fn read_value(cursor: &mut Cursor<'_>) -> Result<ParamValue, SyntaxError> {
+fn read_value(cursor: &mut Cursor<'_>, class: fn(u8) -> bool) -> Result<ParamValue, SyntaxError> {
     if cursor.peek() == Some(b'"') {
         return cursor.quoted_string().map(ParamValue::Quoted);
     }
-    let text = cursor.take_some(is_parameter_value, "a parameter value")?;
+    let text = cursor.take_some(class, "a parameter value")?;
     Ok(ParamValue::Token(text.to_owned()))
 }
 

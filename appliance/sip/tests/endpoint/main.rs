@@ -2,10 +2,12 @@
 //! time.
 
 mod calls;
+mod digest;
 mod hold;
 mod liveness;
 mod policy;
 mod properties;
+mod registrar;
 mod registration;
 mod robustness;
 mod scripted;

@@ -24,7 +24,7 @@ fn alice_calls_carol(world: &mut World) -> (CallId, sip::grammar::Request) {
 }
 
 /// Carol's 200 with an answer to the INVITE, as the fork `tag`.
-fn accept(invite: &sip::grammar::Request, tag: &str) -> Bytes {
+pub(crate) fn accept(invite: &sip::grammar::Request, tag: &str) -> Bytes {
     let capabilities = account("carol", Transport::Udp).capabilities;
     let mut rng = test_rng();
     let (_, body, _) = Session::answer(&capabilities, &media_of(CAROL), &mut rng, invite.body())

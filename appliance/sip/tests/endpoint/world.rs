@@ -14,7 +14,7 @@ use sip::grammar::{StreamFramer, StreamItem, Uri};
 use sip::offer_answer::{LocalMedia, LocalPort};
 use sip::transport::{FlowId, StreamError, StreamInfo, Transport};
 
-use crate::scripted::Registrar;
+use crate::registrar::Registrar;
 
 /// Alice's one address, for datagrams and streams.
 pub(crate) const ALICE: SocketAddr = address(1, 5060);
@@ -24,6 +24,13 @@ pub(crate) const BOB: SocketAddr = address(2, 5060);
 pub(crate) const CAROL: SocketAddr = address(3, 5060);
 /// The registrar.
 pub(crate) const REGISTRAR: SocketAddr = address(9, 5060);
+/// A second edge proxy of the same registrar.
+pub(crate) const EDGE: SocketAddr = address(8, 5060);
+
+/// Whether the registrar is behind an address.
+fn is_edge(address: SocketAddr) -> bool {
+    [REGISTRAR, EDGE].contains(&address)
+}
 
 pub(crate) const fn address(host: u8, port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, host)), port)
@@ -263,13 +270,13 @@ impl World {
             Delivery::Datagram { from, to, payload } => {
                 if let Some(node) = self.nodes.iter_mut().find(|node| node.address == to) {
                     node.endpoint.datagram_received(now, to, from, payload);
-                } else if to == REGISTRAR && self.registrar.is_some() {
+                } else if is_edge(to) && self.registrar.is_some() {
                     let answer = self
                         .registrar
                         .as_mut()
-                        .and_then(|registrar| registrar.answer(from, &payload));
+                        .and_then(|registrar| registrar.answer(from, to, &payload));
                     if let Some(answer) = answer {
-                        self.network.send(now, REGISTRAR, from, answer);
+                        self.network.send(now, to, from, answer);
                     }
                 } else {
                     self.received.push((to, payload));
@@ -286,8 +293,8 @@ impl World {
                 stream,
                 to,
                 payload,
-            } if to == REGISTRAR => {
-                self.registrar_received(stream, &payload);
+            } if is_edge(to) => {
+                self.registrar_received(stream, to, &payload);
             }
             Delivery::StreamBytes {
                 stream,
@@ -342,7 +349,7 @@ impl World {
         }
     }
 
-    fn registrar_received(&mut self, stream: StreamId, bytes: &[u8]) {
+    fn registrar_received(&mut self, stream: StreamId, at: SocketAddr, bytes: &[u8]) {
         let Some(registrar) = &mut self.registrar else {
             return;
         };
@@ -350,13 +357,12 @@ impl World {
         framer.push(bytes);
         while let Ok(Some(item)) = framer.next_item() {
             let answer = match item {
-                StreamItem::Message(message) => registrar.answer_message(ALICE, message),
+                StreamItem::Message(message) => registrar.answer_message(ALICE, at, message),
                 StreamItem::Ping => Some(Bytes::from_static(b"\r\n")),
                 StreamItem::Pong => None,
             };
             if let Some(answer) = answer {
-                self.network
-                    .stream_send(self.now, stream, REGISTRAR, answer);
+                self.network.stream_send(self.now, stream, at, answer);
             }
         }
     }

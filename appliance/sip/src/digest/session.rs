@@ -1,230 +1,11 @@
-//! Digest authentication, client side (RFC 7616 as RFC 8760 applies it to SIP).
-//!
-//! ```text
-//!  401/407 ──> DigestChallenge::select ──> DigestSession::new ──> authorize(request), nc = 1
-//!                (strongest a realm)             │                authorize(request), nc = 2 ...
-//!                                                │
-//!  401/407 again ──> DigestSession::challenged ──┴─> Renewed (stale nonce: send again)
-//!                                                └─> Refused (the credentials are wrong: stop)
-//! ```
-//!
-//! The response proves knowledge of the password without showing it; whoever records it can still
-//! guess passwords offline, most cheaply with MD5. So the strongest algorithm offered is taken.
+//! The answers to one realm, and the proof that its server gives in return.
 
-use std::fmt::Write as _;
-
-use md5::Md5;
 use rand_core::CryptoRng;
-use sha2::{Digest, Sha256, Sha512_256};
-use thiserror::Error;
 
-use crate::error::ValueRefused;
-use crate::grammar::{AuthCredentials, Challenge, Method};
-use crate::secret::Secret;
-
-/// Who answers challenges.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials {
-    /// The user name of the account, as its provider gave it.
-    pub username: String,
-    /// Its password.
-    pub password: Secret,
-}
-
-/// Why a challenge cannot be answered.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum DigestError {
-    /// No Digest challenge with an algorithm and a quality of protection that we have.
-    #[error("no digest challenge of a supported kind")]
-    NoSupportedChallenge,
-    /// The challenge has no realm or no nonce.
-    #[error("the digest challenge lacks {0}")]
-    Missing(&'static str),
-    /// A value of ours does not fit into a header field.
-    #[error("the credentials do not fit into a header field: {0}")]
-    Value(#[from] ValueRefused),
-}
-
-/// The hash functions of RFC 8760, weakest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HashAlgorithm {
-    /// MD5: for servers that know nothing better.
-    Md5,
-    /// SHA-256.
-    Sha256,
-    /// SHA-512, cut to 256 bits.
-    Sha512_256,
-}
-
-impl HashAlgorithm {
-    const ALL: [Self; 3] = [Self::Md5, Self::Sha256, Self::Sha512_256];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Md5 => "MD5",
-            Self::Sha256 => "SHA-256",
-            Self::Sha512_256 => "SHA-512-256",
-        }
-    }
-
-    /// The hash of `text` in lower-case hexadecimal digits.
-    fn hash(self, text: &[u8]) -> String {
-        fn hexadecimal(bytes: &[u8]) -> String {
-            bytes
-                .iter()
-                .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-                    write!(text, "{byte:02x}").expect("writing to a string does not fail");
-                    text
-                })
-        }
-        match self {
-            Self::Md5 => hexadecimal(&Md5::digest(text)),
-            Self::Sha256 => hexadecimal(&Sha256::digest(text)),
-            Self::Sha512_256 => hexadecimal(&Sha512_256::digest(text)),
-        }
-    }
-}
-
-/// What the password's hash is bound to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum KeyScope {
-    /// User and realm.
-    Account,
-    /// User, realm and the nonces of the session: the `-sess` algorithms.
-    Session,
-}
-
-/// What the response protects (`qop`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Protection {
-    /// Method and URI, without our nonce: servers of RFC 2069.
-    Legacy,
-    /// Method and URI.
-    Auth,
-    /// Method, URI and body.
-    AuthInt,
-}
-
-/// One challenge of a server that we can answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DigestChallenge {
-    realm: String,
-    nonce: String,
-    opaque: Option<String>,
-    hash: HashAlgorithm,
-    scope: KeyScope,
-    /// `algorithm` as the server spelled it; `None` means MD5.
-    algorithm: Option<String>,
-    protection: Protection,
-    stale: bool,
-}
-
-impl DigestChallenge {
-    /// Reads one challenge.
-    ///
-    /// # Errors
-    /// It is not Digest, wants an algorithm or protection that we do not have, or is incomplete.
-    pub fn read(challenge: &Challenge) -> Result<Self, DigestError> {
-        if !challenge.is_digest() {
-            return Err(DigestError::NoSupportedChallenge);
-        }
-        let params = challenge.params();
-        let required = |name| {
-            params
-                .get(name)
-                .map(str::to_owned)
-                .ok_or(DigestError::Missing(name))
-        };
-        let algorithm = params.get("algorithm").map(str::to_owned);
-        let (hash, scope) = read_algorithm(algorithm.as_deref().unwrap_or("MD5"))
-            .ok_or(DigestError::NoSupportedChallenge)?;
-        Ok(Self {
-            realm: required("realm")?,
-            nonce: required("nonce")?,
-            opaque: params.get("opaque").map(str::to_owned),
-            hash,
-            scope,
-            algorithm,
-            protection: read_protection(params.get("qop"))
-                .ok_or(DigestError::NoSupportedChallenge)?,
-            stale: params
-                .get("stale")
-                .is_some_and(|stale| stale.eq_ignore_ascii_case("true")),
-        })
-    }
-
-    /// The challenges to answer, out of all of one response: the strongest of each realm, since
-    /// proxies that fork collect those of several realms (RFC 3261 section 22.3). Challenges that
-    /// we cannot answer are skipped.
-    ///
-    /// # Errors
-    /// Nothing is left.
-    pub fn select<'a>(
-        challenges: impl IntoIterator<Item = &'a Challenge>,
-    ) -> Result<Vec<Self>, DigestError> {
-        let mut selected: Vec<Self> = Vec::new();
-        for challenge in challenges
-            .into_iter()
-            .filter_map(|challenge| Self::read(challenge).ok())
-        {
-            match selected
-                .iter_mut()
-                .find(|other| other.realm == challenge.realm)
-            {
-                Some(other) if other.hash < challenge.hash => *other = challenge,
-                Some(_) => {}
-                None => selected.push(challenge),
-            }
-        }
-        if selected.is_empty() {
-            Err(DigestError::NoSupportedChallenge)
-        } else {
-            Ok(selected)
-        }
-    }
-
-    /// The realm that wants to know who we are.
-    #[must_use]
-    pub fn realm(&self) -> &str {
-        &self.realm
-    }
-
-    /// The hash function that will be used.
-    #[must_use]
-    pub fn hash_algorithm(&self) -> HashAlgorithm {
-        self.hash
-    }
-}
-
-fn read_algorithm(name: &str) -> Option<(HashAlgorithm, KeyScope)> {
-    HashAlgorithm::ALL.into_iter().find_map(|hash| {
-        let rest = name
-            .get(..hash.name().len())
-            .filter(|start| start.eq_ignore_ascii_case(hash.name()))
-            .and_then(|start| name.get(start.len()..))?;
-        match rest {
-            "" => Some((hash, KeyScope::Account)),
-            rest if rest.eq_ignore_ascii_case("-sess") => Some((hash, KeyScope::Session)),
-            _ => None,
-        }
-    })
-}
-
-/// `auth` before `auth-int`: bodies are changed by many a proxy on the way.
-fn read_protection(qop: Option<&str>) -> Option<Protection> {
-    let Some(qop) = qop else {
-        return Some(Protection::Legacy);
-    };
-    let offers = |wanted: &str| {
-        qop.split(',')
-            .any(|word| word.trim().eq_ignore_ascii_case(wanted))
-    };
-    if offers("auth") {
-        Some(Protection::Auth)
-    } else {
-        offers("auth-int").then_some(Protection::AuthInt)
-    }
-}
+use super::challenge::{DigestChallenge, KeyScope, Protection, UserName};
+use super::hash::HashAlgorithm;
+use super::{Credentials, DigestError};
+use crate::grammar::{AuthCredentials, AuthenticationInfo, Method};
 
 /// What a further challenge to an authorized request means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,6 +17,17 @@ pub enum Rechallenge {
     Refused,
 }
 
+/// Whether a server has shown that it knows the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerProof {
+    /// It has.
+    Proven,
+    /// It says nothing of it, as most servers do.
+    NotGiven,
+    /// It has tried, and does not know the password.
+    Wrong,
+}
+
 /// The answers to one realm: its nonce and how often it was used.
 #[derive(Clone, Debug)]
 pub struct DigestSession {
@@ -243,6 +35,18 @@ pub struct DigestSession {
     client_nonce: String,
     /// Grows with each request (RFC 7616 section 3.4, `nc`).
     nonce_count: u32,
+    /// The nonce of the challenge: what a `-sess` key is bound to, though the nonce moves on.
+    key_nonce: String,
+    origin: NonceOrigin,
+}
+
+/// Which request the nonce in use was asked of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NonceOrigin {
+    /// The one that is being authorized: the server has just made the nonce.
+    ThisRequest,
+    /// An earlier one: it may have grown old.
+    EarlierRequest,
 }
 
 /// The request that is to be authorized.
@@ -261,9 +65,11 @@ impl DigestSession {
     pub fn new(challenge: DigestChallenge, rng: &mut impl CryptoRng) -> Self {
         let client_nonce = format!("{:016x}{:016x}", rng.next_u64(), rng.next_u64());
         Self {
+            key_nonce: challenge.nonce.clone(),
             challenge,
             client_nonce,
             nonce_count: 0,
+            origin: NonceOrigin::ThisRequest,
         }
     }
 
@@ -287,7 +93,7 @@ impl DigestSession {
         let challenge = &self.challenge;
         let mut answer = AuthCredentials::new("Digest")?;
         let params = answer.params_mut();
-        params.set_quoted("username", &credentials.username)?;
+        params.set_quoted("username", &self.shown_user_name(credentials))?;
         params.set_quoted("realm", &challenge.realm)?;
         params.set_quoted("nonce", &challenge.nonce)?;
         params.set_quoted("uri", request.uri)?;
@@ -298,43 +104,104 @@ impl DigestSession {
         if let Some(opaque) = &challenge.opaque {
             params.set_quoted("opaque", opaque)?;
         }
-        if let Some(qop) = self.qop() {
+        if let Some(qop) = qop_name(self.challenge.protection) {
             params.set_token("qop", qop)?;
             params.set_token("nc", &self.nonce_count_text())?;
         }
         if self.shows_client_nonce() {
             params.set_quoted("cnonce", &self.client_nonce)?;
         }
+        match challenge.user_name {
+            UserName::Plain => {}
+            UserName::Hashed => params.set_token("userhash", "true")?,
+        }
         Ok(answer)
     }
 
+    /// Whether the nonce has authorized no request yet.
+    #[must_use]
+    pub fn is_unused(&self) -> bool {
+        self.nonce_count == 0
+    }
+
+    /// The session goes on with another request: its nonce may be old by then.
+    pub fn carried_over(&mut self) {
+        self.origin = NonceOrigin::EarlierRequest;
+    }
+
     /// Takes the challenges of a response to a request that was authorized by this session. The
-    /// server renews its nonce by `stale=true`; a new nonce without it means a refusal.
+    /// server renews its nonce by `stale=true`. A nonce that an earlier request was given is
+    /// renewed without it as well: many a server forgets its nonces and knows no `stale`. A new
+    /// nonce instead of one just given means a refusal.
     pub fn challenged(&mut self, challenges: &[DigestChallenge]) -> Rechallenge {
-        let renewal = challenges
-            .iter()
-            .find(|challenge| challenge.realm == self.challenge.realm && challenge.stale);
+        let renewal = challenges.iter().find(|challenge| {
+            challenge.realm == self.challenge.realm
+                && challenge.nonce != self.challenge.nonce
+                && (challenge.stale || self.origin == NonceOrigin::EarlierRequest)
+        });
         match renewal {
-            Some(challenge) if challenge.nonce != self.challenge.nonce => {
+            Some(challenge) => {
+                self.key_nonce.clone_from(&challenge.nonce);
                 self.challenge = challenge.clone();
                 self.nonce_count = 0;
+                self.origin = NonceOrigin::ThisRequest;
                 Rechallenge::Renewed
             }
-            Some(_) | None => Rechallenge::Refused,
+            None => Rechallenge::Refused,
         }
     }
 
     /// Takes `nextnonce` of an Authentication-Info header (RFC 7616 section 3.5).
     pub fn set_next_nonce(&mut self, nonce: &str) {
-        nonce.clone_into(&mut self.challenge.nonce);
-        self.nonce_count = 0;
+        if self.challenge.nonce != nonce {
+            nonce.clone_into(&mut self.challenge.nonce);
+            self.nonce_count = 0;
+        }
+        self.origin = NonceOrigin::EarlierRequest;
     }
 
-    fn qop(&self) -> Option<&'static str> {
-        match self.challenge.protection {
-            Protection::Legacy => None,
-            Protection::Auth => Some("auth"),
-            Protection::AuthInt => Some("auth-int"),
+    /// Whether the server that answered knows the password too (`rspauth`, RFC 7616 section 3.5).
+    ///
+    /// `uri` is that of the request which this session authorized last, `body` that of the answer.
+    #[must_use]
+    pub fn prove_server(
+        &self,
+        credentials: &Credentials,
+        info: &AuthenticationInfo,
+        uri: &str,
+        body: &[u8],
+    ) -> ServerProof {
+        let given = |name| info.params().get(name).filter(|value| !value.is_empty());
+        let Some(given_proof) = given("rspauth") else {
+            return ServerProof::NotGiven;
+        };
+        if given("cnonce").is_some_and(|cnonce| cnonce != self.client_nonce) {
+            return ServerProof::Wrong;
+        }
+        // What the server says that it protects counts: it may leave the body out.
+        let protection = match given("qop") {
+            Some(qop) if qop.eq_ignore_ascii_case("auth") => Protection::Auth,
+            Some(qop) if qop.eq_ignore_ascii_case("auth-int") => Protection::AuthInt,
+            Some(_) => return ServerProof::Wrong,
+            None => self.challenge.protection,
+        };
+        let subject = subject("", uri, body, protection, self.challenge.hash);
+        let expected = self.proof(credentials, protection, &subject);
+        if given_proof.eq_ignore_ascii_case(&expected) {
+            ServerProof::Proven
+        } else {
+            ServerProof::Wrong
+        }
+    }
+
+    fn shown_user_name(&self, credentials: &Credentials) -> String {
+        match self.challenge.user_name {
+            UserName::Plain => credentials.username.clone(),
+            UserName::Hashed => {
+                let (user, realm) = (&credentials.username, &self.challenge.realm);
+                let text = format!("{}:{}", as_quoted(user), as_quoted(realm));
+                self.challenge.hash.hash(text.as_bytes())
+            }
         }
     }
 
@@ -354,11 +221,19 @@ impl DigestSession {
 
     /// The `response` value (RFC 7616 sections 3.4.1 to 3.4.3).
     fn response(&self, credentials: &Credentials, request: AuthorizedRequest<'_>) -> String {
+        let AuthorizedRequest { method, uri, body } = request;
+        let protection = self.challenge.protection;
+        let subject = subject(method.as_str(), uri, body, protection, self.challenge.hash);
+        self.proof(credentials, protection, &subject)
+    }
+
+    /// What proves the password for A2 = `subject`: `response` of a client, `rspauth` of a server.
+    fn proof(&self, credentials: &Credentials, protection: Protection, subject: &str) -> String {
         let hash = self.challenge.hash;
         let nonce = as_quoted(&self.challenge.nonce);
         let key = self.key(credentials);
-        let subject = hash.hash(self.subject(request).as_bytes());
-        let text = match self.qop() {
+        let subject = hash.hash(subject.as_bytes());
+        let text = match qop_name(protection) {
             None => format!("{key}:{nonce}:{subject}"),
             Some(qop) => format!(
                 "{key}:{nonce}:{}:{}:{qop}:{subject}",
@@ -382,22 +257,32 @@ impl DigestSession {
         match self.challenge.scope {
             KeyScope::Account => account,
             KeyScope::Session => {
-                let nonce = as_quoted(&self.challenge.nonce);
+                let nonce = as_quoted(&self.key_nonce);
                 hash.hash(format!("{account}:{nonce}:{}", self.client_nonce).as_bytes())
             }
         }
     }
+}
 
-    /// A2.
-    fn subject(&self, request: AuthorizedRequest<'_>) -> String {
-        let AuthorizedRequest { method, uri, body } = request;
-        let method = method.as_str();
-        match self.challenge.protection {
-            Protection::Legacy | Protection::Auth => format!("{method}:{uri}"),
-            Protection::AuthInt => {
-                format!("{method}:{uri}:{}", self.challenge.hash.hash(body))
-            }
-        }
+fn qop_name(protection: Protection) -> Option<&'static str> {
+    match protection {
+        Protection::Legacy => None,
+        Protection::Auth => Some("auth"),
+        Protection::AuthInt => Some("auth-int"),
+    }
+}
+
+/// A2. A server's own proof has no method.
+fn subject(
+    method: &str,
+    uri: &str,
+    body: &[u8],
+    protection: Protection,
+    hash: HashAlgorithm,
+) -> String {
+    match protection {
+        Protection::Legacy | Protection::Auth => format!("{method}:{uri}"),
+        Protection::AuthInt => format!("{method}:{uri}:{}", hash.hash(body)),
     }
 }
 
@@ -417,7 +302,8 @@ fn as_quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grammar::HeaderValue as _;
+    use crate::grammar::{Challenge, HeaderValue as _};
+    use crate::secret::Secret;
     use proptest::prelude::*;
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
@@ -434,10 +320,11 @@ mod tests {
     }
 
     fn session(text: &str, client_nonce: &str) -> DigestSession {
+        let mut rng = ChaCha20Rng::from_seed([7; 32]);
+        let challenge = DigestChallenge::read(&challenge(text)).unwrap();
         DigestSession {
-            challenge: DigestChallenge::read(&challenge(text)).unwrap(),
             client_nonce: client_nonce.into(),
-            nonce_count: 0,
+            ..DigestSession::new(challenge, &mut rng)
         }
     }
 
@@ -550,42 +437,6 @@ mod tests {
     }
 
     #[test]
-    fn the_strongest_algorithm_of_each_realm_is_chosen_and_unknown_ones_are_skipped() {
-        let challenges = [
-            "Basic realm=\"a\"",
-            "Digest realm=\"a\", nonce=\"1\", algorithm=MD5, qop=\"auth\"",
-            "Digest realm=\"a\", nonce=\"2\", algorithm=SHA3-512, qop=\"auth\"",
-            "Digest realm=\"a\", nonce=\"3\", algorithm=SHA-256, qop=\"auth\"",
-            "Digest realm=\"a\", nonce=\"4\", algorithm=SHA-256X, qop=\"auth\"",
-            "Digest realm=\"a\", nonce=\"5\", algorithm=SHA-512-256, qop=\"auth-conf\"",
-            "Digest realm=\"b\", nonce=\"6\"",
-            "Digest realm=\"c\"",
-            "Digest nonce=\"7\"",
-        ]
-        .map(challenge);
-        let selected = DigestChallenge::select(&challenges).unwrap();
-        let chosen: Vec<_> = selected
-            .iter()
-            .map(|chosen| {
-                (
-                    chosen.realm(),
-                    chosen.nonce.as_str(),
-                    chosen.hash_algorithm(),
-                )
-            })
-            .collect();
-        let expected = [
-            ("a", "3", HashAlgorithm::Sha256),
-            ("b", "6", HashAlgorithm::Md5),
-        ];
-        assert_eq!(chosen, expected);
-        assert_eq!(
-            DigestChallenge::select(&challenges[..1]),
-            Err(DigestError::NoSupportedChallenge)
-        );
-    }
-
-    #[test]
     fn only_a_stale_nonce_is_worth_another_try() {
         let read = |nonce: &str, rest: &str| {
             let text = format!("Digest realm=\"a\", nonce=\"{nonce}\", qop=\"auth\"{rest}");
@@ -637,6 +488,135 @@ mod tests {
         let answer = session.authorize(&anyone, get("sip:a")).unwrap();
         assert_eq!(answer.params().get("nonce"), Some("2"));
         assert_eq!(answer.params().get("nc"), Some("00000001"));
+    }
+
+    #[test]
+    fn a_nonce_of_an_earlier_request_is_renewed_without_a_word_but_only_once() {
+        let read = |nonce: &str| {
+            let text = format!("Digest realm=\"a\", nonce=\"{nonce}\", qop=\"auth\"");
+            DigestChallenge::read(&challenge(&text)).unwrap()
+        };
+        let mut session = session("Digest realm=\"a\", nonce=\"1\", qop=\"auth\"", "c");
+        session.carried_over();
+        assert_eq!(session.challenged(&[read("2")]), Rechallenge::Renewed);
+        assert_eq!(session.challenged(&[read("3")]), Rechallenge::Refused);
+        session.carried_over();
+        assert_eq!(
+            session.challenged(&[read("2")]),
+            Rechallenge::Refused,
+            "the same"
+        );
+    }
+
+    #[test]
+    fn the_key_of_a_session_algorithm_stays_that_of_the_challenge() {
+        let text = "Digest realm=\"a\", nonce=\"1\", qop=\"auth\", algorithm=MD5-sess";
+        let mut session = session(text, "c");
+        let anyone = credentials("a", "b");
+        session.authorize(&anyone, get("sip:a")).unwrap();
+        session.set_next_nonce("2");
+        let answer = session.authorize(&anyone, get("sip:a")).unwrap();
+        let md5 = |text: &str| HashAlgorithm::Md5.hash(text.as_bytes());
+        let key = md5(&format!("{}:1:c", md5("a:a:b")));
+        let expected = md5(&format!("{key}:2:00000001:c:auth:{}", md5("GET:sip:a")));
+        assert_eq!(answer.params().get("response"), Some(expected.as_str()));
+    }
+
+    #[test]
+    fn a_server_proves_that_it_knows_the_password() {
+        // Calculated with another implementation of the hashes, over the values of RFC 7616
+        // section 3.9.1.
+        let table = [
+            (
+                "MD5",
+                "auth",
+                "9b712497bc9f91499fbcca1dfc5f09a5",
+                ServerProof::Proven,
+            ),
+            (
+                "MD5",
+                "auth-int",
+                "31b34b7281e1d7f5296f1722380633d3",
+                ServerProof::Proven,
+            ),
+            (
+                "SHA-256",
+                "auth",
+                "86d3b25618d41854ca5039a5d7e53ff6355d5134a9b1fb088a78ac3c462195a0",
+                ServerProof::Proven,
+            ),
+            (
+                "SHA-256",
+                "auth-int",
+                "ed175a843fc0bb2aa940d08b72b276a27a282618bf0303000bfb5f93cca35bb0",
+                ServerProof::Proven,
+            ),
+            // Our own response, sent back.
+            (
+                "MD5",
+                "auth",
+                "8ca523f5e9506fed4657c9700eebdbec",
+                ServerProof::Wrong,
+            ),
+            (
+                "MD5",
+                "auth-conf",
+                "9b712497bc9f91499fbcca1dfc5f09a5",
+                ServerProof::Wrong,
+            ),
+            ("MD5", "auth", "", ServerProof::NotGiven),
+        ];
+        let mufasa = credentials("Mufasa", "Circle of Life");
+        for (algorithm, qop, proof, verdict) in table {
+            let text = format!("{RFC_7616}, algorithm={algorithm}, qop=\"auth, auth-int\"");
+            let mut session = session(&text, RFC_7616_CLIENT_NONCE);
+            session.authorize(&mufasa, get("/dir/index.html")).unwrap();
+            let text = format!("qop={qop}, rspauth=\"{proof}\", nc=00000001");
+            let info = AuthenticationInfo::parse_value(&text).unwrap();
+            let proven = session.prove_server(&mufasa, &info, "/dir/index.html", b"v=0");
+            assert_eq!(proven, verdict, "{algorithm} {text}");
+            let another =
+                AuthenticationInfo::parse_value(&format!("{text}, cnonce=\"x\"")).unwrap();
+            let proven = session.prove_server(&mufasa, &another, "/dir/index.html", b"v=0");
+            assert_ne!(proven, ServerProof::Proven, "the answer to somebody else");
+        }
+    }
+
+    #[test]
+    fn a_server_of_rfc_2069_proves_itself_without_counts() {
+        let mufasa = credentials("Mufasa", "Circle of Life");
+        let mut session = session(&format!("{RFC_7616}, algorithm=SHA-256"), "unused");
+        session.authorize(&mufasa, get("/dir/index.html")).unwrap();
+        let proof = "a5e56293281a7f4fa38ce4546158e549b559a3b138db8579d856e77e2cfab87c";
+        let info = AuthenticationInfo::parse_value(&format!("rspauth=\"{proof}\"")).unwrap();
+        let proven = session.prove_server(&mufasa, &info, "/dir/index.html", b"");
+        assert_eq!(proven, ServerProof::Proven);
+    }
+
+    #[test]
+    fn a_user_name_is_hashed_when_the_server_asks_for_it_and_only_then() {
+        for (wish, name, flag) in [
+            (
+                ", userhash=true",
+                "793263caabb707a56211940d90411ea4a575adeccb7e360aeb624ed06ece9b0b",
+                Some("true"),
+            ),
+            (", userhash=false", "J\u{e4}s\u{f8}n Doe", None),
+            ("", "J\u{e4}s\u{f8}n Doe", None),
+        ] {
+            let text = format!(
+                "Digest realm=\"api@example.org\", qop=\"auth\", algorithm=SHA-512-256, \
+                 nonce=\"5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK\"{wish}"
+            );
+            let mut session = session(&text, "NTg6RKcb9boFIAS3KrFK9BGeh+niz/sm");
+            let jason = credentials("J\u{e4}s\u{f8}n Doe", "Secret, or not?");
+            let answer = session.authorize(&jason, get("/doe.json")).unwrap();
+            assert_eq!(answer.params().get("username"), Some(name));
+            assert_eq!(answer.params().get("userhash"), flag);
+            // The response is that of the name in the clear, in all three cases.
+            let response = "7a4e1192babbba02e91182d2895bfdbf7adafc6e48d4e517ca301974843d840c";
+            assert_eq!(answer.params().get("response"), Some(response));
+        }
     }
 
     #[test]

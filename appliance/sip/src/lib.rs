@@ -13,5 +13,6 @@ pub mod grammar;
 pub mod offer_answer;
 pub mod registration;
 pub mod secret;
+pub mod stun;
 pub mod transaction;
 pub mod transport;

@@ -149,7 +149,8 @@ pub enum RegistrationState {
         /// Why.
         reason: RegistrationFailure,
     },
-    /// The registrar refused the credentials repeatedly; it is not asked again.
+    /// The registrar has forbidden the account, or refused the credentials repeatedly; it is not asked
+    /// again.
     Locked,
 }
 

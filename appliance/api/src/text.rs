@@ -273,8 +273,8 @@ impl Localized for RegistrationState {
                 });
             }
             Self::Locked => (
-                "the password was refused repeatedly; change the configuration",
-                "密码多次被拒绝,请修改配置",
+                "the registrar refuses the account, or its password repeatedly; change the configuration",
+                "注册服务器拒绝该账户,或多次拒绝其密码,请修改配置",
             ),
         };
         Cow::Borrowed(match language {

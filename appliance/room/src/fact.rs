@@ -218,8 +218,8 @@ pub enum RegistrationState {
     Registered,
     /// The last attempt failed; it is tried again.
     Failed(RegistrationFailure),
-    /// The registrar refused the credentials repeatedly. It is not asked again until the
-    /// configuration changes, so that the account is not locked by us.
+    /// The registrar has forbidden the account, or refused the credentials repeatedly. It is not asked
+    /// again until the configuration changes, so that the account is not locked by us.
     Locked,
 }
 

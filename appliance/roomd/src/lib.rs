@@ -14,6 +14,7 @@ pub mod error;
 mod error_text;
 pub mod held_answers;
 pub mod http;
+pub mod instance_id;
 pub mod latency_probe;
 pub mod leg_networks;
 pub mod logging;

@@ -33,6 +33,7 @@ use crate::devices::SimulatedDevices;
 use crate::driver::{Driver, Inputs, Parts, PendingRequest};
 use crate::error::Error;
 use crate::http;
+use crate::instance_id;
 use crate::leg_networks::LegNetworks;
 use crate::media_ports::sockets::MediaPortRange;
 use crate::monotonic_zero::monotonic_zero;
@@ -83,8 +84,12 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let mut endpoint_settings =
         settings::endpoint_settings(&config, sockets.bound(), directories.credentials.as_deref())?;
     settings::limit_packetization_modes(&mut endpoint_settings, media.packetization_modes());
+    endpoint_settings.instance_id = Some(instance_id::load_or_create(
+        &directories.state,
+        random_bytes()?,
+    ));
     let media_address = settings::media_address(sockets.bound());
-    let endpoint = Endpoint::new(endpoint_settings, random_seed()?);
+    let endpoint = Endpoint::new(endpoint_settings, random_bytes()?);
     let signalling = Signalling::new(endpoint, sockets);
 
     let store = RememberedStore::new(&directories.state);
@@ -322,14 +327,14 @@ pub fn create_state_directory(directory: &Path) -> Result<(), Error> {
     })
 }
 
-/// Randomness for tags, branches and keys, from the operating system.
-fn random_seed() -> Result<[u8; 32], Error> {
-    let mut seed = [0; 32];
+/// Randomness from the operating system: the seed of tags, branches and keys, an identity.
+fn random_bytes<const LENGTH: usize>() -> Result<[u8; LENGTH], Error> {
+    let mut bytes = [0; LENGTH];
     rustls::crypto::aws_lc_rs::default_provider()
         .secure_random
-        .fill(&mut seed)
+        .fill(&mut bytes)
         .map_err(|_| Error::NoRandomness)?;
-    Ok(seed)
+    Ok(bytes)
 }
 
 #[cfg(test)]

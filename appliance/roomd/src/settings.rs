@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
+use std::time::Duration;
 
 use config::{Account, AutoAnswer, Config, HostPort, MediaSecurity, Peer, Registration};
 use room::codec::{AudioCodec, PacketizationMode};
@@ -11,6 +12,7 @@ use sip::digest::Credentials;
 use sip::endpoint::{self, ConfiguredPeer, EndpointSettings, IncomingPolicy};
 use sip::grammar::Uri;
 use sip::offer_answer::{Capabilities, H264Capabilities};
+use sip::registration::BackOff;
 use sip::secret::Secret;
 use sip::transport::Transport;
 
@@ -81,7 +83,16 @@ pub fn tls_trust(config: &Config) -> TlsTrust {
     }
 }
 
-/// The SIP endpoint's settings. `bound` are the addresses that the sockets have.
+/// A room that cannot be called comes back sooner than RFC 5626 section 4.5 has it by default: the
+/// first try is after 2 to 4 s, not after 30 to 60. While another flow works there is no hurry.
+const BACK_OFF: BackOff = BackOff {
+    all_failed: Duration::from_secs(2),
+    some_work: Duration::from_secs(90),
+    longest: Duration::from_secs(900),
+};
+
+/// The SIP endpoint's settings, but for the box's identity, which is none of the configuration.
+/// `bound` are the addresses that the sockets have.
 ///
 /// # Errors
 /// [`Error::AccountAddress`] when an address breaks the grammar of SIP, [`Error::Secret`] when a
@@ -99,6 +110,7 @@ pub fn endpoint_settings(
     let reachable = |bound: Option<SocketAddr>| bound.map(reachable_addresses).unwrap_or_default();
     Ok(EndpointSettings {
         accounts,
+        instance_id: None,
         user_agent: config.sip.user_agent.clone(),
         incoming: IncomingPolicy {
             peers: config.sip.peers.iter().map(configured_peer).collect(),
@@ -161,7 +173,7 @@ fn endpoint_account(
         }
     };
     let (registrar, registration_expires) = match account.registration {
-        Registration::Off => (None, std::time::Duration::ZERO),
+        Registration::Off => (None, Duration::ZERO),
         Registration::On { expires } => (Some(server(&account.registrar)?), expires),
     };
     Ok(endpoint::Account {
@@ -169,11 +181,12 @@ fn endpoint_account(
         address: uri(account, account.address.as_str())?,
         display_name: Some(config.room.name.clone()),
         registrar,
-        proxy: account.proxy.as_ref().map(server).transpose()?,
+        proxies: account.proxy.iter().map(server).collect::<Result<_, _>>()?,
         transport,
         large_requests_by_tcp: true,
         credentials,
         registration_expires,
+        back_off: BACK_OFF,
         capabilities: Capabilities {
             audio: vec![
                 AudioCodec::Opus,

@@ -12,7 +12,7 @@ use crate::dialog::{Dialog, MAX_FORWARDS};
 use crate::endpoint::keys::ClientKey;
 use crate::endpoint::{
     Account, AccountName, ActionError, CallEndCause, CallId, CallSecurity, Endpoint, Event,
-    Failure, Outgoing, User, loose_route,
+    Failure, Outgoing, User,
 };
 use crate::grammar::{
     CSeq, ContentType, HeaderName, Headers, Method, NameAddr, Request, Response, StatusCode, Uri,
@@ -41,8 +41,9 @@ impl Endpoint {
             return Err(ActionError::TooManyCalls);
         }
         let (offer, body) = Session::offer(&account.capabilities, &local, &mut self.rng);
-        let request =
-            self.invite_request(&account, target.clone().without_headers().into(), body)?;
+        let first_hop = self.first_hop(&account);
+        let uri = target.clone().without_headers().into();
+        let request = self.invite_request(&account, uri, body, &first_hop.routes)?;
         let target = target.clone();
         let call_id = request.headers.required().expect("we have written it");
         let call = CallId(self.next_id());
@@ -63,7 +64,9 @@ impl Endpoint {
                 state: CallState::Dialing(Box::new(dialing)),
             },
         );
-        self.dispatch(now, Outgoing::new(request, account, User::Call(call)));
+        let mut outgoing = Outgoing::new(request, account, User::Call(call));
+        outgoing.flow = first_hop.flow;
+        self.dispatch(now, outgoing);
         Ok(call)
     }
 
@@ -72,6 +75,7 @@ impl Endpoint {
         account: &Account,
         target: Uri,
         body: Bytes,
+        routes: &[NameAddr],
     ) -> Result<Request, ActionError> {
         let mut from = NameAddr::new(account.address.clone());
         if let Some(name) = &account.display_name {
@@ -89,8 +93,8 @@ impl Endpoint {
             number: 1,
             method: Method::Invite,
         });
-        if let Some(proxy) = account.proxy.as_ref().and_then(Uri::as_sip) {
-            headers.push_value(HeaderName::Route, &loose_route(proxy));
+        for route in routes {
+            headers.push_value(HeaderName::Route, route);
         }
         headers.push(HeaderName::Allow, crate::endpoint::ALLOW)?;
         request.set_body(&ContentType::sdp(), body);

@@ -18,15 +18,19 @@ use crate::grammar::StreamFramer;
 use crate::transaction::T1_64;
 use crate::transport::{FlowId, StreamInfo, Transport};
 
+use super::keep_alive::random_wait;
 use super::outgoing::Outgoing;
+use rand_core::Rng;
 
 /// Connections at once, ours and our peers'.
 pub(crate) const MAX_FLOWS: usize = 128;
 /// How long the caller may take to connect.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// Between two pings of ours: RFC 5626 section 4.4.1 wants 95 to 120 s.
-const PING_INTERVAL: Duration = Duration::from_secs(100);
-/// How long a peer that has answered pings before may take to answer one.
+/// The longest time between two pings of ours when the peer names none (RFC 5626 section 4.4.1).
+const PING_INTERVAL: Duration = Duration::from_secs(120);
+/// Whatever a peer asks for, no more than this.
+const SHORTEST_PING_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a peer that has answered pings before, or has promised to, may take to answer one.
 const PONG_LIMIT: Duration = Duration::from_secs(10);
 /// How long a peer that has connected may take to send a first whole message.
 const FIRST_MESSAGE_LIMIT: Duration = Duration::from_secs(30);
@@ -107,8 +111,11 @@ pub(crate) enum OpenedBy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pong {
     NeverSeen,
-    Seen,
-    Awaited { until: Instant },
+    /// It has answered before, or has promised to.
+    Expected,
+    Awaited {
+        until: Instant,
+    },
 }
 
 #[derive(Debug)]
@@ -121,6 +128,7 @@ pub(crate) struct OpenFlow {
     first_message: FirstMessage,
     last_received: Instant,
     last_used: Instant,
+    ping_interval: Duration,
     next_ping: Instant,
     pong: Pong,
 }
@@ -146,6 +154,7 @@ impl OpenFlow {
         info: StreamInfo,
         opened_by: OpenedBy,
         server_name: Option<String>,
+        rng: &mut impl Rng,
     ) -> Self {
         Self {
             info,
@@ -160,7 +169,8 @@ impl OpenFlow {
             },
             last_received: now,
             last_used: now,
-            next_ping: now + PING_INTERVAL,
+            ping_interval: PING_INTERVAL,
+            next_ping: now + random_wait(PING_INTERVAL, rng),
             pong: Pong::NeverSeen,
         }
     }
@@ -183,14 +193,34 @@ impl OpenFlow {
 
     /// The answer to a ping has arrived.
     pub(crate) fn ponged(&mut self) {
-        self.pong = Pong::Seen;
+        self.pong = Pong::Expected;
+    }
+
+    /// The peer is an edge proxy that answers pings (RFC 5626 section 4.4.1), and wants them at
+    /// least as often as `flow_timer` says.
+    pub(crate) fn expect_pongs(
+        &mut self,
+        now: Instant,
+        flow_timer: Option<Duration>,
+        rng: &mut impl Rng,
+    ) {
+        if self.pong == Pong::NeverSeen {
+            self.pong = Pong::Expected;
+        }
+        if let Some(wanted) = flow_timer {
+            // Several registrations may share the connection: the shortest time serves all.
+            let interval = wanted.max(SHORTEST_PING_INTERVAL);
+            self.ping_interval = self.ping_interval.min(interval);
+            let next_ping = now + random_wait(self.ping_interval, rng);
+            self.next_ping = self.next_ping.min(next_ping);
+        }
     }
 
     fn deadline(&self) -> Instant {
         match self.opened_by {
             OpenedBy::Us => match self.pong {
                 Pong::Awaited { until } => until.min(self.next_ping),
-                Pong::NeverSeen | Pong::Seen => self.next_ping,
+                Pong::NeverSeen | Pong::Expected => self.next_ping,
             },
             OpenedBy::Peer => match self.first_message {
                 FirstMessage::Awaited { until } => until,
@@ -199,7 +229,7 @@ impl OpenFlow {
         }
     }
 
-    fn handle_timeout(&mut self, now: Instant, in_use: bool) -> FlowDue {
+    fn handle_timeout(&mut self, now: Instant, in_use: bool, rng: &mut impl Rng) -> FlowDue {
         if self.deadline() > now {
             return FlowDue::Nothing;
         }
@@ -208,8 +238,8 @@ impl OpenFlow {
             (OpenedBy::Us, Pong::Awaited { until }) if until <= now => FlowDue::Close,
             (OpenedBy::Us, _) if !in_use && self.last_used + UNUSED_LIMIT <= now => FlowDue::Close,
             (OpenedBy::Us, pong) => {
-                self.next_ping = now + PING_INTERVAL;
-                if pong == Pong::Seen {
+                self.next_ping = now + random_wait(self.ping_interval, rng);
+                if pong == Pong::Expected {
                     self.pong = Pong::Awaited {
                         until: now + PONG_LIMIT,
                     };
@@ -345,6 +375,7 @@ impl Flows {
         &mut self,
         now: Instant,
         in_use: impl Fn(FlowId) -> bool,
+        rng: &mut impl Rng,
     ) -> Vec<(FlowId, FlowDue)> {
         self.flows
             .iter_mut()
@@ -352,7 +383,7 @@ impl Flows {
                 let due = match flow {
                     Flow::Opening { until, .. } if *until <= now => FlowDue::Close,
                     Flow::Opening { .. } => FlowDue::Nothing,
-                    Flow::Open(open) => open.handle_timeout(now, in_use(*id)),
+                    Flow::Open(open) => open.handle_timeout(now, in_use(*id), rng),
                 };
                 (due != FlowDue::Nothing).then_some((*id, due))
             })

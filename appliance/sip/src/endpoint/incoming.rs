@@ -28,6 +28,7 @@ use crate::grammar::{
     self, CSeq, HeaderName, Headers, MaxForwards, Message, Method, Request, Response, Rport,
     StatusCode, Token, Uri, Via,
 };
+use crate::stun;
 use crate::transaction::{
     InviteServer, InviteServerOutcome, NonInviteServer, NonInviteServerOutcome, ResponseClass,
 };
@@ -115,6 +116,9 @@ impl Endpoint {
         {
             // Keep-alives of many a peer.
             return;
+        }
+        if stun::is_stun(&datagram) {
+            return self.stun_received(now, local, remote, &datagram);
         }
         let path = Path::Datagram { local, remote };
         match Message::parse_datagram(datagram) {

@@ -24,10 +24,15 @@
 //! fit is refused or dropped, and counted in [`Statistics`].
 
 mod authorization;
+mod binding;
 mod challenged;
 mod event;
+mod first_hop;
 mod flows;
+mod grant;
 mod incoming;
+mod instance_id;
+mod keep_alive;
 pub(crate) mod keys;
 mod known_challenges;
 mod outgoing;
@@ -51,6 +56,7 @@ pub use event::{
     CallEndCause, CallId, CallSecurity, Counts, Event, Output, PeerTrust, RefusedWhy, ResolveId,
     Statistics,
 };
+pub use instance_id::InstanceId;
 pub use settings::{
     Account, AccountName, ConfiguredPeer, EndpointSettings, IncomingPolicy, ListenAddresses,
 };
@@ -119,6 +125,7 @@ pub(crate) enum Failure {
 pub struct Endpoint {
     pub(crate) accounts: Vec<Arc<Account>>,
     pub(crate) policy: IncomingPolicy,
+    instance_id: Option<InstanceId>,
     user_agent: String,
     listen: ListenAddresses,
     pub(crate) dial_limit: std::time::Duration,
@@ -152,6 +159,7 @@ impl Endpoint {
         Self {
             accounts: settings.accounts.into_iter().map(Arc::new).collect(),
             policy: settings.incoming,
+            instance_id: settings.instance_id,
             // A line end in a header field would be refused each time it is written.
             user_agent: settings.user_agent.replace(char::is_control, " "),
             listen: settings.listen,
@@ -367,6 +375,6 @@ fn due<K: Clone + Ord, V>(
 }
 
 /// A Route to a proxy that the settings name: always a loose one.
-pub(crate) fn loose_route(proxy: &SipUri) -> NameAddr {
+fn loose_route(proxy: &SipUri) -> NameAddr {
     NameAddr::new(proxy.clone().with_param("lr", None).into())
 }

@@ -21,16 +21,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::authorization::Authorization;
+use super::binding::BindingId;
 use super::event::{CallId, Output, ResolveId};
 use super::flows::{LargeRequest, Target, Waiting};
 use super::keys::{ClientKey, MAGIC_COOKIE};
-use super::settings::{Account, AccountName};
+use super::settings::Account;
 use super::{Endpoint, Failure};
 use crate::dialog::{MAX_FORWARDS, next_hop};
 use crate::digest::ServerProof;
 use crate::grammar::{
-    CSeq, Contact, HeaderName, Host, Method, NameAddr, Request, Response, SipScheme, SipUri,
-    StatusCode, Uri, Via, ViaTransport,
+    CSeq, HeaderName, Host, Method, Request, Response, SipScheme, SipUri, StatusCode, Uri, Via,
+    ViaTransport,
 };
 use crate::transaction::{
     InviteClient, InviteClientOutcome, NonInviteClient, NonInviteClientOutcome, ResponseClass,
@@ -54,7 +55,7 @@ const MAX_FORKS: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum User {
     Call(CallId),
-    Registration(AccountName),
+    Registration(BindingId),
     Nobody,
 }
 
@@ -358,7 +359,7 @@ impl Endpoint {
         self.clients.insert(key.clone(), transaction);
         match user {
             User::Call(call) if is_invite => self.invite_sent(call, key, path),
-            User::Registration(account) => self.register_sent(&account, path),
+            User::Registration(binding) => self.register_sent(&binding, path),
             User::Call(_) | User::Nobody => {}
         }
     }
@@ -395,41 +396,16 @@ impl Endpoint {
         let mut request = outgoing.request.clone();
         request.headers.push_front_typed(&via);
         if matches!(request.method(), Method::Invite | Method::Register) {
-            let contact = self.contact(&outgoing.account, path)?;
+            let contact = match &outgoing.user {
+                User::Registration(id) => self.register_contact(id, &outgoing.account, path)?,
+                User::Call(_) | User::Nobody => self.contact(&outgoing.account, path)?,
+            };
             request.headers.push_typed(&contact);
         }
         let agent = self.user_agent.clone();
         // The settings were checked: see `Endpoint::new`.
         let _ = request.headers.push(HeaderName::UserAgent, &agent);
         Some((request, branch))
-    }
-
-    /// Where the far end of a path reaches us.
-    pub(crate) fn contact(&self, account: &Account, path: Path) -> Option<Contact> {
-        let (transport, local) = self.local_end(path)?;
-        let listening = match transport {
-            Transport::Udp => &self.listen.udp,
-            Transport::Tcp => &self.listen.tcp,
-            Transport::Tls => &self.listen.tls,
-        };
-        let port = match transport {
-            Transport::Udp => local.port(),
-            Transport::Tcp | Transport::Tls => listening
-                .iter()
-                .find(|address| address.is_ipv4() == local.is_ipv4())
-                .map_or(local.port(), SocketAddr::port),
-        };
-        let mut uri = SipUri::new(SipScheme::Sip, local.ip().into(), Some(port));
-        if let Some(user) = account.address.as_sip().and_then(SipUri::user_decoded) {
-            uri = uri.with_user(&user);
-        }
-        let uri = match transport {
-            Transport::Udp => uri,
-            Transport::Tcp | Transport::Tls => {
-                uri.with_param("transport", Some(transport.uri_parameter()))
-            }
-        };
-        Some(Contact::Address(NameAddr::new(uri.into())))
     }
 
     /// There is no way to send a request.
@@ -442,7 +418,7 @@ impl Endpoint {
             User::Call(call) => {
                 self.call_request_failed(now, *call, outgoing.request.method(), failure);
             }
-            User::Registration(account) => self.register_failed(now, account, failure),
+            User::Registration(binding) => self.register_failed(now, binding, failure),
             User::Nobody => {}
         }
     }
@@ -499,11 +475,11 @@ impl Endpoint {
             return;
         };
         match transaction.outgoing.user.clone() {
-            User::Registration(account) if proof == ServerProof::Wrong => {
-                self.register_unproven(now, &account);
+            User::Registration(binding) if proof == ServerProof::Wrong => {
+                self.register_unproven(now, &binding);
             }
             User::Call(call) => self.call_response(now, call, key, response),
-            User::Registration(account) => self.register_response(now, &account, response),
+            User::Registration(binding) => self.register_response(now, &binding, response),
             User::Nobody => self.orphan_response(now, key, response),
         }
     }
@@ -608,7 +584,7 @@ impl Endpoint {
                 .get_mut(call)
                 .and_then(|call| call.dialog_mut())
                 .map_or(number + 1, crate::dialog::Dialog::next_sequence),
-            User::Registration(account) => self.next_register_sequence(account),
+            User::Registration(binding) => self.next_register_sequence(binding),
             User::Nobody => number + 1,
         }
     }

@@ -1,81 +1,104 @@
 //! The registrations of the accounts: REGISTER out, answers in, and where each is bound.
+//!
+//! An account with several outbound proxies has a binding by each of them (RFC 5626): while one
+//! flow is made anew, calls come in over the other.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::binding::{Binding, BindingId, Offers};
 use super::event::{Event, Output};
+use super::grant::{Grant, OurBinding, Outbound};
+use super::keep_alive::Step;
 use super::outgoing::{Outgoing, User};
 use super::settings::{Account, AccountName};
 use super::{ActionError, Endpoint, Failure};
-use crate::dialog::MAX_FORWARDS;
 use crate::grammar::{
-    CSeq, CallId, Contact, Expires, HeaderName, Method, MinExpires, NameAddr, Request, Response,
-    SipUri, StatusCode, Uri,
+    CSeq, Contact, MinExpires, NameAddr, Response, RetryAfter, SipUri, StatusCode,
 };
-use crate::registration::{Answer, Registration, RegistrationFailure, RegistrationState, Send};
+use crate::registration::{Answer, OtherFlows, RegistrationFailure, RegistrationState, Send};
+use crate::stun::StunMessage;
 use crate::transport::{FlowId, Path};
 
-/// A datagram to the registrar this often keeps the way back through a NAT open.
-const UDP_KEEP_ALIVE: Duration = Duration::from_secs(25);
-
-/// One account's registration with its identity and its place.
+/// One account's bindings.
 #[derive(Debug)]
 pub(crate) struct Registrant {
-    machine: Registration,
-    call_id: CallId,
-    tag: String,
-    sequence: u32,
-    /// The way that the last REGISTER took.
-    path: Option<Path>,
-    /// The path that the binding is known at, once granted.
-    bound: Option<Path>,
-    keep_alive_at: Option<Instant>,
+    /// That with `reg-id` 1 first.
+    bindings: Vec<Binding>,
     told: RegistrationState,
 }
 
 impl Registrant {
-    pub(crate) fn new(account: &Account, call_id: CallId, tag: String) -> Self {
-        Self {
-            machine: Registration::new(account.registration_expires),
-            call_id,
-            tag,
-            sequence: 0,
-            path: None,
-            bound: None,
-            keep_alive_at: None,
-            told: RegistrationState::Unregistered,
-        }
+    pub(crate) fn binding(&self, reg_id: u32) -> Option<&Binding> {
+        self.bindings.get(index_of(reg_id)?)
+    }
+
+    pub(crate) fn binding_mut(&mut self, reg_id: u32) -> Option<&mut Binding> {
+        self.bindings.get_mut(index_of(reg_id)?)
+    }
+
+    /// The bindings with their `reg-id`.
+    pub(crate) fn bindings(&self) -> impl Iterator<Item = (u32, &Binding)> {
+        (1..).zip(&self.bindings)
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.machine
-            .deadline()
-            .into_iter()
-            .chain(self.keep_alive_at)
-            .min()
+        self.bindings.iter().filter_map(Binding::deadline).min()
     }
 
     /// Whether requests over this path come from our registrar.
     pub(crate) fn is_bound_to(&self, flow: Option<FlowId>, remote: SocketAddr) -> bool {
-        self.machine.is_registered()
-            && match (self.bound, flow) {
-                (Some(Path::Stream(bound)), Some(flow)) => bound == flow,
-                (Some(Path::Datagram { remote: bound, .. }), None) => bound == remote,
-                (Some(Path::Stream(_) | Path::Datagram { .. }) | None, _) => false,
-            }
+        self.bindings
+            .iter()
+            .any(|binding| binding.is_bound_to(flow, remote))
     }
 
-    /// Whether the connection carries the binding.
+    /// Whether the connection carries a binding.
     pub(crate) fn uses(&self, flow: FlowId) -> bool {
-        self.path == Some(Path::Stream(flow)) || self.bound == Some(Path::Stream(flow))
+        self.bindings.iter().any(|binding| binding.uses(flow))
+    }
+
+    fn others_of(&self, reg_id: u32) -> OtherFlows {
+        let work = self
+            .bindings()
+            .any(|(other, binding)| other != reg_id && binding.machine.is_registered());
+        if work {
+            OtherFlows::Work
+        } else {
+            OtherFlows::Failed
+        }
+    }
+
+    /// One flow that works is enough to be called. While none does, what is hoped for comes before
+    /// what has gone wrong.
+    fn state(&self) -> RegistrationState {
+        let rank = |state: RegistrationState| match state {
+            RegistrationState::Registered => 0,
+            RegistrationState::Registering => 1,
+            RegistrationState::Locked(_) => 2,
+            RegistrationState::BackingOff(_) => 3,
+            RegistrationState::Deregistering => 4,
+            RegistrationState::Unregistered => 5,
+        };
+        self.bindings
+            .iter()
+            .map(|binding| binding.machine.state())
+            .min_by_key(|state| rank(*state))
+            .unwrap_or(RegistrationState::Unregistered)
     }
 }
 
+fn index_of(reg_id: u32) -> Option<usize> {
+    usize::try_from(reg_id).ok()?.checked_sub(1)
+}
+
 impl Endpoint {
-    /// Registers an account and keeps it registered. [`Event::Registration`] tells of each change.
+    /// Registers an account and keeps it registered, by each of its outbound proxies.
+    /// [`Event::Registration`] tells of each change. A registration that is locked is tried again,
+    /// one that waits is tried at once.
     ///
     /// # Errors
     /// The account is unknown or has no registrar.
@@ -84,221 +107,370 @@ impl Endpoint {
         if settings.registrar.is_none() {
             return Err(ActionError::NoRegistrar);
         }
-        if let Some(send) = self.registrant(&settings).machine.register() {
-            self.send_register(now, &settings, send);
-        }
+        self.add_registrant(&settings);
+        self.send_registers(now, &settings, |binding| {
+            let send = binding.machine.register();
+            if send.is_some() {
+                binding.offers = Offers::Outbound;
+            }
+            send
+        });
         self.tell_registration(account);
         Ok(())
     }
 
-    /// Takes a registration back and leaves it so.
+    /// Takes a registration back and leaves it so. Bindings of other devices stay.
     ///
     /// # Errors
     /// The account is unknown.
     pub fn deregister(&mut self, now: Instant, account: &AccountName) -> Result<(), ActionError> {
         let settings = self.account(account)?;
-        let Some(registrant) = self.registrations.get_mut(account) else {
-            return Ok(());
-        };
-        if let Some(send) = registrant.machine.deregister() {
-            self.send_register(now, &settings, send);
-        }
+        self.send_registers(now, &settings, |binding| binding.machine.deregister());
         self.tell_registration(account);
         Ok(())
     }
 
-    /// How an account's registration stands.
+    /// Takes back all bindings of an account's address, those of other devices too (RFC 3261
+    /// section 10.2.2), and leaves it so. For an owner who wants to be sure that nobody answers in
+    /// the account's name; nothing else sends `Contact: *`.
+    ///
+    /// # Errors
+    /// The account is unknown or has no registrar.
+    pub fn remove_all_bindings(
+        &mut self,
+        now: Instant,
+        account: &AccountName,
+    ) -> Result<(), ActionError> {
+        let settings = self.account(account)?;
+        if settings.registrar.is_none() {
+            return Err(ActionError::NoRegistrar);
+        }
+        self.add_registrant(&settings);
+        let mut asked = false;
+        self.send_registers(now, &settings, |binding| {
+            if asked {
+                binding.machine.drop_binding();
+                binding.bound = None;
+                return None;
+            }
+            asked = true;
+            Some(binding.machine.remove_all())
+        });
+        self.tell_registration(account);
+        Ok(())
+    }
+
+    /// How an account's registration stands: registered when it is by one of its flows at least.
     #[must_use]
     pub fn registration(&self, account: &AccountName) -> RegistrationState {
         self.registrations
             .get(account)
-            .map_or(RegistrationState::Unregistered, |registrant| {
-                registrant.machine.state()
-            })
+            .map_or(RegistrationState::Unregistered, Registrant::state)
     }
 
-    fn registrant(&mut self, account: &Account) -> &mut Registrant {
-        if !self.registrations.contains_key(&account.name) {
-            let (call_id, tag) = (self.new_call_id(), self.token());
-            let registrant = Registrant::new(account, call_id, tag);
-            self.registrations.insert(account.name.clone(), registrant);
-        }
+    /// How each flow of an account stands, in the order of its outbound proxies.
+    #[must_use]
+    pub fn registration_flows(&self, account: &AccountName) -> Vec<RegistrationState> {
         self.registrations
-            .get_mut(&account.name)
-            .expect("it was inserted just now")
+            .get(account)
+            .map(|registrant| registrant.bindings.as_slice())
+            .unwrap_or_default()
+            .iter()
+            .map(|binding| binding.machine.state())
+            .collect()
     }
 
-    fn send_register(&mut self, now: Instant, account: &Arc<Account>, send: Send) {
+    fn add_registrant(&mut self, account: &Account) {
+        if self.registrations.contains_key(&account.name) {
+            return;
+        }
+        let bindings = (0..account.proxies.len().max(1))
+            .map(|_| Binding::new(account, self.new_call_id(), self.token()))
+            .collect();
+        let registrant = Registrant {
+            bindings,
+            told: RegistrationState::Unregistered,
+        };
+        self.registrations.insert(account.name.clone(), registrant);
+    }
+
+    /// Asks each binding of an account what to send, and sends it.
+    fn send_registers(
+        &mut self,
+        now: Instant,
+        account: &Arc<Account>,
+        mut wanted: impl FnMut(&mut Binding) -> Option<Send>,
+    ) {
+        let Some(registrant) = self.registrations.get_mut(&account.name) else {
+            return;
+        };
+        let sends: Vec<(u32, Send)> = (1..)
+            .zip(&mut registrant.bindings)
+            .filter_map(|(reg_id, binding)| Some((reg_id, wanted(binding)?)))
+            .collect();
+        for (reg_id, send) in sends {
+            let id = BindingId {
+                account: account.name.clone(),
+                reg_id,
+            };
+            self.send_register(now, account, &id, send);
+        }
+    }
+
+    fn send_register(&mut self, now: Instant, account: &Arc<Account>, id: &BindingId, send: Send) {
         let Some(registrar) = account.registrar.clone() else {
             return;
         };
-        let user = User::Registration(account.name.clone());
+        let user = User::Registration(id.clone());
         // An earlier REGISTER that still looks for its way is overtaken.
         self.drop_waiting(&user);
-        let registrant = self.registrant(account);
-        registrant.sequence += 1;
-        let reusable = registrant.path;
-        let request = register_request(account, registrar, registrant, send);
+        let proxy = account.proxy(id.reg_id);
+        let instance = self.instance_id.clone();
+        let Some(binding) = self.binding_mut(id) else {
+            return;
+        };
+        let request = binding.register_request(account, registrar, proxy, instance.as_ref(), send);
         let mut outgoing = Outgoing::new(request, account.clone(), user);
-        if let Some(Path::Stream(flow)) = reusable {
+        if let Some(Path::Stream(flow)) = binding.path {
             outgoing.flow = Some(flow);
         }
         self.dispatch(now, outgoing);
     }
 
     /// A REGISTER has been sent over `path`.
-    pub(crate) fn register_sent(&mut self, account: &AccountName, path: Path) {
-        if let Some(registrant) = self.registrations.get_mut(account) {
-            registrant.path = Some(path);
+    pub(crate) fn register_sent(&mut self, id: &BindingId, path: Path) {
+        if let Some(binding) = self.binding_mut(id) {
+            binding.path = Some(path);
         }
     }
 
-    pub(crate) fn next_register_sequence(&mut self, account: &AccountName) -> u32 {
-        self.registrations.get_mut(account).map_or(1, |registrant| {
-            registrant.sequence += 1;
-            registrant.sequence
+    pub(crate) fn next_register_sequence(&mut self, id: &BindingId) -> u32 {
+        self.binding_mut(id).map_or(1, |binding| {
+            binding.sequence += 1;
+            binding.sequence
         })
     }
 
-    pub(crate) fn register_response(
-        &mut self,
-        now: Instant,
-        account: &AccountName,
-        response: &Response,
-    ) {
-        if response.status().is_provisional() {
-            return;
-        }
-        let Some(registrant) = self.registrations.get(account) else {
+    /// What a REGISTER that takes this path says of where we are.
+    pub(crate) fn register_contact(
+        &self,
+        id: &BindingId,
+        account: &Account,
+        path: Path,
+    ) -> Option<Contact> {
+        let contact = self.address_on(account, path)?;
+        let binding = self.binding(id)?;
+        Some(binding.register_contact(contact, id.reg_id, self.instance_id.as_ref()))
+    }
+
+    pub(crate) fn register_response(&mut self, now: Instant, id: &BindingId, response: &Response) {
+        let Some(binding) = self.binding_mut(id) else {
             return;
         };
-        if response
-            .headers
-            .required::<CSeq>()
-            .ok()
-            .map(|cseq| cseq.number)
-            != Some(registrant.sequence)
+        let sequence = response.headers.required::<CSeq>().ok();
+        if response.status().is_provisional()
+            || sequence.map(|it| it.number) != Some(binding.sequence)
         {
             return;
         }
-        let answer = self.read_answer(account, response);
-        self.register_answered(now, account, answer);
+        if response.status() == StatusCode::FIRST_HOP_LACKS_OUTBOUND_SUPPORT
+            && binding.offers == Offers::Outbound
+        {
+            binding.offers = Offers::Plain;
+            return self.register_answered(now, id, Answer::AskAgain, None);
+        }
+        let grant = self.read_grant(id, response);
+        let answer = match &grant {
+            Some(grant) => Answer::Granted {
+                expires: grant.expires,
+            },
+            None => read_refusal(response),
+        };
+        self.register_answered(now, id, answer, grant);
     }
 
-    pub(crate) fn register_failed(
-        &mut self,
-        now: Instant,
-        account: &AccountName,
-        failure: Failure,
-    ) {
+    pub(crate) fn register_failed(&mut self, now: Instant, id: &BindingId, failure: Failure) {
         let failure = match failure {
             Failure::Timeout => RegistrationFailure::Timeout,
             Failure::Transport => RegistrationFailure::Transport,
             Failure::Certificate => RegistrationFailure::Certificate,
         };
-        self.register_answered(now, account, Answer::Failed(failure));
+        self.register_answered(now, id, Answer::failed(failure), None);
     }
 
     /// Who granted a registration has shown that it does not know the password.
-    pub(crate) fn register_unproven(&mut self, now: Instant, account: &AccountName) {
+    pub(crate) fn register_unproven(&mut self, now: Instant, id: &BindingId) {
         let failure = RegistrationFailure::ServerUnproven;
-        self.register_answered(now, account, Answer::Failed(failure));
+        self.register_answered(now, id, Answer::failed(failure), None);
     }
 
-    fn register_answered(&mut self, now: Instant, account: &AccountName, answer: Answer) {
-        let Ok(settings) = self.account(account) else {
+    fn register_answered(
+        &mut self,
+        now: Instant,
+        id: &BindingId,
+        answer: Answer,
+        grant: Option<Grant>,
+    ) {
+        let Ok(settings) = self.account(&id.account) else {
             return;
         };
-        let Some(registrant) = self.registrations.get_mut(account) else {
+        let Some(registrant) = self.registrations.get_mut(&id.account) else {
             return;
         };
-        let again = registrant.machine.answered(now, answer, &mut self.rng);
-        registrant.note_binding(now);
-        if let Some(send) = again {
-            self.send_register(now, &settings, send);
-        }
-        self.tell_registration(account);
-    }
-
-    fn read_answer(&self, account: &AccountName, response: &Response) -> Answer {
-        let status = response.status();
-        if status.is_success() {
-            return Answer::Granted {
-                expires: self.granted_expires(account, response),
-            };
-        }
-        match (status, response.headers.typed::<MinExpires>()) {
-            (StatusCode::INTERVAL_TOO_BRIEF, Ok(Some(MinExpires(min_expires)))) => {
-                Answer::TooBrief { min_expires }
+        let others = registrant.others_of(id.reg_id);
+        for (reg_id, other) in (1..).zip(&mut registrant.bindings) {
+            match answer {
+                Answer::Failed {
+                    failure: RegistrationFailure::Refused(status),
+                    ..
+                } if reg_id != id.reg_id => other.machine.refused_elsewhere(status),
+                Answer::Failed { .. }
+                | Answer::Granted { .. }
+                | Answer::TooBrief { .. }
+                | Answer::AskAgain => {}
             }
-            _ => Answer::Failed(RegistrationFailure::Refused(status)),
+        }
+        let Some(binding) = registrant.binding_mut(id.reg_id) else {
+            return;
+        };
+        let again = binding.machine.answered(now, answer, others, &mut self.rng);
+        binding.note_outcome(now, grant, &mut self.rng);
+        self.keep_flow_alive(now, id);
+        if let Some(send) = again {
+            self.send_register(now, &settings, id, send);
+        }
+        self.tell_registration(&id.account);
+    }
+
+    /// A connection by which the registrar reaches us has to show signs of life: the registrar has
+    /// promised to answer pings (RFC 5626 section 4.4.1).
+    fn keep_flow_alive(&mut self, now: Instant, id: &BindingId) {
+        let Some(bound) = self.binding(id).and_then(Binding::granted) else {
+            return;
+        };
+        if let (Path::Stream(flow), Outbound::Agreed) = (bound.path, bound.grant.outbound) {
+            let flow_timer = bound.grant.flow_timer;
+            if let Some(open) = self.flows.get_open_mut(flow) {
+                open.expect_pongs(now, flow_timer, &mut self.rng);
+            }
         }
     }
 
-    /// The life of our binding: of our Contact in the list of all bindings, else of the Expires
-    /// header field, else as asked for (section 10.2.4).
-    fn granted_expires(&self, account: &AccountName, response: &Response) -> u32 {
-        let path = self
-            .registrations
-            .get(account)
-            .and_then(|registrant| registrant.path);
-        let ours = self
-            .account(account)
-            .ok()
-            .zip(path)
-            .and_then(|(settings, path)| self.contact(&settings, path));
-        let of_contact = response
-            .headers
-            .typed_all::<Contact>()
-            .find_map(|listed| expires_of(&listed.ok()?, ours.as_ref()?));
-        of_contact
-            .or_else(|| {
-                response
-                    .headers
-                    .typed::<Expires>()
-                    .ok()
-                    .flatten()
-                    .map(|field| field.0)
-            })
-            .unwrap_or(u32::MAX)
+    fn read_grant(&self, id: &BindingId, response: &Response) -> Option<Grant> {
+        if !response.status().is_success() {
+            return None;
+        }
+        let account = self.account(&id.account).ok()?;
+        let contact = self
+            .binding(id)
+            .and_then(|binding| self.address_on(&account, binding.path?))
+            .unwrap_or_else(|| NameAddr::new(account.address.clone()));
+        let ours = OurBinding {
+            contact: &contact,
+            instance: self.instance_id.as_ref(),
+            reg_id: id.reg_id,
+        };
+        Some(Grant::read(response, &ours))
     }
 
     pub(crate) fn registration_timeout(&mut self, now: Instant, account: &AccountName) {
         let Ok(settings) = self.account(account) else {
             return;
         };
+        self.keep_datagram_flows_alive(now, account);
+        self.send_registers(now, &settings, |binding| {
+            binding.machine.handle_timeout(now)
+        });
+        self.tell_registration(account);
+    }
+
+    fn keep_datagram_flows_alive(&mut self, now: Instant, account: &AccountName) {
         let Some(registrant) = self.registrations.get_mut(account) else {
             return;
         };
-        let send = registrant.machine.handle_timeout(now);
-        let keep_alive = registrant.keep_alive_due(now);
-        if let Some(Path::Datagram { local, remote }) = keep_alive {
-            let bytes = Bytes::from_static(b"\r\n\r\n");
-            self.output(Output::SendDatagram {
-                local,
-                remote,
-                bytes,
-            });
+        let mut steps = Vec::new();
+        for (reg_id, binding) in (1..).zip(&mut registrant.bindings) {
+            if let Some(bound) = &mut binding.bound
+                && let Some(keep_alive) = &mut bound.keep_alive
+            {
+                let step = keep_alive.handle_timeout(now, &mut self.rng);
+                steps.push((reg_id, bound.path, step));
+            }
         }
-        if let Some(send) = send {
-            self.send_register(now, &settings, send);
+        for (reg_id, path, step) in steps {
+            let account = account.clone();
+            self.take_step(now, &BindingId { account, reg_id }, path, step);
         }
-        self.tell_registration(account);
+    }
+
+    /// A STUN message has arrived at one of our sockets.
+    pub(crate) fn stun_received(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+        datagram: &Bytes,
+    ) {
+        let Ok(message) = StunMessage::parse(datagram) else {
+            self.statistics.malformed += 1;
+            return;
+        };
+        let path = Path::Datagram { local, remote };
+        let mut steps = Vec::new();
+        for (account, registrant) in &mut self.registrations {
+            for (reg_id, binding) in (1..).zip(&mut registrant.bindings) {
+                if let Some(bound) = binding.bound.as_mut().filter(|bound| bound.path == path)
+                    && let Some(keep_alive) = &mut bound.keep_alive
+                {
+                    let account = account.clone();
+                    let step = keep_alive.received(now, &message, &mut self.rng);
+                    steps.push((BindingId { account, reg_id }, step));
+                }
+            }
+        }
+        for (id, step) in steps {
+            self.take_step(now, &id, path, step);
+            self.tell_registration(&id.account);
+        }
+    }
+
+    fn take_step(&mut self, now: Instant, id: &BindingId, path: Path, step: Step) {
+        match step {
+            Step::Nothing => {}
+            Step::Send(bytes) => self.send(now, path, bytes),
+            Step::Failed => self.binding_lost_flow(now, id),
+        }
     }
 
     /// A connection is gone: the bindings that it carried are made again.
     pub(crate) fn registrations_lost_flow(&mut self, now: Instant, flow: FlowId) {
-        let mut lost = Vec::new();
-        for (account, registrant) in &mut self.registrations {
-            if registrant.uses(flow) {
-                registrant.machine.flow_lost(now, &mut self.rng);
-                registrant.path = None;
-                registrant.bound = None;
-                lost.push(account.clone());
-            }
+        let lost: Vec<BindingId> = self
+            .registrations
+            .iter()
+            .flat_map(|(account, registrant)| {
+                registrant
+                    .bindings()
+                    .filter(|(_, binding)| binding.uses(flow))
+                    .map(|(reg_id, _)| BindingId {
+                        account: account.clone(),
+                        reg_id,
+                    })
+            })
+            .collect();
+        for id in lost {
+            self.binding_lost_flow(now, &id);
+            self.tell_registration(&id.account);
         }
-        for account in lost {
-            self.tell_registration(&account);
+    }
+
+    fn binding_lost_flow(&mut self, now: Instant, id: &BindingId) {
+        let Some(registrant) = self.registrations.get_mut(&id.account) else {
+            return;
+        };
+        let others = registrant.others_of(id.reg_id);
+        if let Some(binding) = registrant.binding_mut(id.reg_id) {
+            binding.machine.flow_lost(now, others, &mut self.rng);
+            binding.forget_flow();
         }
     }
 
@@ -306,7 +478,7 @@ impl Endpoint {
         let Some(registrant) = self.registrations.get_mut(account) else {
             return;
         };
-        let state = registrant.machine.state();
+        let state = registrant.state();
         if registrant.told == state {
             return;
         }
@@ -318,66 +490,21 @@ impl Endpoint {
     }
 }
 
-impl Registrant {
-    fn note_binding(&mut self, now: Instant) {
-        self.bound = if self.machine.is_registered() {
-            self.path
-        } else {
-            None
-        };
-        self.keep_alive_at = match self.bound {
-            Some(Path::Datagram { .. }) => Some(now + UDP_KEEP_ALIVE),
-            Some(Path::Stream(_)) | None => None,
-        };
-    }
-
-    fn keep_alive_due(&mut self, now: Instant) -> Option<Path> {
-        if self.keep_alive_at.is_none_or(|at| at > now) {
-            return None;
+fn read_refusal(response: &Response) -> Answer {
+    let status = response.status();
+    match (status, response.headers.typed::<MinExpires>()) {
+        (StatusCode::INTERVAL_TOO_BRIEF, Ok(Some(MinExpires(min_expires)))) => {
+            Answer::TooBrief { min_expires }
         }
-        self.keep_alive_at = Some(now + UDP_KEEP_ALIVE);
-        self.bound
-    }
-}
-
-fn register_request(
-    account: &Account,
-    registrar: Uri,
-    registrant: &Registrant,
-    send: Send,
-) -> Request {
-    let mut request = Request::new(Method::Register, registrar);
-    let address = NameAddr::new(account.address.clone());
-    let from = address
-        .clone()
-        .with_tag(&registrant.tag)
-        .expect("our tags are tokens");
-    let headers = &mut request.headers;
-    headers.push_typed(&MAX_FORWARDS);
-    headers.push_value(HeaderName::From, &from);
-    headers.push_value(HeaderName::To, &address);
-    headers.push_typed(&registrant.call_id);
-    headers.push_typed(&CSeq {
-        number: registrant.sequence,
-        method: Method::Register,
-    });
-    if let Some(proxy) = account.proxy.as_ref().and_then(Uri::as_sip) {
-        headers.push_value(HeaderName::Route, &super::loose_route(proxy));
-    }
-    headers.push_typed(&Expires(send.expires));
-    request
-}
-
-/// The life that a listed binding has, if it is ours.
-fn expires_of(listed: &Contact, ours: &Contact) -> Option<u32> {
-    match (listed, ours) {
-        (Contact::Address(listed), Contact::Address(ours)) => listed
-            .uri()
-            .is_equivalent_to(ours.uri())
-            .then(|| listed.expires())
-            .flatten(),
-        (Contact::All, Contact::All | Contact::Address(_))
-        | (Contact::Address(_), Contact::All) => None,
+        _ => Answer::Failed {
+            failure: RegistrationFailure::Refused(status),
+            retry_after: response
+                .headers
+                .typed::<RetryAfter>()
+                .ok()
+                .flatten()
+                .map(|field| field.wait()),
+        },
     }
 }
 

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use room::codec::AudioCodec;
 
+use super::instance_id::InstanceId;
 use crate::digest::Credentials;
-use crate::grammar::Uri;
+use crate::grammar::{SipUri, Uri};
 use crate::offer_answer::{Capabilities, H264Capabilities, MediaSecurity};
+use crate::registration::BackOff;
 use crate::transport::Transport;
 
 /// The name that the configuration gives an account.
@@ -47,8 +49,10 @@ pub struct Account {
     pub display_name: Option<String>,
     /// Where it registers; `None` for an account without a registrar.
     pub registrar: Option<Uri>,
-    /// The outbound proxy that all its requests pass.
-    pub proxy: Option<Uri>,
+    /// The outbound proxies. Requests pass one of them; the account registers by each, so that it
+    /// can be called while one is out of order (RFC 5626 section 4.2). None: requests go straight to
+    /// their target. What is no SIP URI is passed over.
+    pub proxies: Vec<Uri>,
     /// How its requests travel. [`Transport::Tls`] is never left for another transport.
     pub transport: Transport,
     /// Whether a request of more than 1300 bytes leaves UDP for TCP (RFC 3261 section 18.1.1). It
@@ -58,6 +62,8 @@ pub struct Account {
     pub credentials: Option<Credentials>,
     /// How long a registration is asked for.
     pub registration_expires: Duration,
+    /// How long it is waited for after a registration has failed.
+    pub back_off: BackOff,
     /// Codecs, and whether media may be plain.
     pub capabilities: Capabilities,
 }
@@ -71,11 +77,12 @@ impl Account {
             address,
             display_name: None,
             registrar: None,
-            proxy: None,
+            proxies: Vec::new(),
             transport: Transport::Tls,
             large_requests_by_tcp: true,
             credentials: None,
             registration_expires: Duration::from_secs(600),
+            back_off: BackOff::default(),
             capabilities: Capabilities {
                 audio: vec![
                     AudioCodec::Opus,
@@ -87,6 +94,14 @@ impl Account {
                 security: MediaSecurity::SrtpRequired,
             },
         }
+    }
+}
+
+impl Account {
+    /// The outbound proxy of a flow: the first has `reg-id` 1.
+    pub(crate) fn proxy(&self, reg_id: u32) -> Option<&SipUri> {
+        let index = usize::try_from(reg_id).ok()?.checked_sub(1)?;
+        self.proxies.get(index).and_then(Uri::as_sip)
     }
 }
 
@@ -182,6 +197,9 @@ pub struct ListenAddresses {
 pub struct EndpointSettings {
     /// Our identities; the first is the default one.
     pub accounts: Vec<Account>,
+    /// Which box this is; the same after each restart. Without it, registrars are offered neither
+    /// flows (RFC 5626) nor GRUUs (RFC 5627).
+    pub instance_id: Option<InstanceId>,
     /// The User-Agent and Server header fields.
     pub user_agent: String,
     /// Who may call.

@@ -30,8 +30,8 @@ impl Endpoint {
                 target, waiting, ..
             }) => {
                 let name = Some(target.server_name);
-                self.flows
-                    .insert(flow, OpenFlow::new(now, info, OpenedBy::Us, name));
+                let open = OpenFlow::new(now, info, OpenedBy::Us, name, &mut self.rng);
+                self.flows.insert(flow, open);
                 for Waiting {
                     outgoing,
                     remaining,
@@ -46,9 +46,10 @@ impl Endpoint {
                 self.statistics.overloaded += 1;
                 self.output(Output::CloseStream { flow });
             }
-            None => self
-                .flows
-                .insert(flow, OpenFlow::new(now, info, OpenedBy::Peer, None)),
+            None => {
+                let open = OpenFlow::new(now, info, OpenedBy::Peer, None, &mut self.rng);
+                self.flows.insert(flow, open);
+            }
         }
     }
 
@@ -114,7 +115,8 @@ impl Endpoint {
                 used.push(flow);
             }
         }
-        for (flow, due) in self.flows.handle_timeout(now, |flow| used.contains(&flow)) {
+        let in_use = |flow| used.contains(&flow);
+        for (flow, due) in self.flows.handle_timeout(now, in_use, &mut self.rng) {
             match due {
                 FlowDue::Nothing => {}
                 FlowDue::Ping => {

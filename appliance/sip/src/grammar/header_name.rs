@@ -77,6 +77,7 @@ header_names! {
     ContentLanguage = "Content-Language";
     ErrorInfo = "Error-Info";
     Event = "Event";
+    FlowTimer = "Flow-Timer";
     InReplyTo = "In-Reply-To";
     MimeVersion = "MIME-Version";
     MinExpires = "Min-Expires";

@@ -172,6 +172,10 @@ number_header!(
     Expires, u32, Expires
 );
 number_header!(
+    /// Flow-Timer (RFC 5626 §11.1) in seconds.
+    FlowTimer, u32, FlowTimer
+);
+number_header!(
     /// Min-Expires (RFC 3261 §20.23) in seconds.
     MinExpires, u32, MinExpires
 );

@@ -6,7 +6,7 @@
 //!       ▲                   ▲     │ failure                 ▲       ▼
 //!       │ answer, or none   │     ▼                     2xx └── Refreshing
 //!  Deregistering       due  │   BackingOff ◄──── failure ───────────┘
-//!       ▲                   └─────┘ │ credentials or account refused 3 times
+//!       ▲                   └─────┘ │ forbidden, or credentials refused 3 times
 //!       │ deregister                ▼
 //!  any state                      Locked ── register ──► Registering
 //! ```
@@ -15,6 +15,11 @@
 //! answered beneath it; it hears of them only when the answer was refused. A locked registration
 //! stays so until it is asked for again, so that a wrong password does not lock the account at the
 //! registrar as well.
+//!
+//! An account that reaches its registrar by several flows (RFC 5626) has such a machine for each.
+//! All times are those of the caller's clock: no machine knows the date.
+
+mod back_off;
 
 use std::time::{Duration, Instant};
 
@@ -22,17 +27,22 @@ use rand_core::Rng;
 
 use crate::grammar::StatusCode;
 
+pub use back_off::BackOff;
+pub(crate) use back_off::{OtherFlows, random_part};
+
 /// Refusals of credentials or account in a row that lock the registration.
 const REFUSALS_UNTIL_LOCKED: u32 = 3;
-/// The first wait after a failure. It doubles with each further one.
-const BACK_OFF_FIRST: Duration = Duration::from_secs(2);
-/// The longest wait after a failure.
-const BACK_OFF_MAX: Duration = Duration::from_secs(300);
+/// A registration that has stood for this long shows that its flow was good: when it breaks, it is
+/// replaced at once, and failures count from the beginning. One that breaks sooner is one more
+/// failure, or a registrar that lets go what it has just granted would be asked without end.
+const PROVEN_AFTER: Duration = Duration::from_secs(60);
 /// A flow that breaks is replaced within this time, spread so that not all rooms of a house come
 /// back to their registrar at once.
 const FLOW_LOST_SPREAD: Duration = Duration::from_secs(1);
-/// The shortest registration that we ask for or believe.
+/// The shortest registration that we ask for.
 const MIN_EXPIRES: u32 = 10;
+/// The shortest that we let a registrar grant: it is refreshed at most once a second.
+const MIN_GRANTED: u32 = 2;
 /// The longest that we let a registrar ask for in Min-Expires: a day.
 const MAX_EXPIRES: u32 = 86_400;
 
@@ -47,7 +57,7 @@ pub enum RegistrationState {
     Registered,
     /// Failed; tried again after a wait.
     BackingOff(RegistrationFailure),
-    /// Refused too often. Not tried again until asked for.
+    /// Forbidden, or refused too often. Not tried again until asked for.
     Locked(StatusCode),
     /// Being taken back.
     Deregistering,
@@ -76,14 +86,49 @@ pub(crate) enum Answer {
     Granted { expires: u32 },
     /// 423: the registrar wants at least this many seconds.
     TooBrief { min_expires: u32 },
+    /// The same is to be asked for in another way.
+    AskAgain,
     /// Any other outcome.
-    Failed(RegistrationFailure),
+    Failed {
+        failure: RegistrationFailure,
+        /// What the registrar says of when to come back.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl Answer {
+    /// A failure after which the registrar has said nothing of when to come back.
+    pub(crate) const fn failed(failure: RegistrationFailure) -> Self {
+        Self::Failed {
+            failure,
+            retry_after: None,
+        }
+    }
 }
 
 /// Send a REGISTER for this many seconds; 0 takes the binding back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Send {
     pub(crate) expires: u32,
+    pub(crate) bindings: Bindings,
+}
+
+impl Send {
+    const fn ours(expires: u32) -> Self {
+        Self {
+            expires,
+            bindings: Bindings::Ours,
+        }
+    }
+}
+
+/// Which of the bindings of an address of record a REGISTER is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bindings {
+    /// That of this flow; those of other devices are left alone.
+    Ours,
+    /// All, whoever made them: `Contact: *`, to take them back.
+    All,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,10 +136,13 @@ enum State {
     Unregistered,
     Registering,
     Registered {
+        since: Instant,
         refresh_at: Instant,
     },
     /// Still bound at the registrar, as far as we know.
-    Refreshing,
+    Refreshing {
+        since: Instant,
+    },
     BackingOff {
         until: Instant,
         failure: RegistrationFailure,
@@ -109,6 +157,7 @@ pub(crate) struct Registration {
     state: State,
     /// What to ask for, in seconds; a registrar's Min-Expires raises it.
     wanted: u32,
+    back_off: BackOff,
     /// Failures in a row.
     failures: u32,
     /// Refusals in a row, of credentials or account.
@@ -116,11 +165,12 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    pub(crate) fn new(wanted: Duration) -> Self {
+    pub(crate) fn new(wanted: Duration, back_off: BackOff) -> Self {
         let seconds = u32::try_from(wanted.as_secs()).unwrap_or(MAX_EXPIRES);
         Self {
             state: State::Unregistered,
             wanted: seconds.clamp(MIN_EXPIRES, MAX_EXPIRES),
+            back_off,
             failures: 0,
             refusals: 0,
         }
@@ -136,20 +186,18 @@ impl Registration {
                 self.failures = 0;
                 self.refusals = 0;
                 self.state = State::Registering;
-                Some(Send {
-                    expires: self.wanted,
-                })
+                Some(Send::ours(self.wanted))
             }
-            State::Registering | State::Registered { .. } | State::Refreshing => None,
+            State::Registering | State::Registered { .. } | State::Refreshing { .. } => None,
         }
     }
 
     /// The registration is no longer wanted. Only a binding that may exist is taken back.
     pub(crate) fn deregister(&mut self) -> Option<Send> {
         match self.state {
-            State::Registering | State::Registered { .. } | State::Refreshing => {
+            State::Registering | State::Registered { .. } | State::Refreshing { .. } => {
                 self.state = State::Deregistering;
-                Some(Send { expires: 0 })
+                Some(Send::ours(0))
             }
             State::Unregistered | State::BackingOff { .. } | State::Locked(_) => {
                 self.state = State::Unregistered;
@@ -159,11 +207,26 @@ impl Registration {
         }
     }
 
+    /// No binding of the address of record is wanted, whoever made it.
+    pub(crate) fn remove_all(&mut self) -> Send {
+        self.state = State::Deregistering;
+        Send {
+            expires: 0,
+            bindings: Bindings::All,
+        }
+    }
+
+    /// Another flow of the account takes care that nothing is left of this one.
+    pub(crate) fn drop_binding(&mut self) {
+        self.state = State::Unregistered;
+    }
+
     /// A REGISTER of ours has come to an end.
     pub(crate) fn answered(
         &mut self,
         now: Instant,
         answer: Answer,
+        others: OtherFlows,
         rng: &mut impl Rng,
     ) -> Option<Send> {
         match self.state {
@@ -171,27 +234,26 @@ impl Registration {
                 self.state = State::Unregistered;
                 None
             }
-            State::Registering | State::Refreshing => match answer {
+            State::Registering | State::Refreshing { .. } => match answer {
                 Answer::Granted { expires } => {
-                    self.granted(now, expires);
+                    self.granted(now, expires, rng);
                     None
                 }
                 Answer::TooBrief { min_expires } if min_expires > self.wanted => {
                     self.wanted = min_expires.min(MAX_EXPIRES);
-                    Some(Send {
-                        expires: self.wanted,
-                    })
+                    Some(Send::ours(self.wanted))
                 }
+                Answer::AskAgain => Some(Send::ours(self.wanted)),
                 Answer::TooBrief { .. } => {
-                    self.failed(
-                        now,
-                        RegistrationFailure::Refused(StatusCode::INTERVAL_TOO_BRIEF),
-                        rng,
-                    );
+                    let failure = RegistrationFailure::Refused(StatusCode::INTERVAL_TOO_BRIEF);
+                    self.failed(now, failure, None, others, rng);
                     None
                 }
-                Answer::Failed(failure) => {
-                    self.failed(now, failure, rng);
+                Answer::Failed {
+                    failure,
+                    retry_after,
+                } => {
+                    self.failed(now, failure, retry_after, others, rng);
                     None
                 }
             },
@@ -202,24 +264,47 @@ impl Registration {
         }
     }
 
-    /// The connection that carries the binding is gone.
-    pub(crate) fn flow_lost(&mut self, now: Instant, rng: &mut impl Rng) {
-        if let State::Registered { .. } = self.state {
-            self.state = State::BackingOff {
-                until: now + random_part(FLOW_LOST_SPREAD, rng),
-                failure: RegistrationFailure::Transport,
-            };
+    /// The flow that carries the binding is gone. A REGISTER that is under way hears of it by itself.
+    pub(crate) fn flow_lost(&mut self, now: Instant, others: OtherFlows, rng: &mut impl Rng) {
+        match self.state {
+            State::Registered { .. } => {
+                self.failed(now, RegistrationFailure::Transport, None, others, rng);
+            }
+            State::Unregistered
+            | State::Registering
+            | State::Refreshing { .. }
+            | State::BackingOff { .. }
+            | State::Locked(_)
+            | State::Deregistering => {}
+        }
+    }
+
+    /// Another flow of the account was refused who we are: the registrar has counted it.
+    pub(crate) fn refused_elsewhere(&mut self, status: StatusCode) {
+        if !is_refusal_of_who_we_are(status) {
+            return;
+        }
+        self.refusals = self.refusals.saturating_add(1);
+        match self.state {
+            State::BackingOff { .. } if self.locks(status) => self.state = State::Locked(status),
+            State::BackingOff { .. }
+            | State::Unregistered
+            | State::Registering
+            | State::Registered { .. }
+            | State::Refreshing { .. }
+            | State::Locked(_)
+            | State::Deregistering => {}
         }
     }
 
     /// The next time at which [`Self::handle_timeout`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Registered { refresh_at } => Some(refresh_at),
+            State::Registered { refresh_at, .. } => Some(refresh_at),
             State::BackingOff { until, .. } => Some(until),
             State::Unregistered
             | State::Registering
-            | State::Refreshing
+            | State::Refreshing { .. }
             | State::Locked(_)
             | State::Deregistering => None,
         }
@@ -228,23 +313,19 @@ impl Registration {
     /// Time has passed.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Send> {
         match self.state {
-            State::Registered { refresh_at } if refresh_at <= now => {
-                self.state = State::Refreshing;
-                Some(Send {
-                    expires: self.wanted,
-                })
+            State::Registered { since, refresh_at } if refresh_at <= now => {
+                self.state = State::Refreshing { since };
+                Some(Send::ours(self.wanted))
             }
             State::BackingOff { until, .. } if until <= now => {
                 self.state = State::Registering;
-                Some(Send {
-                    expires: self.wanted,
-                })
+                Some(Send::ours(self.wanted))
             }
             State::Registered { .. }
             | State::BackingOff { .. }
             | State::Unregistered
             | State::Registering
-            | State::Refreshing
+            | State::Refreshing { .. }
             | State::Locked(_)
             | State::Deregistering => None,
         }
@@ -255,7 +336,7 @@ impl Registration {
         match self.state {
             State::Unregistered => RegistrationState::Unregistered,
             State::Registering => RegistrationState::Registering,
-            State::Registered { .. } | State::Refreshing => RegistrationState::Registered,
+            State::Registered { .. } | State::Refreshing { .. } => RegistrationState::Registered,
             State::BackingOff { failure, .. } => RegistrationState::BackingOff(failure),
             State::Locked(status) => RegistrationState::Locked(status),
             State::Deregistering => RegistrationState::Deregistering,
@@ -264,41 +345,85 @@ impl Registration {
 
     /// Whether the registrar knows us, as far as we know.
     pub(crate) fn is_registered(&self) -> bool {
-        matches!(self.state, State::Registered { .. } | State::Refreshing)
+        matches!(
+            self.state,
+            State::Registered { .. } | State::Refreshing { .. }
+        )
     }
 
-    fn granted(&mut self, now: Instant, expires: u32) {
-        self.failures = 0;
+    fn granted(&mut self, now: Instant, expires: u32, rng: &mut impl Rng) {
         self.refusals = 0;
-        let expires = expires.clamp(MIN_EXPIRES, self.wanted);
-        // Five sixths leave time for one more round of retransmissions (32 s) of an hour's, and a
-        // sixth of any.
-        let refresh_at = now + Duration::from_secs(u64::from(expires)) * 5 / 6;
-        self.state = State::Registered { refresh_at };
+        let since = match self.state {
+            State::Registered { since, .. } | State::Refreshing { since } => since,
+            State::Unregistered
+            | State::Registering
+            | State::BackingOff { .. }
+            | State::Locked(_)
+            | State::Deregistering => now,
+        };
+        let expires = expires.clamp(MIN_GRANTED, self.wanted.max(MIN_GRANTED));
+        let expires = Duration::from_secs(u64::from(expires));
+        // At least a seventh is left for retransmissions, and for another try.
+        let refresh_at = now + expires * 7 / 10 + random_part(expires * 3 / 20, rng);
+        self.state = State::Registered { since, refresh_at };
     }
 
-    fn failed(&mut self, now: Instant, failure: RegistrationFailure, rng: &mut impl Rng) {
-        if let RegistrationFailure::Refused(status) = failure
-            && is_refusal_of_who_we_are(status)
-        {
-            self.refusals += 1;
-            if self.refusals >= REFUSALS_UNTIL_LOCKED {
-                self.state = State::Locked(status);
-                return;
+    fn failed(
+        &mut self,
+        now: Instant,
+        failure: RegistrationFailure,
+        retry_after: Option<Duration>,
+        others: OtherFlows,
+        rng: &mut impl Rng,
+    ) {
+        match failure {
+            RegistrationFailure::Refused(status) if is_refusal_of_who_we_are(status) => {
+                self.refusals = self.refusals.saturating_add(1);
+                if self.locks(status) {
+                    self.state = State::Locked(status);
+                    return;
+                }
             }
-        } else {
-            self.refusals = 0;
+            RegistrationFailure::Refused(_)
+            | RegistrationFailure::Timeout
+            | RegistrationFailure::Transport
+            | RegistrationFailure::Certificate
+            | RegistrationFailure::ServerUnproven => self.refusals = 0,
         }
-        let longest = BACK_OFF_FIRST
-            .saturating_mul(2_u32.saturating_pow(self.failures))
-            .min(BACK_OFF_MAX);
-        self.failures = self.failures.saturating_add(1);
-        // Half of it is certain, the other half random (RFC 5626 section 4.5).
-        let wait = longest / 2 + random_part(longest / 2, rng);
+        let wait = match (self.was_proven(now), failure) {
+            (true, RegistrationFailure::Transport | RegistrationFailure::Timeout) => {
+                self.failures = 0;
+                random_part(FLOW_LOST_SPREAD, rng)
+            }
+            (proven, _) => {
+                let before = if proven { 0 } else { self.failures };
+                self.failures = before.saturating_add(1);
+                self.back_off.wait(self.failures, others, retry_after, rng)
+            }
+        };
         self.state = State::BackingOff {
             until: now + wait,
             failure,
         };
+    }
+
+    /// Whether the registration had stood for long enough to say that its flow was good.
+    fn was_proven(&self, now: Instant) -> bool {
+        match self.state {
+            State::Registered { since, .. } | State::Refreshing { since } => {
+                since + PROVEN_AFTER <= now
+            }
+            State::Unregistered
+            | State::Registering
+            | State::BackingOff { .. }
+            | State::Locked(_)
+            | State::Deregistering => false,
+        }
+    }
+
+    /// Whether this refusal is not to be met again. 403 says so itself (RFC 3261 section 21.4.4).
+    fn locks(&self, status: StatusCode) -> bool {
+        status == StatusCode::FORBIDDEN || self.refusals >= REFUSALS_UNTIL_LOCKED
     }
 }
 
@@ -311,10 +436,6 @@ fn is_refusal_of_who_we_are(status: StatusCode) -> bool {
         StatusCode::PROXY_AUTHENTICATION_REQUIRED,
     ]
     .contains(&status)
-}
-
-fn random_part(longest: Duration, rng: &mut impl Rng) -> Duration {
-    longest.mul_f64(f64::from(rng.next_u32()) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]
@@ -337,22 +458,40 @@ mod tests {
             Self {
                 now: Instant::now(),
                 rng: ChaCha8Rng::seed_from_u64(1),
-                registration: Registration::new(HOUR),
+                registration: Registration::new(HOUR, BackOff::default()),
             }
         }
 
         fn registering() -> Self {
             let mut bench = Self::new();
-            assert_eq!(bench.registration.register(), Some(Send { expires: 3600 }));
+            assert_eq!(bench.registration.register(), Some(Send::ours(3600)));
+            bench
+        }
+
+        fn registered_for(time: Duration) -> Self {
+            let mut bench = Self::registering();
+            bench.answer(Answer::Granted { expires: 3600 });
+            bench.now += time;
             bench
         }
 
         fn answer(&mut self, answer: Answer) -> Option<Send> {
-            self.registration.answered(self.now, answer, &mut self.rng)
+            let others = OtherFlows::Failed;
+            self.registration
+                .answered(self.now, answer, others, &mut self.rng)
+        }
+
+        fn fail(&mut self, failure: RegistrationFailure) {
+            self.answer(Answer::failed(failure));
         }
 
         fn refused(&mut self, status: StatusCode) {
-            self.answer(Answer::Failed(RegistrationFailure::Refused(status)));
+            self.fail(RegistrationFailure::Refused(status));
+        }
+
+        fn lose_flow(&mut self) {
+            self.registration
+                .flow_lost(self.now, OtherFlows::Failed, &mut self.rng);
         }
 
         /// Moves to the next deadline; returns the wait and what is to be sent.
@@ -362,20 +501,51 @@ mod tests {
             self.now = at;
             (waited, self.registration.handle_timeout(at))
         }
+
+        fn waits_between(&mut self, from: u64, to: u64) {
+            let (waited, send) = self.wait();
+            let range = Duration::from_secs(from)..=Duration::from_secs(to);
+            assert!(range.contains(&waited), "{waited:?} in {range:?}");
+            assert_eq!(send, Some(Send::ours(3600)));
+        }
     }
 
     #[test]
-    fn a_granted_registration_is_refreshed_before_it_expires() {
+    fn a_granted_registration_is_refreshed_before_it_expires_and_never_at_the_same_part_of_it() {
         let mut bench = Bench::registering();
-        bench.answer(Answer::Granted { expires: 600 });
-        assert_eq!(bench.registration.state(), RegistrationState::Registered);
-        assert_eq!(
-            bench.wait(),
-            (Duration::from_secs(500), Some(Send { expires: 3600 }))
+        let mut waits = Vec::new();
+        for _ in 0..50 {
+            bench.answer(Answer::Granted { expires: 1000 });
+            assert_eq!(bench.registration.state(), RegistrationState::Registered);
+            let (waited, send) = bench.wait();
+            assert_eq!(send, Some(Send::ours(3600)));
+            assert_eq!(bench.registration.state(), RegistrationState::Registered);
+            waits.push(waited.as_secs());
+        }
+        assert!(
+            waits.iter().all(|wait| (700..=850).contains(wait)),
+            "{waits:?}"
         );
-        assert_eq!(bench.registration.state(), RegistrationState::Registered);
-        bench.answer(Answer::Granted { expires: 60 });
-        assert_eq!(bench.wait().0, Duration::from_secs(50));
+        waits.sort_unstable();
+        waits.dedup();
+        assert!(waits.len() > 30, "{waits:?}");
+    }
+
+    #[test]
+    fn what_the_registrar_grants_is_believed_within_reason() {
+        for (granted, from, to) in [
+            (60, 42, 51),
+            (10, 7, 9),
+            // Refreshed in time even so.
+            (3, 2, 3),
+            (0, 1, 2),
+            // Never longer than we have asked for.
+            (u32::MAX, 2520, 3060),
+        ] {
+            let mut bench = Bench::registering();
+            bench.answer(Answer::Granted { expires: granted });
+            bench.waits_between(from, to);
+        }
     }
 
     #[test]
@@ -390,7 +560,7 @@ mod tests {
     fn a_registrar_that_finds_the_interval_too_brief_gets_what_it_wants_but_no_loop() {
         let mut bench = Bench::registering();
         let again = bench.answer(Answer::TooBrief { min_expires: 7200 });
-        assert_eq!(again, Some(Send { expires: 7200 }));
+        assert_eq!(again, Some(Send::ours(7200)));
         assert_eq!(bench.answer(Answer::TooBrief { min_expires: 7200 }), None);
         assert_eq!(
             bench.registration.state(),
@@ -403,24 +573,31 @@ mod tests {
     #[test]
     fn failures_are_retried_with_growing_random_waits_up_to_a_limit() {
         let mut bench = Bench::registering();
-        let mut longest = BACK_OFF_FIRST;
-        for _ in 0..12 {
-            bench.answer(Answer::Failed(RegistrationFailure::Timeout));
-            let (waited, send) = bench.wait();
-            assert!(
-                (longest / 2..=longest).contains(&waited),
-                "{waited:?} of {longest:?}"
-            );
-            assert_eq!(send, Some(Send { expires: 3600 }));
-            longest = (longest * 2).min(BACK_OFF_MAX);
+        for (from, to) in [(30, 60), (60, 120), (120, 240), (240, 480), (480, 960)] {
+            bench.fail(RegistrationFailure::Timeout);
+            bench.waits_between(from, to);
         }
+        for _ in 0..5 {
+            bench.fail(RegistrationFailure::Transport);
+            bench.waits_between(900, 1800);
+        }
+    }
+
+    #[test]
+    fn a_registrar_that_names_a_time_is_not_asked_before() {
+        let mut bench = Bench::registering();
+        bench.answer(Answer::Failed {
+            failure: RegistrationFailure::Refused(StatusCode::SERVICE_UNAVAILABLE),
+            retry_after: Some(Duration::from_secs(500)),
+        });
+        bench.waits_between(500, 550);
     }
 
     #[test]
     fn repeated_refusals_of_the_credentials_lock_until_it_is_asked_for_again() {
         let mut bench = Bench::registering();
         for _ in 1..REFUSALS_UNTIL_LOCKED {
-            bench.refused(StatusCode::FORBIDDEN);
+            bench.refused(StatusCode::UNAUTHORIZED);
             bench.wait();
         }
         bench.refused(StatusCode::UNAUTHORIZED);
@@ -429,14 +606,44 @@ mod tests {
             RegistrationState::Locked(StatusCode::UNAUTHORIZED)
         );
         assert_eq!(bench.registration.deadline(), None);
-        assert_eq!(bench.registration.register(), Some(Send { expires: 3600 }));
+        assert_eq!(bench.registration.register(), Some(Send::ours(3600)));
+    }
+
+    #[test]
+    fn what_is_forbidden_is_not_asked_for_a_second_time() {
+        let mut bench = Bench::registered_for(HOUR / 2);
+        bench.wait();
+        bench.refused(StatusCode::FORBIDDEN);
+        let locked = RegistrationState::Locked(StatusCode::FORBIDDEN);
+        assert_eq!(bench.registration.state(), locked);
+        assert_eq!(bench.registration.deadline(), None);
+    }
+
+    #[test]
+    fn refusals_of_other_flows_count_as_well() {
+        let mut bench = Bench::registering();
+        bench.refused(StatusCode::UNAUTHORIZED);
+        bench
+            .registration
+            .refused_elsewhere(StatusCode::SERVICE_UNAVAILABLE);
+        bench
+            .registration
+            .refused_elsewhere(StatusCode::UNAUTHORIZED);
+        let back_off = RegistrationFailure::Refused(StatusCode::UNAUTHORIZED);
+        let state = RegistrationState::BackingOff(back_off);
+        assert_eq!(bench.registration.state(), state);
+        bench
+            .registration
+            .refused_elsewhere(StatusCode::UNAUTHORIZED);
+        let locked = RegistrationState::Locked(StatusCode::UNAUTHORIZED);
+        assert_eq!(bench.registration.state(), locked);
     }
 
     #[test]
     fn other_failures_between_refusals_do_not_lock() {
         let mut bench = Bench::registering();
         for _ in 0..6 {
-            bench.refused(StatusCode::FORBIDDEN);
+            bench.refused(StatusCode::UNAUTHORIZED);
             bench.wait();
             bench.refused(StatusCode::SERVICE_UNAVAILABLE);
             bench.wait();
@@ -445,13 +652,27 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_flow_is_replaced_soon() {
+    fn a_good_flow_that_is_lost_is_replaced_soon() {
+        let mut bench = Bench::registered_for(PROVEN_AFTER);
+        bench.lose_flow();
+        bench.waits_between(0, FLOW_LOST_SPREAD.as_secs());
+        // A refresh that shows it is the same.
+        let mut bench = Bench::registered_for(PROVEN_AFTER);
+        bench.wait();
+        bench.fail(RegistrationFailure::Timeout);
+        bench.waits_between(0, FLOW_LOST_SPREAD.as_secs());
+        bench.fail(RegistrationFailure::Timeout);
+        bench.waits_between(30, 60);
+    }
+
+    #[test]
+    fn a_registrar_that_lets_go_what_it_has_granted_is_asked_ever_more_seldom() {
         let mut bench = Bench::registering();
-        bench.answer(Answer::Granted { expires: 600 });
-        bench.registration.flow_lost(bench.now, &mut bench.rng);
-        let (waited, send) = bench.wait();
-        assert!(waited <= FLOW_LOST_SPREAD);
-        assert_eq!(send, Some(Send { expires: 3600 }));
+        for (from, to) in [(30, 60), (60, 120), (120, 240)] {
+            bench.answer(Answer::Granted { expires: 3600 });
+            bench.lose_flow();
+            bench.waits_between(from, to);
+        }
     }
 
     #[test]
@@ -459,8 +680,8 @@ mod tests {
         let mut bench = Bench::new();
         assert_eq!(bench.registration.deregister(), None);
         let mut bench = Bench::registering();
-        assert_eq!(bench.registration.deregister(), Some(Send { expires: 0 }));
-        bench.answer(Answer::Failed(RegistrationFailure::Timeout));
+        assert_eq!(bench.registration.deregister(), Some(Send::ours(0)));
+        bench.fail(RegistrationFailure::Timeout);
         assert_eq!(bench.registration.state(), RegistrationState::Unregistered);
     }
 }

@@ -10,16 +10,12 @@ use sip::secret::Secret;
 use sip::transport::Transport;
 
 use crate::registrar::{Algorithm, Proof};
-use crate::registration::{register, registrar, wait_for_state, world};
+use crate::registration::{register, registrar, state, wait_for_state, world};
 use crate::robustness::accept;
 use crate::scripted::request;
-use crate::world::{ALICE, CAROL, World, account, address, room, settings};
+use crate::world::{ALICE, CAROL, World, account, address, settings};
 
 const HOUR: Duration = Duration::from_secs(3_600);
-
-fn state(world: &mut World) -> RegistrationState {
-    world.act(ALICE, |alice, _| alice.registration(&room()))
-}
 
 #[test]
 fn a_nonce_is_used_and_counted_for_as_long_as_the_registrar_takes_it() {
@@ -53,7 +49,7 @@ fn a_registrar_that_forgets_its_nonces_challenges_once_more_whether_it_says_stal
         registrar(&mut world).says_stale = says_stale;
         register(&mut world);
         wait_for_state(&mut world, RegistrationState::Registered);
-        registrar(&mut world).forget_nonce();
+        registrar(&mut world).forget_nonces();
         world.run(Duration::from_secs(600));
         assert_eq!(registrar(&mut world).challenges, 2, "stale: {says_stale}");
         assert_eq!(registrar(&mut world).granted.len(), 2);

@@ -5,6 +5,7 @@ mod calls;
 mod digest;
 mod hold;
 mod liveness;
+mod outbound;
 mod policy;
 mod properties;
 mod registrar;

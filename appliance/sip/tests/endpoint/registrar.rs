@@ -1,6 +1,7 @@
 //! A small registrar, with edge proxies before it, that checks digests by its own arithmetic.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use md5::Md5;
@@ -9,6 +10,7 @@ use sip::grammar::{
     AuthCredentials, Challenge, Contact, Expires, HeaderName, Message, Method, MinExpires, Request,
     Response, StatusCode, Via,
 };
+use sip::stun::StunMessage;
 
 /// The hash that a registrar asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,10 @@ pub(crate) struct Registrar {
     pub(crate) silent: bool,
     /// Answers nothing that arrives at these addresses.
     pub(crate) silent_at: Vec<SocketAddr>,
+    /// Answers no sign of life while true.
+    pub(crate) deaf: bool,
+    /// Where STUN answers say that they saw the request; where it came from when `None`.
+    pub(crate) mapped: Option<SocketAddr>,
     /// Refuses everything with this status and Retry-After.
     pub(crate) refusal: Option<(StatusCode, Option<&'static str>)>,
     /// Header fields of each 200.
@@ -71,10 +77,9 @@ pub(crate) struct Registrar {
     pub(crate) next_nonces: bool,
     /// Calls an old nonce stale, instead of saying nothing.
     pub(crate) says_stale: bool,
-    nonce: String,
-    nonces: usize,
-    /// How often the nonce was used.
-    uses: u32,
+    /// How often each nonce was used.
+    nonces: BTreeMap<String, u32>,
+    nonces_made: usize,
 }
 
 impl Registrar {
@@ -89,6 +94,8 @@ impl Registrar {
             challenges: 0,
             silent: false,
             silent_at: Vec::new(),
+            deaf: false,
+            mapped: None,
             refusal: None,
             fields: Vec::new(),
             others: Vec::new(),
@@ -96,21 +103,21 @@ impl Registrar {
             proof: Proof::Silent,
             next_nonces: false,
             says_stale: false,
-            nonce: String::new(),
-            nonces: 0,
-            uses: 0,
+            nonces: BTreeMap::new(),
+            nonces_made: 0,
         }
     }
 
     /// Forgets its nonces, as when it restarts.
-    pub(crate) fn forget_nonce(&mut self) {
-        self.new_nonce();
+    pub(crate) fn forget_nonces(&mut self) {
+        self.nonces.clear();
     }
 
-    fn new_nonce(&mut self) {
-        self.nonces += 1;
-        self.nonce = format!("nonce{}", self.nonces);
-        self.uses = 0;
+    fn new_nonce(&mut self) -> String {
+        self.nonces_made += 1;
+        let nonce = format!("nonce{}", self.nonces_made);
+        self.nonces.insert(nonce.clone(), 0);
+        nonce
     }
 
     /// The answer to a datagram.
@@ -120,8 +127,18 @@ impl Registrar {
         at: SocketAddr,
         datagram: &Bytes,
     ) -> Option<Bytes> {
+        if let Ok(question) = StunMessage::parse(datagram) {
+            return self
+                .answers_pings(at)
+                .then(|| stun_answer(question.transaction().0, self.mapped.unwrap_or(from)));
+        }
         let message = Message::parse_datagram(datagram.clone()).ok()?;
         self.answer_message(from, at, message)
+    }
+
+    /// Whether a sign of life is answered at an address.
+    pub(crate) fn answers_pings(&self, at: SocketAddr) -> bool {
+        !self.deaf && !self.silent && !self.silent_at.contains(&at)
     }
 
     /// The answer to a message.
@@ -214,8 +231,9 @@ impl Registrar {
             Proof::Wrong => info.push("qop=auth, rspauth=\"0123456789abcdef\"".to_owned()),
         }
         if self.next_nonces {
-            self.new_nonce();
-            info.push(format!("nextnonce=\"{}\"", self.nonce));
+            self.nonces.remove(&parameter(request, "nonce"));
+            let nonce = self.new_nonce();
+            info.push(format!("nextnonce=\"{nonce}\""));
         }
         if !info.is_empty() {
             let info = info.join(", ");
@@ -229,14 +247,14 @@ impl Registrar {
     fn challenge(&mut self, request: &Request) -> Response {
         self.challenges += 1;
         let knew_a_nonce = request.headers.contains(&HeaderName::Authorization);
-        self.new_nonce();
+        let nonce = self.new_nonce();
         let mut response = Response::to(request, StatusCode::UNAUTHORIZED);
         let mut challenge = Challenge::new("Digest").expect("a scheme");
         let params = challenge.params_mut();
         params
             .set_quoted("realm", "example.test")
             .expect("plain text");
-        params.set_quoted("nonce", &self.nonce).expect("plain text");
+        params.set_quoted("nonce", &nonce).expect("plain text");
         params.set_quoted("qop", "auth").expect("plain text");
         params
             .set_token("algorithm", self.algorithm.name())
@@ -253,11 +271,12 @@ impl Registrar {
     /// A nonce may be used again, with the count that is next.
     fn is_authorized(&mut self, request: &Request) -> bool {
         let expected = self.digest(request, request.method().as_str());
-        let next = format!("{:08x}", self.uses + 1);
-        let given = |name| parameter(request, name);
-        let authorized =
-            given("response") == expected && given("nonce") == self.nonce && given("nc") == next;
-        self.uses += u32::from(authorized);
+        let Some(uses) = self.nonces.get_mut(&parameter(request, "nonce")) else {
+            return false;
+        };
+        let authorized = parameter(request, "response") == expected
+            && parameter(request, "nc") == format!("{:08x}", *uses + 1);
+        *uses += u32::from(authorized);
         authorized
     }
 
@@ -280,6 +299,27 @@ impl Registrar {
             value("qop")
         ))
     }
+}
+
+/// A success response with XOR-MAPPED-ADDRESS, written out (RFC 8489 section 14.2).
+fn stun_answer(transaction: [u8; 12], mapped: SocketAddr) -> Bytes {
+    let IpAddr::V4(address) = mapped.ip() else {
+        panic!("tests run on IPv4");
+    };
+    let cookie = [0x21, 0x12, 0xa4, 0x42];
+    let mut bytes = vec![0x01, 0x01, 0x00, 0x0c];
+    bytes.extend(cookie);
+    bytes.extend(transaction);
+    bytes.extend([0x00, 0x20, 0x00, 0x08, 0x00, 0x01]);
+    bytes.extend((mapped.port() ^ 0x2112).to_be_bytes());
+    bytes.extend(
+        address
+            .octets()
+            .iter()
+            .zip(cookie)
+            .map(|(byte, mask)| byte ^ mask),
+    );
+    bytes.into()
 }
 
 /// A parameter of the credentials of a request.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use netem::{Delivery, LinkConditions, Network, StreamId};
 use sip::endpoint::{
     Account, AccountName, CallId, ConfiguredPeer, Endpoint, EndpointSettings, Event,
-    IncomingPolicy, ListenAddresses, Output,
+    IncomingPolicy, InstanceId, ListenAddresses, Output,
 };
 use sip::grammar::{StreamFramer, StreamItem, Uri};
 use sip::offer_answer::{LocalMedia, LocalPort};
@@ -56,9 +56,14 @@ pub(crate) fn account(user: &str, transport: Transport) -> Account {
 
 /// Settings of an endpoint at `address` that lets the other tests' addresses call it.
 pub(crate) fn settings(account: Account, address: SocketAddr) -> EndpointSettings {
+    let mut instance = [0; 16];
+    if let IpAddr::V4(ip) = address.ip() {
+        instance[12..].copy_from_slice(&ip.octets());
+    }
     let peers = [ALICE, BOB, CAROL].map(|peer| ConfiguredPeer::address(peer.ip()));
     EndpointSettings {
         accounts: vec![account],
+        instance_id: Some(InstanceId::from_random(instance)),
         user_agent: "test".to_owned(),
         incoming: IncomingPolicy {
             peers: peers.to_vec(),
@@ -358,7 +363,9 @@ impl World {
         while let Ok(Some(item)) = framer.next_item() {
             let answer = match item {
                 StreamItem::Message(message) => registrar.answer_message(ALICE, at, message),
-                StreamItem::Ping => Some(Bytes::from_static(b"\r\n")),
+                StreamItem::Ping => registrar
+                    .answers_pings(at)
+                    .then(|| Bytes::from_static(b"\r\n")),
                 StreamItem::Pong => None,
             };
             if let Some(answer) = answer {

@@ -1,0 +1,125 @@
+//! Where requests of an account start, and where answers to them find us.
+
+use super::Endpoint;
+use super::binding::{Binding, Bound};
+use super::grant::Outbound;
+use super::registrations::Registrant;
+use super::settings::Account;
+use crate::grammar::{Contact, NameAddr, SipScheme, SipUri};
+use crate::transport::{FlowId, Path, Transport};
+
+/// The way of a request outside of dialogs, as far as the account decides it.
+#[derive(Debug, Default)]
+pub(crate) struct FirstHop {
+    /// The connection of a registration that works: what keeps calls coming in is known to work.
+    pub(crate) flow: Option<FlowId>,
+    /// The outbound proxy, then those that the registrar has named (RFC 3608 section 6.1).
+    pub(crate) routes: Vec<NameAddr>,
+}
+
+impl Endpoint {
+    /// The way by which a new request of an account leaves: by the first outbound proxy with a
+    /// registration that works; by the first of all while there is none.
+    pub(crate) fn first_hop(&self, account: &Account) -> FirstHop {
+        let registered = self
+            .registrations
+            .get(&account.name)
+            .into_iter()
+            .flat_map(Registrant::bindings)
+            .find_map(|(reg_id, binding)| Some((reg_id, binding.granted()?)));
+        let (reg_id, bound) = match registered {
+            Some((reg_id, bound)) => (reg_id, Some(bound)),
+            None => (1, None),
+        };
+        let proxy = account.proxy(reg_id);
+        let mut routes: Vec<NameAddr> = proxy.map(super::loose_route).into_iter().collect();
+        let service_route = bound.map(|bound| bound.grant.service_route.as_slice());
+        routes.extend(
+            service_route
+                .unwrap_or_default()
+                .iter()
+                .skip_while(|route| {
+                    // The registrar may begin with the proxy that we have named already.
+                    let named = route.uri().as_sip();
+                    proxy.zip(named).is_some_and(|(proxy, named)| {
+                        proxy.host().is_equivalent_to(named.host()) && proxy.port() == named.port()
+                    })
+                })
+                .map(|route| NameAddr::new(route.uri().clone())),
+        );
+        let flow = bound
+            .filter(|bound| {
+                proxy.is_some() || bound.grant.outbound == Outbound::Agreed && !routes.is_empty()
+            })
+            .and_then(|bound| match bound.path {
+                Path::Stream(flow) => Some(flow),
+                Path::Datagram { .. } => None,
+            });
+        FirstHop { flow, routes }
+    }
+
+    /// Where the far end of a dialog reaches us. Behind our registrar that is the GRUU that it has
+    /// given us (RFC 5627 section 4.4): it goes on to mean this box after our address has changed.
+    /// Without one, `ob` asks the edge proxy to keep to our flow (RFC 5626 section 4.3).
+    pub(crate) fn contact(&self, account: &Account, path: Path) -> Option<Contact> {
+        let plain = self.address_on(account, path)?;
+        let Some(bound) = self.binding_over(account, path) else {
+            return Some(Contact::Address(plain));
+        };
+        let uri = match (
+            &bound.grant.gruu,
+            bound.grant.outbound,
+            plain.uri().as_sip(),
+        ) {
+            (Some(gruu), _, _) => gruu.clone(),
+            (None, Outbound::Agreed, Some(plain)) => plain.clone().with_param("ob", None),
+            (None, Outbound::NotAgreed, _) | (None, Outbound::Agreed, None) => {
+                return Some(Contact::Address(plain));
+            }
+        };
+        Some(Contact::Address(NameAddr::new(uri.into())))
+    }
+
+    /// The registration of an account that a path carries.
+    fn binding_over(&self, account: &Account, path: Path) -> Option<&Bound> {
+        let remote = self.remote_end(path)?;
+        let flow = match path {
+            Path::Stream(flow) => Some(flow),
+            Path::Datagram { .. } => None,
+        };
+        self.registrations
+            .get(&account.name)?
+            .bindings()
+            .map(|(_, binding)| binding)
+            .find(|binding| binding.is_bound_to(flow, remote))
+            .and_then(Binding::granted)
+    }
+
+    /// Our address as the other end of a path may use it.
+    pub(crate) fn address_on(&self, account: &Account, path: Path) -> Option<NameAddr> {
+        let (transport, local) = self.local_end(path)?;
+        let listening = match transport {
+            Transport::Udp => &self.listen.udp,
+            Transport::Tcp => &self.listen.tcp,
+            Transport::Tls => &self.listen.tls,
+        };
+        let port = match transport {
+            Transport::Udp => local.port(),
+            Transport::Tcp | Transport::Tls => listening
+                .iter()
+                .find(|address| address.is_ipv4() == local.is_ipv4())
+                .map_or(local.port(), std::net::SocketAddr::port),
+        };
+        let mut uri = SipUri::new(SipScheme::Sip, local.ip().into(), Some(port));
+        if let Some(user) = account.address.as_sip().and_then(SipUri::user_decoded) {
+            uri = uri.with_user(&user);
+        }
+        let uri = match transport {
+            Transport::Udp => uri,
+            Transport::Tcp | Transport::Tls => {
+                uri.with_param("transport", Some(transport.uri_parameter()))
+            }
+        };
+        Some(NameAddr::new(uri.into()))
+    }
+}

@@ -58,26 +58,26 @@ impl Endpoint {
         FirstHop { flow, routes }
     }
 
-    /// Where the far end of a dialog reaches us. Behind our registrar that is the GRUU that it has
-    /// given us (RFC 5627 section 4.4): it goes on to mean this box after our address has changed.
-    /// Without one, `ob` asks the edge proxy to keep to our flow (RFC 5626 section 4.3).
+    /// Where the far end of a dialog reaches us. Behind a registrar that uses our flows that is the
+    /// GRUU that it has given us (RFC 5627 section 4.4): it goes on to mean this box after our
+    /// address has changed. Without one, `ob` asks the edge proxy to keep to our flow (RFC 5626
+    /// section 4.3).
+    ///
+    /// Why is no GRUU used without flows, though RFC 5627 stands alone? Because Kamailio gives one
+    /// to whoever supports them, and in its usual configuration does not look it up within dialogs:
+    /// no ACK and no BYE would ever reach us.
     pub(crate) fn contact(&self, account: &Account, path: Path) -> Option<Contact> {
         let plain = self.address_on(account, path)?;
-        let Some(bound) = self.binding_over(account, path) else {
-            return Some(Contact::Address(plain));
-        };
-        let uri = match (
-            &bound.grant.gruu,
-            bound.grant.outbound,
-            plain.uri().as_sip(),
-        ) {
-            (Some(gruu), _, _) => gruu.clone(),
-            (None, Outbound::Agreed, Some(plain)) => plain.clone().with_param("ob", None),
-            (None, Outbound::NotAgreed, _) | (None, Outbound::Agreed, None) => {
-                return Some(Contact::Address(plain));
-            }
-        };
-        Some(Contact::Address(NameAddr::new(uri.into())))
+        let bound = self
+            .binding_over(account, path)
+            .filter(|bound| bound.grant.outbound == Outbound::Agreed);
+        let uri = bound.and_then(|bound| match &bound.grant.gruu {
+            Some(gruu) => Some(gruu.clone()),
+            None => Some(plain.uri().as_sip()?.clone().with_param("ob", None)),
+        });
+        Some(Contact::Address(
+            uri.map_or(plain, |uri| NameAddr::new(uri.into())),
+        ))
     }
 
     /// The registration of an account that a path carries.

@@ -423,6 +423,18 @@ fn dialogs_name_the_gruu_that_the_registrar_has_given() {
 }
 
 #[test]
+fn a_registrar_that_gives_gruus_but_uses_no_flows_is_told_our_address() {
+    let mut world = outbound_world(Transport::Udp, &[REGISTRAR]);
+    registrar(&mut world).fields.clear();
+    registrar(&mut world).contact_params = ";pub-gruu=\"sip:alice@example.test;gr=1\"";
+    register(&mut world);
+    wait_for_state(&mut world, RegistrationState::Registered);
+    let (_, invite) = call(&mut world);
+    let address = contact_of(&invite).uri().to_string();
+    assert_eq!(address, "sip:alice@192.0.2.1:5060");
+}
+
+#[test]
 fn who_calls_without_our_registrar_is_told_our_address_not_our_gruu() {
     let mut world = outbound_world(Transport::Udp, &[REGISTRAR]);
     let params = ";pub-gruu=\"sip:alice@example.test;gr=1\"";

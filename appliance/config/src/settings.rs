@@ -198,6 +198,8 @@ pub struct Account {
     pub registrar: HostPort,
     /// The outbound proxy, if requests do not go straight to their target.
     pub proxy: Option<HostPort>,
+    /// A second outbound proxy: the account is registered by both, and called by either.
+    pub backup_proxy: Option<HostPort>,
     /// How the server is spoken to.
     pub transport: Transport,
     /// What it answers a challenge with.

@@ -55,6 +55,7 @@ name = "office"
 address = "sip:lobby@example.com"
 registrar = "sip.example.com:5061"
 proxy = "proxy.example.com"
+backup_proxy = "proxy2.example.com:5071"
 username = "lobby"
 password_file = "/etc/roomd/office.password"
 expires_s = 300
@@ -408,6 +409,27 @@ fn accounts_are_told_apart_by_name() {
             name: "b".into(),
             known
         }
+    );
+}
+
+#[test]
+fn a_backup_proxy_is_another_than_the_proxy_that_it_stands_in_for() {
+    let account = "version = 1\n[[account]]\nname = \"a\"\naddress = \"sip:a@b.de\"\n";
+    let found = problems(&format!("{account}backup_proxy = \"p.de\"\n"));
+    assert_eq!(found[0].cause, ProblemCause::Pointless { unless: "proxy" });
+    assert_eq!(found[0].location.line, 5);
+    let text = format!("{account}proxy = \"p.de:5061\"\nbackup_proxy = \"p.de:5061\"\n");
+    let name = "p.de:5061".to_owned();
+    assert_eq!(problems(&text)[0].cause, ProblemCause::Duplicate { name });
+    let found = problems(&format!(
+        "{account}proxy = \"p.de\"\nbackup_proxy = \"p q\"\n"
+    ));
+    assert_eq!(found.len(), 1, "{found:?}");
+    let one = format!("{account}proxy = \"p.de\"\nbackup_proxy = \"q.de\"\n");
+    let backup = &parsed(&one).accounts[0].backup_proxy;
+    assert_eq!(
+        backup.as_ref().map(ToString::to_string).as_deref(),
+        Some("q.de")
     );
 }
 

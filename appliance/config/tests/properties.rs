@@ -176,6 +176,7 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
                     name: name.clone(),
                     address,
                     registrar,
+                    backup_proxy: proxy.as_ref().and_then(backup_of),
                     proxy,
                     transport,
                     credentials,
@@ -184,6 +185,14 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
                 }
             },
         )
+}
+
+/// Another server than the proxy, for those whose name allows one.
+fn backup_of(proxy: &HostPort) -> Option<HostPort> {
+    let proxy = proxy.to_string();
+    proxy
+        .starts_with(|first: char| first.is_ascii_alphabetic())
+        .then(|| HostPort::new(&format!("backup.{proxy}")))?
 }
 
 fn accounts() -> impl Strategy<Value = Vec<Account>> {

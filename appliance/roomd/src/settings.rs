@@ -181,7 +181,12 @@ fn endpoint_account(
         address: uri(account, account.address.as_str())?,
         display_name: Some(config.room.name.clone()),
         registrar,
-        proxies: account.proxy.iter().map(server).collect::<Result<_, _>>()?,
+        proxies: account
+            .proxy
+            .iter()
+            .chain(&account.backup_proxy)
+            .map(server)
+            .collect::<Result<_, _>>()?,
         transport,
         large_requests_by_tcp: true,
         credentials,

@@ -227,7 +227,19 @@ impl Checker<'_> {
         let address = self.required(at, "address", address, Rule::SipAddress, SipAddress::new);
         let (registrar, proxy) = (account.registrar, account.proxy);
         let registrar = self.value(at, "registrar", registrar, Rule::HostPort, HostPort::new);
+        let backup = account.backup_proxy;
+        if backup.is_some() && proxy.is_none() {
+            let cause = ProblemCause::Pointless { unless: "proxy" };
+            self.note(at.key("backup_proxy"), cause);
+        }
         let proxy = self.value(at, "proxy", proxy, Rule::HostPort, HostPort::new);
+        let backup_proxy = self.value(at, "backup_proxy", backup, Rule::HostPort, HostPort::new);
+        if let (Some(proxy), Some(backup)) = (&proxy, &backup_proxy)
+            && proxy == backup
+        {
+            let name = backup.to_string();
+            self.note(at.key("backup_proxy"), ProblemCause::Duplicate { name });
+        }
         let transport = self.choice(
             at,
             "transport",
@@ -253,6 +265,7 @@ impl Checker<'_> {
             registrar: registrar.unwrap_or_else(|| address.host_port()),
             address,
             proxy,
+            backup_proxy,
             transport,
             credentials,
             media_security,

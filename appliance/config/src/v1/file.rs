@@ -142,6 +142,8 @@ table!(
         registrar: String,
         /// Default: none.
         proxy: String,
+        /// A second proxy of the same provider, for when the first is out of order. Default: none.
+        backup_proxy: String,
         /// `tls` (default), `tcp` or `udp`.
         transport: String,
         /// Default: the user of the address.

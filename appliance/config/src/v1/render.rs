@@ -113,6 +113,7 @@ impl From<&settings::Account> for Account {
             address: Some(account.address.to_string()),
             registrar: Some(account.registrar.to_string()),
             proxy: account.proxy.as_ref().map(ToString::to_string),
+            backup_proxy: account.backup_proxy.as_ref().map(ToString::to_string),
             transport: Some(word(words::TRANSPORTS, account.transport)),
             username: account
                 .credentials

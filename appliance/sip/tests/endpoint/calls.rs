@@ -58,7 +58,7 @@ pub(crate) fn assert_nothing_is_left(world: &mut World) {
     }
 }
 
-fn bad_network() -> LinkConditions {
+pub(crate) fn bad_network() -> LinkConditions {
     LinkConditions {
         delay: Duration::from_millis(40),
         jitter: Duration::from_millis(30),

@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use netem::Network;
 use sip::endpoint::{Account, CallId, Event};
 use sip::grammar::{Contact, HeaderName, Method, NameAddr, Request, StatusCode, Token};
 use sip::registration::{RegistrationFailure, RegistrationState};
 use sip::stun::is_stun;
 use sip::transport::Transport;
 
+use crate::calls::bad_network;
 use crate::policy::{invite_from, request_from};
 use crate::registrar::{Algorithm, Registrar};
 use crate::registration::{register, registering_account, registrar, state, wait_for_state};
@@ -192,6 +194,32 @@ fn a_udp_flow_over_which_no_stun_answer_comes_is_registered_anew() {
         "within a second"
     );
     assert_eq!(registrar(&mut world).granted.len(), 2);
+}
+
+#[test]
+fn a_bad_network_costs_no_registration() {
+    for seed in 0..10 {
+        let mut world = outbound_world(Transport::Udp, &[REGISTRAR, EDGE]);
+        world.network = Network::new(seed, world.now);
+        world.network.set_default_conditions(bad_network());
+        register(&mut world);
+        world.run(Duration::from_secs(90));
+        for _ in 0..60 {
+            world.run(Duration::from_secs(60));
+            assert_eq!(
+                state(&mut world),
+                RegistrationState::Registered,
+                "seed {seed}"
+            );
+        }
+        let registrar = registrar(&mut world);
+        // Refreshed at least each 510 s by each flow; half as often again for those that fail.
+        let granted = registrar.granted.len();
+        assert!(
+            (2 * 7..=2 * 14).contains(&granted),
+            "seed {seed}: {granted}"
+        );
+    }
 }
 
 #[test]

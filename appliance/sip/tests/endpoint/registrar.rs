@@ -80,6 +80,8 @@ pub(crate) struct Registrar {
     /// How often each nonce was used.
     nonces: BTreeMap<String, u32>,
     nonces_made: usize,
+    /// By branch: what is repeated is answered as before.
+    answers: BTreeMap<String, Bytes>,
 }
 
 impl Registrar {
@@ -105,6 +107,7 @@ impl Registrar {
             says_stale: false,
             nonces: BTreeMap::new(),
             nonces_made: 0,
+            answers: BTreeMap::new(),
         }
     }
 
@@ -151,8 +154,14 @@ impl Registrar {
         match message {
             Message::Request(request) if *request.method() == Method::Ack => None,
             Message::Request(request) if !self.silent && !self.silent_at.contains(&at) => {
+                let branch = branch_of(&request);
+                if let Some(answer) = self.answers.get(&branch) {
+                    return Some(answer.clone());
+                }
                 self.requests.push((at, request.clone()));
-                Some(self.respond(from, request).to_bytes())
+                let answer = self.respond(from, request).to_bytes();
+                self.answers.insert(branch, answer.clone());
+                Some(answer)
             }
             Message::Request(_) | Message::Response(_) => None,
         }
@@ -299,6 +308,11 @@ impl Registrar {
             value("qop")
         ))
     }
+}
+
+fn branch_of(request: &Request) -> String {
+    let via: Via = request.headers.required().expect("a Via");
+    via.branch().expect("a branch").to_owned()
 }
 
 /// A success response with XOR-MAPPED-ADDRESS, written out (RFC 8489 section 14.2).

@@ -125,7 +125,7 @@ impl Endpoint {
     /// The account is unknown.
     pub fn deregister(&mut self, now: Instant, account: &AccountName) -> Result<(), ActionError> {
         let settings = self.account(account)?;
-        self.send_registers(now, &settings, |binding| binding.machine.deregister());
+        self.send_registers(now, &settings, |binding| binding.machine.deregister(now));
         self.tell_registration(account);
         Ok(())
     }

@@ -158,6 +158,8 @@ pub(crate) struct Registration {
     /// What to ask for, in seconds; a registrar's Min-Expires raises it.
     wanted: u32,
     back_off: BackOff,
+    /// How long the registrar keeps what it has granted last.
+    bound_until: Option<Instant>,
     /// Failures in a row.
     failures: u32,
     /// Refusals in a row, of credentials or account.
@@ -171,6 +173,7 @@ impl Registration {
             state: State::Unregistered,
             wanted: seconds.clamp(MIN_EXPIRES, MAX_EXPIRES),
             back_off,
+            bound_until: None,
             failures: 0,
             refusals: 0,
         }
@@ -192,10 +195,16 @@ impl Registration {
         }
     }
 
-    /// The registration is no longer wanted. Only a binding that may exist is taken back.
-    pub(crate) fn deregister(&mut self) -> Option<Send> {
+    /// The registration is no longer wanted. Only a binding that may exist is taken back, also while
+    /// a refresh of it is waited for.
+    pub(crate) fn deregister(&mut self, now: Instant) -> Option<Send> {
+        let may_be_bound = self.bound_until.is_some_and(|until| until > now);
         match self.state {
             State::Registering | State::Registered { .. } | State::Refreshing { .. } => {
+                self.state = State::Deregistering;
+                Some(Send::ours(0))
+            }
+            State::BackingOff { .. } if may_be_bound => {
                 self.state = State::Deregistering;
                 Some(Send::ours(0))
             }
@@ -232,6 +241,7 @@ impl Registration {
         match self.state {
             State::Deregistering => {
                 self.state = State::Unregistered;
+                self.bound_until = None;
                 None
             }
             State::Registering | State::Refreshing { .. } => match answer {
@@ -363,6 +373,7 @@ impl Registration {
         };
         let expires = expires.clamp(MIN_GRANTED, self.wanted.max(MIN_GRANTED));
         let expires = Duration::from_secs(u64::from(expires));
+        self.bound_until = Some(now + expires);
         // At least a seventh is left for retransmissions, and for another try.
         let refresh_at = now + expires * 7 / 10 + random_part(expires * 3 / 20, rng);
         self.state = State::Registered { since, refresh_at };

@@ -240,11 +240,25 @@ fn a_registrar_that_lets_go_what_it_has_granted_is_asked_ever_more_seldom() {
 #[test]
 fn deregistration_takes_back_only_what_may_exist() {
     let mut bench = Bench::new();
-    assert_eq!(bench.registration.deregister(), None);
+    assert_eq!(bench.registration.deregister(bench.now), None);
     let mut bench = Bench::registering();
-    assert_eq!(bench.registration.deregister(), Some(Send::ours(0)));
+    assert_eq!(
+        bench.registration.deregister(bench.now),
+        Some(Send::ours(0))
+    );
     bench.fail(RegistrationFailure::Timeout);
     assert_eq!(bench.registration.state(), RegistrationState::Unregistered);
+}
+
+#[test]
+fn a_binding_that_could_not_be_refreshed_is_taken_back_until_it_has_expired() {
+    for (waited, send) in [(Duration::ZERO, Some(Send::ours(0))), (HOUR, None)] {
+        let mut bench = Bench::registered_for(HOUR / 2);
+        bench.wait();
+        bench.refused(StatusCode::SERVICE_UNAVAILABLE);
+        bench.now += waited;
+        assert_eq!(bench.registration.deregister(bench.now), send, "{waited:?}");
+    }
 }
 
 fn outcome() -> impl Strategy<Value = Answer> {

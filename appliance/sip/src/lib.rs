@@ -1,9 +1,10 @@
 //! A SIP endpoint without I/O.
 //!
 //! Bytes and the time go in; bytes, events and the next deadline come out. The crate owns the grammar of messages,
-//! transactions, dialogs, registration, digest and offer/answer; it owns no socket, no clock and no thread, and takes
-//! its randomness from a seed.
+//! transactions, dialogs, registration, digest, offer/answer and floor control; it owns no socket, no clock and no
+//! thread, and takes its randomness from a seed.
 
+pub mod bfcp;
 mod call;
 pub mod dialog;
 pub mod digest;

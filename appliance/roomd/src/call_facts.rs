@@ -127,6 +127,8 @@ pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meanin
             one_fact(leg_of(call), |leg| Fact::ResumeSucceeded { leg })
         }
         Event::ResumeFailed { call } => one_fact(leg_of(call), |leg| Fact::ResumeFailed { leg }),
+        // Content sharing is off: see `settings`.
+        Event::Floor { .. } => Meaning::Nothing,
         Event::Info {
             call,
             content_type,
@@ -306,6 +308,7 @@ pub fn invite_failure(error: &ActionError) -> EndReason {
         | ActionError::WrongState
         | ActionError::TooManyCalls
         | ActionError::NotARefusal
+        | ActionError::NoFloorControl
         | ActionError::Text(_) => EndReason::LocalFault,
     }
 }
@@ -412,6 +415,7 @@ mod tests {
                     rtcp: SocketAddr::from(([127, 0, 0, 1], 40_001)),
                 }),
             },
+            content: None,
             security: AgreedSecurity::Plain,
             peer_hold: PeerHold::Off,
         }

@@ -58,6 +58,7 @@ impl LegNetworks {
             address,
             audio: Some(local_port(&sockets.audio).map_err(unreadable)?),
             video: Some(local_port(&sockets.video).map_err(unreadable)?),
+            content: None,
         };
         self.legs.insert(leg, LegNetwork::Bound(sockets));
         Ok(local)

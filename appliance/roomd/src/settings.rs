@@ -11,7 +11,7 @@ use room::policy::{CallTarget, MediaPolicy, RoomPolicy, SecondCall, Timeouts};
 use sip::digest::Credentials;
 use sip::endpoint::{self, ConfiguredPeer, EndpointSettings, IncomingPolicy};
 use sip::grammar::Uri;
-use sip::offer_answer::{Capabilities, H264Capabilities};
+use sip::offer_answer::{Capabilities, ContentSharing, H264Capabilities};
 use sip::registration::BackOff;
 use sip::secret::Secret;
 use sip::transport::Transport;
@@ -204,6 +204,8 @@ fn endpoint_account(
                 MediaSecurity::SrtpRequired => sip::offer_answer::MediaSecurity::SrtpRequired,
                 MediaSecurity::PlainAllowed => sip::offer_answer::MediaSecurity::PlainAllowed,
             },
+            // Media has no second picture to send yet.
+            content: ContentSharing::Off,
         },
     })
 }

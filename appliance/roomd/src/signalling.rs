@@ -148,6 +148,8 @@ impl Signalling {
                     }
                 }
                 Output::CloseStream { flow } => self.sockets.close(flow),
+                // Content sharing is off (see `settings`), so no call has a socket for it.
+                Output::SendFloorControl { .. } => {}
                 Output::Resolve {
                     id,
                     host,

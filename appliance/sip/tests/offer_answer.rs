@@ -10,8 +10,8 @@ use room::codec::{AudioCodec, Direction, PacketizationMode, PayloadType, SrtpSui
 use room::units::Bitrate;
 use sip::grammar::StatusCode;
 use sip::offer_answer::{
-    AgreedSecurity, CallMedia, Capabilities, H264Capabilities, LineRefusal, LocalMedia, LocalPort,
-    MediaSecurity, PeerHold, SdpError, Session,
+    AgreedSecurity, CallMedia, Capabilities, ContentSharing, H264Capabilities, LineRefusal,
+    LocalMedia, LocalPort, MediaSecurity, PeerHold, SdpError, Session,
 };
 
 /// 30 counted bytes each: no secrets.
@@ -28,6 +28,7 @@ fn capabilities(security: MediaSecurity) -> Capabilities {
         ],
         video: H264Capabilities::default(),
         security,
+        content: ContentSharing::Off,
     }
 }
 
@@ -42,6 +43,7 @@ fn local() -> LocalMedia {
             rtp: 40_002,
             rtcp: 40_003,
         }),
+        content: None,
     }
 }
 

@@ -11,8 +11,9 @@ use rand_core::SeedableRng;
 use room::codec::{AudioCodec, Direction, PacketizationMode, ProfileLevelId, SrtpKeys};
 use room::units::Bitrate;
 use sip::offer_answer::{
-    AgreedSecurity, CallMedia, Capabilities, H264Capabilities, LineRefusal, LocalMedia, LocalPort,
-    MediaSecurity, PeerHold, RemotePort, SdpError, Session,
+    AgreedSecurity, CallMedia, Capabilities, ContentPorts, ContentSharing, FloorConnection,
+    FloorControlRole, H264Capabilities, LineRefusal, LocalMedia, LocalPort, MediaSecurity,
+    PeerHold, RemotePort, SdpError, Session,
 };
 
 fn audio_codecs() -> impl Strategy<Value = Vec<AudioCodec>> {
@@ -52,10 +53,14 @@ fn capabilities() -> impl Strategy<Value = Capabilities> {
         MediaSecurity::SrtpRequired,
         MediaSecurity::PlainAllowed,
     ]);
-    (audio_codecs(), video(), security).prop_map(|(audio, video, security)| Capabilities {
-        audio,
-        video,
-        security,
+    let content = prop::sample::select(vec![ContentSharing::Off, ContentSharing::On]);
+    (audio_codecs(), video(), security, content).prop_map(|(audio, video, security, content)| {
+        Capabilities {
+            audio,
+            video,
+            security,
+            content,
+        }
     })
 }
 
@@ -65,10 +70,19 @@ fn port() -> impl Strategy<Value = LocalPort> {
 
 fn local_media(address: [u8; 4]) -> impl Strategy<Value = LocalMedia> {
     let address = IpAddr::from(address);
-    (port(), prop::option::weighted(0.8, port())).prop_map(move |(audio, video)| LocalMedia {
+    let content = (port(), 1_u16..).prop_map(|(slides, bfcp_udp)| ContentPorts {
+        slides,
+        bfcp_udp,
+        bfcp_tcp: None,
+        certificate: None,
+    });
+    let maybe_video = prop::option::weighted(0.8, port());
+    let maybe_content = prop::option::weighted(0.8, content);
+    (port(), maybe_video, maybe_content).prop_map(move |(audio, video, content)| LocalMedia {
         address,
         audio: Some(audio),
         video,
+        content,
     })
 }
 
@@ -157,12 +171,49 @@ fn check_mirror(one: &Session, other: &Session, other_local: &LocalMedia) {
         ours.remote.video,
         video.and_then(|port| remote_port(address, port))
     );
+    check_mirrored_content(ours, theirs, other_local);
     let held = if other.direction().receives() {
         PeerHold::Off
     } else {
         PeerHold::On
     };
     assert_eq!(ours.peer_hold, held);
+}
+
+fn check_mirrored_content(ours: &CallMedia, theirs: &CallMedia, other_local: &LocalMedia) {
+    let ports = other_local.content;
+    assert_eq!(ours.content.is_some(), theirs.content.is_some());
+    if let (Some(ours), Some(theirs)) = (&ours.content, &theirs.content) {
+        assert_eq!(
+            ours.stream.direction,
+            theirs.stream.direction.reversed(),
+            "slides are held with the call"
+        );
+        assert!(mirrored(
+            ours.stream.srtp.as_ref(),
+            theirs.stream.srtp.as_ref()
+        ));
+        let port = ports.unwrap().slides;
+        assert_eq!(ours.remote, remote_port(other_local.address, port));
+    }
+    // Two of ours always find their parts; without slides there are none.
+    assert_eq!(ours.floor_control().is_some(), ours.content.is_some());
+    if let (Some(ours), Some(theirs)) = (ours.floor_control(), theirs.floor_control()) {
+        let parts = (ours.role, theirs.role);
+        assert!(
+            matches!(
+                parts,
+                (FloorControlRole::Client(one), FloorControlRole::Server(other))
+                | (FloorControlRole::Server(one), FloorControlRole::Client(other)) if one == other
+            ),
+            "{parts:?}"
+        );
+        let remote = Some(SocketAddr::new(
+            other_local.address,
+            ports.unwrap().bfcp_udp,
+        ));
+        assert_eq!(ours.connection, FloorConnection::Udp { remote });
+    }
 }
 
 fn check_both(caller: &Party, callee: &Party) {
@@ -305,6 +356,7 @@ proptest! {
             address: [192, 0, 2, 1].into(),
             audio: Some(ports),
             video: Some(ports),
+            content: None,
         };
         let (offering, offer) = Session::offer(&capabilities, &local, &mut rng);
         let mut damaged = offer.to_vec();
@@ -334,6 +386,10 @@ proptest! {
         seed: [u8; 32],
         lines in prop::collection::vec(
             prop_oneof![
+                "m=application [0-9]{1,5} (UDP|TCP|TCP/TLS|x)/BFCP \\*",
+                "a=(floorctrl:(c-only|s-only|c-s| ){0,3}|setup:(active|passive|actpass|x))",
+                "a=(confid|userid|floorid|label|bfcpver):[0-9]{1,11}( mstrm:[0-9])?",
+                "a=(content:(slides|main|alt)|fingerprint:sha-256 ([0-9A-F]{2}:){0,32}[0-9A-F]{2})",
                 "m=(audio|video|x) [0-9]{1,5}(/[0-9])? (RTP/S?AVPF?|x) ([0-9]{1,3} ){0,5}",
                 "a=(rtpmap|fmtp|rtcp-fb|crypto|rtcp|content):[0-9*]{1,3} \\PC{0,40}",
                 "a=rtpmap:(96|97|98) (opus/48000/2|H264/90000|telephone-event/[0-9]{0,12})",
@@ -351,12 +407,14 @@ proptest! {
             audio: vec![AudioCodec::Opus, AudioCodec::Pcmu],
             video: H264Capabilities::default(),
             security: MediaSecurity::PlainAllowed,
+            content: ContentSharing::On,
         };
         let ports = LocalPort { rtp: 4_000, rtcp: 4_001 };
         let local = LocalMedia {
             address: [192, 0, 2, 1].into(),
             audio: Some(ports),
             video: Some(ports),
+            content: Some(ContentPorts { slides: ports, bfcp_udp: 4_006, bfcp_tcp: Some(4_008), certificate: None }),
         };
         let head = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\n";
         let text = format!("{head}{}\r\n", lines.join("\r\n"));

@@ -10,7 +10,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use room::codec::AudioCodec;
 use sip::offer_answer::{
-    Capabilities, H264Capabilities, LocalMedia, LocalPort, MediaSecurity, Session,
+    Capabilities, ContentPorts, ContentSharing, Fingerprint, H264Capabilities, LocalMedia,
+    LocalPort, MediaSecurity, Session,
 };
 
 fuzz_target!(|description: &[u8]| {
@@ -46,6 +47,7 @@ fn capabilities(security: MediaSecurity) -> Capabilities {
         ],
         video: H264Capabilities::default(),
         security,
+        content: ContentSharing::On,
     }
 }
 
@@ -55,5 +57,14 @@ fn local() -> LocalMedia {
         address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         audio: port(4000),
         video: port(4002),
+        content: Some(ContentPorts {
+            slides: LocalPort {
+                rtp: 4004,
+                rtcp: 4005,
+            },
+            bfcp_udp: 4006,
+            bfcp_tcp: Some(4008),
+            certificate: Some(Fingerprint([7; 32])),
+        }),
     }
 }

@@ -159,6 +159,7 @@ impl ScriptedMedia {
                 rtp: first + 2,
                 rtcp: first + 3,
             }),
+            content: None,
         };
         let entry = Leg {
             local,

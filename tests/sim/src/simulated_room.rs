@@ -288,6 +288,8 @@ impl SimulatedRoom {
                     self.connections.send(now, network, flow, bytes);
                 }
                 Output::CloseStream { flow } => self.connections.close(now, network, flow),
+                // Content sharing is off in the rooms of the simulation, as it is in roomd's.
+                Output::SendFloorControl { .. } => {}
                 // Every target of the simulation is an address.
                 Output::Resolve { id, .. } => self.endpoint.resolved(now, id, &[]),
                 Output::Event(event) => self.events.push_back(event),

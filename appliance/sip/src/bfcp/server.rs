@@ -129,6 +129,12 @@ impl Server {
         self.floor.holder()
     }
 
+    /// Whether a user asks for the floor and does not have it.
+    #[must_use]
+    pub fn waits(&self, user: UserId) -> bool {
+        self.holder() != Some(user) && self.floor.request_of(user).is_some()
+    }
+
     /// The owner asks for the floor. Already asking is no error.
     pub fn request_as_owner(&mut self, now: Instant) -> Option<QueuedStatus> {
         let owner = self.settings.owner;
@@ -325,7 +331,7 @@ impl Server {
         let requested = self.change(now, Some(user), |floor| floor.request(user, priority, info));
         match requested {
             Ok(information) => {
-                if self.floor.request_of(user).is_some() && self.holder() != Some(user) {
+                if self.waits(user) {
                     self.event(ServerEvent::Waits(user));
                 }
                 Content::FloorRequestStatus(information)

@@ -24,6 +24,7 @@ const NOT_YET_BOUND: LocalMedia = LocalMedia {
     address: IpAddr::V4(Ipv4Addr::LOCALHOST),
     audio: Some(LocalPort { rtp: 9, rtcp: 9 }),
     video: Some(LocalPort { rtp: 9, rtcp: 9 }),
+    content: None,
 };
 
 impl Endpoint {

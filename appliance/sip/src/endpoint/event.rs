@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use super::floor_control::FloorChange;
 use super::settings::AccountName;
 use crate::call::glare::Glare;
 use crate::grammar::{NameAddr, StatusCode};
@@ -57,6 +58,14 @@ pub enum Output {
     CloseStream {
         /// The connection.
         flow: FlowId,
+    },
+    /// Send to the peer of a call what belongs to its floor control: a datagram from our BFCP port
+    /// to the peer's, or bytes over the connection.
+    SendFloorControl {
+        /// The call.
+        call: CallId,
+        /// A whole datagram, or the next bytes.
+        bytes: Bytes,
     },
     /// Look a name up, then call `resolved`.
     Resolve {
@@ -150,6 +159,13 @@ pub enum Event {
         content_type: String,
         /// Its body.
         body: Bytes,
+    },
+    /// The right to show slides went to somebody, or did not.
+    Floor {
+        /// The call.
+        call: CallId,
+        /// What happened.
+        change: FloorChange,
     },
     /// The call is over. The last event of every call.
     Ended {

@@ -28,6 +28,8 @@ mod binding;
 mod challenged;
 mod event;
 mod first_hop;
+mod floor_control;
+mod floors;
 mod flows;
 mod grant;
 mod incoming;
@@ -56,6 +58,7 @@ pub use event::{
     CallEndCause, CallId, CallSecurity, Counts, Event, Output, PeerTrust, RefusedWhy, ResolveId,
     Statistics,
 };
+pub use floor_control::FloorChange;
 pub use instance_id::InstanceId;
 pub use settings::{
     Account, AccountName, ConfiguredPeer, EndpointSettings, IncomingPolicy, ListenAddresses,
@@ -65,6 +68,7 @@ pub(crate) use incoming::{ALLOW, Arrival};
 pub(crate) use outgoing::{Outgoing, User};
 pub(crate) use registrations::user_of;
 
+use self::floor_control::FloorControl;
 use self::flows::Flows;
 use self::incoming::ServerTransaction;
 use self::keys::{ClientKey, ServerKey};
@@ -105,6 +109,9 @@ pub enum ActionError {
     /// Text that does not fit into a header field.
     #[error("the text does not fit into a header field: {0}")]
     Text(#[from] ValueRefused),
+    /// The call, if there is one, has agreed on no floor control.
+    #[error("the call has no floor control")]
+    NoFloorControl,
     /// The peer's offer cannot be answered; the call was refused with the status of the cause.
     #[error("the offer is not acceptable: {0}")]
     Media(#[source] SdpError),
@@ -138,6 +145,7 @@ pub struct Endpoint {
     servers: BTreeMap<ServerKey, ServerTransaction>,
     look_ups: BTreeMap<ResolveId, LookUp>,
     pub(crate) calls: BTreeMap<CallId, Call>,
+    floors: BTreeMap<CallId, FloorControl>,
     registrations: BTreeMap<AccountName, Registrant>,
     known_challenges: KnownChallenges,
     stranger_limit: StrangerLimit,
@@ -172,6 +180,7 @@ impl Endpoint {
             servers: BTreeMap::new(),
             look_ups: BTreeMap::new(),
             calls: BTreeMap::new(),
+            floors: BTreeMap::new(),
             registrations: BTreeMap::new(),
             known_challenges: KnownChallenges::default(),
             stranger_limit,
@@ -198,11 +207,13 @@ impl Endpoint {
             .filter_map(ServerTransaction::deadline);
         let look_ups = self.look_ups.values().map(|look_up| look_up.until);
         let calls = self.calls.values().filter_map(Call::deadline);
+        let floors = self.floors.values().filter_map(FloorControl::deadline);
         let registrations = self.registrations.values().filter_map(Registrant::deadline);
         clients
             .chain(servers)
             .chain(look_ups)
             .chain(calls)
+            .chain(floors)
             .chain(registrations)
             .chain(self.flows.deadline())
             .min()
@@ -221,6 +232,9 @@ impl Endpoint {
         }
         for call in due(&self.calls, now, Call::deadline) {
             self.call_timeout(now, call);
+        }
+        for call in due(&self.floors, now, FloorControl::deadline) {
+            self.floor_timeout(now, call);
         }
         for account in due(&self.registrations, now, Registrant::deadline) {
             self.registration_timeout(now, &account);
@@ -274,6 +288,7 @@ impl Endpoint {
     }
 
     pub(crate) fn event(&mut self, event: Event) {
+        self.floors_follow(&event);
         self.output(Output::Event(event));
     }
 

@@ -10,13 +10,14 @@ use room::codec::{Direction, SrtpKeys};
 use room::media_plan::{AudioStream, LegStreams, VideoStream};
 
 use super::capability::{
-    AgreedSecurity, CallMedia, Capabilities, LocalPort, MediaSecurity, PeerHold, RemoteMedia,
-    RemotePort,
+    AgreedSecurity, CallMedia, Capabilities, LocalMedia, LocalPort, MediaSecurity, PeerHold,
+    RemoteMedia, RemotePort,
 };
+use super::content::{ContentMedia, ContentPorts, FloorControlMedia};
 use super::crypto::CryptoLine;
 use super::error::LineRefusal;
 use super::h264::{H264Parameters, H264Profile, Sendable};
-use super::local::{ActiveLine, Encoding, Feedback, Format, Medium};
+use super::local::{ActiveLine, Encoding, Feedback, Format, Medium, content_ports};
 use super::remote::{RemoteAddress, RemoteLine};
 
 /// A line that both ends use.
@@ -47,8 +48,14 @@ pub(super) struct Answerer<'a> {
     pub(super) address: IpAddr,
     /// What we want at most: less than both ways while we hold the call.
     pub(super) direction: Direction,
-    /// The streams so far, whose keys go on unless the peer changes its own.
-    pub(super) previous: Option<&'a LegStreams>,
+    /// What is agreed so far: its keys go on unless the peer changes its own.
+    pub(super) previous: Option<&'a CallMedia>,
+}
+
+impl Answerer<'_> {
+    pub(super) fn content_ports(&self, local: &LocalMedia) -> Option<ContentPorts> {
+        content_ports(self.capabilities, local)
+    }
 }
 
 /// Our line in answer to `offered`, and what it amounts to.
@@ -65,7 +72,7 @@ pub(super) fn answer_line(
     let capabilities = answerer.capabilities;
     let (formats, max_bitrate) = match medium {
         Medium::Audio => (answer_audio(capabilities, &offered.formats()), None),
-        Medium::Video => (
+        Medium::Video | Medium::Slides => (
             answer_video(capabilities, offered.formats())
                 .into_iter()
                 .collect(),
@@ -145,9 +152,7 @@ fn answer_crypto(
     rng: &mut impl CryptoRng,
 ) -> Option<CryptoLine> {
     let theirs = offered.crypto().into_iter().next()?;
-    let previous = answerer
-        .previous
-        .and_then(|streams| keys_of(streams, medium));
+    let previous = answerer.previous.and_then(|media| keys_of(media, medium));
     match previous.filter(|keys| keys.remote == theirs.key) {
         Some(keys) => Some(CryptoLine {
             tag: theirs.tag,
@@ -157,10 +162,11 @@ fn answer_crypto(
     }
 }
 
-fn keys_of(streams: &LegStreams, medium: Medium) -> Option<&SrtpKeys> {
+fn keys_of(media: &CallMedia, medium: Medium) -> Option<&SrtpKeys> {
     match medium {
-        Medium::Audio => streams.audio.as_ref()?.srtp.as_ref(),
-        Medium::Video => streams.video.as_ref()?.srtp.as_ref(),
+        Medium::Audio => media.streams.audio.as_ref()?.srtp.as_ref(),
+        Medium::Video => media.streams.video.as_ref()?.srtp.as_ref(),
+        Medium::Slides => media.content.as_ref()?.stream.srtp.as_ref(),
     }
 }
 
@@ -189,7 +195,7 @@ pub(super) fn agree(
     let srtp = keys.as_ref().map(|(_, keys)| keys.clone());
     let (stream, formats) = match ours.medium {
         Medium::Audio => agree_audio(ours, theirs, direction, srtp),
-        Medium::Video => agree_video(ours, theirs, direction, srtp),
+        Medium::Video | Medium::Slides => agree_video(ours, theirs, direction, srtp),
     }
     .ok_or(LineRefusal::NoCommonCodec)?;
     let crypto = keys
@@ -351,8 +357,9 @@ fn intersection(one: Direction, other: Direction) -> Direction {
 }
 
 /// Whether an offer of these lines holds the call. The first line tells: audio, where there is any.
+/// Slides flow one way at a time and tell nothing.
 pub(super) fn hold_by_offer(lines: &[AgreedLine]) -> PeerHold {
-    match lines.first() {
+    match main_lines(lines).next() {
         Some(AgreedLine {
             peer_receives: false,
             ..
@@ -368,22 +375,39 @@ pub(super) fn hold_by_offer(lines: &[AgreedLine]) -> PeerHold {
 /// Whether the answer with these lines holds the call, or `None` where it cannot tell because we
 /// did not offer to send.
 pub(super) fn hold_by_answer(lines: &[AgreedLine]) -> Option<PeerHold> {
-    lines
-        .iter()
+    main_lines(lines)
         .any(|agreed| agreed.line.direction.sends())
         .then(|| hold_by_offer(lines))
 }
 
+fn main_lines(lines: &[AgreedLine]) -> impl Iterator<Item = &AgreedLine> {
+    let lines = lines.iter();
+    lines.filter(|agreed| agreed.line.medium != Medium::Slides)
+}
+
 /// The outcome for the whole call.
-pub(super) fn call_media(lines: Vec<AgreedLine>, peer_hold: PeerHold) -> CallMedia {
+pub(super) fn call_media(
+    lines: Vec<AgreedLine>,
+    floor_control: Option<FloorControlMedia>,
+    peer_hold: PeerHold,
+) -> CallMedia {
     let secured = lines.iter().all(AgreedLine::is_secured);
     let mut streams = LegStreams::default();
     let mut remote = RemoteMedia::default();
+    let mut content = None;
     for agreed in lines {
+        let is_slides = agreed.line.medium == Medium::Slides;
         match agreed.stream {
             AgreedStream::Audio(stream) => {
                 streams.audio = Some(stream);
                 remote.audio = agreed.remote;
+            }
+            AgreedStream::Video(stream) if is_slides => {
+                content = Some(Box::new(ContentMedia {
+                    stream,
+                    remote: agreed.remote,
+                    floor_control,
+                }));
             }
             AgreedStream::Video(stream) => {
                 streams.video = Some(stream);
@@ -399,6 +423,7 @@ pub(super) fn call_media(lines: Vec<AgreedLine>, peer_hold: PeerHold) -> CallMed
     CallMedia {
         streams,
         remote,
+        content,
         security,
         peer_hold,
     }

@@ -6,6 +6,7 @@ use room::codec::{AudioCodec, PacketizationMode, ProfileLevelId};
 use room::media_plan::LegStreams;
 use room::units::Bitrate;
 
+use super::content::{ContentMedia, ContentPorts, ContentSharing, FloorControlMedia};
 use super::h264::H264Profile;
 
 /// The codecs and the security that a call may use.
@@ -17,6 +18,8 @@ pub struct Capabilities {
     pub video: H264Capabilities,
     /// Whether media without SRTP is acceptable.
     pub security: MediaSecurity,
+    /// Whether slides are offered and taken.
+    pub content: ContentSharing,
 }
 
 /// What our decoder takes, and how our encoder's stream may be cut into packets.
@@ -74,6 +77,8 @@ pub struct LocalMedia {
     pub audio: Option<LocalPort>,
     /// The video ports, or `None` to neither offer nor accept video.
     pub video: Option<LocalPort>,
+    /// The ports of content sharing, or `None` to neither offer nor accept it.
+    pub content: Option<ContentPorts>,
 }
 
 /// The bound ports of one stream.
@@ -92,10 +97,20 @@ pub struct CallMedia {
     pub streams: LegStreams,
     /// Where the peer wants our media.
     pub remote: RemoteMedia,
+    /// The second video stream, for slides. A refused one is `None`.
+    pub content: Option<Box<ContentMedia>>,
     /// Whether every stream is protected.
     pub security: AgreedSecurity,
     /// Whether the peer holds the call.
     pub peer_hold: PeerHold,
+}
+
+impl CallMedia {
+    /// How it is settled who sends slides.
+    #[must_use]
+    pub fn floor_control(&self) -> Option<FloorControlMedia> {
+        self.content.as_ref()?.floor_control
+    }
 }
 
 /// Where the peer wants our media, as its description says; the media address latch may learn

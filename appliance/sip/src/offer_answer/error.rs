@@ -95,7 +95,7 @@ pub enum LineRefusal {
     /// Port 0: the peer itself does not use it.
     #[error("the line is disabled")]
     Disabled,
-    /// Neither audio nor the main video, or one that we take already.
+    /// A kind of media that we do not take, or one that we take already.
     #[error("this kind of media is not wanted")]
     NotWanted,
     /// Not RTP over UDP with an SRTP or plain profile.
@@ -104,9 +104,17 @@ pub enum LineRefusal {
     /// No codec that we speak.
     #[error("no common codec")]
     NoCommonCodec,
-    /// SRTP is required here and no key of a supported suite is offered.
-    #[error("no acceptable SRTP key")]
+    /// SRTP is required here and no key of a supported suite is offered; or no certificate is known
+    /// for BFCP over TLS.
+    #[error("no acceptable key")]
     NoAcceptableKey,
+    /// No part in floor control is left for us, or the numbers of conference, user and floor are
+    /// missing.
+    #[error("no part in floor control can be agreed")]
+    NoFloorControlRole,
+    /// Control of our camera by the far end (RFC 4573).
+    #[error("far-end camera control is not supported")]
+    FarEndCamera,
     /// The connection address is missing, a name, multicast or of the other IP version.
     #[error("the connection address cannot be used")]
     UnusableAddress,

@@ -9,7 +9,9 @@ use room::units::Bitrate;
 use sdp_types::{Attribute, Bandwidth, Connection, Media, Origin, Session as Description};
 
 use super::capability::{Capabilities, H264Capabilities, LocalMedia, LocalPort, MediaSecurity};
+use super::content::{ContentPorts, ContentSharing};
 use super::crypto::{CryptoLine, OFFERED_SUITES};
+use super::floor_line::FloorLine;
 use super::h264::{H264Parameters, LevelAsymmetry};
 
 /// Payload types of our offers. G.722 and G.711 have static ones (RFC 3551 table 4).
@@ -25,26 +27,45 @@ const fn payload_type(value: u8) -> PayloadType {
     PayloadType::new(value).expect("payload types of ours are below 128")
 }
 
-/// The kind of an `m=` line that we use.
+/// The label of the slides, by which the floor is tied to them (RFC 4574).
+pub(super) const SLIDES_LABEL: u8 = 3;
+
+/// What an `m=` line of RTP is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Medium {
     Audio,
+    /// The main picture.
     Video,
+    /// The second picture.
+    Slides,
 }
 
 impl Medium {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Audio => "audio",
-            Self::Video => "video",
+            Self::Video | Self::Slides => "video",
         }
     }
 
-    pub(super) const fn port(self, media: &LocalMedia) -> Option<LocalPort> {
+    /// Our port, where there is one and our capabilities allow the medium.
+    pub(super) fn port(self, capabilities: &Capabilities, media: &LocalMedia) -> Option<LocalPort> {
         match self {
             Self::Audio => media.audio,
             Self::Video => media.video,
+            Self::Slides => content_ports(capabilities, media).map(|ports| ports.slides),
         }
+    }
+}
+
+/// The ports of content sharing, where it is on.
+pub(super) fn content_ports(
+    capabilities: &Capabilities,
+    media: &LocalMedia,
+) -> Option<ContentPorts> {
+    match capabilities.content {
+        ContentSharing::Off => None,
+        ContentSharing::On => media.content,
     }
 }
 
@@ -144,6 +165,8 @@ impl Feedback {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LocalLine {
     Active(ActiveLine),
+    /// BFCP.
+    FloorControl(FloorLine),
     /// Kept with port 0, so that the lines behind it keep their numbers.
     Refused(RefusedLine),
 }
@@ -187,19 +210,20 @@ pub(super) struct LocalDescription {
 }
 
 impl LocalDescription {
-    /// The first offer of a session: one line for each bound port.
+    /// The first offer of a session: one line for each medium with a bound port, and one for the
+    /// floor of the slides.
     pub(super) fn offer(
         capabilities: &Capabilities,
         local: &LocalMedia,
         rng: &mut impl CryptoRng,
     ) -> Self {
-        let audio = local.audio.map(|port| (Medium::Audio, port));
-        let video = local.video.map(|port| (Medium::Video, port));
-        let lines = audio
+        let mut lines: Vec<LocalLine> = [Medium::Audio, Medium::Video, Medium::Slides]
             .into_iter()
-            .chain(video)
+            .filter_map(|medium| Some((medium, medium.port(capabilities, local)?)))
             .map(|(medium, port)| LocalLine::Active(offer_line(capabilities, medium, port, rng)))
             .collect();
+        let content = content_ports(capabilities, local);
+        lines.extend(content.map(|ports| LocalLine::FloorControl(FloorLine::offer(&ports, rng))));
         Self {
             address: local.address,
             lines,
@@ -232,7 +256,7 @@ fn offer_line(
     };
     let (formats, max_bitrate) = match medium {
         Medium::Audio => (offered_audio(&capabilities.audio), None),
-        Medium::Video => (
+        Medium::Video | Medium::Slides => (
             offered_video(&capabilities.video),
             Some(capabilities.video.max_bitrate),
         ),
@@ -307,6 +331,7 @@ fn offered_video(video: &H264Capabilities) -> Vec<Format> {
 fn write_line(line: &LocalLine) -> Media {
     match line {
         LocalLine::Active(active) => write_active_line(active),
+        LocalLine::FloorControl(line) => line.write(),
         LocalLine::Refused(refused) => Media {
             media: refused.media.clone(),
             proto: refused.proto.clone(),
@@ -316,7 +341,7 @@ fn write_line(line: &LocalLine) -> Media {
     }
 }
 
-fn empty_media() -> Media {
+pub(super) fn empty_media() -> Media {
     Media {
         media: String::new(),
         port: 0,
@@ -362,8 +387,13 @@ fn write_active_line(line: &ActiveLine) -> Media {
 
 fn write_attributes(line: &ActiveLine) -> Vec<Attribute> {
     let mut attributes: Vec<Attribute> = line.formats.iter().flat_map(write_format).collect();
-    if line.medium == Medium::Audio {
-        attributes.push(Attribute::with_value("ptime", 20));
+    match line.medium {
+        Medium::Audio => attributes.push(Attribute::with_value("ptime", 20)),
+        Medium::Video => {}
+        Medium::Slides => {
+            attributes.push(Attribute::with_value("content", "slides"));
+            attributes.push(Attribute::with_value("label", SLIDES_LABEL));
+        }
     }
     if Some(line.port.rtcp) != line.port.rtp.checked_add(1) {
         attributes.push(Attribute::with_value("rtcp", line.port.rtcp));

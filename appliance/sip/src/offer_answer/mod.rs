@@ -2,22 +2,28 @@
 //!
 //! This module owns what one dialog has offered and agreed. It owns no socket: ports are bound by
 //! the caller before it offers or answers. Codecs are Opus, G.722, G.711, telephone-event and
-//! H.264; keys are exchanged by SDES (RFC 4568). Lines of any other kind are refused with port 0
-//! and kept, so that line numbers never move.
+//! H.264; keys are exchanged by SDES (RFC 4568). Where content sharing is on, a second video line
+//! carries slides (RFC 4796) and a line of BFCP says who may send them (RFC 8856). Lines of any
+//! other kind, far-end camera control (RFC 4573) among them, are refused with port 0 and kept, so
+//! that line numbers never move.
 //!
 //! - [`Session`]: the machine of one dialog.
 //! - [`Capabilities`] and [`LocalMedia`]: what we can do and where; [`CallMedia`]: the outcome.
 //! - `local`: our description; `remote`: reading the peer's; `agreement`: the outcome of the two.
+//! - `line_kind`: what a line of the peer is for; `floor_line`: the line of BFCP.
 //! - [`h264`]: profiles, levels and `a=fmtp`; `crypto`: `a=crypto`.
 //!
-//! Out of scope: ICE, DTLS-SRTP (the `webrtc` crate has both), BFCP, RTP over TCP, and
+//! Out of scope: ICE, DTLS-SRTP (the `webrtc` crate has both), BFCP over DTLS, RTP over TCP, and
 //! `a=rtcp-mux` (RTP and RTCP have a port each).
 
 mod agreement;
 mod capability;
+mod content;
 mod crypto;
 mod error;
+mod floor_line;
 pub mod h264;
+mod line_kind;
 mod local;
 mod remote;
 mod session;
@@ -25,6 +31,10 @@ mod session;
 pub use capability::{
     AgreedSecurity, CallMedia, Capabilities, H264Capabilities, LocalMedia, LocalPort,
     MediaSecurity, PeerHold, RemoteMedia, RemotePort,
+};
+pub use content::{
+    ContentMedia, ContentPorts, ContentSharing, Fingerprint, FirstChoice, FloorConnection,
+    FloorControlMedia, FloorControlRole, FloorIds, TcpSetup,
 };
 pub use error::{LineRefusal, SdpError};
 pub use session::Session;

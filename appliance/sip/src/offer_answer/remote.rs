@@ -11,6 +11,7 @@ use super::capability::RemotePort;
 use super::crypto::CryptoLine;
 use super::error::{LineRefusal, SdpError};
 use super::h264::H264Parameters;
+use super::line_kind::LineKind;
 use super::local::{
     Encoding, Feedback, Format, G722, Medium, PCMA, PCMU, RtpProfile, direction_name,
 };
@@ -68,17 +69,24 @@ pub(super) enum RemoteAddress {
 }
 
 impl<'a> RemoteLine<'a> {
-    /// The medium that the line could serve, or `None` for others and for presentations, which
-    /// `a=content` tells from the main picture (RFC 4796).
-    pub(super) fn medium(&self) -> Option<Medium> {
-        let main = self.values("content").all(|content| {
-            content
-                .split(',')
-                .any(|part| part.trim().eq_ignore_ascii_case("main"))
-        });
-        [Medium::Audio, Medium::Video]
-            .into_iter()
-            .find(|medium| main && self.media.media.eq_ignore_ascii_case(medium.name()))
+    /// All lines of the description, this one included.
+    pub(super) fn siblings(&self) -> impl Iterator<Item = Self> + use<'a> {
+        let description = self.description;
+        let medias = description.medias.iter();
+        medias.map(move |media| Self { description, media })
+    }
+
+    /// The medium of RTP that the line serves.
+    fn medium(&self) -> Option<Medium> {
+        match self.kind() {
+            LineKind::Stream(medium) => Some(medium),
+            LineKind::FloorControl(_) | LineKind::FarEndCamera | LineKind::Other => None,
+        }
+    }
+
+    /// Whether the line is of that medium, whatever it is for.
+    pub(super) fn media_is(&self, name: &str) -> bool {
+        self.media.media.eq_ignore_ascii_case(name)
     }
 
     pub(super) fn is_disabled(&self) -> bool {
@@ -185,10 +193,12 @@ impl<'a> RemoteLine<'a> {
                 Some(Encoding::TelephoneEvent(clock))
             }
             Medium::Audio => audio_codec(name, clock).map(Encoding::Audio),
-            Medium::Video if name.eq_ignore_ascii_case("H264") && clock == 90_000 => {
+            Medium::Video | Medium::Slides
+                if name.eq_ignore_ascii_case("H264") && clock == 90_000 =>
+            {
                 H264Parameters::parse(fmtp).ok().map(Encoding::H264)
             }
-            Medium::Video => None,
+            Medium::Video | Medium::Slides => None,
         }
     }
 
@@ -222,8 +232,20 @@ impl<'a> RemoteLine<'a> {
             .or_else(|| stated_bitrate(&self.description.bandwidths))
     }
 
+    /// The values of attributes of that name, of the line first and then of the session.
+    pub(super) fn values_anywhere(
+        &self,
+        name: &'static str,
+    ) -> impl Iterator<Item = &'a str> + use<'a> {
+        let session = self.description.attributes.iter();
+        let session = session
+            .filter(move |attribute| attribute.attribute == name)
+            .filter_map(|attribute| attribute.value.as_deref());
+        self.values(name).chain(session)
+    }
+
     /// The values of the line's attributes of that name.
-    fn values(&self, name: &'static str) -> impl Iterator<Item = &'a str> + use<'a> {
+    pub(super) fn values(&self, name: &'static str) -> impl Iterator<Item = &'a str> + use<'a> {
         let attributes = self.media.attributes.iter();
         attributes
             .filter(move |attribute| attribute.attribute == name)

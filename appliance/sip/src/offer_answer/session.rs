@@ -23,7 +23,10 @@ use super::agreement::{
     AgreedLine, Answerer, agree, answer_line, call_media, hold_by_answer, hold_by_offer,
 };
 use super::capability::{CallMedia, Capabilities, LocalMedia, PeerHold};
+use super::content::FloorControlMedia;
 use super::error::{LineRefusal, SdpError};
+use super::floor_line::{AgreedFloor, FloorLine};
+use super::line_kind::LineKind;
 use super::local::{LocalDescription, LocalLine, Medium, RefusedLine};
 use super::remote::{RemoteDescription, RemoteLine};
 
@@ -67,6 +70,13 @@ struct Agreement {
 struct Outcome {
     description: LocalDescription,
     agreed: Vec<AgreedLine>,
+    floor_control: Option<FloorControlMedia>,
+}
+
+/// A line that both ends use.
+enum Agreed {
+    Stream(AgreedLine),
+    FloorControl(AgreedFloor),
 }
 
 impl Session {
@@ -103,7 +113,7 @@ impl Session {
         };
         let outcome = answer(&answerer, local, &offer, rng)?;
         let hold = hold_by_offer(&outcome.agreed);
-        let media = call_media(outcome.agreed, hold);
+        let media = call_media(outcome.agreed, outcome.floor_control, hold);
         let sent = outcome.description;
         let agreement = Agreement {
             description: sent.clone(),
@@ -145,7 +155,7 @@ impl Session {
         };
         let outcome = self.match_answer(&RemoteDescription::parse(answer)?)?;
         let hold = hold_by_answer(&outcome.agreed).unwrap_or(previous_hold);
-        let media = call_media(outcome.agreed, hold);
+        let media = call_media(outcome.agreed, outcome.floor_control, hold);
         self.state = State::Agreed(Agreement {
             description: outcome.description,
             media: media.clone(),
@@ -170,6 +180,7 @@ impl Session {
                 LocalLine::Active(active) => {
                     active.direction = offered_direction(direction, agreement.media.peer_hold);
                 }
+                LocalLine::FloorControl(line) => *line = line.clone().reoffered(),
                 LocalLine::Refused(_) => {}
             }
         }
@@ -216,11 +227,11 @@ impl Session {
             capabilities: &self.capabilities,
             address: self.local.address,
             direction: self.direction,
-            previous: Some(&agreement.media.streams),
+            previous: Some(&agreement.media),
         };
         let outcome = answer(&answerer, &self.local, &offer, rng)?;
         let hold = hold_by_offer(&outcome.agreed);
-        let media = call_media(outcome.agreed, hold);
+        let media = call_media(outcome.agreed, outcome.floor_control, hold);
         self.publish(outcome.description.clone());
         self.state = State::Agreed(Agreement {
             description: outcome.description,
@@ -272,7 +283,7 @@ impl Session {
     /// as another is left; one without keys where keys are demanded condemns the answer.
     fn match_answer(&self, answer: &RemoteDescription) -> Result<Outcome, SdpError> {
         check_line_count(&self.sent, answer, |found, expected| found == expected)?;
-        let results: Vec<_> = self
+        let mut results: Vec<_> = self
             .sent
             .lines
             .iter()
@@ -293,18 +304,17 @@ impl Session {
                 reason: *reason,
             });
         }
+        keep_first_floor(&mut results);
         outcome(&self.sent, answer, results)
     }
 
-    fn match_line(
-        &self,
-        ours: &LocalLine,
-        theirs: RemoteLine<'_>,
-    ) -> Result<AgreedLine, LineRefusal> {
+    fn match_line(&self, ours: &LocalLine, theirs: RemoteLine<'_>) -> Result<Agreed, LineRefusal> {
         match ours {
             LocalLine::Refused(_) => Err(LineRefusal::Disabled),
-            LocalLine::Active(_) if theirs.is_disabled() => Err(LineRefusal::Disabled),
-            LocalLine::Active(active) if theirs.medium() != Some(active.medium) => {
+            LocalLine::Active(_) | LocalLine::FloorControl(_) if theirs.is_disabled() => {
+                Err(LineRefusal::Disabled)
+            }
+            LocalLine::Active(active) if !theirs.media_is(active.medium.name()) => {
                 Err(LineRefusal::NotWanted)
             }
             LocalLine::Active(active) => agree(
@@ -312,7 +322,11 @@ impl Session {
                 theirs,
                 self.capabilities.security,
                 self.local.address,
-            ),
+            )
+            .map(Agreed::Stream),
+            LocalLine::FloorControl(line) => line
+                .answered(theirs, self.local.address)
+                .map(Agreed::FloorControl),
         }
     }
 }
@@ -349,19 +363,16 @@ fn answer(
     offer: &RemoteDescription,
     rng: &mut impl CryptoRng,
 ) -> Result<Outcome, SdpError> {
-    let mut results: Vec<Result<AgreedLine, LineRefusal>> = offer
+    let mut results: Vec<Result<Agreed, LineRefusal>> = offer
         .lines()
-        .map(|line| {
-            let medium = line.medium().ok_or(LineRefusal::NotWanted)?;
-            let port = medium.port(local).ok_or(LineRefusal::NotWanted)?;
-            answer_line(answerer, medium, port, line, rng)
-        })
+        .map(|line| answer_one(answerer, local, line, rng))
         .collect();
-    for medium in [Medium::Audio, Medium::Video] {
-        let usable = |result: &Result<AgreedLine, LineRefusal>, secured: bool| {
-            result.as_ref().is_ok_and(|agreed| {
+    for medium in [Medium::Audio, Medium::Video, Medium::Slides] {
+        let usable = |result: &Result<Agreed, LineRefusal>, secured: bool| match result {
+            Ok(Agreed::Stream(agreed)) => {
                 agreed.line.medium == medium && (agreed.is_secured() || !secured)
-            })
+            }
+            Ok(Agreed::FloorControl(_)) | Err(_) => false,
         };
         let chosen = results
             .iter()
@@ -373,6 +384,7 @@ fn answer(
             }
         }
     }
+    keep_first_floor(&mut results);
     let nothing = LocalDescription {
         address: answerer.address,
         lines: Vec::new(),
@@ -380,30 +392,74 @@ fn answer(
     outcome(&nothing, offer, results)
 }
 
+fn answer_one(
+    answerer: &Answerer<'_>,
+    local: &LocalMedia,
+    line: RemoteLine<'_>,
+    rng: &mut impl CryptoRng,
+) -> Result<Agreed, LineRefusal> {
+    match line.kind() {
+        LineKind::Stream(medium) => {
+            let port = medium.port(answerer.capabilities, local);
+            let port = port.ok_or(LineRefusal::NotWanted)?;
+            answer_line(answerer, medium, port, line, rng).map(Agreed::Stream)
+        }
+        LineKind::FloorControl(transport) => {
+            FloorLine::answer(answerer, local, transport, line, rng).map(Agreed::FloorControl)
+        }
+        LineKind::FarEndCamera => Err(LineRefusal::FarEndCamera),
+        LineKind::Other => Err(LineRefusal::NotWanted),
+    }
+}
+
+/// One line of floor control, and that only with slides: without them there is nothing to control.
+fn keep_first_floor(results: &mut [Result<Agreed, LineRefusal>]) {
+    let mut wanted = results.iter().any(|result| match result {
+        Ok(Agreed::Stream(agreed)) => agreed.line.medium == Medium::Slides,
+        Ok(Agreed::FloorControl(_)) | Err(_) => false,
+    });
+    for result in results {
+        if let Ok(Agreed::FloorControl(_)) = result {
+            if !wanted {
+                *result = Err(LineRefusal::NotWanted);
+            }
+            wanted = false;
+        }
+    }
+}
+
 /// Puts the lines together, the refused ones with port 0. `ours` gives the address.
 fn outcome(
     ours: &LocalDescription,
     theirs: &RemoteDescription,
-    results: Vec<Result<AgreedLine, LineRefusal>>,
+    results: Vec<Result<Agreed, LineRefusal>>,
 ) -> Result<Outcome, SdpError> {
     let mut agreed = Vec::new();
+    let mut floor_control = None;
     let mut lines = Vec::new();
     let mut first_refusal = None;
     for (result, theirs) in results.into_iter().zip(theirs.lines()) {
         match result {
-            Ok(line) => {
+            Ok(Agreed::Stream(line)) => {
                 lines.push(LocalLine::Active(line.line.clone()));
                 agreed.push(line);
             }
+            Ok(Agreed::FloorControl(floor)) => {
+                lines.push(LocalLine::FloorControl(floor.line));
+                floor_control = Some(floor.media);
+            }
             Err(reason) => {
                 lines.push(LocalLine::Refused(RefusedLine::of(theirs.media)));
-                if theirs.medium().is_some() {
+                if theirs.kind().is_main() {
                     first_refusal.get_or_insert(reason);
                 }
             }
         }
     }
-    if agreed.is_empty() {
+    if agreed
+        .iter()
+        .all(|agreed| agreed.line.medium == Medium::Slides)
+    {
         let reason = first_refusal.unwrap_or(LineRefusal::NoMediaLine);
         return Err(SdpError::NothingAcceptable(reason));
     }
@@ -413,5 +469,6 @@ fn outcome(
             lines,
         },
         agreed,
+        floor_control,
     })
 }

@@ -3,6 +3,7 @@
 
 mod calls;
 mod digest;
+mod floors;
 mod hold;
 mod liveness;
 mod outbound;

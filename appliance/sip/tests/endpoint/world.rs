@@ -90,6 +90,7 @@ pub(crate) fn media_of(address: SocketAddr) -> LocalMedia {
             rtp: 20_002,
             rtcp: 20_003,
         }),
+        content: None,
     }
 }
 
@@ -116,6 +117,8 @@ pub(crate) struct World {
     pub(crate) refusal: StreamError,
     /// Datagrams to addresses that no endpoint has.
     pub(crate) received: Vec<(SocketAddr, Bytes)>,
+    /// Sockets for floor control: whose, of which call, their address, and the peer's.
+    pub(crate) floor_ways: Vec<(SocketAddr, CallId, SocketAddr, SocketAddr)>,
     /// Every datagram, for assertions about what was sent.
     pub(crate) sent: Vec<(SocketAddr, SocketAddr, Bytes)>,
 }
@@ -133,6 +136,7 @@ impl World {
             registrar_streams: BTreeMap::new(),
             refusal: StreamError::NotConnected,
             received: Vec::new(),
+            floor_ways: Vec::new(),
             sent: Vec::new(),
         }
     }
@@ -273,7 +277,14 @@ impl World {
         let now = self.now;
         match delivery {
             Delivery::Datagram { from, to, payload } => {
-                if let Some(node) = self.nodes.iter_mut().find(|node| node.address == to) {
+                let mut floor_ways = self.floor_ways.iter();
+                if let Some((owner, call, ..)) =
+                    floor_ways.find(|(_, _, own, peer)| (*own, *peer) == (to, from))
+                {
+                    let (owner, call) = (*owner, *call);
+                    let endpoint = &mut self.node(owner).endpoint;
+                    endpoint.floor_channel_received(now, call, &payload);
+                } else if let Some(node) = self.nodes.iter_mut().find(|node| node.address == to) {
                     node.endpoint.datagram_received(now, to, from, payload);
                 } else if is_edge(to) && self.registrar.is_some() {
                     let answer = self
@@ -425,6 +436,16 @@ impl World {
             Output::CloseStream { flow } => {
                 if let Some(stream) = node.flows.remove(&flow) {
                     self.network.close_stream(now, stream, node.address);
+                }
+            }
+            Output::SendFloorControl { call, bytes } => {
+                let owner = node.address;
+                let way = self
+                    .floor_ways
+                    .iter()
+                    .find(|(at, of, ..)| (*at, *of) == (owner, call));
+                if let Some((_, _, own, peer)) = way {
+                    self.network.send(now, *own, *peer, bytes);
                 }
             }
             Output::Resolve { id, host, .. } => {

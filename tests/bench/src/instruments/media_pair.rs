@@ -223,6 +223,7 @@ impl LegSockets {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             audio: Some(ports(&self.audio)?),
             video: Some(ports(&self.video)?),
+            content: None,
         })
     }
 

@@ -21,7 +21,7 @@ use rand_core::{Rng, SeedableRng};
 use room::codec::AudioCodec;
 use sip::grammar::{HeaderName, Message, Response, StatusCode};
 use sip::offer_answer::{
-    Capabilities, H264Capabilities, LocalMedia, LocalPort, MediaSecurity, Session,
+    Capabilities, ContentSharing, H264Capabilities, LocalMedia, LocalPort, MediaSecurity, Session,
 };
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -103,6 +103,7 @@ impl SipCaller {
                 rtp: port(video_rtp)?,
                 rtcp: port(video_rtcp)?,
             }),
+            content: None,
         };
         let mut keys = ChaCha20Rng::seed_from_u64(seed);
         Ok(Session::offer(&capabilities(), &local, &mut keys).1)
@@ -177,6 +178,7 @@ pub(crate) fn capabilities() -> Capabilities {
         ],
         video: H264Capabilities::default(),
         security: MediaSecurity::SrtpRequired,
+        content: ContentSharing::Off,
     }
 }
 

@@ -1,0 +1,612 @@
+//! Floor control of one call: our participant, our server, or one of each, as one machine.
+//!
+//! Where each end has a server (`c-s`), nobody decides for both. We then take the floor of our own
+//! server first and ask the peer's only while we have it, so that a peer that does the same and we
+//! cannot both have both. When both have taken their own and wait for the other's, whoever did not
+//! offer the session gives way.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::bfcp::{
+    FloorEnd, FloorHolder, Participant, ParticipantEvent, ParticipantOutput, ParticipantSettings,
+    RequestStatus, Server, ServerEvent, ServerOutput, ServerSettings, UserId, WhenBusy,
+};
+use crate::offer_answer::{
+    FirstChoice, FloorConnection, FloorControlMedia, FloorControlRole, FloorIds,
+};
+use crate::transaction::Reliability;
+
+/// We, in conferences of our own server.
+const OWNER: UserId = UserId(1);
+
+/// What became of the floor of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FloorChange {
+    /// Nobody has it.
+    Free,
+    /// We have it: our slides may be sent.
+    Ours,
+    /// The far end has it.
+    Theirs,
+    /// The far end asks our server for it and waits.
+    PeerWaits,
+    /// What we asked for was denied, or what we had was taken.
+    NotGranted,
+    /// The far end does not answer. Over UDP it is asked again soon.
+    Unreachable,
+}
+
+/// Whether our user wants the floor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    No,
+    Yes,
+}
+
+#[derive(Debug)]
+enum Ends {
+    Client(Box<Participant>),
+    Server(Box<Server>, UserId),
+    Both {
+        client: Box<Participant>,
+        server: Box<Server>,
+        ids: FloorIds,
+        first: FirstChoice,
+    },
+}
+
+/// The machine; see the module.
+#[derive(Debug)]
+pub(super) struct FloorControl {
+    media: FloorControlMedia,
+    ends: Ends,
+    wanted: Wanted,
+    told: FloorChange,
+    pub(super) to_send: Vec<Bytes>,
+    pub(super) changes: Vec<FloorChange>,
+}
+
+impl FloorControl {
+    pub(super) fn new(media: FloorControlMedia, transaction_seed: u16) -> Self {
+        let reliability = reliability_of(media.connection);
+        let client = |ids: FloorIds| {
+            Box::new(Participant::new(ParticipantSettings {
+                conference: ids.conference,
+                user: ids.user,
+                floor: ids.floor,
+                reliability,
+                transaction_seed,
+            }))
+        };
+        let server = |ids: FloorIds| {
+            Box::new(Server::new(ServerSettings {
+                conference: ids.conference,
+                floor: ids.floor,
+                owner: OWNER,
+                when_busy: WhenBusy::Queue,
+                transaction_seed,
+            }))
+        };
+        let ends = match media.role {
+            FloorControlRole::Client(ids) => Ends::Client(client(ids)),
+            FloorControlRole::Server(ids) => Ends::Server(server(ids), ids.user),
+            FloorControlRole::Both {
+                client: theirs,
+                server: ours,
+                first,
+            } => Ends::Both {
+                client: client(theirs),
+                server: server(ours),
+                ids: ours,
+                first,
+            },
+        };
+        Self {
+            media,
+            ends,
+            wanted: Wanted::No,
+            told: FloorChange::Free,
+            to_send: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// Takes over what a later offer and answer say. False if that is another conference or
+    /// transport, for which the machine has to be made anew.
+    pub(super) fn follow(&mut self, media: FloorControlMedia) -> bool {
+        let same_numbers = match (self.media.role, media.role) {
+            (FloorControlRole::Client(old), FloorControlRole::Client(new))
+            | (FloorControlRole::Server(old), FloorControlRole::Server(new)) => old == new,
+            (
+                FloorControlRole::Both { client, server, .. },
+                FloorControlRole::Both {
+                    client: new_client,
+                    server: new_server,
+                    ..
+                },
+            ) => client == new_client && server == new_server,
+            (
+                FloorControlRole::Client(_)
+                | FloorControlRole::Server(_)
+                | FloorControlRole::Both { .. },
+                _,
+            ) => false,
+        };
+        let same = same_numbers
+            && reliability_of(self.media.connection) == reliability_of(media.connection);
+        if same {
+            self.media = media;
+        }
+        same
+    }
+
+    /// The socket or connection is ready.
+    pub(super) fn opened(&mut self, now: Instant) {
+        let reliability = reliability_of(self.media.connection);
+        match &mut self.ends {
+            Ends::Client(client) => client.open(now),
+            Ends::Server(server, peer) => server.admit(*peer, reliability),
+            Ends::Both {
+                client,
+                server,
+                ids,
+                ..
+            } => {
+                server.admit(ids.user, reliability);
+                client.open(now);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// The connection broke.
+    pub(super) fn closed(&mut self, now: Instant) {
+        match &mut self.ends {
+            Ends::Client(client) => client.closed(),
+            Ends::Server(server, peer) => server.dismiss(now, *peer),
+            Ends::Both {
+                client,
+                server,
+                ids,
+                ..
+            } => {
+                client.closed();
+                server.dismiss(now, ids.user);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Bytes from the peer.
+    pub(super) fn received(&mut self, now: Instant, bytes: &[u8]) {
+        match &mut self.ends {
+            Ends::Client(client) => client.received(now, bytes),
+            Ends::Server(server, peer) => server.received(now, *peer, bytes),
+            Ends::Both {
+                client,
+                server,
+                ids,
+                ..
+            } => {
+                // Agreed for datagrams only: each has its own header, and names a conference.
+                let conference = ids.conference.0.to_be_bytes();
+                if bytes.get(4..8) == Some(&conference) {
+                    server.received(now, ids.user, bytes);
+                } else {
+                    client.received(now, bytes);
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    pub(super) fn request(&mut self, now: Instant) {
+        self.wanted = Wanted::Yes;
+        match &mut self.ends {
+            Ends::Client(client) => client.request_floor(now),
+            Ends::Server(server, _) | Ends::Both { server, .. } => {
+                server.request_as_owner(now);
+            }
+        }
+        self.settle(now);
+    }
+
+    pub(super) fn release(&mut self, now: Instant) {
+        self.wanted = Wanted::No;
+        self.give_back(now);
+        self.settle(now);
+    }
+
+    fn give_back(&mut self, now: Instant) {
+        match &mut self.ends {
+            Ends::Client(client) => client.release_floor(now),
+            Ends::Server(server, _) => server.release_as_owner(now),
+            Ends::Both { client, server, .. } => {
+                client.release_floor(now);
+                server.release_as_owner(now);
+            }
+        }
+    }
+
+    /// Takes the floor from the peer, or turns its request down. False where we are not the server.
+    pub(super) fn revoke(&mut self, now: Instant) -> bool {
+        let revoked = match &mut self.ends {
+            Ends::Client(_) => false,
+            Ends::Server(server, peer) => {
+                server.revoke(now, *peer);
+                true
+            }
+            Ends::Both { server, ids, .. } => {
+                server.revoke(now, ids.user);
+                true
+            }
+        };
+        self.settle(now);
+        revoked
+    }
+
+    /// Says goodbye to the peer's server.
+    pub(super) fn leave(&mut self, now: Instant) {
+        self.wanted = Wanted::No;
+        match &mut self.ends {
+            Ends::Client(client) => client.leave(now),
+            Ends::Server(server, _) => server.release_as_owner(now),
+            Ends::Both { client, server, .. } => {
+                server.release_as_owner(now);
+                client.leave(now);
+            }
+        }
+        self.settle(now);
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match &self.ends {
+            Ends::Client(client) => client.next_deadline(),
+            Ends::Server(server, _) => server.next_deadline(),
+            Ends::Both { client, server, .. } => {
+                let deadlines = [client.next_deadline(), server.next_deadline()];
+                deadlines.into_iter().flatten().min()
+            }
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        match &mut self.ends {
+            Ends::Client(client) => client.handle_timeout(now),
+            Ends::Server(server, _) => server.handle_timeout(now),
+            Ends::Both { client, server, .. } => {
+                client.handle_timeout(now);
+                server.handle_timeout(now);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Draws what follows from a change, and collects what the machines have to say.
+    fn settle(&mut self, now: Instant) {
+        // First what has happened: a floor that was taken is not to be asked for again.
+        self.collect(now);
+        self.arbitrate(now);
+        self.collect(now);
+        let state = self.state();
+        if state != self.told {
+            self.told = state;
+            self.changes.push(state);
+        }
+    }
+
+    /// Where both ends have a server: what we want of the two.
+    fn arbitrate(&mut self, now: Instant) {
+        let Ends::Both {
+            client,
+            server,
+            ids,
+            first,
+        } = &mut self.ends
+        else {
+            return;
+        };
+        if self.wanted == Wanted::No {
+            return;
+        }
+        let stuck = server.holder() == Some(OWNER)
+            && server.waits(ids.user)
+            && client.wants_floor()
+            && !client.has_floor();
+        if stuck && *first == FirstChoice::Peer {
+            server.release_as_owner(now);
+            server.request_as_owner(now);
+        }
+        if server.holder() == Some(OWNER) {
+            if !client.wants_floor() {
+                client.request_floor(now);
+            }
+        } else if client.has_floor() {
+            client.release_floor(now);
+        }
+    }
+
+    fn collect(&mut self, now: Instant) {
+        let mut lost = false;
+        let (client, server) = match &mut self.ends {
+            Ends::Client(client) => (Some(client), None),
+            Ends::Server(server, _) => (None, Some(server)),
+            Ends::Both { client, server, .. } => (Some(client), Some(server)),
+        };
+        if let Some(client) = client {
+            while let Some(output) = client.poll_output() {
+                match output {
+                    ParticipantOutput::Send(bytes) => self.to_send.push(bytes),
+                    ParticipantOutput::Event(ParticipantEvent::Failed) => {
+                        self.changes.push(FloorChange::Unreachable);
+                    }
+                    ParticipantOutput::Event(ParticipantEvent::Ended(end)) => {
+                        lost |= is_loss(&end) && !client.wants_floor();
+                    }
+                    ParticipantOutput::Event(
+                        ParticipantEvent::Ready
+                        | ParticipantEvent::Queued(_)
+                        | ParticipantEvent::Granted
+                        | ParticipantEvent::HolderChanged(_)
+                        | ParticipantEvent::ServerLeft,
+                    ) => {}
+                }
+            }
+        }
+        if let Some(server) = server {
+            while let Some(output) = server.poll_output() {
+                match output {
+                    ServerOutput::Send(_, bytes) => self.to_send.push(bytes),
+                    ServerOutput::Event(ServerEvent::Waits(_)) => {
+                        self.changes.push(FloorChange::PeerWaits);
+                    }
+                    ServerOutput::Event(ServerEvent::Silent(_)) => {
+                        self.changes.push(FloorChange::Unreachable);
+                    }
+                    ServerOutput::Event(
+                        ServerEvent::HolderChanged(_)
+                        | ServerEvent::OwnerEnded
+                        | ServerEvent::Left(_),
+                    ) => {}
+                }
+            }
+        }
+        // That is told, and nothing is kept.
+        if lost && self.wanted == Wanted::Yes {
+            self.wanted = Wanted::No;
+            self.give_back(now);
+            self.changes.push(FloorChange::NotGranted);
+            self.collect(now);
+        }
+    }
+
+    fn state(&self) -> FloorChange {
+        match &self.ends {
+            Ends::Client(client) if client.has_floor() => FloorChange::Ours,
+            Ends::Client(client) => match client.holder() {
+                // The server says so, and has not told us of the end of our request yet.
+                FloorHolder::Nobody | FloorHolder::Us => FloorChange::Free,
+                FloorHolder::Other(_) => FloorChange::Theirs,
+            },
+            Ends::Server(server, _) => match server.holder() {
+                None => FloorChange::Free,
+                Some(OWNER) => FloorChange::Ours,
+                Some(_) => FloorChange::Theirs,
+            },
+            Ends::Both { client, server, .. } => match server.holder() {
+                Some(OWNER) if client.has_floor() => FloorChange::Ours,
+                Some(OWNER) | None => FloorChange::Free,
+                Some(_) => FloorChange::Theirs,
+            },
+        }
+    }
+}
+
+/// Whether a request ended without our doing.
+fn is_loss(end: &FloorEnd) -> bool {
+    match end {
+        FloorEnd::Status(RequestStatus::Released | RequestStatus::Cancelled) => false,
+        FloorEnd::Status(
+            RequestStatus::Pending
+            | RequestStatus::Accepted
+            | RequestStatus::Granted
+            | RequestStatus::Denied
+            | RequestStatus::Revoked
+            | RequestStatus::Other(_),
+        )
+        | FloorEnd::Refused(_)
+        | FloorEnd::Forgotten => true,
+    }
+}
+
+fn reliability_of(connection: FloorConnection) -> Reliability {
+    match connection {
+        FloorConnection::Udp { .. } => Reliability::Unreliable,
+        FloorConnection::Tcp { .. } => Reliability::Reliable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::bfcp::{ConferenceId, FloorId};
+
+    fn ids(conference: u32) -> FloorIds {
+        FloorIds {
+            conference: ConferenceId(conference),
+            user: UserId(2),
+            floor: FloorId(1),
+        }
+    }
+
+    /// Two ends that each have a server, and what is on its way to each, with its time of arrival.
+    struct Pair {
+        now: Instant,
+        ends: [FloorControl; 2],
+        under_way: VecDeque<(Instant, usize, Bytes)>,
+        changes: [Vec<FloorChange>; 2],
+    }
+
+    impl Pair {
+        fn new() -> Self {
+            let connection = FloorConnection::Udp { remote: None };
+            let end = |theirs, ours, first| {
+                let role = FloorControlRole::Both {
+                    client: ids(theirs),
+                    server: ids(ours),
+                    first,
+                };
+                FloorControl::new(FloorControlMedia { role, connection }, 0)
+            };
+            let mut pair = Self {
+                now: Instant::now(),
+                ends: [end(8, 7, FirstChoice::Us), end(7, 8, FirstChoice::Peer)],
+                under_way: VecDeque::new(),
+                changes: [Vec::new(), Vec::new()],
+            };
+            for end in 0..2 {
+                pair.act(end, FloorControl::opened);
+            }
+            pair.run(Duration::from_secs(1));
+            pair
+        }
+
+        fn act(&mut self, end: usize, action: impl FnOnce(&mut FloorControl, Instant)) {
+            action(&mut self.ends[end], self.now);
+            let sends = std::mem::take(&mut self.ends[end].to_send);
+            let arrival = self.now + Duration::from_millis(50);
+            self.under_way
+                .extend(sends.into_iter().map(|bytes| (arrival, 1 - end, bytes)));
+            let changes = std::mem::take(&mut self.ends[end].changes);
+            self.changes[end].extend(changes);
+        }
+
+        fn run(&mut self, time: Duration) {
+            let until = self.now + time;
+            for _ in 0..100_000 {
+                let deadlines = self.ends.iter().filter_map(FloorControl::deadline);
+                let arrivals = self.under_way.iter().map(|(at, ..)| *at);
+                let Some(at) = deadlines.chain(arrivals).min().filter(|at| *at <= until) else {
+                    self.now = until;
+                    return;
+                };
+                self.now = self.now.max(at);
+                while self
+                    .under_way
+                    .front()
+                    .is_some_and(|(at, ..)| *at <= self.now)
+                {
+                    if let Some((_, end, bytes)) = self.under_way.pop_front() {
+                        self.act(end, |end, now| end.received(now, &bytes));
+                    }
+                }
+                for end in 0..2 {
+                    self.act(end, FloorControl::handle_timeout);
+                }
+            }
+            panic!("the clock stands still");
+        }
+
+        fn states(&self) -> [FloorChange; 2] {
+            [self.ends[0].state(), self.ends[1].state()]
+        }
+    }
+
+    #[test]
+    fn with_two_servers_the_floor_goes_to_who_asks_and_back() {
+        let mut pair = Pair::new();
+        for (end, states) in [
+            (0, [FloorChange::Ours, FloorChange::Theirs]),
+            (1, [FloorChange::Theirs, FloorChange::Ours]),
+        ] {
+            pair.act(end, FloorControl::request);
+            pair.run(Duration::from_secs(1));
+            assert_eq!(pair.states(), states);
+            pair.act(end, FloorControl::release);
+            pair.run(Duration::from_secs(1));
+            assert_eq!(pair.states(), [FloorChange::Free; 2]);
+        }
+    }
+
+    #[test]
+    fn when_both_ask_at_once_who_offered_the_session_is_first_and_the_other_next() {
+        let mut pair = Pair::new();
+        pair.act(0, FloorControl::request);
+        pair.act(1, FloorControl::request);
+        pair.run(Duration::from_secs(2));
+        assert_eq!(pair.states(), [FloorChange::Ours, FloorChange::Theirs]);
+        pair.act(0, FloorControl::release);
+        pair.run(Duration::from_secs(2));
+        assert_eq!(pair.states(), [FloorChange::Theirs, FloorChange::Ours]);
+    }
+
+    #[test]
+    fn who_loses_the_floor_at_the_other_server_keeps_nothing() {
+        let mut pair = Pair::new();
+        pair.act(1, FloorControl::request);
+        pair.run(Duration::from_secs(1));
+        pair.changes[1].clear();
+        pair.act(0, |end, now| assert!(end.revoke(now)));
+        pair.run(Duration::from_secs(1));
+        assert_eq!(pair.states(), [FloorChange::Free; 2]);
+        assert_eq!(
+            pair.changes[1],
+            [FloorChange::NotGranted, FloorChange::Free]
+        );
+        pair.run(Duration::from_secs(60));
+        assert_eq!(pair.states(), [FloorChange::Free; 2], "nobody asks again");
+    }
+
+    #[test]
+    fn a_later_agreement_with_the_same_numbers_changes_nothing_and_another_conference_all() {
+        let role = FloorControlRole::Server(ids(7));
+        let at = |port| FloorConnection::Udp {
+            remote: Some(([192, 0, 2, 1], port).into()),
+        };
+        let media = |role, connection| FloorControlMedia { role, connection };
+        let mut floor = FloorControl::new(media(role, at(1)), 0);
+        assert!(floor.follow(media(role, at(2))));
+        assert!(!floor.follow(media(FloorControlRole::Server(ids(8)), at(2))));
+        assert!(!floor.follow(media(FloorControlRole::Client(ids(7)), at(2))));
+        let tcp = FloorConnection::Tcp {
+            remote: None,
+            setup: crate::offer_answer::TcpSetup::Passive,
+            certificate: None,
+        };
+        assert!(!floor.follow(media(role, tcp)));
+    }
+
+    proptest! {
+        #[test]
+        fn two_servers_never_leave_the_floor_to_both_or_to_nobody_who_wants_it(
+            script in prop::collection::vec((0_u64..200, 0_usize..2, any::<bool>()), 1..20),
+        ) {
+            let mut pair = Pair::new();
+            let mut wanted = [false, false];
+            for (wait, end, wants) in script {
+                pair.run(Duration::from_millis(wait));
+                wanted[end] = wants;
+                pair.act(end, if wants { FloorControl::request } else { FloorControl::release });
+            }
+            pair.run(Duration::from_secs(10));
+            let states = pair.states();
+            match wanted {
+                [false, false] => prop_assert_eq!(states, [FloorChange::Free; 2]),
+                [true, false] => prop_assert_eq!(states, [FloorChange::Ours, FloorChange::Theirs]),
+                [false, true] => prop_assert_eq!(states, [FloorChange::Theirs, FloorChange::Ours]),
+                [true, true] => prop_assert!(
+                    states == [FloorChange::Ours, FloorChange::Theirs]
+                        || states == [FloorChange::Theirs, FloorChange::Ours],
+                    "{:?}", states
+                ),
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The floors of calls: what the caller asks of them, and what it is told.
+//!
+//! The agreed media name role, numbers and transport. The caller makes the socket or connection,
+//! says when it stands, and carries bytes: [`Output::SendFloorControl`] to the peer of the call,
+//! [`Endpoint::floor_channel_received`] from it.
+
+use std::time::Instant;
+
+use super::event::{CallId, Event, Output};
+use super::floor_control::FloorControl;
+use super::{ActionError, Endpoint};
+use rand_core::Rng;
+
+impl Endpoint {
+    /// The UDP socket or the connection of a call's floor control is ready. After a connection
+    /// broke, a new one is told in the same way.
+    ///
+    /// # Errors
+    /// No call of that name has floor control.
+    pub fn floor_channel_opened(&mut self, now: Instant, call: CallId) -> Result<(), ActionError> {
+        self.with_floor(call, |floor| floor.opened(now))
+    }
+
+    /// A datagram, or bytes of the connection, has come from the peer of a call. The caller has
+    /// checked that it is from there.
+    pub fn floor_channel_received(&mut self, now: Instant, call: CallId, bytes: &[u8]) {
+        // A call may be over while bytes are still under way.
+        let _ = self.with_floor(call, |floor| floor.received(now, bytes));
+    }
+
+    /// The connection of a call's floor control has ended.
+    pub fn floor_channel_closed(&mut self, now: Instant, call: CallId) {
+        let _ = self.with_floor(call, |floor| floor.closed(now));
+    }
+
+    /// Our user wants to show slides. [`Event::Floor`] tells what comes of it.
+    ///
+    /// # Errors
+    /// No call of that name has floor control.
+    pub fn request_floor(&mut self, now: Instant, call: CallId) -> Result<(), ActionError> {
+        self.with_floor(call, |floor| floor.request(now))
+    }
+
+    /// Our user shows no slides any more, or no longer waits for it.
+    ///
+    /// # Errors
+    /// No call of that name has floor control.
+    pub fn release_floor(&mut self, now: Instant, call: CallId) -> Result<(), ActionError> {
+        self.with_floor(call, |floor| floor.release(now))
+    }
+
+    /// The owner of the room takes the floor from the far end, or turns its request down.
+    ///
+    /// # Errors
+    /// No call of that name has floor control, or the far end is its server.
+    pub fn revoke_floor(&mut self, now: Instant, call: CallId) -> Result<(), ActionError> {
+        match self.with_floor(call, |floor| floor.revoke(now))? {
+            true => Ok(()),
+            false => Err(ActionError::WrongState),
+        }
+    }
+
+    /// Leaves floor control while the call goes on; opening the channel again returns to it.
+    ///
+    /// # Errors
+    /// No call of that name has floor control.
+    pub fn leave_floor(&mut self, now: Instant, call: CallId) -> Result<(), ActionError> {
+        self.with_floor(call, |floor| floor.leave(now))
+    }
+
+    pub(super) fn floor_timeout(&mut self, now: Instant, call: CallId) {
+        let _ = self.with_floor(call, |floor| floor.handle_timeout(now));
+    }
+
+    fn with_floor<T>(
+        &mut self,
+        call: CallId,
+        action: impl FnOnce(&mut FloorControl) -> T,
+    ) -> Result<T, ActionError> {
+        let floor = self
+            .floors
+            .get_mut(&call)
+            .ok_or(ActionError::NoFloorControl)?;
+        let result = action(floor);
+        let sends = std::mem::take(&mut floor.to_send);
+        let changes = std::mem::take(&mut floor.changes);
+        for bytes in sends {
+            self.output(Output::SendFloorControl { call, bytes });
+        }
+        for change in changes {
+            self.output(Output::Event(Event::Floor { call, change }));
+        }
+        Ok(result)
+    }
+
+    /// Whatever agrees on media or ends a call says so by an event: floors follow those.
+    pub(super) fn floors_follow(&mut self, event: &Event) {
+        let (call, media) = match event {
+            Event::Established { call, media, .. } | Event::MediaChanged { call, media } => {
+                (*call, media.floor_control())
+            }
+            Event::Ended { call, .. } => (*call, None),
+            Event::Incoming { .. }
+            | Event::Ringing { .. }
+            | Event::EarlyMedia { .. }
+            | Event::HoldSucceeded { .. }
+            | Event::ResumeSucceeded { .. }
+            | Event::HoldFailed { .. }
+            | Event::ResumeFailed { .. }
+            | Event::Info { .. }
+            | Event::Floor { .. }
+            | Event::Registration { .. }
+            | Event::Refused { .. } => return,
+        };
+        let Some(media) = media else {
+            self.floors.remove(&call);
+            return;
+        };
+        let follows = self
+            .floors
+            .get_mut(&call)
+            .is_some_and(|floor| floor.follow(media));
+        if !follows {
+            let seed = (self.rng.next_u32() & 0xffff) as u16;
+            self.floors.insert(call, FloorControl::new(media, seed));
+        }
+    }
+}

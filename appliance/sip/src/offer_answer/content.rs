@@ -1,0 +1,155 @@
+//! Content sharing: a second video stream for slides, and who may send it (RFC 4796, RFC 8856).
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use room::media_plan::VideoStream;
+
+use super::capability::{LocalPort, RemotePort};
+use crate::bfcp::{ConferenceId, FloorId, UserId};
+
+/// Whether slides are offered and taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ContentSharing {
+    /// Neither: lines of slides and of floor control are refused.
+    #[default]
+    Off,
+    /// Both, where there are ports for it.
+    On,
+}
+
+/// The bound ports of content sharing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContentPorts {
+    /// The slides.
+    pub slides: LocalPort,
+    /// BFCP over UDP: what our offers name.
+    pub bfcp_udp: u16,
+    /// A listening socket for BFCP over TCP, or `None` to only connect to the peer's.
+    pub bfcp_tcp: Option<u16>,
+    /// The certificate that we show over TLS, or `None` to take no BFCP over TLS.
+    pub certificate: Option<Fingerprint>,
+}
+
+/// The SHA-256 of a certificate (RFC 8122).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl Fingerprint {
+    /// Reads the value of `a=fingerprint`. Other hash functions are not taken.
+    pub(super) fn parse(value: &str) -> Option<Self> {
+        let (function, hash) = value.trim().split_once(' ')?;
+        let mut octets = [0; 32];
+        let mut pairs = hash.trim().split(':');
+        for octet in &mut octets {
+            let pair = pairs.next().filter(|pair| pair.len() == 2)?;
+            *octet = u8::from_str_radix(pair, 16).ok()?;
+        }
+        let whole = pairs.next().is_none() && function.eq_ignore_ascii_case("sha-256");
+        whole.then_some(Self(octets))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha-256 ")?;
+        for (index, octet) in self.0.iter().enumerate() {
+            let colon = if index == 0 { "" } else { ":" };
+            write!(f, "{colon}{octet:02X}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The slides that were agreed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentMedia {
+    /// The stream. Who has the floor sends.
+    pub stream: VideoStream,
+    /// Where the peer wants it, or `None` while it names no address.
+    pub remote: Option<RemotePort>,
+    /// How it is settled who sends, or `None` where the peer agreed on nothing.
+    pub floor_control: Option<FloorControlMedia>,
+}
+
+/// Floor control as it was agreed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FloorControlMedia {
+    /// Which part is ours.
+    pub role: FloorControlRole,
+    /// How messages travel.
+    pub connection: FloorConnection,
+}
+
+/// Our part in floor control, with the numbers that the server of it has given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FloorControlRole {
+    /// We ask the peer's server.
+    Client(FloorIds),
+    /// The peer asks our server.
+    Server(FloorIds),
+    /// Each asks the other's server (`c-s`).
+    Both {
+        /// Given out by the peer.
+        client: FloorIds,
+        /// Given out by us.
+        server: FloorIds,
+        /// Who gets the floor when both ask at once: whoever offered this session first.
+        first: FirstChoice,
+    },
+}
+
+/// Who comes first when both ends ask at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FirstChoice {
+    /// We.
+    Us,
+    /// The peer.
+    Peer,
+}
+
+/// The numbers of one floor and one of its users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FloorIds {
+    /// `a=confid`.
+    pub conference: ConferenceId,
+    /// `a=userid`: the client.
+    pub user: UserId,
+    /// `a=floorid`.
+    pub floor: FloorId,
+}
+
+/// How messages of floor control travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FloorConnection {
+    /// By datagrams from our UDP port.
+    Udp {
+        /// The peer's port, or `None` while it names no address.
+        remote: Option<SocketAddr>,
+    },
+    /// Over a connection.
+    Tcp {
+        /// The peer's address. Where we listen, only its IP address says something.
+        remote: Option<SocketAddr>,
+        /// Who connects.
+        setup: TcpSetup,
+        /// Over TLS: the certificate that the peer has to show. The one who connects is the TLS
+        /// client.
+        certificate: Option<Fingerprint>,
+    },
+}
+
+/// Who opens a connection (RFC 4145).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TcpSetup {
+    /// We connect to the peer.
+    Active,
+    /// We listen.
+    Passive,
+}

@@ -151,8 +151,7 @@ fn build() -> Result<PathBuf> {
     let triple = host_triple()?;
     let folder = folder("build")?;
     process::run(
-        process::cargo()
-            .current_dir(fuzz_crate())
+        cargo()
             .args([
                 "build",
                 "--release",
@@ -209,7 +208,26 @@ fn host_triple() -> Result<String> {
         .context("rustc does not name its host")
 }
 
-fn fuzz_crate() -> PathBuf {
+/// A Cargo command in the workspace of the fuzz targets.
+pub(crate) fn cargo() -> Command {
+    let mut command = process::cargo();
+    command.current_dir(fuzz_crate());
+    command
+}
+
+/// Looks the fuzz targets over. Instrumentation makes no difference to that and is left out, so that
+/// most dependencies are those that the main workspace has checked already.
+pub(crate) fn clippy() -> Result<()> {
+    process::run(
+        cargo()
+            .args(["clippy", "--bins", "--locked", "--target-dir"])
+            .arg(cache::target_directory())
+            .args(["--", "--deny", "warnings"]),
+    )
+}
+
+/// Where the fuzz targets lie.
+pub(crate) fn fuzz_crate() -> PathBuf {
     cache::checkout().join("tests/fuzz")
 }
 

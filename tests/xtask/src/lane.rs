@@ -9,15 +9,15 @@ use crate::language::Language;
 use crate::test_run::TestCount;
 use crate::{cache, fuzz, process, test_run, tools};
 
-/// One kind of check.
+/// One kind of check. The first three look at the fuzz targets too, a workspace of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
     /// The source is formatted.
     Format,
-    /// Neither rustc nor clippy has a warning.
-    Clippy,
     /// Licences, sources and duplicates of dependencies are as deny.toml allows.
     Deny,
+    /// Neither rustc nor clippy has a warning.
+    Clippy,
     /// Unit, integration and system tests.
     Tests,
     /// The examples in the documentation run.
@@ -67,12 +67,16 @@ impl Lane {
         match self {
             Self::Format => {
                 process::run(process::cargo().args(["fmt", "--all", "--check"]))?;
+                process::run(fuzz::cargo().args(["fmt", "--check"]))?;
             }
-            Self::Clippy => process::run(
-                process::cargo()
-                    .args(["clippy", "--workspace", "--all-targets", "--locked"])
-                    .args(["--", "--deny", "warnings"]),
-            )?,
+            Self::Clippy => {
+                process::run(
+                    process::cargo()
+                        .args(["clippy", "--workspace", "--all-targets", "--locked"])
+                        .args(["--", "--deny", "warnings"]),
+                )?;
+                fuzz::clippy()?;
+            }
             Self::Deny => deny(language)?,
             Self::Tests => return tests(language),
             Self::DocTests => {
@@ -98,14 +102,18 @@ impl Lane {
 fn deny(language: Language) -> Result<()> {
     let program = tools::deny(language)?;
     let check = |config: &Path, checks: &[&str]| {
-        process::run(
-            Command::new(&program)
-                .current_dir(cache::checkout())
-                .args(["--all-features", "--locked", "--config"])
-                .arg(config)
-                .arg("check")
-                .args(checks),
-        )
+        // The fuzz targets have a lock file of their own.
+        for workspace in [cache::checkout(), &fuzz::fuzz_crate()] {
+            process::run(
+                Command::new(&program)
+                    .current_dir(workspace)
+                    .args(["--all-features", "--locked", "--config"])
+                    .arg(config)
+                    .arg("check")
+                    .args(checks),
+            )?;
+        }
+        Ok::<(), anyhow::Error>(())
     };
     check(
         &cache::checkout().join("deny.toml"),

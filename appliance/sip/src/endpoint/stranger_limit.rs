@@ -1,12 +1,18 @@
-//! How often strangers are answered: a token bucket for each source address.
+//! How often strangers and senders of garbage are answered: a token bucket for each source, and one for all together.
+//!
+//! A source is an IPv4 address or an IPv6 /64: whoever has one address of a /64 has them all.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 /// Sources remembered at once. A flood from more addresses shares what is left: nobody new is
 /// answered until an old source's bucket is full again.
 const MAX_SOURCES: usize = 1024;
+/// Answers at once to all sources together. A flood with invented sources gets no more than that.
+const TOTAL_BURST: u32 = 64;
+/// One more after each such interval: 20 a second.
+const TOTAL_INTERVAL: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
@@ -21,6 +27,8 @@ pub(crate) struct StrangerLimit {
     burst: u32,
     interval: Duration,
     buckets: HashMap<IpAddr, Bucket>,
+    /// `None` before the first stranger.
+    total: Option<Bucket>,
 }
 
 impl StrangerLimit {
@@ -30,13 +38,23 @@ impl StrangerLimit {
             burst,
             interval: interval.max(Duration::from_millis(1)),
             buckets: HashMap::new(),
+            total: None,
         }
     }
 
     /// Whether a stranger at `source` is answered now.
     pub(crate) fn admit(&mut self, now: Instant, source: IpAddr) -> bool {
+        let source = source_of(source);
+        let total = self.total.get_or_insert(Bucket {
+            tokens: TOTAL_BURST,
+            since: now,
+        });
+        total.refill(now, TOTAL_BURST, TOTAL_INTERVAL);
+        if total.tokens == 0 {
+            return false;
+        }
         if !self.buckets.contains_key(&source) && self.buckets.len() >= MAX_SOURCES {
-            self.forget_full(now);
+            forget_full(&mut self.buckets, now, self.burst, self.interval);
             if self.buckets.len() >= MAX_SOURCES {
                 return false;
             }
@@ -51,15 +69,30 @@ impl StrangerLimit {
             return false;
         }
         bucket.tokens -= 1;
+        total.tokens -= 1;
         true
     }
+}
 
-    fn forget_full(&mut self, now: Instant) {
-        let (burst, interval) = (self.burst, self.interval);
-        self.buckets.retain(|_, bucket| {
-            bucket.refill(now, burst, interval);
-            bucket.tokens < burst
-        });
+fn forget_full(
+    buckets: &mut HashMap<IpAddr, Bucket>,
+    now: Instant,
+    burst: u32,
+    interval: Duration,
+) {
+    buckets.retain(|_, bucket| {
+        bucket.refill(now, burst, interval);
+        bucket.tokens < burst
+    });
+}
+
+fn source_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let prefix = address.to_bits() & !u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from_bits(prefix))
+        }
+        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -101,14 +134,50 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_from_many_sources_neither_grows_the_table_nor_locks_it_for_ever() {
+    fn a_flood_from_many_sources_gets_no_more_answers_than_all_together_may() {
         let start = Instant::now();
-        let mut limit = StrangerLimit::new(1, Duration::from_secs(10));
-        let source = |n: u32| IpAddr::V4(std::net::Ipv4Addr::from_bits(n));
-        let first = (0..5_000)
-            .filter(|n| limit.admit(start, source(*n)))
+        let mut limit = StrangerLimit::new(5, Duration::from_secs(10));
+        let admitted = |limit: &mut StrangerLimit, at: Duration| {
+            (0..5_000)
+                .filter(|n| limit.admit(start + at, source(*n)))
+                .count()
+        };
+        assert_eq!(admitted(&mut limit, Duration::ZERO), 64);
+        assert_eq!(admitted(&mut limit, Duration::from_millis(49)), 0);
+        assert_eq!(admitted(&mut limit, Duration::from_secs(1)), 20);
+        assert!(
+            limit.buckets.len() <= 84,
+            "who is not answered is not remembered"
+        );
+    }
+
+    #[test]
+    fn many_sources_neither_grow_the_table_nor_lock_it_for_ever() {
+        let start = Instant::now();
+        let mut limit = StrangerLimit::new(1, Duration::from_secs(1_000));
+        let first = (0..2_000)
+            .filter(|n| limit.admit(start + TOTAL_INTERVAL * *n, source(*n)))
             .count();
         assert_eq!((first, limit.buckets.len()), (MAX_SOURCES, MAX_SOURCES));
-        assert!(limit.admit(start + Duration::from_secs(10), source(9_000)));
+        assert!(limit.admit(start + Duration::from_secs(1_200), source(9_000)));
+    }
+
+    #[test]
+    fn the_addresses_of_one_ipv6_network_are_one_source() {
+        let now = Instant::now();
+        let mut limit = StrangerLimit::new(1, Duration::from_secs(10));
+        let address = |text: &str| text.parse().unwrap();
+        assert!(limit.admit(now, address("2001:db8::1")));
+        assert!(!limit.admit(now, address("2001:db8::ffff:0:0:1")));
+        assert!(limit.admit(now, address("2001:db8:0:1::1")));
+        assert!(limit.admit(now, address("::ffff:192.0.2.1")));
+        assert!(
+            !limit.admit(now, address("192.0.2.1")),
+            "the same in another form"
+        );
+    }
+
+    fn source(n: u32) -> IpAddr {
+        IpAddr::V4(std::net::Ipv4Addr::from_bits(n))
     }
 }

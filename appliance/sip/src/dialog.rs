@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::error::HeaderError;
 use crate::grammar::{
     CSeq, CallId, Contact, HeaderName, MaxForwards, Method, NameAddr, Request, Response, SipUri,
-    Uri,
+    Uri, Via,
 };
 
 /// The hops that our requests may take (RFC 3261 section 8.1.1.6).
@@ -81,7 +81,7 @@ impl Dialog {
             remote: invite.headers.from()?,
             local_cseq: 0,
             remote_cseq: Some(invite.headers.required::<CSeq>()?.number),
-            remote_target: contact(&invite.headers)?,
+            remote_target: target_of_caller(invite)?,
             route_set: routes(&invite.headers)?,
         })
     }
@@ -222,6 +222,20 @@ fn contact(headers: &crate::grammar::Headers) -> Result<SipUri, DialogError> {
             Uri::Tel(_) | Uri::Other(_) => Err(DialogError::NoContact),
         },
         Some(Contact::All) | None => Err(DialogError::NoContact),
+    }
+}
+
+/// Contact is there since RFC 3261 only (section 8.1.1.8). A caller of RFC 2543, whose branch tells it, is reached by
+/// From.
+fn target_of_caller(invite: &Request) -> Result<SipUri, DialogError> {
+    let is_of_old = !invite.headers.contains(&HeaderName::Contact)
+        && !invite.headers.required::<Via>()?.has_unique_branch();
+    if !is_of_old {
+        return contact(&invite.headers);
+    }
+    match invite.headers.from()?.uri() {
+        Uri::Sip(uri) => Ok(uri.clone().without_headers()),
+        Uri::Tel(_) | Uri::Other(_) => Err(DialogError::NoContact),
     }
 }
 

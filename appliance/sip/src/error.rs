@@ -91,6 +91,9 @@ pub enum MessageFault {
     /// The request or status line does not follow its grammar.
     #[error("start line: {0}")]
     StartLine(SyntaxError),
+    /// The Request-URI exceeds [`crate::grammar::MAX_URI_BYTES`].
+    #[error("the Request-URI is too long")]
+    UriTooLong,
     /// A protocol version other than SIP/2.0.
     #[error("the version is not SIP/2.0")]
     Version,
@@ -125,6 +128,7 @@ impl MessageFault {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Version => StatusCode::VERSION_NOT_SUPPORTED,
+            Self::UriTooLong => StatusCode::REQUEST_URI_TOO_LONG,
             Self::HeadTooLong | Self::TooManyFields => StatusCode::MESSAGE_TOO_LARGE,
             Self::BodyTooLong { .. } => StatusCode::REQUEST_ENTITY_TOO_LARGE,
             Self::Empty

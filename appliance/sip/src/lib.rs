@@ -5,6 +5,7 @@
 //! thread, and takes its randomness from a seed.
 
 pub mod bfcp;
+mod body;
 mod call;
 pub mod dialog;
 pub mod digest;

@@ -279,7 +279,11 @@ impl Endpoint {
                 .is_some_and(|content_type| content_type.is(media, subtype))
         });
         let Some((media, subtype)) = known else {
-            return self.respond_with(now, key, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+            let known: Vec<String> = INFO_TYPES
+                .iter()
+                .map(|(media, subtype)| format!("{media}/{subtype}"))
+                .collect();
+            return self.respond_unsupported(now, key, HeaderName::Accept, &known.join(", "));
         };
         self.respond_with(now, key, StatusCode::OK);
         if self.established_mut(id).is_ok() {
@@ -313,8 +317,8 @@ impl Endpoint {
         established.dialog.refresh_target(&request.headers);
         match session_description(&request.headers, request.body()) {
             Some(offer) => self.answer_reinvite(now, id, key, sequence, offer),
-            None if request.body().is_empty() => self.offer_in_response(now, id, key, sequence),
-            None => self.respond_with(now, key, StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            // A body that is no description and may not be passed over was refused before.
+            None => self.offer_in_response(now, id, key, sequence),
         }
     }
 

@@ -572,8 +572,9 @@ pub(super) fn remote_tag(response: &Response) -> Option<String> {
 
 /// A body that is a session description.
 pub(super) fn session_description<'a>(headers: &Headers, body: &'a Bytes) -> Option<&'a [u8]> {
-    let content_type = headers.typed::<ContentType>().ok()??;
-    (content_type.is("application", "sdp") && !body.is_empty()).then_some(&body[..])
+    crate::body::session_description(headers, body)
+        .ok()
+        .flatten()
 }
 
 pub(super) fn flow_of(path: Path) -> Option<FlowId> {

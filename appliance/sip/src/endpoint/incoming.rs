@@ -2,37 +2,37 @@
 //!
 //! ```text
 //!  datagram, stream ─► message ─┬─ response ─► client transactions (`outgoing`)
-//!                               └─ request: source noted in Via, header fields checked ─► 400
+//!                               └─ request: source noted in Via, `check` ─► 400 (`refusals`)
 //!                                    │
 //!                   ACK ─────────────┼─► its INVITE's transaction, or the call whose 2xx it confirms
 //!                   known branch ────┼─► last response again
 //!                   CANCEL ──────────┼─► the call it cancels
 //!                   To tag ──────────┼─► its call, or 481
 //!                   new ─────────────┴─► trusted? ─ no ─► 403, seldom
-//!                                           └ yes ─► 405, 482, 420, INVITE: new call, OPTIONS: 200
+//!                                           └ yes ─► 482, 405, 501, 416, 420, `content_rules`: 415, 493, 406
+//!                                                    INVITE: new call, OPTIONS: 200
 //! ```
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use sha2::{Digest, Sha256};
-
-use super::event::{CallId, Event, PeerTrust, RefusedWhy};
+use super::content_rules::ACCEPT_ENCODING;
+use super::event::{CallId, PeerTrust};
 use super::keys::ServerKey;
 use super::settings::{Account, ConfiguredPeer, is_in_network};
 use super::{Endpoint, user_of};
-use crate::error::{HeaderError, MessageError};
+use crate::error::{HeaderError, MessageError, MessageFault};
 use crate::grammar::{
-    self, CSeq, HeaderName, Headers, MaxForwards, Message, Method, Request, Response, Rport,
-    StatusCode, Token, Uri, Via,
+    self, CSeq, HeaderName, Headers, Message, Method, Request, Response, Rport, StatusCode, Token,
+    Via,
 };
 use crate::stun;
 use crate::transaction::{
     InviteServer, InviteServerOutcome, NonInviteServer, NonInviteServerOutcome, ResponseClass,
 };
 use crate::transport::{FlowId, Path, Transport};
+use bytes::Bytes;
 
 /// Server transactions at once.
 const MAX_SERVER_TRANSACTIONS: usize = 512;
@@ -90,6 +90,8 @@ pub(crate) struct Arrival {
     pub(crate) path: Path,
     pub(crate) remote: SocketAddr,
     pub(crate) via: Via,
+    /// Bytes on the wire: what a refusal is measured by.
+    pub(crate) size: usize,
 }
 
 impl Arrival {
@@ -121,54 +123,55 @@ impl Endpoint {
             return self.stun_received(now, local, remote, &datagram);
         }
         let path = Path::Datagram { local, remote };
+        let size = datagram.len();
         match Message::parse_datagram(datagram) {
-            Ok(message) => self.message_received(now, path, message),
-            Err(error) => self.malformed(now, path, &error),
+            Ok(message) => self.message_received(now, path, message, size),
+            Err(error) => self.malformed(now, path, &error, size),
         }
     }
 
-    pub(crate) fn message_received(&mut self, now: Instant, path: Path, message: Message) {
+    /// A message of `size` bytes.
+    pub(crate) fn message_received(
+        &mut self,
+        now: Instant,
+        path: Path,
+        message: Message,
+        size: usize,
+    ) {
         match message {
+            Message::Response(response) if response.check().is_err() => {
+                self.statistics.malformed += 1;
+            }
             Message::Response(response) => self.response_received(now, &response),
-            Message::Request(request) => self.request_received(now, path, request),
+            Message::Request(request) => self.request_received(now, path, request, size),
         }
     }
 
-    /// Not a SIP message. Answered where the sender can be told from its top Via.
-    pub(crate) fn malformed(&mut self, now: Instant, path: Path, error: &MessageError) {
-        self.statistics.malformed += 1;
-        let (Some(headers), Some(remote)) = (&error.answerable, self.remote_end(path)) else {
-            return;
-        };
-        let mut headers = (**headers).clone();
-        let Ok(Some(via)) = note_source(&mut headers, remote) else {
-            return;
-        };
-        if !self.stranger_limit.admit(now, remote.ip()) {
-            return;
-        }
-        let path = answer_path(path, &via, remote);
-        let mut response = Response::to_headers(&headers, error.fault.status());
-        self.complete_stateless(&mut response, &via);
-        self.send(now, path, response.to_bytes());
-    }
-
-    fn request_received(&mut self, now: Instant, path: Path, mut request: Request) {
+    fn request_received(&mut self, now: Instant, path: Path, mut request: Request, size: usize) {
         let Some(remote) = self.remote_end(path) else {
             return;
         };
-        let Ok(Some(via)) = note_source(&mut request.headers, remote) else {
-            self.statistics.malformed += 1;
-            return;
+        let via = match note_source(&mut request.headers, remote) {
+            Ok(Some(via)) => via,
+            Ok(None) => {
+                self.statistics.malformed += 1;
+                return;
+            }
+            Err(fault) => {
+                let answerable =
+                    (*request.method() != Method::Ack).then(|| Box::new(request.headers));
+                let fault = MessageFault::Header(fault);
+                return self.malformed(now, path, &MessageError { fault, answerable }, size);
+            }
         };
         let arrival = Arrival {
             path: answer_path(path, &via, remote),
             remote,
             via,
             request,
+            size,
         };
-        if check_request(&arrival.request).is_err() {
-            self.statistics.malformed += 1;
+        if arrival.request.check().is_err() {
             return self.refuse_malformed(now, &arrival);
         }
         let Ok(key) = ServerKey::of(&arrival.request, &arrival.via) else {
@@ -188,14 +191,6 @@ impl Endpoint {
             self.cancel_received(now, &key, &arrival);
         } else {
             self.new_request(now, key, arrival);
-        }
-    }
-
-    fn refuse_malformed(&mut self, now: Instant, arrival: &Arrival) {
-        if *arrival.request.method() != Method::Ack
-            && self.stranger_limit.admit(now, arrival.remote.ip())
-        {
-            self.respond_stateless(now, arrival, StatusCode::BAD_REQUEST);
         }
     }
 
@@ -270,12 +265,15 @@ impl Endpoint {
             return self.respond_with(now, &key, StatusCode::LOOP_DETECTED);
         }
         if !is_known(arrival.request.method()) {
-            return self.respond_with(now, &key, StatusCode::METHOD_NOT_ALLOWED);
+            let status = unknown_status(arrival.request.method());
+            return self.respond_with(now, &key, status);
         }
         if arrival.request.uri().as_sip().is_none() {
             return self.respond_with(now, &key, StatusCode::UNSUPPORTED_URI_SCHEME);
         }
-        if self.refuse_extensions(now, &key, &arrival.request) {
+        if self.refuse_extensions(now, &key, &arrival.request)
+            || self.refuse_content(now, &key, &arrival.request)
+        {
             return;
         }
         match arrival.request.method() {
@@ -313,9 +311,12 @@ impl Endpoint {
         let is_invite = *arrival.request.method() == Method::Invite;
         self.open_server(now, key.clone(), arrival, is_invite.then_some(call));
         if !is_known(arrival.request.method()) {
-            return self.respond_with(now, key, StatusCode::METHOD_NOT_ALLOWED);
+            let status = unknown_status(arrival.request.method());
+            return self.respond_with(now, key, status);
         }
-        if self.refuse_extensions(now, key, &arrival.request) {
+        if self.refuse_extensions(now, key, &arrival.request)
+            || self.refuse_content(now, key, &arrival.request)
+        {
             return;
         }
         self.call_request(now, call, key, arrival);
@@ -388,25 +389,14 @@ impl Endpoint {
         Some((PeerTrust::ConfiguredPeer, Arc::clone(account)))
     }
 
-    fn refuse_stranger(&mut self, now: Instant, arrival: &Arrival) {
-        self.statistics.refused += 1;
-        if self.stranger_limit.admit(now, arrival.remote.ip()) {
-            self.respond_stateless(now, arrival, StatusCode::FORBIDDEN);
-            self.event(Event::Refused {
-                remote: arrival.remote,
-                why: RefusedWhy::Stranger,
-            });
-        }
-    }
-
     /// RFC 3261 section 8.2.2.3: we have no extension that changes how a request is handled.
     fn refuse_extensions(&mut self, now: Instant, key: &ServerKey, request: &Request) -> bool {
-        let required: Vec<String> = request
-            .headers
-            .values::<Token>(&HeaderName::Require)
-            .filter_map(Result::ok)
-            .map(|token| token.as_str().to_owned())
-            .collect();
+        let tags = request.headers.values::<Token>(&HeaderName::Require);
+        let Ok(tags) = tags.collect::<Result<Vec<Token>, _>>() else {
+            self.respond_with(now, key, StatusCode::BAD_REQUEST);
+            return true;
+        };
+        let required: Vec<&str> = tags.iter().map(Token::as_str).collect();
         if required.is_empty() {
             return false;
         }
@@ -422,10 +412,12 @@ impl Endpoint {
 
     fn options_received(&mut self, now: Instant, key: &ServerKey) {
         if let Some(mut response) = self.response(key, StatusCode::OK) {
-            response
-                .headers
-                .push(HeaderName::Accept, "application/sdp")
-                .expect("plain text");
+            for (name, value) in [
+                (HeaderName::Accept, "application/sdp"),
+                (HeaderName::AcceptEncoding, ACCEPT_ENCODING),
+            ] {
+                response.headers.push(name, value).expect("plain text");
+            }
             self.respond(now, key, &response);
         }
     }
@@ -494,7 +486,7 @@ impl Endpoint {
     }
 
     /// A response to the request of a transaction, with what every response of ours has.
-    fn response(&mut self, key: &ServerKey, status: StatusCode) -> Option<Response> {
+    pub(crate) fn response(&mut self, key: &ServerKey, status: StatusCode) -> Option<Response> {
         let tag = self.token();
         self.response_tagged(key, status, &tag)
     }
@@ -514,7 +506,10 @@ impl Endpoint {
                 .add_to_tag(tag)
                 .expect("our tags are tokens");
         }
-        if status == StatusCode::METHOD_NOT_ALLOWED || status.is_success() {
+        if status == StatusCode::METHOD_NOT_ALLOWED
+            || status == StatusCode::NOT_IMPLEMENTED
+            || status.is_success()
+        {
             response
                 .headers
                 .push(HeaderName::Allow, ALLOW)
@@ -559,41 +554,6 @@ impl Endpoint {
         Some((bytes, path))
     }
 
-    /// Sends a response and forgets it: strangers cost no memory (section 8.2.7).
-    pub(crate) fn respond_stateless(
-        &mut self,
-        now: Instant,
-        arrival: &Arrival,
-        status: StatusCode,
-    ) {
-        let mut response = Response::to(&arrival.request, status);
-        self.complete_stateless(&mut response, &arrival.via);
-        self.send(now, arrival.path, response.to_bytes());
-    }
-
-    fn complete_stateless(&self, response: &mut Response, via: &Via) {
-        let mut hash = Sha256::new();
-        hash.update(self.stateless_tag_key);
-        hash.update(via.to_string());
-        hash.update(
-            response
-                .headers
-                .get(&HeaderName::CallId)
-                .unwrap_or_default(),
-        );
-        let tag: String = hash
-            .finalize()
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        response
-            .headers
-            .add_to_tag(&tag)
-            .expect("our tags are tokens");
-        let _ = response.headers.push(HeaderName::Server, self.user_agent());
-    }
-
     /// Time has passed for one server transaction.
     pub(crate) fn server_timeout(&mut self, now: Instant, key: &ServerKey) {
         let Some(transaction) = self.servers.get_mut(key) else {
@@ -624,9 +584,15 @@ impl Endpoint {
 
     /// 100 is not the user's response: the machine has moved on by itself.
     fn send_trying(&mut self, now: Instant, key: &ServerKey, path: Path) {
-        let Some(response) = self.response(key, StatusCode::TRYING) else {
+        let Some(mut response) = self.response(key, StatusCode::TRYING) else {
             return;
         };
+        // Section 8.2.6.1: the client measures its round trip by it.
+        if let Some((request, _)) = self.server_request(key) {
+            response
+                .headers
+                .copy_from(&request.headers, &HeaderName::Timestamp);
+        }
         let bytes = response.to_bytes();
         if let Some(transaction) = self.servers.get_mut(key) {
             transaction.last_response = Some(bytes.clone());
@@ -677,7 +643,10 @@ impl Endpoint {
 }
 
 /// Writes `received` and `rport` into the top Via (RFC 3261 section 18.2.1, RFC 3581).
-fn note_source(headers: &mut Headers, remote: SocketAddr) -> Result<Option<Via>, HeaderError> {
+pub(crate) fn note_source(
+    headers: &mut Headers,
+    remote: SocketAddr,
+) -> Result<Option<Via>, HeaderError> {
     let Some(mut via) = headers.typed::<Via>()? else {
         return Ok(None);
     };
@@ -688,14 +657,15 @@ fn note_source(headers: &mut Headers, remote: SocketAddr) -> Result<Option<Via>,
 
 /// Where responses to a request go (RFC 3261 section 18.2.2, RFC 3581 section 4). `maddr` is not
 /// followed: it would let a request choose a third party as the target of our answers.
-fn answer_path(path: Path, via: &Via, remote: SocketAddr) -> Path {
+pub(crate) fn answer_path(path: Path, via: &Via, remote: SocketAddr) -> Path {
     match path {
         Path::Stream(_) => path,
         Path::Datagram { local, .. } => {
             let port = match via.rport() {
                 Rport::Port(port) => port,
                 Rport::Absent | Rport::Requested => {
-                    via.port().unwrap_or(Transport::Udp.default_port())
+                    let port = via.port().filter(|port| *port != 0);
+                    port.unwrap_or(Transport::Udp.default_port())
                 }
             };
             Path::Datagram {
@@ -706,20 +676,12 @@ fn answer_path(path: Path, via: &Via, remote: SocketAddr) -> Path {
     }
 }
 
-/// The header fields without which nothing can be answered or matched (section 8.1.1), and CSeq's
-/// method.
-fn check_request(request: &Request) -> Result<(), StatusCode> {
-    let headers = &request.headers;
-    let bad = |_| StatusCode::BAD_REQUEST;
-    headers.from().map_err(bad)?;
-    headers.to().map_err(bad)?;
-    headers.required::<grammar::CallId>().map_err(bad)?;
-    let sequence: CSeq = headers.required().map_err(bad)?;
-    headers.typed::<MaxForwards>().map_err(bad)?;
-    match (&sequence.method, request.uri()) {
-        (method, _) if method != request.method() => Err(StatusCode::BAD_REQUEST),
-        (_, Uri::Sip(uri)) if uri.headers().next().is_some() => Err(StatusCode::BAD_REQUEST),
-        _ => Ok(()),
+/// Section 8.2.1 for methods that others have, section 21.5.2 for those that nobody has heard of.
+fn unknown_status(method: &Method) -> StatusCode {
+    if matches!(method, Method::Other(_)) {
+        StatusCode::NOT_IMPLEMENTED
+    } else {
+        StatusCode::METHOD_NOT_ALLOWED
     }
 }
 

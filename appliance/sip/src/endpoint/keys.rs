@@ -1,10 +1,8 @@
 //! What makes two messages parts of one transaction (RFC 3261 sections 17.1.3 and 17.2.3).
 
 use crate::error::HeaderError;
+pub(crate) use crate::grammar::MAGIC_COOKIE;
 use crate::grammar::{CSeq, CallId, Method, Request, Via};
-
-/// What every branch begins with since RFC 3261.
-pub(crate) const MAGIC_COOKIE: &str = "z9hG4bK";
 
 /// A client transaction: our branch, and the method, because CANCEL shares the branch of its INVITE.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +37,7 @@ impl ServerKey {
     /// The key of a request.
     pub(crate) fn of(request: &Request, via: &Via) -> Result<Self, HeaderError> {
         let branch = match via.branch() {
-            Some(branch) if has_cookie(branch) => Branch::Unique {
+            Some(branch) if via.has_unique_branch() => Branch::Unique {
                 branch: branch.to_owned(),
                 sent_by: format!("{}:{}", via.host(), via.port().unwrap_or_default())
                     .to_ascii_lowercase(),
@@ -69,10 +67,4 @@ impl ServerKey {
             method: Method::Invite.as_str().to_owned(),
         }
     }
-}
-
-fn has_cookie(branch: &str) -> bool {
-    branch
-        .get(..MAGIC_COOKIE.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(MAGIC_COOKIE))
 }

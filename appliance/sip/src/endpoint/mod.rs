@@ -26,6 +26,7 @@
 mod authorization;
 mod binding;
 mod challenged;
+mod content_rules;
 mod event;
 mod first_hop;
 mod floor_control;
@@ -38,6 +39,7 @@ mod keep_alive;
 pub(crate) mod keys;
 mod known_challenges;
 mod outgoing;
+mod refusals;
 mod registrations;
 mod settings;
 mod stranger_limit;

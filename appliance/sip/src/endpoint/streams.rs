@@ -66,7 +66,8 @@ impl Endpoint {
                 Ok(None) => return,
                 Ok(Some(StreamItem::Message(message))) => {
                     open.used(now);
-                    self.message_received(now, Path::Stream(flow), message);
+                    // A stream's source is proven: no answer is measured by the request.
+                    self.message_received(now, Path::Stream(flow), message, usize::MAX);
                 }
                 Ok(Some(sign @ (StreamItem::Ping | StreamItem::Pong))) => {
                     let is_ping = matches!(sign, StreamItem::Ping);
@@ -196,6 +197,6 @@ impl Endpoint {
     }
 
     fn malformed_on_stream(&mut self, now: Instant, flow: FlowId, error: &MessageError) {
-        self.malformed(now, Path::Stream(flow), error);
+        self.malformed(now, Path::Stream(flow), error, usize::MAX);
     }
 }

@@ -34,6 +34,12 @@ impl ContentType {
         self.media.eq_ignore_ascii_case(media) && self.subtype.eq_ignore_ascii_case(subtype)
     }
 
+    /// Whether this is `multipart/` of any subtype.
+    #[must_use]
+    pub fn is_multipart(&self) -> bool {
+        self.media.eq_ignore_ascii_case("multipart")
+    }
+
     /// The parameters.
     #[must_use]
     pub const fn params(&self) -> &Params {

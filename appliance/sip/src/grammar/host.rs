@@ -66,9 +66,19 @@ fn read_ipv6_reference(cursor: &mut Cursor<'_>) -> Result<Host, SyntaxError> {
     let not_an_address = cursor.expected("an IPv6 address in brackets");
     cursor.expect(b'[', "an IPv6 address in brackets")?;
     let text = cursor.take_while(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'));
-    let address: Ipv6Addr = text.parse().map_err(|_| not_an_address)?;
+    let address = parse_ipv6(text).ok_or(not_an_address)?;
     cursor.expect(b']', "the bracket that closes an IPv6 address")?;
     Ok(Host::Address(IpAddr::V6(address)))
+}
+
+/// Reads an address. A third colon before an IPv4 tail comes from a fault in the ABNF of RFC 3261 and means two
+/// (RFC 5118 §4.10, RFC 5954 §4.1).
+fn parse_ipv6(text: &str) -> Option<Ipv6Addr> {
+    text.parse().ok().or_else(|| {
+        let (_, tail) = text.split_once(":::")?;
+        tail.parse::<Ipv4Addr>().ok()?;
+        text.replacen(":::", "::", 1).parse().ok()
+    })
 }
 
 /// A name has no empty label (a final dot aside), and does not look like a broken IPv4 address: a last label of

@@ -20,6 +20,9 @@ pub const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// The most header fields that are read.
 pub const MAX_FIELDS: usize = 512;
 
+/// The longest Request-URI that is read (RFC 3261 §21.4.12).
+pub const MAX_URI_BYTES: usize = 8 * 1024;
+
 /// A SIP message.
 #[derive(Debug, Clone)]
 pub enum Message {
@@ -68,8 +71,11 @@ impl Message {
         let limit = rest.len().min(MAX_HEAD_BYTES);
         let length = match find_head_end(rest.get(..limit).unwrap_or_default(), 0) {
             Some(length) => length,
-            None if limit < rest.len() => return Err(silent(MessageFault::HeadTooLong)),
-            None => return Err(silent(MessageFault::UnfinishedHead)),
+            None if limit < rest.len() => {
+                let head = rest.slice(..limit);
+                return Err(Head::refuse_unfinished(&head, MessageFault::HeadTooLong));
+            }
+            None => return Err(Head::refuse_unfinished(&rest, MessageFault::UnfinishedHead)),
         };
         let head = Head::parse(&rest.split_to(length))?;
         let length = match head.content_length() {
@@ -342,13 +348,25 @@ impl Head {
         let mut lines = Lines { bytes, at: 0 };
         let first = lines.next_line().map_err(silent)?.unwrap_or_default();
         let line = bytes.slice(first);
-        let headers = read_fields(&mut lines).map_err(silent)?;
+        let (headers, fault) = read_fields(&mut lines);
         let start = parse_start_line(line.strip_suffix(b"\r\n").unwrap_or(&line));
-        Ok(Self {
+        let head = Self {
             line,
             start,
             headers,
-        })
+        };
+        match fault {
+            None => Ok(head),
+            Some(fault) => Err(head.refuse(fault)),
+        }
+    }
+
+    /// The error for bytes that hold no whole head: the fields that are there may be enough to answer.
+    pub(crate) fn refuse_unfinished(bytes: &Bytes, fault: MessageFault) -> MessageError {
+        match Self::parse(bytes) {
+            Ok(head) => head.refuse(fault),
+            Err(MessageError { answerable, .. }) => MessageError { fault, answerable },
+        }
     }
 
     pub(crate) fn content_length(&self) -> Result<Option<usize>, MessageFault> {
@@ -358,11 +376,11 @@ impl Head {
         }
     }
 
-    /// The error for a message with this head; a response is never answered.
+    /// The error for a message with this head; a response and an ACK are never answered.
     pub(crate) fn refuse(self, fault: MessageFault) -> MessageError {
         let answerable = match self.start {
             Ok(Start::Response(..)) => None,
-            Err(_) if is_status_line(&self.line) => None,
+            Err(_) if is_status_line(&self.line) || self.line.starts_with(b"ACK ") => None,
             Ok(Start::Request(Method::Ack, _)) => None,
             Ok(Start::Request(..)) | Err(_) => Some(Box::new(self.headers)),
         };
@@ -437,21 +455,41 @@ impl Lines<'_> {
     }
 }
 
-fn read_fields(lines: &mut Lines<'_>) -> Result<Headers, MessageFault> {
+/// Reads fields up to the empty line. Gives what could be read also when there was a fault, the first of which is
+/// told: it is what an answer is made of.
+fn read_fields(lines: &mut Lines<'_>) -> (Headers, Option<MessageFault>) {
     let mut headers = Headers::new();
-    while let Some(range) = lines.next_line()? {
-        if headers.len() == MAX_FIELDS {
-            return Err(MessageFault::TooManyFields);
-        }
-        let no_field = MessageFault::Field {
-            offset: range.start,
+    let mut fault = None;
+    loop {
+        let range = match lines.next_line() {
+            Ok(Some(range)) => range,
+            Ok(None) => return (headers, fault),
+            Err(error) => return (headers, fault.or(Some(error))),
         };
+        if headers.len() == MAX_FIELDS {
+            return (headers, fault.or(Some(MessageFault::TooManyFields)));
+        }
+        let offset = range.start;
         let line = lines.bytes.slice(range);
-        let (name, value_start) = read_name(&line).ok_or(no_field)?;
-        let value = trimmed(&line, value_start);
-        headers.push_received(name, line, value);
+        match read_name(&line) {
+            Some((name, value_start)) => {
+                let value = trimmed(&line, value_start);
+                headers.push_received(name, line, value);
+            }
+            None => fault = fault.or(Some(MessageFault::Field { offset })),
+        }
     }
-    Ok(headers)
+}
+
+/// The header fields of a block that ends with its empty line, as parts of a body have them (RFC 2046 §5.1).
+pub(crate) fn read_block(block: &Bytes) -> Result<Headers, MessageFault> {
+    match read_fields(&mut Lines {
+        bytes: block,
+        at: 0,
+    }) {
+        (headers, None) => Ok(headers),
+        (_, Some(fault)) => Err(fault),
+    }
 }
 
 /// Reads `field-name HCOLON` and says where the rest of the line begins.
@@ -514,6 +552,9 @@ fn parse_request_line(line: &[u8]) -> Result<Start, MessageFault> {
         .rsplit_once(' ')
         .ok_or(start_line_fault(text.len(), Reason::Expected("SIP/2.0")))?;
     check_version(version, text.len() - version.len())?;
+    if uri.len() > MAX_URI_BYTES {
+        return Err(MessageFault::UriTooLong);
+    }
     let offset = method.as_str().len() + 1;
     let uri = uri
         .parse()

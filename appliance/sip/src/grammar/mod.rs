@@ -22,13 +22,16 @@
 //! ```
 
 mod authentication;
+mod content_disposition;
 mod content_type;
 mod date;
 mod header_name;
 mod headers;
 mod host;
+mod media_range;
 mod message;
 mod method;
+mod multipart;
 mod name_addr;
 mod params;
 mod retry_after;
@@ -41,13 +44,16 @@ mod values;
 mod via;
 
 pub use authentication::{AuthCredentials, AuthenticationInfo, Challenge};
+pub use content_disposition::{ContentDisposition, Handling};
 pub use content_type::ContentType;
 pub use date::Date;
 pub use header_name::{HeaderName, UnknownName};
 pub use headers::{HeaderValue, Headers, Placement, TypedHeader};
 pub use host::{Host, HostName};
-pub use message::{MAX_FIELDS, MAX_HEAD_BYTES, Message, Request, Response};
+pub use media_range::MediaRange;
+pub use message::{MAX_FIELDS, MAX_HEAD_BYTES, MAX_URI_BYTES, Message, Request, Response};
 pub use method::{Method, UnknownMethod};
+pub use multipart::{MAX_PARTS, MultipartError, Part, parts as multipart_parts};
 pub use name_addr::{Contact, NameAddr};
 pub use params::{MAX_PARAMS, ParamValue, Params};
 pub use retry_after::RetryAfter;
@@ -55,4 +61,5 @@ pub use status::StatusCode;
 pub use stream_framer::{FramingError, MAX_BODY_BYTES, StreamFramer, StreamItem};
 pub use uri::{OtherUri, SipScheme, SipUri, TelUri, Uri};
 pub use values::{CSeq, CallId, ContentLength, Expires, FlowTimer, MaxForwards, MinExpires, Token};
+pub(crate) use via::MAGIC_COOKIE;
 pub use via::{Rport, UnknownTransport, Via, ViaTransport};

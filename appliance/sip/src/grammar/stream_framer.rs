@@ -144,10 +144,9 @@ impl StreamFramer {
             find_head_end(&self.buffer, searched).filter(|&length| length <= MAX_HEAD_BYTES)
         else {
             if self.buffer.len() > MAX_HEAD_BYTES {
-                return Err(self.lose(MessageError {
-                    fault: MessageFault::HeadTooLong,
-                    answerable: None,
-                }));
+                let head = self.buffer.split_to(MAX_HEAD_BYTES).freeze();
+                let error = Head::refuse_unfinished(&head, MessageFault::HeadTooLong);
+                return Err(self.lose(error));
             }
             // The end may have begun in the last three bytes.
             self.state = State::InHead {

@@ -10,6 +10,9 @@ use super::params::Params;
 use super::syntax::Cursor;
 use crate::error::{SyntaxError, ValueRefused};
 
+/// What every branch begins with since RFC 3261 (§8.1.1.7).
+pub(crate) const MAGIC_COOKIE: &str = "z9hG4bK";
+
 /// The transport that a Via names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)] // each variant is the transport of its name
@@ -98,6 +101,18 @@ impl Via {
     #[must_use]
     pub fn branch(&self) -> Option<&str> {
         self.params.get("branch")
+    }
+
+    /// Whether the branch is one of RFC 3261 (§8.1.1.7), which alone identifies the transaction: the magic cookie
+    /// with something behind it. The cookie alone is what RFC 4475 §3.2.1 warns of.
+    #[must_use]
+    pub fn has_unique_branch(&self) -> bool {
+        let branch = self.branch().unwrap_or_default().as_bytes();
+        branch
+            .split_at_checked(MAGIC_COOKIE.len())
+            .is_some_and(|(start, rest)| {
+                start.eq_ignore_ascii_case(MAGIC_COOKIE.as_bytes()) && !rest.is_empty()
+            })
     }
 
     /// The address that the receiver saw.

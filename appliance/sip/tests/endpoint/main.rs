@@ -4,6 +4,7 @@
 mod calls;
 mod digest;
 mod floors;
+mod corpus;
 mod hold;
 mod liveness;
 mod outbound;
@@ -13,4 +14,5 @@ mod registrar;
 mod registration;
 mod robustness;
 mod scripted;
+mod treatment;
 mod world;

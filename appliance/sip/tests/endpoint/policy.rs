@@ -127,7 +127,7 @@ fn a_configured_domain_counts_only_when_a_certificate_proved_it() {
 fn requests_that_make_no_sense_are_answered_as_the_rfc_says() {
     let target = "sip:bob@192.0.2.2";
     let table: &[(&str, &str, &str, StatusCode)] = &[
-        ("FOO", target, "", StatusCode::METHOD_NOT_ALLOWED),
+        ("FOO", target, "", StatusCode::NOT_IMPLEMENTED),
         ("SUBSCRIBE", target, "", StatusCode::METHOD_NOT_ALLOWED),
         ("OPTIONS", target, "", StatusCode::OK),
         (

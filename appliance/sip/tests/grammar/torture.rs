@@ -726,7 +726,8 @@ fn ipv6_addresses_are_understood_with_brackets_only() {
     }
     for target in [
         "sip:2001:db8::10",
-        "sip:[2001:db8:::192.0.2.1]",
+        "sip:[2001:db8:::1]",
+        "sip:[2001:db8:::1:192.0.2.1]",
         "sip:user@[2001:db8::1%25eth0]",
     ] {
         let error = register(target, "SIP/2.0/UDP [2001:db8::9:1]").unwrap_err();

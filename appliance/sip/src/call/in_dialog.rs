@@ -304,6 +304,13 @@ impl Endpoint {
         sequence: u32,
         request: &Request,
     ) {
+        let is_ringing = matches!(
+            self.calls.get(&id).map(|call| &call.state),
+            Some(CallState::Offered(_))
+        );
+        if is_ringing {
+            return self.refuse_second_invite(now, key);
+        }
         let Ok(established) = self.established_mut(id) else {
             return self.respond_with(now, key, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
         };
@@ -319,6 +326,18 @@ impl Endpoint {
             Some(offer) => self.answer_reinvite(now, id, key, sequence, offer),
             // A body that is no description and may not be passed over was refused before.
             None => self.offer_in_response(now, id, key, sequence),
+        }
+    }
+
+    /// A second INVITE of a dialog before the first has its final response (section 14.2).
+    fn refuse_second_invite(&mut self, now: Instant, key: &ServerKey) {
+        let seconds = self.rng.next_u32() % 11;
+        if let Some(mut response) = self.response(key, StatusCode::SERVER_INTERNAL_ERROR) {
+            response
+                .headers
+                .push(HeaderName::RetryAfter, &seconds.to_string())
+                .expect("a number");
+            self.respond(now, key, &response);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::outgoing::{flow_of, session_description};
 use super::{
@@ -15,7 +15,7 @@ use crate::endpoint::{
     Account, ActionError, Arrival, CallEndCause, CallId, CallSecurity, Endpoint, Event, PeerTrust,
     RefusedWhy,
 };
-use crate::grammar::{CSeq, ContentType, HeaderName, Request, Response, StatusCode, Via};
+use crate::grammar::{CSeq, ContentType, Expires, HeaderName, Request, Response, StatusCode, Via};
 use crate::offer_answer::{CallMedia, LocalMedia, LocalPort, Session};
 use crate::transport::Path;
 
@@ -64,12 +64,13 @@ impl Endpoint {
         let direct = arrival.request.headers.typed_all::<Via>().count() == 1;
         let flow = flow_of(path).filter(|_| direct || dialog.has_route_set());
         self.bind_server(&key, id);
-        let until = now + self.policy.ring_limit;
+        let (limit, at_limit) = ring_limit(self.policy.ring_limit, &arrival.request);
         let offered = Offered {
             invite: key,
             request: arrival.request,
             dialog,
-            until,
+            until: now + limit,
+            at_limit,
         };
         self.calls.insert(
             id,
@@ -300,11 +301,9 @@ impl Endpoint {
         };
         match &mut call.state {
             CallState::Dialing(_) => self.hang_up_for(now, id, CallEndCause::NotAnswered),
-            CallState::Offered(_) => {
-                if self
-                    .refuse_offered(now, id, StatusCode::TEMPORARILY_UNAVAILABLE)
-                    .is_ok()
-                {
+            CallState::Offered(offered) => {
+                let status = offered.at_limit;
+                if self.refuse_offered(now, id, status).is_ok() {
                     self.end_call(id, CallEndCause::NotAnswered);
                 }
             }
@@ -365,6 +364,16 @@ impl Endpoint {
             call.state = CallState::Leaving(leaving);
             self.send_bye(now, id);
         }
+    }
+}
+
+/// How long a call may ring, and the status that ends it then: by our policy, or by the Expires of the INVITE when
+/// that is sooner.
+fn ring_limit(policy: Duration, invite: &Request) -> (Duration, StatusCode) {
+    let expires = invite.headers.typed::<Expires>().ok().flatten();
+    match expires.map(|Expires(seconds)| Duration::from_secs(seconds.into())) {
+        Some(wanted) if wanted < policy => (wanted, StatusCode::REQUEST_TERMINATED),
+        Some(_) | None => (policy, StatusCode::TEMPORARILY_UNAVAILABLE),
     }
 }
 

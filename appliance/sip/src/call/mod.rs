@@ -33,7 +33,7 @@ use room::codec::Direction;
 use crate::dialog::Dialog;
 use crate::endpoint::AccountName;
 use crate::endpoint::keys::{ClientKey, ServerKey};
-use crate::grammar::{self, Request};
+use crate::grammar::{self, Request, StatusCode};
 use crate::offer_answer::Session;
 use crate::transaction::T1_64;
 use crate::transaction::timers::Retransmission;
@@ -102,6 +102,8 @@ pub(crate) struct Offered {
     pub(crate) dialog: Dialog,
     /// When we refuse for lack of an answer.
     pub(crate) until: Instant,
+    /// With what: 480, or 487 when the caller has set the limit (RFC 3261 section 13.3.1).
+    pub(crate) at_limit: StatusCode,
 }
 
 /// Both ends have agreed, or will have with the ACK.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::str::FromStr;
 
 use bytes::Bytes;
@@ -130,16 +131,17 @@ impl HeaderName {
     }
 
     /// The name at the beginning of a field, which may be a compact form; `None` when it is no token.
-    pub(crate) fn from_wire(spelling: &Bytes) -> Option<Self> {
+    pub(crate) fn from_wire(bytes: &Bytes, range: Range<usize>) -> Option<Self> {
+        let spelling = bytes.get(range.clone())?;
         if spelling.is_empty() || !spelling.iter().all(|&byte| is_token(byte)) {
             return None;
         }
-        if let [letter] = spelling[..]
+        if let [letter] = *spelling
             && let Some(name) = Self::compact(letter)
         {
             return Some(name);
         }
-        Some(Self::known(spelling).unwrap_or_else(|| Self::Other(UnknownName(spelling.clone()))))
+        Some(Self::known(spelling).unwrap_or_else(|| Self::Other(UnknownName(bytes.slice(range)))))
     }
 
     /// Compact forms: RFC 3261 §20, RFC 3515, 3892, 4028, 6665.
@@ -176,7 +178,8 @@ impl FromStr for HeaderName {
         if !is_token_text(text) {
             return Err(no_token);
         }
-        Self::from_wire(&Bytes::copy_from_slice(text.as_bytes())).ok_or(no_token)
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
+        Self::from_wire(&bytes, 0..bytes.len()).ok_or(no_token)
     }
 }
 

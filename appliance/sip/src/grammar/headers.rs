@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::field_text::{ListItem, ListItems, check_text, item_length, unfold};
 use super::header_name::HeaderName;
 use super::name_addr::NameAddr;
 use super::syntax::{is_token_text, trim};
@@ -47,18 +48,40 @@ pub trait TypedHeader: HeaderValue {
 }
 
 /// The header fields of a message.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Headers {
+    /// The received bytes that fields are ranges of: one reference for all.
+    received: Bytes,
     fields: Vec<Field>,
 }
+
+/// Fields that a list has room for at first: nearly every message has fewer.
+const USUAL_FIELDS: usize = 16;
 
 #[derive(Clone)]
 struct Field {
     name: HeaderName,
-    /// The whole field, its CRLF included.
-    line: Bytes,
-    /// The value in `line`, without white space around it.
-    value: Range<usize>,
+    line: Line,
+}
+
+/// A whole field, its CRLF included, and the place of its value, without white space around it.
+#[derive(Clone)]
+enum Line {
+    /// Both are ranges of the received bytes.
+    Received {
+        line: Range<usize>,
+        value: Range<usize>,
+    },
+    /// A line of our own making, or of another message.
+    Own { line: Bytes, value: Range<usize> },
+}
+
+/// A field with its bytes at hand.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    name: &'a HeaderName,
+    line: &'a [u8],
+    value: &'a [u8],
 }
 
 impl Field {
@@ -70,20 +93,47 @@ impl Field {
         line.put_slice(b": ");
         line.put_slice(value);
         line.put_slice(b"\r\n");
-        Self {
-            name,
+        let line = Line::Own {
             line: line.freeze(),
             value: start..start + value.len(),
+        };
+        Self { name, line }
+    }
+
+    fn view<'a>(&'a self, received: &'a Bytes) -> View<'a> {
+        let (line, value) = match &self.line {
+            Line::Received { line, value } => {
+                (received.get(line.clone()), received.get(value.clone()))
+            }
+            Line::Own { line, value } => (Some(&line[..]), line.get(value.clone())),
+        };
+        View {
+            name: &self.name,
+            line: line.unwrap_or_default(),
+            value: value.unwrap_or_default(),
         }
     }
 
-    fn value(&self) -> &[u8] {
-        self.line.get(self.value.clone()).unwrap_or_default()
+    /// The same field, independent of the bytes that it came with.
+    fn detached(&self, received: &Bytes) -> Self {
+        let line = match &self.line {
+            Line::Received { line, value } => Line::Own {
+                value: value.start - line.start..value.end - line.start,
+                line: received.slice(line.clone()),
+            },
+            own @ Line::Own { .. } => own.clone(),
+        };
+        Self {
+            name: self.name.clone(),
+            line,
+        }
     }
+}
 
+impl<'a> View<'a> {
     /// The value with folding undone.
-    fn text(&self) -> Result<Cow<'_, str>, HeaderError> {
-        match unfold(self.value()) {
+    fn text(self) -> Result<Cow<'a, str>, HeaderError> {
+        match unfold(self.value) {
             Cow::Borrowed(bytes) => std::str::from_utf8(bytes)
                 .map(Cow::Borrowed)
                 .map_err(|error| error.valid_up_to()),
@@ -99,7 +149,7 @@ impl Field {
         })
     }
 
-    fn fault(&self, error: SyntaxError) -> HeaderError {
+    fn fault(self, error: SyntaxError) -> HeaderError {
         HeaderError {
             header: self.name.clone(),
             offset: error.offset,
@@ -107,7 +157,7 @@ impl Field {
         }
     }
 
-    fn parse_list<T: HeaderValue>(&self) -> Vec<Result<T, HeaderError>> {
+    fn parse_list<T: HeaderValue>(self) -> Vec<Result<T, HeaderError>> {
         let text = match self.text() {
             Ok(text) => text,
             Err(error) => return vec![Err(error)],
@@ -123,7 +173,7 @@ impl Field {
         }
     }
 
-    fn parse_first<T: HeaderValue>(&self) -> Result<Option<T>, HeaderError> {
+    fn parse_first<T: HeaderValue>(self) -> Result<Option<T>, HeaderError> {
         let text = self.text()?;
         match T::PLACEMENT {
             Placement::ListOrEmpty if trim(&text).is_empty() => Ok(None),
@@ -137,7 +187,7 @@ impl Field {
         }
     }
 
-    fn parse_item<T: HeaderValue>(&self, item: &ListItem<'_>) -> Result<T, HeaderError> {
+    fn parse_item<T: HeaderValue>(self, item: &ListItem<'_>) -> Result<T, HeaderError> {
         T::parse_value(item.text).map_err(|error| {
             self.fault(SyntaxError {
                 offset: item.offset + error.offset,
@@ -147,108 +197,14 @@ impl Field {
     }
 }
 
-/// Replaces each line fold by one space (RFC 3261 §7.3.1).
-fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
-    if !value.contains(&b'\r') {
-        return Cow::Borrowed(value);
-    }
-    let mut text = Vec::with_capacity(value.len());
-    let mut rest = value;
-    while let Some(&byte) = rest.first() {
-        let length = rest
-            .iter()
-            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-            .count();
-        if length == 0 {
-            text.push(byte);
-            rest = rest.get(1..).unwrap_or_default();
-            continue;
-        }
-        let blanks = rest
-            .iter()
-            .skip(length)
-            .take_while(|byte| matches!(byte, b' ' | b'\t'))
-            .count();
-        rest = rest.get(length + blanks..).unwrap_or_default();
-        text.push(b' ');
-    }
-    Cow::Owned(text)
-}
-
-/// One value of a comma-separated list.
-struct ListItem<'a> {
-    offset: usize,
-    text: &'a str,
-}
-
-/// Splits at the commas that stand neither in quotes nor in angle brackets.
-struct ListItems<'a> {
-    text: &'a str,
-    next: Option<usize>,
-}
-
-impl<'a> ListItems<'a> {
-    const fn of(text: &'a str) -> Self {
-        Self {
-            text,
-            next: Some(0),
-        }
-    }
-}
-
-impl<'a> Iterator for ListItems<'a> {
-    type Item = ListItem<'a>;
-
-    fn next(&mut self) -> Option<ListItem<'a>> {
-        let offset = self.next?;
-        let rest = self.text.get(offset..)?;
-        let length = item_length(rest.as_bytes());
-        self.next = (length < rest.len()).then_some(offset + length + 1);
-        Some(ListItem {
-            offset,
-            text: rest.get(..length)?,
-        })
-    }
-}
-
-fn item_length(bytes: &[u8]) -> usize {
-    enum Place {
-        Plain,
-        Quotes,
-        Escape,
-        Brackets,
-    }
-    let mut place = Place::Plain;
-    for (index, byte) in bytes.iter().enumerate() {
-        place = match (place, byte) {
-            (Place::Plain, b',') => return index,
-            (Place::Plain, b'"') => Place::Quotes,
-            (Place::Plain, b'<') => Place::Brackets,
-            (Place::Quotes, b'\\') => Place::Escape,
-            (Place::Quotes, b'"') | (Place::Brackets, b'>') => Place::Plain,
-            (Place::Escape, _) => Place::Quotes,
-            (same, _) => same,
-        };
-    }
-    bytes.len()
-}
-
-/// Refuses what could end a header field.
-pub(crate) fn check_text(text: &str) -> Result<(), ValueRefused> {
-    match text
-        .bytes()
-        .position(|byte| matches!(byte, b'\r' | b'\n' | 0))
-    {
-        Some(offset) => Err(ValueRefused::ControlCharacter { offset }),
-        None => Ok(()),
-    }
-}
-
 impl Headers {
     /// No fields.
     #[must_use]
     pub const fn new() -> Self {
-        Self { fields: Vec::new() }
+        Self {
+            received: Bytes::new(),
+            fields: Vec::new(),
+        }
     }
 
     /// The number of fields.
@@ -265,7 +221,7 @@ impl Headers {
 
     /// Names and raw values in order; a raw value may be folded and need not be UTF-8.
     pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &[u8])> {
-        self.fields.iter().map(|field| (&field.name, field.value()))
+        self.views().map(|field| (field.name, field.value))
     }
 
     /// The raw value of the first field of that name.
@@ -276,7 +232,7 @@ impl Headers {
 
     /// The raw values of all fields of that name.
     pub fn all(&self, name: &HeaderName) -> impl Iterator<Item = &[u8]> {
-        self.named(name).map(Field::value)
+        self.named(name).map(|field| field.value)
     }
 
     /// Whether there is a field of that name.
@@ -292,8 +248,15 @@ impl Headers {
             .map(|value| String::from_utf8_lossy(&unfold(value)).into_owned())
     }
 
-    fn named(&self, name: &HeaderName) -> impl Iterator<Item = &Field> {
-        self.fields.iter().filter(move |field| field.name == *name)
+    fn views(&self) -> impl Iterator<Item = View<'_>> {
+        self.fields.iter().map(|field| field.view(&self.received))
+    }
+
+    fn named<'a>(&'a self, name: &HeaderName) -> impl Iterator<Item = View<'a>> {
+        self.fields
+            .iter()
+            .filter(move |field| field.name == *name)
+            .map(|field| field.view(&self.received))
     }
 
     /// The value of a header that stands once, or the first value of one that may stand often.
@@ -314,10 +277,9 @@ impl Headers {
 
     /// All values in order, each judged alone.
     pub fn typed_all<T: TypedHeader>(&self) -> impl Iterator<Item = Result<T, HeaderError>> {
-        self.fields
-            .iter()
-            .filter(|field| field.name == T::NAME)
-            .flat_map(Field::parse_list)
+        self.views()
+            .filter(|field| *field.name == T::NAME)
+            .flat_map(View::parse_list)
     }
 
     /// [`Headers::typed`] for a type that several headers share.
@@ -340,7 +302,7 @@ impl Headers {
         &self,
         name: &HeaderName,
     ) -> impl Iterator<Item = Result<T, HeaderError>> {
-        self.named(name).flat_map(Field::parse_list)
+        self.named(name).flat_map(View::parse_list)
     }
 
     /// The From header.
@@ -425,7 +387,7 @@ impl Headers {
         let Some(field) = self.fields.iter_mut().find(|field| field.name == T::NAME) else {
             return;
         };
-        let text = unfold(field.value());
+        let text = unfold(field.view(&self.received).value);
         let mut replaced = safe_text(value).into_bytes();
         replaced.extend_from_slice(text.get(item_length(&text)..).unwrap_or_default());
         *field = Field::new(T::NAME, &replaced);
@@ -451,7 +413,8 @@ impl Headers {
             .iter_mut()
             .find(|field| field.name == HeaderName::To)
         {
-            let value = [field.value(), b";tag=", tag.as_bytes()].concat();
+            let value = field.view(&self.received).value;
+            let value = [value, b";tag=", tag.as_bytes()].concat();
             *field = Field::new(HeaderName::To, &value);
         }
         Ok(())
@@ -459,20 +422,35 @@ impl Headers {
 
     /// Copies all fields of that name from another message, byte for byte.
     pub fn copy_from(&mut self, other: &Self, name: &HeaderName) {
-        self.fields.extend(other.named(name).cloned());
+        let fields = other.fields.iter().filter(|field| field.name == *name);
+        self.fields
+            .extend(fields.map(|field| field.detached(&other.received)));
     }
 
-    /// Adds a field of a received message: `line` with its CRLF, the value at `value`.
-    pub(crate) fn push_received(&mut self, name: HeaderName, line: Bytes, value: Range<usize>) {
-        self.fields.push(Field { name, line, value });
+    /// No fields yet of these received bytes.
+    pub(crate) fn of_received(received: &Bytes) -> Self {
+        Self {
+            received: received.clone(),
+            fields: Vec::with_capacity(USUAL_FIELDS),
+        }
+    }
+
+    /// Adds a field of the received bytes: the line with its CRLF, and the value in it.
+    pub(crate) fn push_received(
+        &mut self,
+        name: HeaderName,
+        line: Range<usize>,
+        value: Range<usize>,
+    ) {
+        let line = Line::Received { line, value };
+        self.fields.push(Field { name, line });
     }
 
     /// The lines of all fields but those named `except`, ready to be sent.
-    pub(crate) fn lines(&self, except: Option<&HeaderName>) -> impl Iterator<Item = &Bytes> {
-        self.fields
-            .iter()
-            .filter(move |field| Some(&field.name) != except)
-            .map(|field| &field.line)
+    pub(crate) fn lines(&self, except: Option<&HeaderName>) -> impl Iterator<Item = &[u8]> {
+        self.views()
+            .filter(move |field| Some(field.name) != except)
+            .map(|field| field.line)
     }
 
     fn put(&mut self, field: Field) {
@@ -503,7 +481,7 @@ fn missing(header: HeaderName) -> HeaderError {
     }
 }
 
-fn refuse_second(field: Option<&Field>) -> Result<(), HeaderError> {
+fn refuse_second(field: Option<View<'_>>) -> Result<(), HeaderError> {
     match field {
         Some(second) => Err(second.fault(SyntaxError {
             offset: 0,
@@ -528,9 +506,10 @@ fn safe_text<T: Display>(value: &T) -> String {
     text
 }
 
-/// Shows the name only: values may be credentials.
-impl fmt::Debug for Field {
+/// Shows the names only: values may be credentials.
+impl fmt::Debug for Headers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name.as_str())
+        let names = self.fields.iter().map(|field| &field.name);
+        formatter.debug_list().entries(names).finish()
     }
 }

@@ -9,8 +9,8 @@
 use bytes::Bytes;
 use thiserror::Error;
 
+use super::head::read_block;
 use super::headers::Headers;
-use super::message::read_block;
 use crate::error::MessageFault;
 
 /// The most parts of one body.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::field_text::check_text;
 use super::header_name::HeaderName;
-use super::headers::{HeaderValue, Placement, TypedHeader, check_text};
+use super::headers::{HeaderValue, Placement, TypedHeader};
 use super::params::Params;
 use super::syntax::{Cursor, is_blank, is_token, trim, write_quoted};
 use super::uri::Uri;

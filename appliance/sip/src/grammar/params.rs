@@ -1,5 +1,6 @@
 //! Parameters behind a `;` in header values (`generic-param`, RFC 3261 §25.1).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -31,7 +32,31 @@ impl ParamValue {
 /// Parameters in the order of the message. Names compare without regard to case and stand once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Params {
-    list: Vec<(String, Option<ParamValue>)>,
+    list: Vec<(ParamName, Option<ParamValue>)>,
+}
+
+/// The name of a parameter as spelled. Those that nearly every message has cost no memory.
+pub(crate) type ParamName = Cow<'static, str>;
+
+/// A name as spelled.
+pub(crate) fn param_name(spelling: &str) -> ParamName {
+    Cow::Borrowed(match spelling {
+        "branch" => "branch",
+        "tag" => "tag",
+        "transport" => "transport",
+        "lr" => "lr",
+        "rport" => "rport",
+        "received" => "received",
+        "expires" => "expires",
+        "ob" => "ob",
+        "user" => "user",
+        "q" => "q",
+        "realm" => "realm",
+        "nonce" => "nonce",
+        "qop" => "qop",
+        "algorithm" => "algorithm",
+        other => return Cow::Owned(other.to_owned()),
+    })
 }
 
 impl Params {
@@ -51,7 +76,7 @@ impl Params {
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&ParamValue>)> {
         self.list
             .iter()
-            .map(|(name, value)| (name.as_str(), value.as_ref()))
+            .map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
     /// Sets a parameter whose value is a token (a tag, a branch, a number).
@@ -68,7 +93,7 @@ impl Params {
     /// # Errors
     /// When the name is no token or the value has CR, LF or NUL.
     pub fn set_quoted(&mut self, name: &str, value: &str) -> Result<(), ValueRefused> {
-        super::headers::check_text(value)?;
+        super::field_text::check_text(value)?;
         self.put(name, Some(ParamValue::Quoted(value.to_owned())))
     }
 
@@ -116,7 +141,7 @@ impl Params {
             .find(|(present, _)| present.eq_ignore_ascii_case(name))
         {
             Some((_, present)) => *present = value,
-            None => self.list.push((name.to_owned(), value)),
+            None => self.list.push((param_name(name), value)),
         }
     }
 
@@ -153,7 +178,7 @@ impl Params {
         } else {
             None
         };
-        self.list.push((name.to_owned(), value));
+        self.list.push((param_name(name), value));
         Ok(())
     }
 

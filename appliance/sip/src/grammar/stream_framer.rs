@@ -12,8 +12,9 @@
 use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;
 
+use super::head::{Head, MAX_HEAD_BYTES, find_head_end};
 use super::header_name::HeaderName;
-use super::message::{Head, MAX_HEAD_BYTES, Message, find_head_end};
+use super::message::Message;
 use crate::error::{HeaderError, MessageError, MessageFault, Reason};
 
 /// The longest body that a stream may carry.
@@ -145,8 +146,7 @@ impl StreamFramer {
         else {
             if self.buffer.len() > MAX_HEAD_BYTES {
                 let head = self.buffer.split_to(MAX_HEAD_BYTES).freeze();
-                let error = Head::refuse_unfinished(&head, MessageFault::HeadTooLong);
-                return Err(self.lose(error));
+                return Err(self.lose(Head::refuse_too_long(&head)));
             }
             // The end may have begun in the last three bytes.
             self.state = State::InHead {

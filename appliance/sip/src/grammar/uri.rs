@@ -10,7 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::host::Host;
-use super::params::MAX_PARAMS;
+use super::params::{MAX_PARAMS, ParamName, param_name};
 use super::syntax::{
     Cursor, check_escaped, decode_escapes, is_password, is_uri_header, is_uri_parameter, is_uric,
     is_user,
@@ -45,15 +45,18 @@ pub struct SipUri {
     password: Option<String>,
     host: Host,
     port: Option<u16>,
-    params: Vec<(String, Option<String>)>,
+    params: Vec<UriParam>,
     headers: Vec<(String, String)>,
 }
+
+/// A parameter of a URI as spelled.
+type UriParam = (ParamName, Option<String>);
 
 /// A `tel:` URI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TelUri {
     number: String,
-    params: Vec<(String, Option<String>)>,
+    params: Vec<UriParam>,
 }
 
 /// An absolute URI whose scheme we do not know.
@@ -138,7 +141,7 @@ impl SipUri {
         let value = value.map(|text| escape(text, is_uri_parameter));
         self.params
             .retain(|(present, _)| !present.eq_ignore_ascii_case(&name));
-        self.params.push((name, value));
+        self.params.push((param_name(&name), value));
         self
     }
 
@@ -267,8 +270,8 @@ fn read_user_info(cursor: &mut Cursor<'_>) -> Result<UserInfo, SyntaxError> {
     Ok((Some(user.to_owned()), password.map(str::to_owned)))
 }
 
-fn read_params(cursor: &mut Cursor<'_>) -> Result<Vec<(String, Option<String>)>, SyntaxError> {
-    let mut params: Vec<(String, Option<String>)> = Vec::new();
+fn read_params(cursor: &mut Cursor<'_>) -> Result<Vec<UriParam>, SyntaxError> {
+    let mut params: Vec<UriParam> = Vec::new();
     while cursor.eat(b';') {
         let start = cursor.clone();
         let name = read_escaped(cursor, is_uri_parameter, "a URI parameter")?;
@@ -283,7 +286,7 @@ fn read_params(cursor: &mut Cursor<'_>) -> Result<Vec<(String, Option<String>)>,
         } else {
             None
         };
-        params.push((name.to_owned(), value));
+        params.push((param_name(name), value));
     }
     Ok(params)
 }
@@ -342,7 +345,7 @@ fn escape(text: &str, allowed: fn(u8) -> bool) -> String {
     escaped
 }
 
-fn find<'a, V>(list: &'a [(String, V)], name: &str) -> Option<&'a V> {
+fn find<'a, V>(list: &'a [(ParamName, V)], name: &str) -> Option<&'a V> {
     list.iter()
         .find(|(present, _)| present.eq_ignore_ascii_case(name))
         .map(|(_, value)| value)
@@ -363,7 +366,7 @@ fn same_decoded_ignoring_case(one: &str, two: &str) -> bool {
 
 /// Whether every parameter of `one` fits `two`: equal where both have it; `user`, `ttl`, `method`, `maddr` and
 /// `transport` must be in both or in neither, others may be missing.
-fn params_agree(one: &[(String, Option<String>)], two: &[(String, Option<String>)]) -> bool {
+fn params_agree(one: &[UriParam], two: &[UriParam]) -> bool {
     const MUST_MATCH: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
     one.iter().all(|(name, value)| match find(two, name) {
         Some(other) => {
@@ -555,10 +558,7 @@ impl fmt::Display for SipUri {
     }
 }
 
-fn write_params(
-    formatter: &mut fmt::Formatter<'_>,
-    params: &[(String, Option<String>)],
-) -> fmt::Result {
+fn write_params(formatter: &mut fmt::Formatter<'_>, params: &[UriParam]) -> fmt::Result {
     for (name, value) in params {
         match value {
             Some(value) => write!(formatter, ";{name}={value}")?,

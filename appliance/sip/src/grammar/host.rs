@@ -102,7 +102,7 @@ impl FromStr for Host {
     fn from_str(text: &str) -> Result<Self, SyntaxError> {
         let mut cursor = Cursor::new(text);
         let host = Self::read(&mut cursor)?;
-        cursor.finish()?;
+        cursor.finish_exactly()?;
         Ok(host)
     }
 }

@@ -83,7 +83,7 @@ impl FromStr for Method {
     fn from_str(text: &str) -> Result<Self, SyntaxError> {
         let mut cursor = Cursor::new(text);
         let token = cursor.token("a method")?;
-        cursor.finish()?;
+        cursor.finish_exactly()?;
         Ok(Self::from_token(token))
     }
 }

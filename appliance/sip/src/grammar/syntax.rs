@@ -329,6 +329,11 @@ impl<'a> Cursor<'a> {
     /// The value must be over here, white space aside.
     pub(crate) fn finish(mut self) -> Result<(), SyntaxError> {
         self.skip_blanks();
+        self.finish_exactly()
+    }
+
+    /// The value must be over here.
+    pub(crate) fn finish_exactly(self) -> Result<(), SyntaxError> {
         if self.rest().is_empty() {
             Ok(())
         } else {

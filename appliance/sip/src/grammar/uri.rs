@@ -487,11 +487,8 @@ impl FromStr for Uri {
     fn from_str(text: &str) -> Result<Self, SyntaxError> {
         let mut cursor = Cursor::new(text);
         let uri = read_uri(&mut cursor)?;
-        if cursor.rest().is_empty() {
-            Ok(uri)
-        } else {
-            Err(cursor.fault(Reason::TrailingText))
-        }
+        cursor.finish_exactly()?;
+        Ok(uri)
     }
 }
 

@@ -80,6 +80,7 @@ fn messages() -> Vec<Bytes> {
         corpus::rfc4475_invalid::cases(),
         corpus::rfc4475_application::cases(),
         corpus::rfc3261::cases(),
+        corpus::rfc3261_bodies::cases(),
         corpus::rfc5118::cases(),
     ]
     .concat()

@@ -238,6 +238,7 @@ fn every_message_of_rfc_5118_is_treated_as_it_asks() {
 #[test]
 fn every_rule_of_rfc_3261_on_requests_is_kept() {
     check_all(IPV4, &corpus::rfc3261::cases());
+    check_all(IPV4, &corpus::rfc3261_bodies::cases());
 }
 
 #[test]

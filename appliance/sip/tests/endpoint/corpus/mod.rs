@@ -2,7 +2,9 @@
 //!
 //! The bytes are built here from what the RFCs describe. A line end in the sources is CRLF on the wire.
 
+mod draft;
 pub(crate) mod rfc3261;
+pub(crate) mod rfc3261_bodies;
 pub(crate) mod rfc4475_application;
 pub(crate) mod rfc4475_invalid;
 pub(crate) mod rfc4475_valid;

@@ -44,6 +44,13 @@ pub(crate) enum Goal {
     Below(f64),
     /// No less than this.
     AtLeast(f64),
+    /// No less than `least`, and no less than `factor` times the anchor.
+    AtLeastAlsoTimesAnchor {
+        /// By itself.
+        least: f64,
+        /// Beside the anchor.
+        factor: f64,
+    },
     /// No more than this times the anchor.
     AtMostTimesAnchor(f64),
 }
@@ -54,6 +61,9 @@ impl Goal {
             Self::AtMost(limit) => value <= limit,
             Self::Below(limit) => value < limit,
             Self::AtLeast(limit) => value >= limit,
+            Self::AtLeastAlsoTimesAnchor { least, factor } => {
+                value >= least && anchor.is_some_and(|anchor| value >= factor * anchor)
+            }
             Self::AtMostTimesAnchor(factor) => {
                 anchor.is_some_and(|anchor| value <= factor * anchor)
             }
@@ -67,6 +77,9 @@ impl fmt::Display for Goal {
             Self::AtMost(limit) => write!(f, "<= {limit}"),
             Self::Below(limit) => write!(f, "< {limit}"),
             Self::AtLeast(limit) => write!(f, ">= {limit}"),
+            Self::AtLeastAlsoTimesAnchor { least, factor } => {
+                write!(f, ">= {least} and >= {factor} x anchor")
+            }
             Self::AtMostTimesAnchor(factor) => write!(f, "<= {factor} x anchor"),
         }
     }
@@ -251,6 +264,24 @@ mod tests {
             (Goal::Below(0.01), 0.009, 0.01, "< 0.01"),
             (Goal::AtLeast(29.9), 29.9, 29.8, ">= 29.9"),
             (Goal::AtMostTimesAnchor(0.5), 50.0, 50.1, "<= 0.5 x anchor"),
+            (
+                Goal::AtLeastAlsoTimesAnchor {
+                    least: 200.0,
+                    factor: 3.0,
+                },
+                300.0,
+                299.9,
+                ">= 200 and >= 3 x anchor",
+            ),
+            (
+                Goal::AtLeastAlsoTimesAnchor {
+                    least: 400.0,
+                    factor: 3.0,
+                },
+                400.0,
+                399.9,
+                ">= 400 and >= 3 x anchor",
+            ),
         ];
         for (goal, good, bad, text) in cases {
             assert!(goal.is_met(good, Some(100.0)), "{goal}");

@@ -14,6 +14,8 @@ use crate::plot::Plot;
 pub(crate) struct Lengths {
     /// Calls whose set-up is timed.
     pub(crate) calls: u64,
+    /// The time over which each parser reads messages, in slices that alternate.
+    pub(crate) parse: Duration,
     /// Calls over which memory must stay flat.
     pub(crate) flat_calls: u64,
     /// The call in which load and frame rate are measured.
@@ -28,6 +30,7 @@ impl Lengths {
     /// What the report's figures come from.
     pub(crate) const FULL: Self = Self {
         calls: 30,
+        parse: Duration::from_secs(3),
         flat_calls: 100,
         call: Duration::from_secs(60),
         idle: Duration::from_secs(20),
@@ -37,6 +40,7 @@ impl Lengths {
     /// Enough to see whether everything can be measured, and about how it stands.
     pub(crate) const QUICK: Self = Self {
         calls: 20,
+        parse: Duration::from_secs(1),
         flat_calls: 20,
         call: Duration::from_secs(20),
         idle: Duration::from_secs(10),

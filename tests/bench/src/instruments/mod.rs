@@ -6,4 +6,6 @@ pub(crate) mod media_pair;
 pub(crate) mod process_load;
 pub(crate) mod shown_pictures;
 pub(crate) mod sip_caller;
+pub(crate) mod sip_messages;
+pub(crate) mod sip_parsing;
 pub(crate) mod sound_record;

@@ -4,6 +4,7 @@ mod idle;
 mod invite_to_200;
 mod lip_sync;
 mod media_path;
+mod parse;
 mod press_to_first_frame;
 mod whole_call;
 
@@ -47,6 +48,7 @@ impl Area {
             Self::Sip => &[
                 invite_to_200::MEASUREMENT,
                 press_to_first_frame::MEASUREMENT,
+                parse::MEASUREMENT,
             ],
             Self::Media => &[
                 media_path::MEASUREMENT,

@@ -213,6 +213,12 @@ fn identity() -> Vec<Case> {
             BAD_REQUEST,
         ),
         Case::new(
+            "21.5.7 a head beyond all need",
+            options().with("Subject", &"x".repeat(70_000)).whole(),
+            Treatment::Answered(513, &[]),
+        )
+        .but_in_stream(Treatment::AnsweredAndClosed(513)),
+        Case::new(
             "21.5.7 more fields than are read",
             (0..512)
                 .fold(options(), |draft, _| draft.with("X", "y"))

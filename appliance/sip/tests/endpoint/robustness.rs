@@ -130,6 +130,34 @@ fn an_answer_that_comes_after_hanging_up_is_acknowledged_and_ended() {
 }
 
 #[test]
+fn a_malformed_answer_is_dropped_and_a_good_one_behind_it_taken() {
+    let mut world = alice_alone();
+    let (alices, invite) = alice_calls_carol(&mut world);
+    let good = String::from_utf8(accept(&invite, "only").to_vec()).expect("text");
+    for (what, with) in [
+        ("Call-ID: ", "Call-Identity: "),
+        ("From: ", "From: \"unterminated "),
+        ("CSeq: 1 ", "CSeq: 9292394834772304023312 "),
+        (
+            "Via: SIP/2.0/UDP",
+            "Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKx, SIP/2.0/UDP",
+        ),
+        ("Content-Type: application/sdp", "Content-Type: application"),
+    ] {
+        let bad = good.replacen(what, with, 1);
+        assert_ne!(bad, good, "{what}");
+        let now = world.now;
+        world.network.send(now, CAROL, ALICE, Bytes::from(bad));
+        world.run(Duration::from_millis(20));
+        assert_eq!(received_by_carol(&world, &Method::Ack).len(), 0, "{with}");
+    }
+    assert_eq!(world.node(ALICE).endpoint.statistics().malformed, 5);
+    let now = world.now;
+    world.network.send(now, CAROL, ALICE, Bytes::from(good));
+    established(&mut world, ALICE, alices);
+}
+
+#[test]
 fn an_answer_without_usable_media_is_acknowledged_and_ended() {
     let mut world = alice_alone();
     let (alices, invite) = alice_calls_carol(&mut world);

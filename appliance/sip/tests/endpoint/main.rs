@@ -2,10 +2,10 @@
 //! time.
 
 mod calls;
-mod digest;
-mod floors;
 mod corpus;
 mod dialog_rules;
+mod digest;
+mod floors;
 mod hold;
 mod ipv6;
 mod liveness;

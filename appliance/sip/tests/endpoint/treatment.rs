@@ -70,7 +70,9 @@ impl Subject {
                 Output::CloseStream { .. } => self.closed = true,
                 Output::Event(Event::Incoming { .. }) => self.rings += 1,
                 Output::Event(_) => {}
-                Output::OpenStream { .. } | Output::Resolve { .. } => {
+                Output::OpenStream { .. }
+                | Output::SendFloorControl { .. }
+                | Output::Resolve { .. } => {
                     panic!("nothing is asked for")
                 }
             }

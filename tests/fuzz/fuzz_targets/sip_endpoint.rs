@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use sip::endpoint::{
-    Account, AccountName, CallId, ConfiguredPeer, Endpoint, EndpointSettings, Event, IncomingPolicy,
-    ListenAddresses, Output,
+    Account, AccountName, CallId, ConfiguredPeer, Endpoint, EndpointSettings, Event,
+    IncomingPolicy, ListenAddresses, Output,
 };
 use sip::grammar::{Message, StatusCode};
 use sip::offer_answer::{LocalMedia, LocalPort, MediaSecurity};
@@ -58,6 +58,7 @@ impl Run {
         account.capabilities.security = MediaSecurity::PlainAllowed;
         let settings = EndpointSettings {
             accounts: vec![account],
+            instance_id: None,
             user_agent: "roomd".to_owned(),
             incoming: IncomingPolicy {
                 peers: vec![ConfiguredPeer::address(PEER.ip())],
@@ -173,7 +174,10 @@ impl Run {
                     .stream_closed(self.now, *flow, StreamError::NotConnected);
             }
             Output::Resolve { id, .. } => self.endpoint.resolved(self.now, *id, &[PEER]),
-            Output::Event(_) | Output::SendDatagram { .. } | Output::SendStream { .. } => {}
+            Output::Event(_)
+            | Output::SendDatagram { .. }
+            | Output::SendStream { .. }
+            | Output::SendFloorControl { .. } => {}
         }
     }
 
@@ -227,5 +231,6 @@ fn media() -> LocalMedia {
             rtp: 20_002,
             rtcp: 20_003,
         }),
+        content: None,
     }
 }

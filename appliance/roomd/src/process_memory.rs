@@ -17,8 +17,8 @@ use std::process::Command;
 /// What glibc reads once, before `main`.
 const SETTINGS: [(&str, &str); 2] = [
     ("MALLOC_ARENA_MAX", "2"),
-    // In bytes: planes of a picture are larger, packets and sound are not.
-    ("MALLOC_MMAP_THRESHOLD_", "262144"),
+    // In bytes: planes of a picture are larger, colour at 720p included; packets and sound are not.
+    ("MALLOC_MMAP_THRESHOLD_", "131072"),
 ];
 
 /// Bounds the memory of this process: starts the program anew, in this very process, with the

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use sip::grammar::{
     AuthCredentials, AuthenticationInfo, CSeq, CallId, Challenge, Contact, ContentType, Date,
-    HeaderName, HeaderValue, Headers, Message, NameAddr, Response, StatusCode, Token, Via,
+    HeaderName, HeaderValue, Headers, Message, MinSe, NameAddr, RAck, RSeq, ReasonValue, Replaces,
+    Response, SessionExpires, StatusCode, Token, Via, Warning,
 };
 
 fuzz_target!(|datagram: &[u8]| {
@@ -83,6 +84,13 @@ fn check_values(headers: &Headers) {
         check_value::<AuthCredentials>(headers, name);
         check_value::<Date>(headers, name);
         check_value::<Token>(headers, name);
+        check_value::<SessionExpires>(headers, name);
+        check_value::<MinSe>(headers, name);
+        check_value::<RSeq>(headers, name);
+        check_value::<RAck>(headers, name);
+        check_value::<Replaces>(headers, name);
+        check_value::<ReasonValue>(headers, name);
+        check_value::<Warning>(headers, name);
     }
 }
 

@@ -301,6 +301,8 @@ pub enum EndReason {
     Missed,
     /// The caller gave up.
     Cancelled,
+    /// The call was answered elsewhere, by another phone or person.
+    AnsweredElsewhere,
     /// The far end declined.
     DeclinedByPeer,
     /// The far end is in another call.

@@ -206,6 +206,7 @@ impl Localized for EndReason {
             Self::RefusedBusy => ("refused, the room was in a call", "会议室正忙,已拒绝"),
             Self::Missed => ("missed", "未接来电"),
             Self::Cancelled => ("the caller gave up", "对方取消呼叫"),
+            Self::AnsweredElsewhere => ("answered elsewhere", "已在别处接听"),
             Self::DeclinedByPeer => ("the far end declined", "对方拒接"),
             Self::PeerBusy => ("the far end is busy", "对方忙"),
             Self::NotAnswered => ("nobody answered", "无人接听"),

@@ -103,6 +103,8 @@ pub enum EndReason {
     Missed,
     /// The caller gave up before the call was answered.
     Cancelled,
+    /// The call was answered elsewhere, by another phone or person, before it was here.
+    AnsweredElsewhere,
     /// The far end declined.
     DeclinedByPeer,
     /// The far end is in another call.

@@ -42,6 +42,13 @@ pub enum Meaning {
         /// Why, for [`Fact::Ended`].
         reason: EndReason,
     },
+    /// What the far end says about the end of a call, for the log. The end itself comes next.
+    EndExplained {
+        /// The leg.
+        leg: LegId,
+        /// Values of Reason and Warning, without line ends.
+        words: Vec<String>,
+    },
     /// The far end needs a whole picture of ours.
     KeyframeWanted {
         /// The leg.
@@ -116,6 +123,16 @@ pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meanin
             state: registration_state(state),
         }),
         Event::Refused { remote, why } => Meaning::Refused { remote, why },
+        Event::EndExplained {
+            call,
+            reasons,
+            warnings,
+        } => leg_of(call).map_or(Meaning::Nothing, |leg| {
+            let reasons = reasons.iter().map(ToString::to_string);
+            let warnings = warnings.iter().map(ToString::to_string);
+            let words = reasons.chain(warnings).collect();
+            Meaning::EndExplained { leg, words }
+        }),
         Event::Ended { call, cause } => leg_of(call).map_or(Meaning::Nothing, |leg| {
             let reason = end_reason(cause);
             Meaning::Ended { call, leg, reason }
@@ -286,6 +303,7 @@ fn end_reason(cause: CallEndCause) -> EndReason {
         CallEndCause::Local => EndReason::LocalHangUp,
         CallEndCause::RemoteHangUp => EndReason::RemoteHangUp,
         CallEndCause::RemoteCancelled => EndReason::Cancelled,
+        CallEndCause::AnsweredElsewhere => EndReason::AnsweredElsewhere,
         CallEndCause::NotAnswered => EndReason::NotAnswered,
         CallEndCause::Timeout | CallEndCause::Forgotten => EndReason::PeerLost,
         CallEndCause::Transport => EndReason::Unreachable,

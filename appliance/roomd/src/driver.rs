@@ -465,6 +465,9 @@ impl Driver {
                 self.callers.remove(&leg);
                 self.room.fact(now, Fact::Ended { leg, reason });
             }
+            Meaning::EndExplained { leg, words } => {
+                tracing::info!(?leg, ?words, "the far end says why a call ends");
+            }
             Meaning::KeyframeWanted { leg } => self.media.request_keyframe(leg),
             Meaning::Room(fact) => self.room.fact(now, fact),
             Meaning::Refused { remote, why } => {

@@ -192,6 +192,7 @@ fn endpoint_account(
         credentials,
         registration_expires,
         back_off: BACK_OFF,
+        redirects: endpoint::Account::REDIRECTS,
         capabilities: Capabilities {
             audio: vec![
                 AudioCodec::Opus,

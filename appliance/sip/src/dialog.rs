@@ -7,8 +7,8 @@ use thiserror::Error;
 
 use crate::error::HeaderError;
 use crate::grammar::{
-    CSeq, CallId, Contact, HeaderName, MaxForwards, Method, NameAddr, Request, Response, SipUri,
-    Uri, Via,
+    CSeq, CallId, Contact, HeaderName, MaxForwards, Method, NameAddr, Replaces, Request, Response,
+    SipUri, Uri, Via,
 };
 
 /// The hops that our requests may take (RFC 3261 section 8.1.1.6).
@@ -94,6 +94,19 @@ impl Dialog {
             && self.remote.tag() == from_tag
     }
 
+    /// The address of the far end, as the first INVITE had it.
+    #[must_use]
+    pub fn remote_uri(&self) -> &Uri {
+        self.remote.uri()
+    }
+
+    /// How the far end knows this dialog (RFC 3891 section 3).
+    #[must_use]
+    pub fn as_replaced(&self) -> Option<Replaces> {
+        let far_tag = self.remote.tag()?;
+        Replaces::new(self.call_id.clone(), far_tag, self.local.tag()?).ok()
+    }
+
     /// Our tag.
     #[must_use]
     pub fn local_tag(&self) -> &str {
@@ -136,6 +149,17 @@ impl Dialog {
         }
     }
 
+    /// The URI that decides where our requests go next (section 8.1.2): the first proxy, loose or
+    /// strict, or else the far end. Of a request alone it cannot be told: behind a strict router,
+    /// the first Route is the second hop.
+    #[must_use]
+    pub fn next_hop(&self) -> Uri {
+        match self.route_set.first() {
+            Some(first) => without_headers(first.uri()),
+            None => Uri::Sip(self.remote_target.clone()),
+        }
+    }
+
     /// The next sequence number of ours.
     pub fn next_sequence(&mut self) -> u32 {
         self.local_cseq = self.local_cseq.saturating_add(1);
@@ -155,7 +179,20 @@ impl Dialog {
         self.request_numbered(Method::Ack, invite_sequence)
     }
 
-    fn request_numbered(&self, method: Method, number: u32) -> Request {
+    /// Takes note of a number that a request of ours has.
+    pub(crate) fn sequence_used(&mut self, number: u32) {
+        self.local_cseq = self.local_cseq.max(number);
+    }
+
+    /// This dialog is made by a 2xx, and `early` was by a provisional response of the same fork:
+    /// both ends count on (section 13.2.2.4).
+    pub(crate) fn continue_from(&mut self, early: &Self) {
+        self.sequence_used(early.local_cseq);
+        self.remote_cseq = early.remote_cseq;
+    }
+
+    /// A request with a number that is known already.
+    pub(crate) fn request_numbered(&self, method: Method, number: u32) -> Request {
         let (uri, routes) = self.request_uri_and_routes();
         let mut request = Request::new(method.clone(), uri);
         let headers = &mut request.headers;
@@ -184,8 +221,8 @@ impl Dialog {
     }
 }
 
-/// The URI that decides where a request goes next (section 8.1.2): the first Route, or the
-/// Request-URI. A strict router is already the Request-URI.
+/// The URI that decides where a request outside of dialogs goes next (section 8.1.2): the first
+/// Route, or the Request-URI.
 pub(crate) fn next_hop(request: &Request) -> Result<Uri, HeaderError> {
     match request.headers.value::<NameAddr>(&HeaderName::Route)? {
         Some(first) if is_loose_router(first.uri()) => Ok(first.uri().clone()),
@@ -297,7 +334,7 @@ mod tests {
         let bye = caller.request(Method::Bye);
         assert_eq!(routes_of(&bye), ["sip:p3;lr", "sip:p2;lr", "sip:p1;lr"]);
         assert_eq!(bye.uri().to_string(), "sip:bob@192.0.2.2");
-        assert_eq!(next_hop(&bye).unwrap().to_string(), "sip:p3;lr");
+        assert_eq!(caller.next_hop().to_string(), "sip:p3;lr");
 
         let mut called = Dialog::of_called(&invite(recorded), "b").unwrap();
         let bye = called.request(Method::Bye);
@@ -315,6 +352,7 @@ mod tests {
         let bye = caller.request(Method::Bye);
         assert_eq!(bye.uri().to_string(), "sip:old");
         assert_eq!(routes_of(&bye), ["sip:p1;lr", "sip:bob@192.0.2.2"]);
+        assert_eq!(caller.next_hop().to_string(), "sip:old");
     }
 
     #[test]

@@ -410,6 +410,7 @@ impl SimulatedRoom {
                 self.telephone_event_legs.remove(&leg);
                 self.fact(now, Fact::Ended { leg, reason });
             }
+            Meaning::EndExplained { leg, words } => self.note(format!("{leg:?}: {words:?}")),
             Meaning::KeyframeWanted { leg } => self.media.request_keyframe(leg),
             Meaning::Room(fact) => self.fact(now, fact),
             Meaning::Refused { remote, why } => self.note(format!("{remote} refused: {why:?}")),

@@ -247,6 +247,7 @@ fn end_reason(reason: EndReason) -> wire::EndReason {
         EndReason::RefusedBusy => wire::EndReason::RefusedBusy,
         EndReason::Missed => wire::EndReason::Missed,
         EndReason::Cancelled => wire::EndReason::Cancelled,
+        EndReason::AnsweredElsewhere => wire::EndReason::AnsweredElsewhere,
         EndReason::DeclinedByPeer => wire::EndReason::DeclinedByPeer,
         EndReason::PeerBusy => wire::EndReason::PeerBusy,
         EndReason::NotAnswered => wire::EndReason::NotAnswered,

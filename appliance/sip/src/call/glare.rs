@@ -86,7 +86,7 @@ impl Endpoint {
 
 /// Whether two addresses are of the same party: user and host, and the port where both name one. How
 /// it is reached does not matter.
-fn is_same_party(one: &SipUri, two: &SipUri) -> bool {
+pub(super) fn is_same_party(one: &SipUri, two: &SipUri) -> bool {
     let same_port = match (one.port(), two.port()) {
         (Some(one), Some(two)) => one == two,
         (None, _) | (_, None) => true,

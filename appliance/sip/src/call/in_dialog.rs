@@ -13,12 +13,16 @@ use rand_core::Rng;
 use room::codec::Direction;
 
 use super::outgoing::session_description;
-use super::{AckCarries, AwaitingAck, Call, CallState, Established, Leaving, Reinvite, glare_wait};
+use super::session_timer::Grant;
+use super::{
+    AckCarries, AwaitingAck, CallState, Established, Leaving, Reinvite, ReinviteFor, glare_wait,
+};
 use crate::endpoint::keys::{ClientKey, ServerKey};
 use crate::endpoint::{
     ActionError, Arrival, CallEndCause, CallId, CallSecurity, Endpoint, Event, Failure,
 };
 use crate::grammar::{CSeq, ContentType, HeaderName, Method, Request, Response, StatusCode};
+use crate::transaction::T1;
 
 /// INFO bodies that our user understands.
 const INFO_TYPES: [(&str, &str); 3] = [
@@ -78,7 +82,7 @@ impl Endpoint {
         Ok(())
     }
 
-    fn established_mut(&mut self, id: CallId) -> Result<&mut Established, ActionError> {
+    pub(super) fn established_mut(&mut self, id: CallId) -> Result<&mut Established, ActionError> {
         match &mut self
             .calls
             .get_mut(&id)
@@ -103,12 +107,8 @@ impl Endpoint {
         let Ok(body) = established.session.reoffer(wanted) else {
             return;
         };
-        established.reinvite = Reinvite::Sent(wanted);
-        let mut request = established.dialog.request(Method::Invite);
-        request
-            .headers
-            .push(HeaderName::Allow, crate::endpoint::ALLOW)
-            .expect("plain text");
+        established.reinvite = Reinvite::Sent(ReinviteFor::Direction(wanted));
+        let mut request = established.reinvite_request();
         request.set_body(&ContentType::sdp(), body);
         self.send_in_dialog(now, id, request);
     }
@@ -124,26 +124,32 @@ impl Endpoint {
         let Ok(established) = self.established_mut(id) else {
             return;
         };
-        let Reinvite::Sent(direction) = established.reinvite else {
+        let Reinvite::Sent(purpose) = established.reinvite else {
             return;
         };
         if status.is_provisional() {
             return;
         }
         if status.is_success() {
-            return self.reinvite_accepted(now, id, key, direction, response);
+            return self.reinvite_accepted(now, id, key, purpose, response);
         }
         established.session.withdraw_offer();
-        if status == StatusCode::REQUEST_PENDING {
+        if means_gone(status) {
+            self.hang_up_for(now, id, gone_cause(status));
+        } else if status == StatusCode::REQUEST_PENDING && purpose != ReinviteFor::Refresh {
             let random = (self.rng.next_u32() & 0xffff) as u16;
             if let Ok(established) = self.established_mut(id) {
                 let until = now + glare_wait(established.role, random);
                 established.reinvite = Reinvite::Waiting { until };
             }
-        } else if means_gone(status) {
-            self.hang_up_for(now, id, gone_cause(status));
+        } else if status == StatusCode::SESSION_INTERVAL_TOO_SMALL
+            && purpose != ReinviteFor::Refresh
+            && established.timer.lengthen(&response.headers)
+        {
+            established.reinvite = Reinvite::Waiting { until: now + T1 };
         } else {
-            self.reinvite_refused(id, direction);
+            self.refresh_refused(now, id, response);
+            self.reinvite_refused(now, id, purpose);
         }
     }
 
@@ -152,7 +158,7 @@ impl Endpoint {
         now: Instant,
         id: CallId,
         key: &ClientKey,
-        direction: Direction,
+        purpose: ReinviteFor,
         response: &Response,
     ) {
         if self.acknowledge_success(now, key, response).is_none() {
@@ -163,26 +169,42 @@ impl Endpoint {
         };
         established.dialog.refresh_target(&response.headers);
         established.reinvite = Reinvite::Idle;
+        established.heard_abilities(&response.headers);
+        established.timer.answered(now, &response.headers);
+        let before = established.session.media().cloned();
         let answer = session_description(&response.headers, response.body()).unwrap_or_default();
-        match established.session.accept_answer(answer) {
-            Ok(media) => {
+        match (established.session.accept_answer(answer), purpose) {
+            (Ok(media), ReinviteFor::Direction(direction)) => {
                 self.event(Event::MediaChanged { call: id, media });
                 self.event(hold_outcome(id, direction, true));
             }
-            Err(error) => {
+            (Ok(media), ReinviteFor::Refresh) => {
+                if before.as_ref() != Some(&media) {
+                    self.event(Event::MediaChanged { call: id, media });
+                }
+            }
+            (Err(error), _) => {
                 established.session.withdraw_offer();
                 self.note_description(&error);
-                self.reinvite_refused(id, direction);
+                self.reinvite_refused(now, id, purpose);
             }
         }
+        self.heard_far_end(now, id);
         self.drive_reinvite(now, id);
     }
 
-    fn reinvite_refused(&mut self, id: CallId, direction: Direction) {
-        if let Ok(established) = self.established_mut(id) {
-            established.reinvite = Reinvite::Idle;
-            established.wanted = established.session.direction();
-            self.event(hold_outcome(id, direction, false));
+    fn reinvite_refused(&mut self, now: Instant, id: CallId, purpose: ReinviteFor) {
+        let Ok(established) = self.established_mut(id) else {
+            return;
+        };
+        established.reinvite = Reinvite::Idle;
+        match purpose {
+            ReinviteFor::Direction(direction) => {
+                established.wanted = established.session.direction();
+                self.event(hold_outcome(id, direction, false));
+            }
+            // What our user has wanted meanwhile.
+            ReinviteFor::Refresh => self.drive_reinvite(now, id),
         }
     }
 
@@ -191,14 +213,17 @@ impl Endpoint {
         let Ok(established) = self.established_mut(id) else {
             return;
         };
-        let Reinvite::Sent(direction) = established.reinvite else {
+        let Reinvite::Sent(purpose) = established.reinvite else {
             return;
         };
         established.session.withdraw_offer();
         match failure {
             Failure::Timeout => self.hang_up_for(now, id, CallEndCause::Timeout),
             // The media may flow all the same: the call goes on as it was.
-            Failure::Transport | Failure::Certificate => self.reinvite_refused(id, direction),
+            Failure::Transport | Failure::Certificate => {
+                self.refresh_undelivered(now, id);
+                self.reinvite_refused(now, id, purpose);
+            }
         }
     }
 
@@ -223,10 +248,12 @@ impl Endpoint {
         let Ok(CSeq { number, .. }) = request.headers.required::<CSeq>() else {
             return self.respond_with(now, key, StatusCode::BAD_REQUEST);
         };
+        let from = request.headers.from();
+        let remote_tag = from.as_ref().ok().and_then(|from| from.tag());
         let in_order = self
             .calls
             .get_mut(&id)
-            .and_then(Call::dialog_mut)
+            .and_then(|call| call.dialog_with(remote_tag))
             .is_some_and(|dialog| dialog.accept_sequence(number));
         if !in_order {
             return self.respond_with(now, key, StatusCode::SERVER_INTERNAL_ERROR);
@@ -234,14 +261,14 @@ impl Endpoint {
         self.heard_far_end(now, id);
         match request.method() {
             Method::Invite => self.reinvite_received(now, id, key, number, request),
-            Method::Bye => self.bye_received(now, id, key),
+            Method::Bye => self.bye_received(now, id, key, request),
             Method::Info => self.info_received(now, id, key, request),
+            Method::Update => self.update_received(now, id, key, request),
+            Method::Prack => self.prack_received(now, id, key, request),
             Method::Ack
             | Method::Cancel
             | Method::Options
             | Method::Register
-            | Method::Update
-            | Method::Prack
             | Method::Subscribe
             | Method::Notify
             | Method::Refer
@@ -251,13 +278,14 @@ impl Endpoint {
         }
     }
 
-    fn bye_received(&mut self, now: Instant, id: CallId, key: &ServerKey) {
+    fn bye_received(&mut self, now: Instant, id: CallId, key: &ServerKey, request: &Request) {
         self.respond_with(now, key, StatusCode::OK);
         match self.calls.get(&id).map(|call| &call.state) {
             // A caller may give up an early dialog by BYE too (section 15.1.2).
-            Some(CallState::Offered(_)) => self.call_cancelled(now, id),
+            Some(CallState::Offered(_)) => self.call_cancelled(now, id, &request.headers),
             Some(CallState::Established(_)) => {
                 self.drop_waiting(&crate::endpoint::User::Call(id));
+                self.explain_end(id, &request.headers);
                 self.end_call(id, CallEndCause::RemoteHangUp);
             }
             // Both hung up at once. Our BYE is answered 481 or 200, and nobody waits for it.
@@ -309,7 +337,8 @@ impl Endpoint {
             Some(CallState::Offered(_))
         );
         if is_ringing {
-            return self.refuse_second_invite(now, key);
+            // A second INVITE of a dialog before the first has its final response (section 14.2).
+            return self.respond_later(now, key);
         }
         let Ok(established) = self.established_mut(id) else {
             return self.respond_with(now, key, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
@@ -321,23 +350,15 @@ impl Endpoint {
         if glare {
             return self.respond_with(now, key, StatusCode::REQUEST_PENDING);
         }
-        established.dialog.refresh_target(&request.headers);
+        let Ok(grant) = established.grant_for(&request.headers) else {
+            let tag = established.dialog.local_tag().to_owned();
+            return self.refuse_interval(now, key, &tag);
+        };
+        let accepted = Accepted { sequence, grant };
         match session_description(&request.headers, request.body()) {
-            Some(offer) => self.answer_reinvite(now, id, key, sequence, offer),
+            Some(offer) => self.answer_reinvite(now, id, key, accepted, offer),
             // A body that is no description and may not be passed over was refused before.
-            None => self.offer_in_response(now, id, key, sequence),
-        }
-    }
-
-    /// A second INVITE of a dialog before the first has its final response (section 14.2).
-    fn refuse_second_invite(&mut self, now: Instant, key: &ServerKey) {
-        let seconds = self.rng.next_u32() % 11;
-        if let Some(mut response) = self.response(key, StatusCode::SERVER_INTERNAL_ERROR) {
-            response
-                .headers
-                .push(HeaderName::RetryAfter, &seconds.to_string())
-                .expect("a number");
-            self.respond(now, key, &response);
+            None => self.offer_in_response(now, id, key, accepted),
         }
     }
 
@@ -346,7 +367,7 @@ impl Endpoint {
         now: Instant,
         id: CallId,
         key: &ServerKey,
-        sequence: u32,
+        accepted: Accepted,
         offer: &[u8],
     ) {
         let mut rng = self.rng.clone();
@@ -357,7 +378,7 @@ impl Endpoint {
         self.rng = rng;
         match answered {
             Ok((body, media)) => {
-                self.accept_reinvite(now, id, key, sequence, body, AckCarries::Nothing);
+                self.accept_reinvite(now, id, key, accepted, body, AckCarries::Nothing);
                 self.event(Event::MediaChanged { call: id, media });
             }
             Err(error) => {
@@ -368,14 +389,14 @@ impl Endpoint {
     }
 
     /// A re-INVITE without an offer asks for ours; the answer comes with the ACK (section 14.2).
-    fn offer_in_response(&mut self, now: Instant, id: CallId, key: &ServerKey, sequence: u32) {
+    fn offer_in_response(&mut self, now: Instant, id: CallId, key: &ServerKey, accepted: Accepted) {
         let Ok(established) = self.established_mut(id) else {
             return;
         };
         let direction = established.session.direction();
         match established.session.reoffer(direction) {
             Ok(body) => {
-                self.accept_reinvite(now, id, key, sequence, body, AckCarries::LaterAnswer);
+                self.accept_reinvite(now, id, key, accepted, body, AckCarries::LaterAnswer);
             }
             Err(_) => self.respond_with(now, key, StatusCode::REQUEST_PENDING),
         }
@@ -386,7 +407,7 @@ impl Endpoint {
         now: Instant,
         id: CallId,
         key: &ServerKey,
-        sequence: u32,
+        accepted: Accepted,
         body: Bytes,
         carries: AckCarries,
     ) {
@@ -398,11 +419,21 @@ impl Endpoint {
             return;
         };
         response.set_body(&ContentType::sdp(), body);
+        let Accepted { sequence, grant } = accepted;
+        if let Some(grant) = grant {
+            grant.write(&mut response.headers);
+        }
         let Some((bytes, path)) = self.respond(now, key, &response) else {
             return;
         };
+        // A re-INVITE that is refused moves no target (RFC 6141 section 4.2).
+        let request = self.server_request(key).map(|(request, _)| request.clone());
         if let Ok(established) = self.established_mut(id) {
+            if let Some(request) = request {
+                established.dialog.refresh_target(&request.headers);
+            }
             established.awaiting_ack = Some(AwaitingAck::new(now, sequence, bytes, path, carries));
+            established.timer.granted(now, grant);
         }
     }
 
@@ -470,6 +501,13 @@ impl Endpoint {
     }
 }
 
+/// A re-INVITE that is accepted: its sequence number, and what its session timer gets.
+#[derive(Clone, Copy)]
+struct Accepted {
+    sequence: u32,
+    grant: Option<Grant>,
+}
+
 impl Established {
     fn take_awaited(&mut self, sequence: u32) -> Option<AwaitingAck> {
         match &self.awaiting_ack {
@@ -480,12 +518,12 @@ impl Established {
 }
 
 /// Responses that mean that the far end has no such dialog any more (section 12.2.1.2).
-fn means_gone(status: StatusCode) -> bool {
+pub(super) fn means_gone(status: StatusCode) -> bool {
     status == StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST
         || status == StatusCode::REQUEST_TIMEOUT
 }
 
-fn gone_cause(status: StatusCode) -> CallEndCause {
+pub(super) fn gone_cause(status: StatusCode) -> CallEndCause {
     if status == StatusCode::REQUEST_TIMEOUT {
         CallEndCause::Timeout
     } else {

@@ -4,18 +4,28 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use rand_core::Rng;
+
+use super::explanation::cancelled_cause;
 use super::outgoing::{flow_of, session_description};
+use super::reliable::{EarlyMedia, Progress, Standing};
+use super::session_timer::SessionTimer;
+use super::update::UpdateAllowed;
 use super::{
     AckCarries, AwaitingAck, Call, CallState, Established, Leaving, MAX_CALLS, Offered, Reinvite,
     Role,
 };
 use crate::dialog::Dialog;
+use crate::endpoint::extensions::SUPPORTED;
 use crate::endpoint::keys::ServerKey;
 use crate::endpoint::{
     Account, ActionError, Arrival, CallEndCause, CallId, CallSecurity, Endpoint, Event, PeerTrust,
     RefusedWhy,
 };
-use crate::grammar::{CSeq, ContentType, Expires, HeaderName, Request, Response, StatusCode, Via};
+use crate::grammar::{
+    CSeq, ContentType, Expires, HeaderName, Headers, Request, Response, StatusCode, Via,
+};
 use crate::offer_answer::{CallMedia, LocalMedia, LocalPort, Session};
 use crate::transport::Path;
 
@@ -37,6 +47,9 @@ impl Endpoint {
         trust: PeerTrust,
         account: &Arc<Account>,
     ) {
+        if arrival.request.headers.contains(&HeaderName::Replaces) {
+            return self.replacing_invite_received(now, &key, &arrival, account);
+        }
         let (path, remote) = (arrival.path, arrival.remote);
         if self.calls.len() >= MAX_CALLS {
             self.statistics.overloaded += 1;
@@ -50,6 +63,12 @@ impl Endpoint {
         let Ok(dialog) = Dialog::of_called(&arrival.request, &tag) else {
             return self.respond_with(now, &key, StatusCode::BAD_REQUEST);
         };
+        if SessionTimer::off()
+            .grant(&arrival.request.headers, UpdateAllowed::No)
+            .is_err()
+        {
+            return self.refuse_interval(now, &key, &tag);
+        }
         let media = match self.look_at_offer(account, &arrival.request) {
             Ok(media) => media,
             Err(status) => return self.respond_with(now, &key, status),
@@ -65,8 +84,10 @@ impl Endpoint {
         let flow = flow_of(path).filter(|_| direct || dialog.has_route_set());
         self.bind_server(&key, id);
         let (limit, at_limit) = ring_limit(self.policy.ring_limit, &arrival.request);
+        let progress = Progress::new(&arrival.request.headers, self.rng.next_u32());
         let offered = Offered {
             invite: key,
+            progress,
             request: arrival.request,
             dialog,
             until: now + limit,
@@ -114,20 +135,8 @@ impl Endpoint {
             })
     }
 
-    /// Tells the caller that it rings here.
-    ///
-    /// # Errors
-    /// The call is unknown, or is not an unanswered incoming one.
-    pub fn ring(&mut self, now: Instant, call: CallId) -> Result<(), ActionError> {
-        let offered = self.offered(call)?;
-        let (key, tag) = (offered.invite.clone(), offered.local_tag());
-        if let Some(response) = self.dialog_response(call, &key, StatusCode::RINGING, &tag) {
-            self.respond(now, &key, &response);
-        }
-        Ok(())
-    }
-
-    /// Answers a call with the ports that are bound for it.
+    /// Answers a call with the ports that are bound for it. Once there is early media, its ports
+    /// stay; and while the caller has not acknowledged it, the answer waits for that.
     ///
     /// # Errors
     /// The call is unknown or not an unanswered incoming one; or its offer cannot be answered with
@@ -138,37 +147,71 @@ impl Endpoint {
         call: CallId,
         local: LocalMedia,
     ) -> Result<(), ActionError> {
-        let offered = self.offered(call)?;
+        let offered = self.offered_mut(call)?;
+        if offered.progress.postpones_answer() {
+            return Ok(());
+        }
+        if offered.progress.early.is_some() {
+            self.answer_with_early_media(now, call);
+            return Ok(());
+        }
+        let (key, request) = (offered.invite.clone(), offered.request.clone());
+        match self.first_session(call, &request, &local) {
+            Ok((session, body, media)) => {
+                self.send_answer(now, call, session, Some(body), media);
+                Ok(())
+            }
+            Err(ActionError::Media(error)) => {
+                self.respond_with(now, &key, error.status());
+                self.end_call(call, CallEndCause::Media);
+                Err(ActionError::Media(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Answers with what early media has agreed. A description that the caller has acknowledged is
+    /// not said again.
+    pub(super) fn answer_with_early_media(&mut self, now: Instant, call: CallId) {
+        let Ok(offered) = self.offered_mut(call) else {
+            return;
+        };
+        let Some(EarlyMedia { session, standing }) = offered.progress.early.take() else {
+            return;
+        };
+        let body = match standing {
+            Standing::Acknowledged => None,
+            Standing::Unacknowledged | Standing::Unreliable => Some(session.body()),
+        };
+        let media = session.media().cloned();
+        self.send_answer(now, call, session, body, media);
+    }
+
+    fn send_answer(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        session: Session,
+        body: Option<Bytes>,
+        media: Option<CallMedia>,
+    ) {
+        let Ok(offered) = self.offered(call) else {
+            return;
+        };
         let (key, tag, request) = (
             offered.invite.clone(),
             offered.local_tag(),
             offered.request.clone(),
         );
-        let account = self.account(&self.calls[&call].account.clone())?;
-        let offer = session_description(&request.headers, request.body());
-        let (session, body, media) = match offer {
-            Some(offer) => {
-                match Session::answer(&account.capabilities, &local, &mut self.rng, offer) {
-                    Ok((session, body, media)) => (session, body, Some(media)),
-                    Err(error) => {
-                        self.note_description(&error);
-                        self.respond_with(now, &key, error.status());
-                        self.end_call(call, CallEndCause::Media);
-                        return Err(ActionError::Media(error));
-                    }
-                }
-            }
-            None => {
-                let (session, body) = Session::offer(&account.capabilities, &local, &mut self.rng);
-                (session, body, None)
-            }
-        };
         let Some(mut response) = self.dialog_response(call, &key, StatusCode::OK, &tag) else {
-            return Err(ActionError::WrongState);
+            return;
         };
-        response.set_body(&ContentType::sdp(), body);
+        if let Some(body) = body {
+            response.set_body(&ContentType::sdp(), body);
+        }
+        let timer = self.grant_first(now, &request, &mut response);
         let Some((bytes, path)) = self.respond(now, &key, &response) else {
-            return Err(ActionError::WrongState);
+            return;
         };
         let sequence = request
             .headers
@@ -180,8 +223,25 @@ impl Endpoint {
             AckCarries::FirstAnswer
         };
         let awaiting = AwaitingAck::new(now, sequence, bytes, path, carries);
-        self.establish_called(now, call, session, awaiting, media);
-        Ok(())
+        self.establish_called(now, call, session, timer, awaiting, media);
+    }
+
+    /// Writes what the first 2xx of a call grants, and starts the timer.
+    pub(super) fn grant_first(
+        &mut self,
+        now: Instant,
+        invite: &Request,
+        response: &mut Response,
+    ) -> SessionTimer {
+        let mut timer = SessionTimer::off();
+        let update = UpdateAllowed::of(&invite.headers).unwrap_or(UpdateAllowed::No);
+        // One that asks for too little has not rung.
+        let grant = timer.grant(&invite.headers, update).ok().flatten();
+        if let Some(grant) = grant {
+            grant.write(&mut response.headers);
+        }
+        timer.granted(now, grant);
+        timer
     }
 
     fn establish_called(
@@ -189,6 +249,7 @@ impl Endpoint {
         now: Instant,
         id: CallId,
         session: Session,
+        timer: SessionTimer,
         awaiting: AwaitingAck,
         media: Option<CallMedia>,
     ) {
@@ -200,6 +261,9 @@ impl Endpoint {
         };
         let mut established = Established::new(now, Role::Called, offered.dialog.clone(), session);
         established.awaiting_ack = Some(awaiting);
+        established.timer = timer;
+        established.late_prack = offered.progress.unacknowledged();
+        established.heard_abilities(&offered.request.headers);
         call.state = CallState::Established(Box::new(established));
         if let Some(media) = media {
             let security = CallSecurity {
@@ -232,7 +296,7 @@ impl Endpoint {
         Ok(())
     }
 
-    fn refuse_offered(
+    pub(super) fn refuse_offered(
         &mut self,
         now: Instant,
         call: CallId,
@@ -246,13 +310,14 @@ impl Endpoint {
         Ok(())
     }
 
-    /// The caller has sent CANCEL before we answered.
-    pub(crate) fn call_cancelled(&mut self, now: Instant, call: CallId) {
+    /// The caller has sent CANCEL before we answered, or BYE.
+    pub(crate) fn call_cancelled(&mut self, now: Instant, call: CallId, cancel: &Headers) {
         if self
             .refuse_offered(now, call, StatusCode::REQUEST_TERMINATED)
             .is_ok()
         {
-            self.end_call(call, CallEndCause::RemoteCancelled);
+            self.explain_end(call, cancel);
+            self.end_call(call, cancelled_cause(cancel));
         }
     }
 
@@ -263,7 +328,7 @@ impl Endpoint {
         }
     }
 
-    fn offered(&self, call: CallId) -> Result<&Offered, ActionError> {
+    pub(super) fn offered(&self, call: CallId) -> Result<&Offered, ActionError> {
         match &self.calls.get(&call).ok_or(ActionError::UnknownCall)?.state {
             CallState::Offered(offered) => Ok(offered),
             CallState::Dialing(_) | CallState::Established(_) => Err(ActionError::WrongState),
@@ -290,6 +355,10 @@ impl Endpoint {
             if let Some(contact) = self.contact(&account, path) {
                 response.headers.push_typed(&contact);
             }
+            response
+                .headers
+                .push(HeaderName::Supported, SUPPORTED)
+                .expect("plain text");
         }
         Some(response)
     }
@@ -301,6 +370,9 @@ impl Endpoint {
         };
         match &mut call.state {
             CallState::Dialing(_) => self.hang_up_for(now, id, CallEndCause::NotAnswered),
+            CallState::Offered(offered) if offered.until > now => {
+                self.progress_due(now, id);
+            }
             CallState::Offered(offered) => {
                 let status = offered.at_limit;
                 if self.refuse_offered(now, id, status).is_ok() {
@@ -324,7 +396,9 @@ impl Endpoint {
                 if retry {
                     self.drive_reinvite(now, id);
                 }
-                self.ask_when_due(now, id);
+                if self.session_timer_due(now, id) {
+                    self.ask_when_due(now, id);
+                }
             }
             CallState::Leaving(Leaving::AwaitingAck(established)) => {
                 match established.ack_due(now) {
@@ -398,7 +472,7 @@ impl Established {
 }
 
 impl Offered {
-    fn local_tag(&self) -> String {
+    pub(super) fn local_tag(&self) -> String {
         self.dialog.local_tag().to_owned()
     }
 }

@@ -3,7 +3,8 @@
 //! A peer that loses its power or its network says no BYE, and a held call may rightly be silent for
 //! hours. So the far end is asked: by OPTIONS within the dialog, which every user agent answers.
 //! Any answer will do, except for those that say that it knows of no such call (RFC 3261 section
-//! 12.2.1.2). Session timers (RFC 4028) would need the peer's support, and are not offered.
+//! 12.2.1.2). A short session timer (RFC 4028, `session_timer`) does the same where the peer has it;
+//! then nothing is asked.
 //!
 //! ```text
 //!   Waiting ── time, and no re-INVITE is under way ──► Asked ── no answer: BYE
@@ -70,6 +71,9 @@ impl Endpoint {
             .deadline()
             .is_none_or(|until| until > now)
         {
+            return;
+        }
+        if established.timer.watches() {
             return;
         }
         let attempts_left = established.liveness.attempts_left();

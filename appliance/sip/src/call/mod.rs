@@ -1,29 +1,40 @@
 //! Calls: what the endpoint remembers of one INVITE dialog from the first message to the last.
 //!
 //! ```text
-//!  invite ─► Dialing ──── 2xx, ACK sent ────────────────► Established ◄─┐ re-INVITE, INFO, OPTIONS
-//!               │ │ final refusal, timeout: (gone)           │    │ └────┘ of either side
-//!               │ └ hang up: Leaving::Cancelling             │    │ BYE received: (gone)
-//!               │      │ 487: (gone)                         │    │ ACK never came: BYE
+//!  invite ─► Dialing ──── 2xx, ACK sent ────────────────► Established ◄─┐ re-INVITE, UPDATE, INFO,
+//!            1xx: early dialogs, PRACK                       │    │ └────┘ OPTIONS of either side;
+//!               │ │ 3xx: the next target                     │    │        INVITE with Replaces
+//!               │ │ final refusal, timeout: (gone)           │    │ BYE received: (gone)
+//!               │ └ hang up: Leaving::Cancelling             │    │ ACK never came, nobody
+//!               │      │ 487: (gone)                         │    │ refreshed the session: BYE
 //!               │      │ 2xx after all: ACK, then BYE        │ hang up
 //!  INVITE       │      ▼                                     ▼
 //!  received ─► Offered │ ◄─ answer before ACK: Leaving::AwaitingAck ── ACK ──┐
 //!               │ │    ▼                                                     ▼
 //!               │ └── answer: Established               Leaving::HangingUp ── final: (gone)
-//!               └ reject, CANCEL, ring limit: (gone)
+//!               └ reject, CANCEL, ring limit, no PRACK: (gone)
 //! ```
 //!
 //! `Event::Ended` is told when the call is over for its user: at once when we hang up. `Leaving` is
 //! what is left to be done after that.
 //!
-//! The data and its small decisions are here; `outgoing`, `incoming` and `in_dialog` hold what the
-//! endpoint does with them.
+//! The data and its small decisions are here; what the endpoint does with them is in `outgoing` and
+//! `incoming` before the answer, with `early_dialog`, `reliable` and `redirect`, and in `in_dialog`,
+//! `update`, `session_timer`, `liveness` and `replaces` after it, until `hang_up`.
 
+mod early_dialog;
+mod explanation;
 pub(crate) mod glare;
+mod hang_up;
 mod in_dialog;
 mod incoming;
 mod liveness;
 mod outgoing;
+mod redirect;
+mod reliable;
+mod replaces;
+mod session_timer;
+mod update;
 
 use std::time::{Duration, Instant};
 
@@ -39,8 +50,13 @@ use crate::transaction::T1_64;
 use crate::transaction::timers::Retransmission;
 use crate::transport::{FlowId, Path, Transport};
 
+use self::early_dialog::EarlyDialog;
 use self::glare::Placed;
 use self::liveness::Liveness;
+use self::redirect::Redirects;
+use self::reliable::{Progress, ResponseNumber};
+use self::session_timer::SessionTimer;
+use self::update::UpdateAllowed;
 
 /// Calls at once, those that are ending included.
 pub(crate) const MAX_CALLS: usize = 64;
@@ -73,18 +89,15 @@ pub(crate) struct Dialing {
     pub(crate) placed: Placed,
     /// Our offer, without any answer.
     pub(crate) offer: Session,
-    /// The latest early answer.
-    pub(crate) early: Option<Early>,
+    /// The forks that have said something.
+    pub(crate) early: Vec<EarlyDialog>,
     pub(crate) ringing: RingingTold,
+    /// The sequence number of the last INVITE.
+    pub(crate) sequence: u32,
+    pub(crate) redirects: Redirects,
+    pub(crate) timer: SessionTimer,
     /// When we give up.
     pub(crate) until: Instant,
-}
-
-/// An answer in a provisional response.
-#[derive(Debug)]
-pub(crate) struct Early {
-    pub(crate) remote_tag: Option<String>,
-    pub(crate) session: Session,
 }
 
 /// Whether the caller knows that the far end rings.
@@ -100,6 +113,8 @@ pub(crate) struct Offered {
     pub(crate) invite: ServerKey,
     pub(crate) request: Request,
     pub(crate) dialog: Dialog,
+    /// What the caller has been told.
+    pub(crate) progress: Progress,
     /// When we refuse for lack of an answer.
     pub(crate) until: Instant,
     /// With what: 480, or 487 when the caller has set the limit (RFC 3261 section 13.3.1).
@@ -114,6 +129,11 @@ pub(crate) struct Established {
     pub(crate) session: Session,
     pub(crate) awaiting_ack: Option<AwaitingAck>,
     pub(crate) reinvite: Reinvite,
+    /// A reliable response that the answer has overtaken.
+    pub(crate) late_prack: Option<ResponseNumber>,
+    pub(crate) timer: SessionTimer,
+    /// Whether the far end takes UPDATE.
+    pub(crate) update: UpdateAllowed,
     /// Whether the far end is still there.
     pub(crate) liveness: Liveness,
     /// Hold or both ways: what our user wants.
@@ -174,12 +194,21 @@ impl AwaitingAck {
 #[derive(Debug)]
 pub(crate) enum Reinvite {
     Idle,
-    /// Under way. The direction that it asks for.
-    Sent(Direction),
+    /// Under way.
+    Sent(ReinviteFor),
     /// Met the peer's own (491): tried again then.
     Waiting {
         until: Instant,
     },
+}
+
+/// What a re-INVITE of ours is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReinviteFor {
+    /// A hold or its end.
+    Direction(Direction),
+    /// The session timer.
+    Refresh,
 }
 
 /// What is left to be done for a call that has ended for its user.
@@ -210,6 +239,14 @@ impl Leaving {
             attempts_left: BYE_ATTEMPTS - 1,
         }
     }
+
+    fn dialog_mut(&mut self) -> Option<&mut Dialog> {
+        match self {
+            Self::Cancelling { .. } => None,
+            Self::AwaitingAck(established) => Some(&mut established.dialog),
+            Self::HangingUp { dialog, .. } => Some(dialog),
+        }
+    }
 }
 
 /// Whether CANCEL was sent.
@@ -230,6 +267,9 @@ impl Established {
             session,
             awaiting_ack: None,
             reinvite: Reinvite::Idle,
+            late_prack: None,
+            timer: SessionTimer::off(),
+            update: UpdateAllowed::No,
             liveness: Liveness::heard(now),
             wanted: Direction::SendRecv,
         }
@@ -253,11 +293,12 @@ impl Established {
             Reinvite::Waiting { until } => Some(until),
             Reinvite::Idle | Reinvite::Sent(_) => None,
         };
-        let ask = self.liveness.deadline();
+        let ask = self.liveness.deadline().filter(|_| !self.timer.watches());
         self.ack_deadline()
             .into_iter()
             .chain(retry)
             .chain(ask)
+            .chain(self.timer.deadline())
             .min()
     }
 }
@@ -266,7 +307,10 @@ impl Call {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.state {
             CallState::Dialing(dialing) => Some(dialing.until),
-            CallState::Offered(offered) => Some(offered.until),
+            CallState::Offered(offered) => {
+                let progress = offered.progress.deadline();
+                Some(progress.map_or(offered.until, |at| at.min(offered.until)))
+            }
             CallState::Established(established) => established.deadline(),
             CallState::Leaving(leaving) => match leaving {
                 Leaving::Cancelling {
@@ -283,7 +327,7 @@ impl Call {
         }
     }
 
-    /// The dialog of a call that has one.
+    /// The dialog of a call that has one, and no more than one.
     pub(crate) fn dialog(&self) -> Option<&Dialog> {
         match &self.state {
             CallState::Dialing(_) => None,
@@ -302,11 +346,7 @@ impl Call {
             CallState::Dialing(_) => None,
             CallState::Offered(offered) => Some(&mut offered.dialog),
             CallState::Established(established) => Some(&mut established.dialog),
-            CallState::Leaving(leaving) => match leaving {
-                Leaving::Cancelling { .. } => None,
-                Leaving::AwaitingAck(established) => Some(&mut established.dialog),
-                Leaving::HangingUp { dialog, .. } => Some(dialog),
-            },
+            CallState::Leaving(leaving) => leaving.dialog_mut(),
         }
     }
 
@@ -317,8 +357,23 @@ impl Call {
         to_tag: &str,
         from_tag: Option<&str>,
     ) -> bool {
-        self.dialog()
-            .is_some_and(|dialog| dialog.owns_request(call_id, to_tag, from_tag))
+        let owns = |dialog: &Dialog| dialog.owns_request(call_id, to_tag, from_tag);
+        match &self.state {
+            CallState::Dialing(dialing) => dialing.dialogs().any(owns),
+            CallState::Offered(_) | CallState::Established(_) | CallState::Leaving(_) => {
+                self.dialog().is_some_and(owns)
+            }
+        }
+    }
+
+    /// The dialog, early or not, with the far end of this tag.
+    pub(crate) fn dialog_with(&mut self, remote_tag: Option<&str>) -> Option<&mut Dialog> {
+        match &mut self.state {
+            CallState::Dialing(dialing) => dialing.dialog_with(remote_tag),
+            CallState::Offered(offered) => Some(&mut offered.dialog),
+            CallState::Established(established) => Some(&mut established.dialog),
+            CallState::Leaving(leaving) => leaving.dialog_mut(),
+        }
     }
 }
 

@@ -1,23 +1,28 @@
-//! The caller's side: INVITE, its responses, CANCEL, forks, and hanging up.
+//! The caller's side: INVITE, its responses, CANCEL and forks.
 
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::glare::Placed;
+use super::redirect::Redirects;
+use super::session_timer::SessionTimer;
+use super::update::UpdateAllowed;
 use super::{
-    Call, CallState, Cancelled, Dialing, Early, Established, Leaving, MAX_CALLS, RingingTold, Role,
+    Call, CallState, Cancelled, Dialing, Established, Leaving, MAX_CALLS, RingingTold, Role,
 };
 use crate::dialog::{Dialog, MAX_FORWARDS};
+use crate::endpoint::extensions::{REPLACES, SUPPORTED};
 use crate::endpoint::keys::ClientKey;
 use crate::endpoint::{
     Account, AccountName, ActionError, CallEndCause, CallId, CallSecurity, Endpoint, Event,
     Failure, Outgoing, User,
 };
 use crate::grammar::{
-    CSeq, ContentType, HeaderName, Headers, Method, NameAddr, Request, Response, StatusCode, Uri,
+    CSeq, ContentType, HeaderName, Headers, Method, NameAddr, Replaces, Request, Response,
+    StatusCode, Uri,
 };
-use crate::offer_answer::{LocalMedia, SdpError, Session};
+use crate::offer_answer::{LocalMedia, Session};
 use crate::transaction::T1_64;
 use crate::transport::{FlowId, Path};
 
@@ -33,6 +38,17 @@ impl Endpoint {
         target: &Uri,
         local: LocalMedia,
     ) -> Result<CallId, ActionError> {
+        self.place(now, account, target, local, None)
+    }
+
+    pub(super) fn place(
+        &mut self,
+        now: Instant,
+        account: &AccountName,
+        target: &Uri,
+        local: LocalMedia,
+        replaced: Option<&Replaces>,
+    ) -> Result<CallId, ActionError> {
         let account = self.account(account)?;
         let Uri::Sip(target) = target else {
             return Err(ActionError::UnsupportedScheme);
@@ -43,16 +59,24 @@ impl Endpoint {
         let (offer, body) = Session::offer(&account.capabilities, &local, &mut self.rng);
         let first_hop = self.first_hop(&account);
         let uri = target.clone().without_headers().into();
-        let request = self.invite_request(&account, uri, body, &first_hop.routes)?;
+        let mut request = self.invite_request(&account, uri, body, &first_hop.routes)?;
+        if let Some(replaced) = replaced {
+            request.headers.push_typed(replaced);
+            request.headers.push(HeaderName::Require, REPLACES)?;
+        }
         let target = target.clone();
         let call_id = request.headers.required().expect("we have written it");
+        let redirects = Redirects::new(request.clone(), target.clone(), account.redirects);
         let call = CallId(self.next_id());
         let dialing = Dialing {
             invite: None,
             placed: Placed { target, call_id },
             offer,
-            early: None,
+            early: Vec::new(),
             ringing: RingingTold::No,
+            sequence: 0,
+            redirects,
+            timer: SessionTimer::off(),
             until: now + self.dial_limit,
         };
         self.calls.insert(
@@ -97,6 +121,9 @@ impl Endpoint {
             headers.push_value(HeaderName::Route, route);
         }
         headers.push(HeaderName::Allow, crate::endpoint::ALLOW)?;
+        // Whether the far end takes UPDATE is not known; most that know session timers do.
+        headers.push(HeaderName::Supported, SUPPORTED)?;
+        SessionTimer::off().write_wish(headers, UpdateAllowed::Yes);
         request.set_body(&ContentType::sdp(), body);
         Ok(request)
     }
@@ -104,12 +131,17 @@ impl Endpoint {
     /// An INVITE of a call has been sent over `path`.
     pub(crate) fn invite_sent(&mut self, call: CallId, key: ClientKey, path: Path) {
         let signalling = self.signalling(path);
+        let sequence = self.clients.get(&key).and_then(|transaction| {
+            let request = &transaction.outgoing.request;
+            request.headers.required::<CSeq>().ok()
+        });
         let Some(call) = self.calls.get_mut(&call) else {
             return;
         };
         call.signalling = signalling;
         match &mut call.state {
             CallState::Dialing(dialing) => {
+                dialing.sequence = sequence.map_or(0, |sequence| sequence.number);
                 dialing.invite = Some(key);
                 call.flow = flow_of(path);
             }
@@ -129,6 +161,20 @@ impl Endpoint {
         }
     }
 
+    /// The sequence number of a request of a call that is sent again; `number` was its last.
+    pub(crate) fn call_sequence_after(&mut self, id: CallId, number: u32) -> u32 {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return number.saturating_add(1);
+        };
+        if let CallState::Dialing(dialing) = &call.state {
+            let invite = dialing.invite.clone();
+            let next = invite.and_then(|invite| self.next_fork_sequence(&invite));
+            return next.unwrap_or(0).max(number.saturating_add(1));
+        }
+        call.dialog_mut()
+            .map_or(number.saturating_add(1), Dialog::next_sequence)
+    }
+
     /// A response to a request of a call.
     pub(crate) fn call_response(
         &mut self,
@@ -141,8 +187,13 @@ impl Endpoint {
         let Some(call) = self.calls.get(&id) else {
             return self.orphan_response(now, key, response);
         };
+        if key.method == Method::Prack.as_str() {
+            return self.prack_response(now, key, response);
+        }
         match &call.state {
-            CallState::Dialing(_) if is_invite => self.dialing_response(now, id, key, response),
+            CallState::Dialing(dialing) if is_invite && dialing.invite.as_ref() == Some(key) => {
+                self.dialing_response(now, id, key, response);
+            }
             CallState::Established(established) if is_invite => {
                 if belongs_to(response, &established.dialog) {
                     self.reinvite_response(now, id, key, response);
@@ -159,6 +210,9 @@ impl Endpoint {
                     self.calls.remove(&id);
                 }
             }
+            CallState::Established(_) if key.method == Method::Update.as_str() => {
+                self.update_response(now, id, response);
+            }
             CallState::Established(_) => self.in_dialog_response(now, id, response),
             CallState::Dialing(_) | CallState::Offered(_) | CallState::Leaving(_) => {
                 self.orphan_response(now, key, response);
@@ -169,10 +223,22 @@ impl Endpoint {
     fn dialing_response(&mut self, now: Instant, id: CallId, key: &ClientKey, response: &Response) {
         let status = response.status();
         if status.is_provisional() {
-            self.provisional_response(id, response);
+            self.provisional_response(now, id, key, response);
         } else if status.is_success() {
             self.invite_answered(now, id, key, response);
         } else {
+            if status == StatusCode::SESSION_INTERVAL_TOO_SMALL
+                && self.invite_with_longer_interval(now, id, key, response)
+            {
+                return;
+            }
+            if self.invite_without_replaces(now, key, status) {
+                return;
+            }
+            self.redirected(id, response);
+            if self.follow_redirect(now, id) {
+                return;
+            }
             let cause = if status == StatusCode::UNAUTHORIZED
                 || status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
             {
@@ -180,53 +246,13 @@ impl Endpoint {
             } else {
                 CallEndCause::Refused(status)
             };
+            self.explain_end(id, &response.headers);
             self.end_call(id, cause);
         }
     }
 
-    fn provisional_response(&mut self, id: CallId, response: &Response) {
-        let Some(Call {
-            state: CallState::Dialing(dialing),
-            ..
-        }) = self.calls.get_mut(&id)
-        else {
-            return;
-        };
-        let rings = response.status() == StatusCode::RINGING && dialing.ringing == RingingTold::No;
-        if rings {
-            dialing.ringing = RingingTold::Yes;
-        }
-        // A description that we cannot use is no reason to give up: the final answer decides.
-        let mut unusable = None;
-        let media = session_description(&response.headers, response.body()).and_then(|answer| {
-            let mut session = dialing.offer.clone();
-            let accepted = session.accept_answer(answer);
-            let media = accepted.map_err(|error| unusable = Some(error)).ok()?;
-            let known = dialing
-                .early
-                .as_ref()
-                .and_then(|early| early.session.media());
-            let is_new = known != Some(&media);
-            let remote_tag = remote_tag(response);
-            dialing.early = Some(Early {
-                remote_tag,
-                session,
-            });
-            is_new.then_some(media)
-        });
-        if let Some(error) = unusable {
-            self.note_description(&error);
-        }
-        if rings {
-            self.event(Event::Ringing { call: id });
-        }
-        if let Some(media) = media {
-            self.event(Event::EarlyMedia { call: id, media });
-        }
-    }
-
     fn invite_answered(&mut self, now: Instant, id: CallId, key: &ClientKey, response: &Response) {
-        let Some(dialog) = self.acknowledge_success(now, key, response) else {
+        let Some(mut dialog) = self.acknowledge_success(now, key, response) else {
             return self.end_call(id, CallEndCause::Protocol);
         };
         let proxied = self.is_proxied(key);
@@ -236,7 +262,8 @@ impl Endpoint {
         let CallState::Dialing(dialing) = &call.state else {
             return;
         };
-        let answered = agreed_session(dialing, response);
+        let answered = dialing.agreed_session(response);
+        dialing.hand_over(&mut dialog);
         if !dialog.has_route_set() && proxied {
             // The proxy keeps out of the dialog: its connection leads nowhere.
             call.flow = None;
@@ -245,7 +272,10 @@ impl Endpoint {
             Ok(session) => {
                 let media = session.media().cloned();
                 let signalling = call.signalling;
-                let established = Established::new(now, Role::Caller, dialog, session);
+                let mut established = Established::new(now, Role::Caller, dialog, session);
+                established.timer = dialing.timer;
+                established.heard_abilities(&response.headers);
+                established.timer.answered(now, &response.headers);
                 call.state = CallState::Established(Box::new(established));
                 if let Some(media) = media {
                     let security = CallSecurity {
@@ -288,7 +318,7 @@ impl Endpoint {
         }
     }
 
-    fn cancel_now(&mut self, now: Instant, id: CallId, invite: &ClientKey) {
+    pub(super) fn cancel_now(&mut self, now: Instant, id: CallId, invite: &ClientKey) {
         self.send_cancel(now, invite);
         if let Some(call) = self.calls.get_mut(&id) {
             let cancelled = Cancelled::Sent {
@@ -337,7 +367,8 @@ impl Endpoint {
         let invite = transaction.outgoing.request.clone();
         let account = transaction.outgoing.account.clone();
         let flow = flow_of(transaction.path);
-        let dialog = Dialog::of_caller(&invite, response).ok()?;
+        let mut dialog = Dialog::of_caller(&invite, response).ok()?;
+        dialog.sequence_used(self.last_fork_sequence(key));
         if !self.expect_ack(key, response) {
             return None;
         }
@@ -348,6 +379,7 @@ impl Endpoint {
             request.headers.copy_from(&invite.headers, &name);
         }
         let mut ack = Outgoing::new(request, account, User::Nobody);
+        ack.next_hop = Some(dialog.next_hop());
         ack.flow = flow.filter(|_| dialog.has_route_set() || !self.is_proxied(key));
         ack.acknowledges = Some((key.clone(), remote_tag(response)));
         self.dispatch(now, ack);
@@ -355,7 +387,7 @@ impl Endpoint {
     }
 
     /// Whether an INVITE went to a proxy or registrar rather than to the called itself.
-    fn is_proxied(&self, key: &ClientKey) -> bool {
+    pub(super) fn is_proxied(&self, key: &ClientKey) -> bool {
         self.clients.get(key).is_some_and(|transaction| {
             let outgoing = &transaction.outgoing;
             outgoing.request.headers.contains(&HeaderName::Route)
@@ -374,13 +406,21 @@ impl Endpoint {
         let Some(call) = self.calls.get(&id) else {
             return;
         };
+        if *method == Method::Prack {
+            // The far end gives up when it needs it; else its answer will come.
+            return;
+        }
         let cause = match failure {
             Failure::Timeout => CallEndCause::Timeout,
             Failure::Transport => CallEndCause::Transport,
             Failure::Certificate => CallEndCause::Certificate,
         };
         match &call.state {
-            CallState::Dialing(_) => self.end_call(id, cause),
+            CallState::Dialing(_) => {
+                if !self.follow_redirect(now, id) {
+                    self.end_call(id, cause);
+                }
+            }
             CallState::Established(_) if *method == Method::Invite => {
                 self.reinvite_failed(now, id, failure);
             }
@@ -391,6 +431,9 @@ impl Endpoint {
             // be made again by the next request.
             CallState::Established(_) => match failure {
                 Failure::Timeout => self.hang_up_for(now, id, cause),
+                Failure::Transport | Failure::Certificate if *method == Method::Update => {
+                    self.refresh_undelivered(now, id);
+                }
                 Failure::Transport | Failure::Certificate => {}
             },
             CallState::Offered(_) => {}
@@ -402,127 +445,6 @@ impl Endpoint {
         }
     }
 
-    fn bye_failed(&mut self, now: Instant, id: CallId, failure: Failure) {
-        let Some(Call {
-            state: CallState::Leaving(Leaving::HangingUp { attempts_left, .. }),
-            ..
-        }) = self.calls.get_mut(&id)
-        else {
-            return;
-        };
-        if failure == Failure::Timeout || *attempts_left == 0 {
-            self.calls.remove(&id);
-            return;
-        }
-        *attempts_left -= 1;
-        self.send_bye(now, id);
-    }
-
-    /// Ends a call in the way that its state asks for: CANCEL, 603, or BYE.
-    ///
-    /// # Errors
-    /// The call is unknown or over.
-    pub fn hang_up(&mut self, now: Instant, call: CallId) -> Result<(), ActionError> {
-        match self.calls.get(&call).map(|call| &call.state) {
-            None | Some(CallState::Leaving(_)) => return Err(ActionError::UnknownCall),
-            Some(CallState::Offered(_)) => return self.reject(now, call, StatusCode::DECLINE),
-            Some(CallState::Dialing(_) | CallState::Established(_)) => {}
-        }
-        self.hang_up_for(now, call, CallEndCause::Local);
-        Ok(())
-    }
-
-    /// Ends a dialing or established call for any cause.
-    pub(crate) fn hang_up_for(&mut self, now: Instant, id: CallId, cause: CallEndCause) {
-        match self.calls.get(&id).map(|call| &call.state) {
-            Some(CallState::Dialing(dialing)) => {
-                let invite = dialing.invite.clone();
-                self.hang_up_dialing(now, id, invite, cause);
-            }
-            Some(CallState::Established(_)) => self.hang_up_established(now, id, cause),
-            Some(CallState::Offered(_) | CallState::Leaving(_)) | None => {}
-        }
-    }
-
-    fn hang_up_dialing(
-        &mut self,
-        now: Instant,
-        id: CallId,
-        invite: Option<ClientKey>,
-        cause: CallEndCause,
-    ) {
-        self.event(Event::Ended { call: id, cause });
-        self.drop_waiting(&User::Call(id));
-        let waiting = invite.and_then(|key| Some((self.invite_is_proceeding(&key)?, key)));
-        let Some((is_proceeding, invite)) = waiting else {
-            self.calls.remove(&id);
-            return;
-        };
-        if is_proceeding {
-            return self.cancel_now(now, id, &invite);
-        }
-        if let Some(call) = self.calls.get_mut(&id) {
-            let leaving = Leaving::Cancelling {
-                invite,
-                cancelled: Cancelled::NotYet,
-            };
-            call.state = CallState::Leaving(leaving);
-        }
-    }
-
-    fn hang_up_established(&mut self, now: Instant, id: CallId, cause: CallEndCause) {
-        self.event(Event::Ended { call: id, cause });
-        self.drop_waiting(&User::Call(id));
-        let Some(Call {
-            account,
-            signalling,
-            flow,
-            state: CallState::Established(established),
-        }) = self.calls.remove(&id)
-        else {
-            return;
-        };
-        let waits = established.awaiting_ack.is_some();
-        let leaving = if waits {
-            Leaving::AwaitingAck(established)
-        } else {
-            Leaving::hanging_up(established.dialog)
-        };
-        let state = CallState::Leaving(leaving);
-        self.calls.insert(
-            id,
-            Call {
-                account,
-                signalling,
-                flow,
-                state,
-            },
-        );
-        if !waits {
-            self.send_bye(now, id);
-        }
-    }
-
-    /// Ends a call whose dialog exists but which was never established for its user.
-    fn hang_up_dialog(&mut self, now: Instant, id: CallId, dialog: Dialog, cause: CallEndCause) {
-        if let Some(call) = self.calls.get_mut(&id) {
-            call.state = CallState::Leaving(Leaving::hanging_up(dialog));
-            self.event(Event::Ended { call: id, cause });
-            self.send_bye(now, id);
-        }
-    }
-
-    /// Sends BYE for a call that is hanging up.
-    pub(crate) fn send_bye(&mut self, now: Instant, id: CallId) {
-        let Some(call) = self.calls.get_mut(&id) else {
-            return;
-        };
-        let Some(request) = call.dialog_mut().map(|dialog| dialog.request(Method::Bye)) else {
-            return;
-        };
-        self.send_in_dialog(now, id, request);
-    }
-
     /// Sends a request of a call's dialog.
     pub(crate) fn send_in_dialog(&mut self, now: Instant, id: CallId, request: Request) {
         let Some(call) = self.calls.get(&id) else {
@@ -532,6 +454,7 @@ impl Endpoint {
             return;
         };
         let mut outgoing = Outgoing::new(request, account, User::Call(id));
+        outgoing.next_hop = call.dialog().map(Dialog::next_hop);
         outgoing.flow = call.flow;
         self.dispatch(now, outgoing);
     }
@@ -542,24 +465,6 @@ impl Endpoint {
             self.event(Event::Ended { call: id, cause });
         }
     }
-}
-
-/// The session that a 2xx agrees: by its own answer, or by that of an earlier provisional response
-/// of the same fork (section 13.2.1).
-fn agreed_session(dialing: &Dialing, response: &Response) -> Result<Session, SdpError> {
-    let Some(answer) = session_description(&response.headers, response.body()) else {
-        return match &dialing.early {
-            Some(early) if early.remote_tag == remote_tag(response) => Ok(early.session.clone()),
-            Some(_) | None => {
-                let mut session = dialing.offer.clone();
-                session.accept_answer(&[])?;
-                Ok(session)
-            }
-        };
-    };
-    let mut session = dialing.offer.clone();
-    session.accept_answer(answer)?;
-    Ok(session)
 }
 
 fn belongs_to(response: &Response, dialog: &Dialog) -> bool {

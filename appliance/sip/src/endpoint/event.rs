@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::floor_control::FloorChange;
 use super::settings::AccountName;
 use crate::call::glare::Glare;
-use crate::grammar::{NameAddr, StatusCode};
+use crate::grammar::{NameAddr, ReasonValue, StatusCode, Warning};
 use crate::offer_answer::{AgreedSecurity, CallMedia};
 use crate::registration::RegistrationState;
 use crate::transport::{FlowId, Transport};
@@ -167,6 +167,16 @@ pub enum Event {
         /// What happened.
         change: FloorChange,
     },
+    /// What the far end, or a proxy, says about the end of the call, which is told next. For people
+    /// who look for a fault: anybody on the way may have written it.
+    EndExplained {
+        /// The call.
+        call: CallId,
+        /// Reason of its CANCEL, BYE or refusal (RFC 3326).
+        reasons: Vec<ReasonValue>,
+        /// Warning of its refusal.
+        warnings: Vec<Warning>,
+    },
     /// The call is over. The last event of every call.
     Ended {
         /// The call.
@@ -217,6 +227,8 @@ pub enum CallEndCause {
     RemoteHangUp,
     /// The far end gave up before we answered.
     RemoteCancelled,
+    /// The call was answered by another phone of ours, or another user, before we did.
+    AnsweredElsewhere,
     /// The far end refused our call with this final response.
     Refused(StatusCode),
     /// Nobody answered: our own limit on ringing was reached.

@@ -109,6 +109,7 @@ impl Endpoint {
             | Event::ResumeFailed { .. }
             | Event::Info { .. }
             | Event::Floor { .. }
+            | Event::EndExplained { .. }
             | Event::Registration { .. }
             | Event::Refused { .. } => return,
         };

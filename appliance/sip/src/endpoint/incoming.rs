@@ -19,6 +19,7 @@ use std::time::Instant;
 
 use super::content_rules::ACCEPT_ENCODING;
 use super::event::{CallId, PeerTrust};
+use super::extensions::{self, SUPPORTED};
 use super::keys::ServerKey;
 use super::settings::{Account, ConfiguredPeer, is_in_network};
 use super::{Endpoint, user_of};
@@ -37,7 +38,7 @@ use bytes::Bytes;
 /// Server transactions at once.
 const MAX_SERVER_TRANSACTIONS: usize = 512;
 /// The methods that we answer with more than 405.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
 
 #[derive(Debug)]
 enum ServerMachine {
@@ -244,7 +245,7 @@ impl Endpoint {
         self.open_server(now, key.clone(), arrival, None);
         self.respond_with(now, key, StatusCode::OK);
         if let (true, Some(call)) = (pending, call) {
-            self.call_cancelled(now, call);
+            self.call_cancelled(now, call, &arrival.request.headers);
         }
     }
 
@@ -389,14 +390,18 @@ impl Endpoint {
         Some((PeerTrust::ConfiguredPeer, Arc::clone(account)))
     }
 
-    /// RFC 3261 section 8.2.2.3: we have no extension that changes how a request is handled.
+    /// RFC 3261 section 8.2.2.3: extensions that we do not have.
     fn refuse_extensions(&mut self, now: Instant, key: &ServerKey, request: &Request) -> bool {
         let tags = request.headers.values::<Token>(&HeaderName::Require);
         let Ok(tags) = tags.collect::<Result<Vec<Token>, _>>() else {
             self.respond_with(now, key, StatusCode::BAD_REQUEST);
             return true;
         };
-        let required: Vec<&str> = tags.iter().map(Token::as_str).collect();
+        let required: Vec<&str> = tags
+            .iter()
+            .map(Token::as_str)
+            .filter(|tag| !extensions::is_supported(tag))
+            .collect();
         if required.is_empty() {
             return false;
         }
@@ -415,6 +420,7 @@ impl Endpoint {
             for (name, value) in [
                 (HeaderName::Accept, "application/sdp"),
                 (HeaderName::AcceptEncoding, ACCEPT_ENCODING),
+                (HeaderName::Supported, SUPPORTED),
             ] {
                 response.headers.push(name, value).expect("plain text");
             }
@@ -692,10 +698,10 @@ fn is_known(method: &Method) -> bool {
         | Method::Bye
         | Method::Cancel
         | Method::Options
-        | Method::Info => true,
-        Method::Register
+        | Method::Info
         | Method::Update
-        | Method::Prack
+        | Method::Prack => true,
+        Method::Register
         | Method::Subscribe
         | Method::Notify
         | Method::Refer

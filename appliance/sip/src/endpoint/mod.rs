@@ -28,6 +28,7 @@ mod binding;
 mod challenged;
 mod content_rules;
 mod event;
+pub(crate) mod extensions;
 mod first_hop;
 mod floor_control;
 mod floors;
@@ -64,6 +65,7 @@ pub use floor_control::FloorChange;
 pub use instance_id::InstanceId;
 pub use settings::{
     Account, AccountName, ConfiguredPeer, EndpointSettings, IncomingPolicy, ListenAddresses,
+    ReplacesPolicy,
 };
 
 pub(crate) use incoming::{ALLOW, Arrival};

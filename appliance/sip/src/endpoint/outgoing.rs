@@ -65,6 +65,8 @@ pub(crate) struct Outgoing {
     pub(crate) request: Request,
     pub(crate) account: Arc<Account>,
     pub(crate) user: User,
+    /// Where it goes first, when its dialog says so; else its Route and Request-URI do.
+    pub(crate) next_hop: Option<Uri>,
     /// The connection to use again, if it is still open.
     pub(crate) flow: Option<FlowId>,
     /// The challenges that have been answered.
@@ -73,6 +75,8 @@ pub(crate) struct Outgoing {
     pub(crate) acknowledges: Option<(ClientKey, Option<String>)>,
     /// What its user hears when no way is left.
     pub(crate) undeliverable: Failure,
+    /// How often it was sent again for the sake of its order.
+    pub(crate) attempts: u8,
 }
 
 impl Outgoing {
@@ -81,10 +85,12 @@ impl Outgoing {
             request,
             account,
             user,
+            next_hop: None,
             flow: None,
             authorization: Authorization::default(),
             acknowledges: None,
             undeliverable: Failure::Transport,
+            attempts: 0,
         }
     }
 }
@@ -124,6 +130,8 @@ pub(crate) struct ClientTransaction {
     remaining: VecDeque<Target>,
     heard: Heard,
     acks: Vec<SentAck>,
+    /// The highest sequence number of a request within an early dialog of an INVITE.
+    last_fork_sequence: u32,
 }
 
 /// Whether any response has arrived.
@@ -355,6 +363,7 @@ impl Endpoint {
             remaining,
             heard: Heard::Nothing,
             acks: Vec::new(),
+            last_fork_sequence: 0,
         };
         self.clients.insert(key.clone(), transaction);
         match user {
@@ -395,7 +404,10 @@ impl Endpoint {
         .with_rport();
         let mut request = outgoing.request.clone();
         request.headers.push_front_typed(&via);
-        if matches!(request.method(), Method::Invite | Method::Register) {
+        if matches!(
+            request.method(),
+            Method::Invite | Method::Register | Method::Update
+        ) {
             let contact = match &outgoing.user {
                 User::Registration(id) => self.register_contact(id, &outgoing.account, path)?,
                 User::Call(_) | User::Nobody => self.contact(&outgoing.account, path)?,
@@ -572,18 +584,67 @@ impl Endpoint {
                 remaining: VecDeque::new(),
                 heard: Heard::Nothing,
                 acks: Vec::new(),
+                last_fork_sequence: 0,
             },
         );
+    }
+
+    /// Lets the requests that are under way for one call be another's.
+    pub(crate) fn hand_requests_over(&mut self, from: CallId, to: CallId) {
+        for transaction in self.clients.values_mut() {
+            if transaction.outgoing.user == User::Call(from) {
+                transaction.outgoing.user = User::Call(to);
+            }
+        }
+    }
+
+    /// A sequence number for a request within an early dialog of an INVITE.
+    pub(crate) fn next_fork_sequence(&mut self, invite: &ClientKey) -> Option<u32> {
+        let transaction = self.clients.get_mut(invite)?;
+        let request = &transaction.outgoing.request;
+        let CSeq { number, .. } = request.headers.required::<CSeq>().ok()?;
+        let next = number.max(transaction.last_fork_sequence).saturating_add(1);
+        transaction.last_fork_sequence = next;
+        Some(next)
+    }
+
+    /// The highest sequence number of a request within an early dialog of an INVITE; 0 when there
+    /// was none.
+    pub(crate) fn last_fork_sequence(&self, invite: &ClientKey) -> u32 {
+        self.clients
+            .get(invite)
+            .map_or(0, |transaction| transaction.last_fork_sequence)
+    }
+
+    /// Sends the request of a transaction again as a new one, changed. False, and nothing is sent,
+    /// when `change` says so.
+    pub(crate) fn send_again(
+        &mut self,
+        now: Instant,
+        key: &ClientKey,
+        change: impl FnOnce(&mut Request) -> bool,
+    ) -> bool {
+        let Some(transaction) = self.clients.get(key) else {
+            return false;
+        };
+        let (mut outgoing, path) = (transaction.outgoing.clone(), transaction.path);
+        strip_path(&mut outgoing.request);
+        if !change(&mut outgoing.request) {
+            return false;
+        }
+        let Ok(CSeq { number, method }) = outgoing.request.headers.required::<CSeq>() else {
+            return false;
+        };
+        let number = self.sequence_after(&outgoing.user, number);
+        outgoing.request.headers.set_typed(&CSeq { number, method });
+        self.transmit(now, outgoing, path, VecDeque::new());
+        true
     }
 
     /// The sequence number of a request that is sent again with credentials.
     pub(super) fn sequence_after(&mut self, user: &User, number: u32) -> u32 {
         match user {
-            User::Call(call) => self
-                .calls
-                .get_mut(call)
-                .and_then(|call| call.dialog_mut())
-                .map_or(number + 1, crate::dialog::Dialog::next_sequence),
+            User::Call(call) => self.call_sequence_after(*call, number),
             User::Registration(binding) => self.next_register_sequence(binding),
             User::Nobody => number + 1,
         }
@@ -746,7 +807,10 @@ fn via_transport(transport: Transport) -> ViaTransport {
 
 /// RFC 3263 section 4, cut to what the settings say: a TLS account never leaves TLS.
 fn next_hop_of(outgoing: &Outgoing) -> Option<Hop> {
-    let uri = next_hop(&outgoing.request).ok()?;
+    let uri = match &outgoing.next_hop {
+        Some(uri) => uri.clone(),
+        None => next_hop(&outgoing.request).ok()?,
+    };
     let uri = uri.as_sip()?;
     let account = &outgoing.account;
     let uri = match served_by_registrar(account, uri) {

@@ -64,11 +64,17 @@ pub struct Account {
     pub registration_expires: Duration,
     /// How long it is waited for after a registration has failed.
     pub back_off: BackOff,
+    /// How many other targets a call is sent to at most when it is redirected (3xx); 0 follows no
+    /// redirection.
+    pub redirects: u8,
     /// Codecs, and whether media may be plain.
     pub capabilities: Capabilities,
 }
 
 impl Account {
+    /// How many redirections are followed unless something else is wanted.
+    pub const REDIRECTS: u8 = 4;
+
     /// An account without registrar, proxy and credentials, over TLS and with SRTP only.
     #[must_use]
     pub fn new(name: AccountName, address: Uri) -> Self {
@@ -83,6 +89,7 @@ impl Account {
             credentials: None,
             registration_expires: Duration::from_secs(600),
             back_off: BackOff::default(),
+            redirects: Self::REDIRECTS,
             capabilities: Capabilities {
                 audio: vec![
                     AudioCodec::Opus,
@@ -154,6 +161,17 @@ pub(crate) fn is_in_network(address: IpAddr, network: IpAddr, prefix: u8) -> boo
     differing_bits == Some(false)
 }
 
+/// Whose INVITE may take the place of a call (RFC 3891). All of them have to be trusted peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReplacesPolicy {
+    /// Nobody's.
+    Never,
+    /// That of whom the call is with, by From: a peer that has restarted comes back.
+    SameParty,
+    /// Anybody's, as attended transfer needs it.
+    AnyTrusted,
+}
+
 /// Which requests from outside of dialogs are taken.
 #[derive(Clone, Debug)]
 pub struct IncomingPolicy {
@@ -166,6 +184,8 @@ pub struct IncomingPolicy {
     pub refusal_burst: u32,
     /// One more answer to a stranger after each such interval.
     pub refusal_interval: Duration,
+    /// Whose INVITE may take the place of a call.
+    pub replaces: ReplacesPolicy,
     /// A call that is neither answered nor declined ends after this long with 480.
     pub ring_limit: Duration,
 }
@@ -177,6 +197,7 @@ impl Default for IncomingPolicy {
             peer_account: None,
             refusal_burst: 5,
             refusal_interval: Duration::from_secs(10),
+            replaces: ReplacesPolicy::SameParty,
             ring_limit: Duration::from_secs(180),
         }
     }

@@ -251,6 +251,12 @@ impl Session {
         }
     }
 
+    /// The ports that the session was made with.
+    #[must_use]
+    pub fn local_media(&self) -> LocalMedia {
+        self.local
+    }
+
     /// Whether an offer of ours awaits its answer.
     #[must_use]
     pub fn is_offering(&self) -> bool {

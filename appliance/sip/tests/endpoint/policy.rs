@@ -151,7 +151,7 @@ fn requests_that_make_no_sense_are_answered_as_the_rfc_says() {
         (
             "INVITE",
             target,
-            "Require: 100rel\n",
+            "Require: 100rel, privacy\n",
             StatusCode::BAD_EXTENSION,
         ),
         ("INVITE", "tel:+123", "", StatusCode::UNSUPPORTED_URI_SCHEME),

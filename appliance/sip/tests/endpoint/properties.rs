@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use netem::{LinkConditions, Loss, Probability};
 use proptest::prelude::*;
+use room::codec::Direction;
 use sip::endpoint::{CallId, Event};
 use sip::grammar::StatusCode;
 use sip::transport::Transport;
@@ -21,8 +23,12 @@ enum Action {
     HangUp,
     Hold,
     Resume,
+    EarlyMedia,
+    Info,
     BreakStreams,
     Wait(u16),
+    /// Long enough for refreshes of the session.
+    WaitLong(u8),
 }
 
 fn action() -> impl Strategy<Value = (bool, Action)> {
@@ -34,10 +40,63 @@ fn action() -> impl Strategy<Value = (bool, Action)> {
         1 => Just(Action::HangUp),
         2 => Just(Action::Hold),
         2 => Just(Action::Resume),
+        2 => Just(Action::EarlyMedia),
+        1 => Just(Action::Info),
         1 => Just(Action::BreakStreams),
         5 => (0_u16..3_000).prop_map(Action::Wait),
+        1 => (10_u8..120).prop_map(Action::WaitLong),
     ];
     (any::<bool>(), action)
+}
+
+/// What the two ends make of extensions.
+#[derive(Clone, Copy, Debug)]
+enum Abilities {
+    All,
+    /// Every provisional response has to be reliable.
+    ReliableOnly,
+    /// Sessions are refreshed by re-INVITE.
+    WithoutUpdate,
+    /// Neither session timers nor reliability: the peer is asked by OPTIONS.
+    Plain,
+}
+
+impl Abilities {
+    fn rewrite(self) -> fn(Bytes) -> Bytes {
+        match self {
+            Self::All => |bytes| bytes,
+            Self::ReliableOnly => |bytes| {
+                if bytes.starts_with(b"INVITE") {
+                    replaced(
+                        &bytes,
+                        "Supported: timer, 100rel",
+                        "Require: 100rel\r\nSupported: timer",
+                    )
+                } else {
+                    bytes
+                }
+            },
+            Self::WithoutUpdate => |bytes| replaced(&bytes, ", UPDATE", ""),
+            Self::Plain => |bytes| {
+                let bytes = replaced(&bytes, "Supported: timer, 100rel", "Supported: x");
+                replaced(&bytes, "Session-Expires", "X-Session")
+            },
+        }
+    }
+}
+
+fn replaced(bytes: &Bytes, what: &str, by: &str) -> Bytes {
+    let text = std::str::from_utf8(bytes).expect("we write text");
+    text.replace(what, by).into()
+}
+
+fn abilities() -> impl Strategy<Value = Abilities> {
+    prop_oneof![
+        Just(Abilities::All),
+        Just(Abilities::ReliableOnly),
+        Just(Abilities::WithoutUpdate),
+        Just(Abilities::Plain),
+    ]
 }
 
 fn network() -> impl Strategy<Value = LinkConditions> {
@@ -74,6 +133,31 @@ fn open_calls(world: &mut World, at: SocketAddr, own: &[CallId]) -> Vec<CallId> 
 
 /// The calls that a side believes to stand.
 fn standing(world: &mut World, at: SocketAddr) -> usize {
+    standing_calls(world, at).len()
+}
+
+/// What each side believes about the one call that stands, if it is one.
+fn directions(world: &mut World) -> Option<[Direction; 2]> {
+    let mut believed = Vec::new();
+    for at in [ALICE, BOB] {
+        let calls = standing_calls(world, at);
+        let [only] = calls[..] else {
+            return None;
+        };
+        let audio = world.events(at).iter().rev().find_map(|event| match event {
+            Event::Established { call, media, .. } | Event::MediaChanged { call, media }
+                if *call == only =>
+            {
+                media.streams.audio.as_ref().map(|audio| audio.direction)
+            }
+            _ => None,
+        });
+        believed.push(audio?);
+    }
+    believed.try_into().ok()
+}
+
+fn standing_calls(world: &mut World, at: SocketAddr) -> Vec<CallId> {
     let events = world.events(at);
     let count = |wanted: fn(&Event) -> Option<CallId>| events.iter().filter_map(wanted).count();
     let established = events
@@ -87,7 +171,7 @@ fn standing(world: &mut World, at: SocketAddr) -> usize {
                 .iter()
                 .any(|event| matches!(event, Event::Ended { call: this, .. } if this == call))
         })
-        .count();
+        .collect();
     let ended_twice = count(|event| match event {
         Event::Ended { call, .. } => Some(*call),
         _ => None,
@@ -120,6 +204,7 @@ fn perform(world: &mut World, own: &mut [Vec<CallId>; 2], first: bool, action: A
             own[side].push(call);
         }
         (Action::Wait(milliseconds), _) => world.run(Duration::from_millis(milliseconds.into())),
+        (Action::WaitLong(seconds), _) => world.run(Duration::from_secs(seconds.into())),
         (Action::BreakStreams, _) => world.break_streams(at),
         // An action in the wrong state is refused, and that is all.
         (Action::Ring, Some(call)) => drop(world.act(at, |end, now| end.ring(now, call))),
@@ -132,6 +217,15 @@ fn perform(world: &mut World, own: &mut [Vec<CallId>; 2], first: bool, action: A
         (Action::HangUp, Some(call)) => drop(world.act(at, |end, now| end.hang_up(now, call))),
         (Action::Hold, Some(call)) => drop(world.act(at, |end, now| end.hold(now, call))),
         (Action::Resume, Some(call)) => drop(world.act(at, |end, now| end.resume(now, call))),
+        (Action::EarlyMedia, Some(call)) => {
+            drop(world.act(at, |end, now| end.open_early_media(now, call, media_of(at))));
+        }
+        (Action::Info, Some(call)) => {
+            let digits = "application/dtmf-relay".parse().expect("a type");
+            drop(world.act(at, |end, now| {
+                end.send_info(now, call, &digits, "Signal=1".into())
+            }));
+        }
         (
             Action::Invite
             | Action::Ring
@@ -139,14 +233,23 @@ fn perform(world: &mut World, own: &mut [Vec<CallId>; 2], first: bool, action: A
             | Action::Reject
             | Action::HangUp
             | Action::Hold
-            | Action::Resume,
+            | Action::Resume
+            | Action::EarlyMedia
+            | Action::Info,
             _,
         ) => {}
     }
 }
 
-fn run(seed: u64, transport: Transport, conditions: LinkConditions, actions: &[(bool, Action)]) {
+fn run(
+    seed: u64,
+    transport: Transport,
+    abilities: Abilities,
+    conditions: LinkConditions,
+    actions: &[(bool, Action)],
+) {
     let mut world = World::pair(seed, transport).with_conditions(conditions);
+    world.rewrite = abilities.rewrite();
     let mut own = [Vec::new(), Vec::new()];
     for (first, action) in actions {
         perform(&mut world, &mut own, *first, *action);
@@ -158,6 +261,9 @@ fn run(seed: u64, transport: Transport, conditions: LinkConditions, actions: &[(
         standing(&mut world, BOB),
         "they agree on what stands"
     );
+    if let Some([alices, bobs]) = directions(&mut world) {
+        assert_eq!(alices, bobs.reversed(), "they agree on who sends");
+    }
     for (side, at) in [(0, ALICE), (1, BOB)] {
         for call in open_calls(&mut world, at, &own[side]) {
             drop(world.act(at, |end, now| end.hang_up(now, call)));
@@ -177,18 +283,20 @@ proptest! {
     #[test]
     fn both_sides_agree_in_the_end_over_udp(
         seed in any::<u64>(),
+        abilities in abilities(),
         conditions in network(),
-        actions in proptest::collection::vec(action(), 1..40),
+        actions in proptest::collection::vec(action(), 1..60),
     ) {
-        run(seed, Transport::Udp, conditions, &actions);
+        run(seed, Transport::Udp, abilities, conditions, &actions);
     }
 
     #[test]
     fn both_sides_agree_in_the_end_over_streams_that_break(
         seed in any::<u64>(),
+        abilities in abilities(),
         conditions in network(),
-        actions in proptest::collection::vec(action(), 1..40),
+        actions in proptest::collection::vec(action(), 1..60),
     ) {
-        run(seed, Transport::Tls, conditions, &actions);
+        run(seed, Transport::Tls, abilities, conditions, &actions);
     }
 }

@@ -119,6 +119,8 @@ pub(crate) struct World {
     pub(crate) received: Vec<(SocketAddr, Bytes)>,
     /// Sockets for floor control: whose, of which call, their address, and the peer's.
     pub(crate) floor_ways: Vec<(SocketAddr, CallId, SocketAddr, SocketAddr)>,
+    /// What becomes of the bytes of every message on its way, as if something stood between.
+    pub(crate) rewrite: fn(Bytes) -> Bytes,
     /// Every datagram, for assertions about what was sent.
     pub(crate) sent: Vec<(SocketAddr, SocketAddr, Bytes)>,
 }
@@ -137,6 +139,7 @@ impl World {
             refusal: StreamError::NotConnected,
             received: Vec::new(),
             floor_ways: Vec::new(),
+            rewrite: |bytes| bytes,
             sent: Vec::new(),
         }
     }
@@ -416,6 +419,7 @@ impl World {
                 remote,
                 bytes,
             } => {
+                let bytes = (self.rewrite)(bytes);
                 self.sent.push((local, remote, bytes.clone()));
                 self.network.send(now, local, remote, bytes);
             }
@@ -429,6 +433,7 @@ impl World {
                 node.wanted.insert(stream, (flow, transport, server_name));
             }
             Output::SendStream { flow, bytes } => {
+                let bytes = (self.rewrite)(bytes);
                 if let Some(stream) = node.flows.get(&flow) {
                     self.network.stream_send(now, *stream, node.address, bytes);
                 }

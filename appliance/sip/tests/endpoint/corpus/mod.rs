@@ -81,7 +81,10 @@ pub(crate) fn description(address: &str) -> String {
 }
 
 /// What 405 and 501 list.
-pub(crate) const ALLOW: &[(&str, &str)] = &[("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO")];
+pub(crate) const ALLOW: &[(&str, &str)] = &[(
+    "Allow",
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK",
+)];
 
 /// A plain refusal.
 pub(crate) const BAD_REQUEST: Treatment = Treatment::Answered(400, &[]);

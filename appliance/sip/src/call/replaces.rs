@@ -1,0 +1,255 @@
+//! A dialog that takes the place of another (RFC 3891).
+//!
+//! ```text
+//!  INVITE with Replaces ─┬─ unknown dialog, or one that rings ──► 481    over already ──► 603
+//!                        ├─ answered, but early-only ──► 486
+//!                        ├─ not by our policy, or less protected ──► 403, 488
+//!                        ├─ without an offer: what it will agree to cannot be seen ──► 488
+//!                        └─ 200 at once, with the ports of the call; BYE to the old dialog
+//! ```
+//!
+//! The call goes on for its user: it keeps its name and its ports, and what was agreed anew is told
+//! as [`Event::MediaChanged`]. So a room whose process was killed comes back into its call
+//! ([`Endpoint::invite_replacing`]) without anybody having to answer; where the far end cannot do
+//! that, or has forgotten the call, the same INVITE goes out as a new call.
+//!
+//! A call of ours that still rings at the far end is not replaced: nobody would miss it, and its
+//! ports are not in use.
+
+use std::time::Instant;
+
+use super::glare::is_same_party;
+use super::outgoing::{flow_of, session_description};
+use super::{AckCarries, AwaitingAck, Call, CallState, Established, MAX_CALLS, Role};
+use crate::dialog::Dialog;
+use crate::endpoint::keys::{ClientKey, ServerKey};
+use crate::endpoint::{
+    Account, AccountName, ActionError, Arrival, CallId, Endpoint, Event, ReplacesPolicy, User,
+};
+use crate::grammar::{CSeq, ContentType, HeaderName, Replaces, Request, StatusCode, Uri, Via};
+use crate::offer_answer::{AgreedSecurity, CallMedia, LocalMedia, Session};
+use crate::transport::Transport;
+
+/// What an INVITE with Replaces asks for.
+enum Wanted {
+    Replace(CallId),
+    Refuse(StatusCode),
+}
+
+impl Endpoint {
+    /// Names the dialog of a standing call for its far end, so that
+    /// [`invite_replacing`](Self::invite_replacing) finds the way back after a restart. It changes
+    /// when the far end's dialog is replaced.
+    #[must_use]
+    pub fn replaces(&self, call: CallId) -> Option<Replaces> {
+        match &self.calls.get(&call)?.state {
+            CallState::Established(established) => established.dialog.as_replaced(),
+            CallState::Dialing(_) | CallState::Offered(_) | CallState::Leaving(_) => None,
+        }
+    }
+
+    /// Calls `target` to take the place of a dialog that it has with us. When it knows no such
+    /// dialog, or no Replaces, the call goes on as one of its own.
+    ///
+    /// # Errors
+    /// As for [`invite`](Self::invite).
+    pub fn invite_replacing(
+        &mut self,
+        now: Instant,
+        account: &AccountName,
+        target: &Uri,
+        local: LocalMedia,
+        replaced: &Replaces,
+    ) -> Result<CallId, ActionError> {
+        self.place(now, account, target, local, Some(replaced))
+    }
+
+    /// Sends an INVITE again that could replace nothing, as one of its own. False when it wanted to
+    /// replace nothing, or was refused for another cause.
+    pub(super) fn invite_without_replaces(
+        &mut self,
+        now: Instant,
+        key: &ClientKey,
+        status: StatusCode,
+    ) -> bool {
+        let could_not_replace = [
+            StatusCode::FORBIDDEN,
+            StatusCode::BAD_EXTENSION,
+            StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST,
+            StatusCode::DECLINE,
+        ]
+        .contains(&status);
+        could_not_replace
+            && self.send_again(now, key, |request| {
+                let replaced = request.headers.remove(&HeaderName::Replaces) > 0;
+                request.headers.remove(&HeaderName::Require);
+                replaced
+            })
+    }
+
+    /// A trusted peer calls to take the place of a dialog.
+    pub(super) fn replacing_invite_received(
+        &mut self,
+        now: Instant,
+        key: &ServerKey,
+        arrival: &Arrival,
+        account: &Account,
+    ) {
+        if self.calls.len() >= MAX_CALLS {
+            self.statistics.overloaded += 1;
+            return self.respond_with(now, key, StatusCode::BUSY_HERE);
+        }
+        let id = match self.what_replaces(arrival, account) {
+            Wanted::Replace(id) => id,
+            Wanted::Refuse(status) => return self.respond_with(now, key, status),
+        };
+        let tag = self.token();
+        let Ok(dialog) = Dialog::of_called(&arrival.request, &tag) else {
+            return self.respond_with(now, key, StatusCode::BAD_REQUEST);
+        };
+        match self.replacing_session(id, account, &arrival.request) {
+            Ok((session, media)) => {
+                self.replace(now, id, key, arrival, dialog, session, media);
+            }
+            Err(status) => self.respond_with(now, key, status),
+        }
+    }
+
+    /// RFC 3891 section 3.
+    fn what_replaces(&self, arrival: &Arrival, account: &Account) -> Wanted {
+        let headers = &arrival.request.headers;
+        let (Ok(replaced), Ok(from)) = (headers.required::<Replaces>(), headers.from()) else {
+            return Wanted::Refuse(StatusCode::BAD_REQUEST);
+        };
+        let found = self
+            .calls
+            .iter()
+            .find(|(_, call)| call.account == account.name && call.is_named_by(&replaced));
+        let Some((id, call)) = found else {
+            return Wanted::Refuse(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+        };
+        let established = match &call.state {
+            CallState::Established(established) => established,
+            CallState::Leaving(_) => return Wanted::Refuse(StatusCode::DECLINE),
+            CallState::Dialing(_) | CallState::Offered(_) => {
+                return Wanted::Refuse(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+            }
+        };
+        if replaced.is_early_only() {
+            return Wanted::Refuse(StatusCode::BUSY_HERE);
+        }
+        let remote = established.dialog.remote_uri().as_sip();
+        let is_same_party = remote
+            .zip(from.uri().as_sip())
+            .is_some_and(|(known, from)| is_same_party(known, from));
+        let allowed = match self.policy.replaces {
+            ReplacesPolicy::Never => false,
+            ReplacesPolicy::SameParty => is_same_party,
+            ReplacesPolicy::AnyTrusted => true,
+        };
+        let keeps_protection =
+            call.signalling != Transport::Tls || self.transport_of(arrival.path) == Transport::Tls;
+        if allowed && keeps_protection {
+            Wanted::Replace(*id)
+        } else {
+            Wanted::Refuse(StatusCode::FORBIDDEN)
+        }
+    }
+
+    /// The session of the new dialog, with the ports of the old one.
+    fn replacing_session(
+        &mut self,
+        id: CallId,
+        account: &Account,
+        invite: &Request,
+    ) -> Result<(Session, CallMedia), StatusCode> {
+        let established = self.established_mut(id);
+        let Ok((local, before)) = established.map(|established| {
+            let session = &established.session;
+            let security = session.media().map(|media| media.security);
+            (session.local_media(), security)
+        }) else {
+            return Err(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+        };
+        let capabilities = &account.capabilities;
+        let Some(offer) = session_description(&invite.headers, invite.body()) else {
+            return Err(StatusCode::NOT_ACCEPTABLE_HERE);
+        };
+        let answered = Session::answer(capabilities, &local, &mut self.rng, offer);
+        let (session, _, media) = answered.map_err(|error| {
+            self.note_description(&error);
+            error.status()
+        })?;
+        // A call that was protected does not become a plain one unseen.
+        if before == Some(AgreedSecurity::Secured) && media.security == AgreedSecurity::Plain {
+            return Err(StatusCode::NOT_ACCEPTABLE_HERE);
+        }
+        Ok((session, media))
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all that a new dialog is made of"
+    )]
+    fn replace(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        key: &ServerKey,
+        arrival: &Arrival,
+        dialog: Dialog,
+        session: Session,
+        media: CallMedia,
+    ) {
+        let tag = dialog.local_tag().to_owned();
+        let Some(mut response) = self.dialog_response(id, key, StatusCode::OK, &tag) else {
+            return;
+        };
+        response.set_body(&ContentType::sdp(), session.body());
+        let timer = self.grant_first(now, &arrival.request, &mut response);
+        let Some((bytes, path)) = self.respond(now, key, &response) else {
+            return;
+        };
+        let sequence = arrival.request.headers.required::<CSeq>();
+        let sequence = sequence.map_or(0, |sequence| sequence.number);
+        let carries = AckCarries::Nothing;
+        let mut established = Established::new(now, Role::Called, dialog, session);
+        established.awaiting_ack = Some(AwaitingAck::new(now, sequence, bytes, path, carries));
+        established.timer = timer;
+        established.heard_abilities(&arrival.request.headers);
+        let signalling = self.signalling(arrival.path);
+        let direct = arrival.request.headers.typed_all::<Via>().count() == 1;
+        let flow = flow_of(arrival.path).filter(|_| direct || established.dialog.has_route_set());
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        if let CallState::Established(old) = &call.state {
+            established.wanted = old.wanted;
+        }
+        let new = Call {
+            account: call.account.clone(),
+            signalling,
+            flow,
+            state: CallState::Established(Box::new(established)),
+        };
+        let old = std::mem::replace(call, new);
+        self.bind_server(key, id);
+        self.leave_replaced(now, id, old);
+        self.event(Event::MediaChanged { call: id, media });
+    }
+
+    /// Ends the old dialog under a name of its own: what is still under way in it is no business of
+    /// the call any more.
+    fn leave_replaced(&mut self, now: Instant, id: CallId, old: Call) {
+        let left = CallId(self.next_id());
+        self.drop_waiting(&User::Call(id));
+        self.hand_requests_over(id, left);
+        self.leave_established(now, left, old);
+    }
+}
+
+impl Call {
+    fn is_named_by(&self, replaced: &Replaces) -> bool {
+        self.owns_request(replaced.call_id(), replaced.to_tag(), replaced.from_tag())
+    }
+}

@@ -161,9 +161,7 @@ impl Endpoint {
         purpose: ReinviteFor,
         response: &Response,
     ) {
-        if self.acknowledge_success(now, key, response).is_none() {
-            return self.hang_up_for(now, id, CallEndCause::Protocol);
-        }
+        self.acknowledge_reinvite(now, key, response);
         let Ok(established) = self.established_mut(id) else {
             return;
         };

@@ -19,8 +19,8 @@
 //! what is left to be done after that.
 //!
 //! The data and its small decisions are here; what the endpoint does with them is in `outgoing` and
-//! `incoming` before the answer, with `early_dialog`, `reliable` and `redirect`, and in `in_dialog`,
-//! `update`, `session_timer`, `liveness` and `replaces` after it, until `hang_up`.
+//! `incoming` before the answer, with `early_dialog`, `reliable` and `redirect`, and in `success_ack`,
+//! `in_dialog`, `update`, `session_timer`, `liveness` and `replaces` after it, until `hang_up`.
 
 mod early_dialog;
 mod explanation;
@@ -34,6 +34,7 @@ mod redirect;
 mod reliable;
 mod replaces;
 mod session_timer;
+mod success_ack;
 mod update;
 
 use std::time::{Duration, Instant};

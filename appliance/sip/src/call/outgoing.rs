@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::glare::Placed;
 use super::redirect::Redirects;
 use super::session_timer::SessionTimer;
+use super::success_ack::{AckWay, is_within_dialog};
 use super::update::UpdateAllowed;
 use super::{
     Call, CallState, Cancelled, Dialing, Established, Leaving, MAX_CALLS, RingingTold, Role,
@@ -330,10 +331,15 @@ impl Endpoint {
     }
 
     /// A 2xx for which there is no call: another fork, or one that came after we gave up. It makes
-    /// a dialog all the same, which is ended (section 13.2.2.4).
+    /// a dialog all the same, which is ended (section 13.2.2.4). The dialog of a re-INVITE was ended
+    /// already.
     pub(crate) fn orphan_response(&mut self, now: Instant, key: &ClientKey, response: &Response) {
         if key.method != Method::Invite.as_str() || !response.status().is_success() {
             return;
+        }
+        let invite = self.clients.get(key);
+        if invite.is_some_and(|invite| is_within_dialog(&invite.outgoing.request)) {
+            return self.acknowledge_reinvite(now, key, response);
         }
         let Some(dialog) = self.acknowledge_success(now, key, response) else {
             return;
@@ -355,8 +361,8 @@ impl Endpoint {
         self.send_bye(now, id);
     }
 
-    /// Acknowledges a 2xx and remembers the ACK for its repetitions. `None` when the response makes
-    /// no dialog.
+    /// Acknowledges a 2xx to the INVITE of a new call and remembers the ACK for its repetitions.
+    /// `None` when the response makes no dialog.
     pub(crate) fn acknowledge_success(
         &mut self,
         now: Instant,
@@ -365,7 +371,6 @@ impl Endpoint {
     ) -> Option<Dialog> {
         let transaction = self.clients.get(key)?;
         let invite = transaction.outgoing.request.clone();
-        let account = transaction.outgoing.account.clone();
         let flow = flow_of(transaction.path);
         let mut dialog = Dialog::of_caller(&invite, response).ok()?;
         dialog.sequence_used(self.last_fork_sequence(key));
@@ -373,16 +378,11 @@ impl Endpoint {
             return None;
         }
         let sequence = invite.headers.required::<CSeq>().ok()?.number;
-        let mut request = dialog.ack(sequence);
-        // Section 22.1: the ACK carries the credentials of its INVITE.
-        for name in [HeaderName::Authorization, HeaderName::ProxyAuthorization] {
-            request.headers.copy_from(&invite.headers, &name);
-        }
-        let mut ack = Outgoing::new(request, account, User::Nobody);
-        ack.next_hop = Some(dialog.next_hop());
-        ack.flow = flow.filter(|_| dialog.has_route_set() || !self.is_proxied(key));
-        ack.acknowledges = Some((key.clone(), remote_tag(response)));
-        self.dispatch(now, ack);
+        let way = AckWay {
+            next_hop: Some(dialog.next_hop()),
+            flow: flow.filter(|_| dialog.has_route_set() || !self.is_proxied(key)),
+        };
+        self.send_ack(now, key, response, dialog.ack(sequence), way);
         Some(dialog)
     }
 
@@ -467,7 +467,7 @@ impl Endpoint {
     }
 }
 
-fn belongs_to(response: &Response, dialog: &Dialog) -> bool {
+pub(super) fn belongs_to(response: &Response, dialog: &Dialog) -> bool {
     remote_tag(response).as_deref() == dialog.remote_tag()
 }
 

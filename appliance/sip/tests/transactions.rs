@@ -28,6 +28,33 @@ fn invite_client(reliability: Reliability, before: &[ResponseClass]) -> (Instant
 }
 
 #[test]
+fn an_abandoned_invite_client_is_silent_absorbs_a_final_response_and_ends_without_one() {
+    use InviteClientOutcome::{AcknowledgeAndDeliver, Deliver, Nothing};
+    for before in [&[][..], &[Provisional]] {
+        for (class, outcome, stays) in [
+            (Provisional, Nothing, false),
+            (Success, Deliver, true),
+            (Failure, AcknowledgeAndDeliver, true),
+        ] {
+            let (start, mut machine) = invite_client(Unreliable, before);
+            machine.abandon(start);
+            assert!(!machine.is_waiting() && !machine.is_proceeding());
+            assert_eq!(machine.deadline(), Some(start + T1_64), "no repetitions");
+            let later = start + T1_64 / 2;
+            assert_eq!(machine.response(later, class), outcome);
+            machine.handle_timeout(start + T1_64);
+            assert_eq!(machine.is_terminated(), !stays, "{before:?} {class:?}");
+        }
+    }
+    for before in [&[Success][..], &[Failure]] {
+        let (start, mut machine) = invite_client(Unreliable, before);
+        let absorbing = machine.deadline();
+        machine.abandon(start + T1);
+        assert_eq!(machine.deadline(), absorbing, "{before:?}");
+    }
+}
+
+#[test]
 fn invite_client_answers_each_response_in_each_state_as_rfc_6026_says() {
     use InviteClientOutcome::{Acknowledge, AcknowledgeAndDeliver, Deliver, Nothing};
     let table: &[(&[ResponseClass], ResponseClass, InviteClientOutcome)] = &[

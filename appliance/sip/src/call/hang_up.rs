@@ -97,6 +97,7 @@ impl Endpoint {
         else {
             return;
         };
+        self.abandon_invites(now, id);
         let waits = established.awaiting_ack.is_some();
         let leaving = if waits {
             Leaving::AwaitingAck(established)

@@ -128,7 +128,7 @@ impl Endpoint {
             return;
         };
         if status.is_provisional() {
-            return;
+            return self.heard_far_end(now, id);
         }
         if status.is_success() {
             return self.reinvite_accepted(now, id, key, purpose, response);
@@ -283,6 +283,7 @@ impl Endpoint {
             Some(CallState::Offered(_)) => self.call_cancelled(now, id, &request.headers),
             Some(CallState::Established(_)) => {
                 self.drop_waiting(&crate::endpoint::User::Call(id));
+                self.abandon_invites(now, id);
                 self.explain_end(id, &request.headers);
                 self.end_call(id, CallEndCause::RemoteHangUp);
             }

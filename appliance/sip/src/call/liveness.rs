@@ -7,7 +7,7 @@
 //! then nothing is asked.
 //!
 //! ```text
-//!   Waiting ── time, and no re-INVITE is under way ──► Asked ── no answer: BYE
+//!   Waiting ── time, and no re-INVITE is on its way ──► Asked ── no answer: BYE
 //!    ▲   ▲                                              │ │
 //!    │   └────────────── answered, or asked ourselves ──┘ │
 //!    └──────── no connection, sooner than else ───────────┘ the third time: BYE
@@ -63,6 +63,7 @@ impl Liveness {
 impl Endpoint {
     /// Asks the far end whether it is there, when it is time.
     pub(super) fn ask_when_due(&mut self, now: Instant, id: CallId) {
+        let reinvite_has_arrived = self.reinvite_has_arrived(id);
         let Some(established) = self.standing_call(id) else {
             return;
         };
@@ -77,8 +78,9 @@ impl Endpoint {
             return;
         }
         let attempts_left = established.liveness.attempts_left();
-        // A lost re-INVITE that arrived after a younger OPTIONS would be out of order and refused.
-        if !established.is_quiet() {
+        // A lost re-INVITE that arrived after a younger OPTIONS would be out of order and refused. One
+        // that is known to have arrived, and is not answered, would be waited for without an end.
+        if !established.is_quiet() && !reinvite_has_arrived {
             let until = now + RETRY_INTERVAL;
             established.liveness = Liveness::Waiting {
                 until,

@@ -557,6 +557,29 @@ impl Endpoint {
         }
     }
 
+    /// Whether a re-INVITE of a call has a provisional response, and no final one.
+    pub(crate) fn reinvite_has_arrived(&self, call: CallId) -> bool {
+        self.clients.values().any(|transaction| {
+            let proceeds = match &transaction.machine {
+                ClientMachine::Invite(machine) => machine.is_proceeding(),
+                ClientMachine::NonInvite(_) => false,
+            };
+            proceeds && transaction.outgoing.user == User::Call(call)
+        })
+    }
+
+    /// Nobody waits any more for the answers to the INVITEs of a call. A 2xx is acknowledged still.
+    pub(crate) fn abandon_invites(&mut self, now: Instant, call: CallId) {
+        for transaction in self.clients.values_mut() {
+            if let ClientMachine::Invite(machine) = &mut transaction.machine
+                && transaction.outgoing.user == User::Call(call)
+            {
+                machine.abandon(now);
+                transaction.remaining.clear();
+            }
+        }
+    }
+
     /// Sends CANCEL for an INVITE (section 9.1). Nobody waits for its answer: what counts is the
     /// INVITE's.
     pub(crate) fn send_cancel(&mut self, now: Instant, invite: &ClientKey) {

@@ -13,6 +13,10 @@
 //!   └────────────────── 300-699 ───────────▲
 //! ```
 //!
+//! A user that is gone leaves Calling and Proceeding for Abandoned: a last chance of 64 T1 for a final
+//! response, which is handled as in the drawing. Without it, a transaction whose peer says 100 and
+//! nothing more would never end.
+//!
 //! The owner sends the INVITE when it makes the machine, and does what each [`Outcome`] says. ACK to
 //! a 2xx is a request of its own and not this machine's.
 
@@ -37,6 +41,10 @@ enum State {
         give_up: Instant,
     },
     Proceeding,
+    /// Nobody waits for the final response. It is absorbed when it comes.
+    Abandoned {
+        until: Instant,
+    },
     Accepted {
         /// Timer M.
         until: Instant,
@@ -89,11 +97,17 @@ impl InviteClient {
                 self.state = State::Proceeding;
                 Outcome::Deliver
             }
-            (State::Calling { .. } | State::Proceeding, ResponseClass::Success) => {
+            (
+                State::Calling { .. } | State::Proceeding | State::Abandoned { .. },
+                ResponseClass::Success,
+            ) => {
                 self.state = State::Accepted { until: now + T1_64 };
                 Outcome::Deliver
             }
-            (State::Calling { .. } | State::Proceeding, ResponseClass::Failure) => {
+            (
+                State::Calling { .. } | State::Proceeding | State::Abandoned { .. },
+                ResponseClass::Failure,
+            ) => {
                 self.state = State::Completed {
                     until: now + self.reliability.absorb(TIMER_D),
                 };
@@ -101,7 +115,8 @@ impl InviteClient {
             }
             (State::Accepted { .. }, ResponseClass::Success) => Outcome::Deliver,
             (State::Completed { .. }, ResponseClass::Failure) => Outcome::Acknowledge,
-            (State::Accepted { .. }, ResponseClass::Provisional | ResponseClass::Failure)
+            (State::Abandoned { .. }, ResponseClass::Provisional)
+            | (State::Accepted { .. }, ResponseClass::Provisional | ResponseClass::Failure)
             | (State::Completed { .. }, ResponseClass::Provisional | ResponseClass::Success)
             | (State::Terminated, _) => Outcome::Nothing,
         }
@@ -116,7 +131,9 @@ impl InviteClient {
                 give_up,
             } => Some(retransmission.map_or(give_up, |timer_a| timer_a.at().min(give_up))),
             State::Proceeding | State::Terminated => None,
-            State::Accepted { until } | State::Completed { until } => Some(until),
+            State::Abandoned { until } | State::Accepted { until } | State::Completed { until } => {
+                Some(until)
+            }
         }
     }
 
@@ -134,15 +151,31 @@ impl InviteClient {
                 timer_a.advance(now);
                 Outcome::Retransmit
             }
-            State::Accepted { until } | State::Completed { until } if *until <= now => {
+            State::Abandoned { until } | State::Accepted { until } | State::Completed { until }
+                if *until <= now =>
+            {
                 self.state = State::Terminated;
                 Outcome::Nothing
             }
             State::Calling { .. }
             | State::Proceeding
+            | State::Abandoned { .. }
             | State::Accepted { .. }
             | State::Completed { .. }
             | State::Terminated => Outcome::Nothing,
+        }
+    }
+
+    /// The user is gone: the INVITE is not repeated, and its final response awaited for 64 T1 at most.
+    pub fn abandon(&mut self, now: Instant) {
+        match self.state {
+            State::Calling { .. } | State::Proceeding => {
+                self.state = State::Abandoned { until: now + T1_64 };
+            }
+            State::Abandoned { .. }
+            | State::Accepted { .. }
+            | State::Completed { .. }
+            | State::Terminated => {}
         }
     }
 

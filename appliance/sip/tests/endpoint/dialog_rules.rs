@@ -14,9 +14,9 @@ use crate::scripted::response;
 use crate::world::{BOB, CAROL, World, account, media_of, settings};
 
 /// Bob, who takes plain media, and Carol, whom the test plays.
-struct Script {
-    world: World,
-    call: CallId,
+pub(crate) struct Script {
+    pub(crate) world: World,
+    pub(crate) call: CallId,
     /// Bob's tag.
     tag: String,
 }
@@ -45,11 +45,11 @@ fn text(method: &str, sequence: u32, branch: &str, to: &str, fields: &str, body:
     )
 }
 
-fn offer() -> String {
+pub(crate) fn offer() -> String {
     description("192.0.2.3")
 }
 
-const SDP: &str = "Content-Type: application/sdp\n";
+pub(crate) const SDP: &str = "Content-Type: application/sdp\n";
 
 /// The offer as the second part of a mixture.
 fn mixture() -> (String, String) {
@@ -64,7 +64,7 @@ fn mixture() -> (String, String) {
     )
 }
 
-fn responses(world: &World) -> Vec<Response> {
+pub(crate) fn responses(world: &World) -> Vec<Response> {
     world
         .received
         .iter()
@@ -75,7 +75,7 @@ fn responses(world: &World) -> Vec<Response> {
 
 impl Script {
     /// Carol's call rings at Bob's.
-    fn ringing() -> Self {
+    pub(crate) fn ringing() -> Self {
         let mut world = bob();
         world.inject(CAROL, BOB, &text("INVITE", 10, "first", "", SDP, &offer()));
         let call = world.incoming(BOB);
@@ -97,7 +97,7 @@ impl Script {
     }
 
     /// Bob has answered, and Carol has acknowledged it.
-    fn established() -> Self {
+    pub(crate) fn established() -> Self {
         let mut script = Self::ringing();
         let call = script.call;
         script
@@ -110,7 +110,7 @@ impl Script {
         script
     }
 
-    fn request(
+    pub(crate) fn request(
         &self,
         method: &str,
         sequence: u32,
@@ -123,7 +123,13 @@ impl Script {
     }
 
     /// Sends a request within the dialog and gives the last response to it.
-    fn ask(&mut self, method: &str, sequence: u32, fields: &str, body: &str) -> Response {
+    pub(crate) fn ask(
+        &mut self,
+        method: &str,
+        sequence: u32,
+        fields: &str,
+        body: &str,
+    ) -> Response {
         let branch = format!("{method}{sequence}");
         let text = self.request(method, sequence, &branch, fields, body);
         let before = responses(&self.world).len();
@@ -134,7 +140,7 @@ impl Script {
         after.last().expect("it is there").clone()
     }
 
-    fn is_over(&mut self) -> bool {
+    pub(crate) fn is_over(&mut self) -> bool {
         let ended = |event: &Event| matches!(event, Event::Ended { .. });
         self.world.events(BOB).iter().any(ended)
     }

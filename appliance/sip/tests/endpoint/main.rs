@@ -17,6 +17,7 @@ mod policy;
 mod prack_received;
 mod prack_sent;
 mod properties;
+mod races;
 mod redirect;
 mod registrar;
 mod registration;

@@ -16,7 +16,7 @@ use crate::scripted::{request, response};
 use crate::world::{ALICE, BOB, CAROL, World, account, media_of, settings};
 
 /// Alice calls Carol, whom the test plays. Returns the call and the INVITE as it arrived.
-fn alice_calls_carol(world: &mut World) -> (CallId, sip::grammar::Request) {
+pub(crate) fn alice_calls_carol(world: &mut World) -> (CallId, sip::grammar::Request) {
     let alices = world.invite(ALICE, CAROL);
     world.run(Duration::from_millis(10));
     let invite = world.received.iter().find_map(|(_, bytes)| request(bytes));
@@ -39,7 +39,7 @@ pub(crate) fn accept(invite: &sip::grammar::Request, tag: &str) -> Bytes {
     response.to_bytes()
 }
 
-fn test_rng() -> rand_chacha::ChaCha20Rng {
+pub(crate) fn test_rng() -> rand_chacha::ChaCha20Rng {
     rand_core::SeedableRng::from_seed([3; 32])
 }
 
@@ -58,7 +58,7 @@ fn received_by_carol(world: &World, method: &Method) -> Vec<String> {
         .collect()
 }
 
-fn alice_alone() -> World {
+pub(crate) fn alice_alone() -> World {
     let mut world = World::new(1);
     world.add(settings(account("alice", Transport::Udp), ALICE), ALICE);
     world

@@ -459,3 +459,56 @@ fn an_offer_to_a_reinvite_without_one_is_answered_by_ack_or_the_old_media_stand(
         assert!(body.contains("a=sendonly"), "{body}");
     }
 }
+
+#[test]
+fn cancel_is_said_once_and_a_peer_that_never_says_487_is_not_waited_for() {
+    for to_cancel in [
+        Some(StatusCode::OK),
+        Some(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST),
+        None,
+    ] {
+        let mut world = alice_alone();
+        let (alices, invite) = alice_calls_carol(&mut world);
+        let ringing = Response::to(&invite, StatusCode::RINGING);
+        send(&mut world, ALICE, ringing.to_bytes());
+        hang_up(&mut world, ALICE, alices);
+        let cancels = requests(&world, &Method::Cancel);
+        assert_eq!(cancels.len(), 1);
+        assert_eq!(branch(&cancels[0]), branch(&invite));
+        if let Some(status) = to_cancel {
+            let answer = Response::to(&cancels[0], status);
+            send(&mut world, ALICE, answer.to_bytes());
+        }
+        // More that is provisional draws no second CANCEL.
+        send(&mut world, ALICE, ringing.to_bytes());
+        world.run(Duration::from_secs(31));
+        assert_eq!(world.node(ALICE).endpoint.counts().calls, 1);
+        world.run(Duration::from_secs(2));
+        assert_eq!(world.node(ALICE).endpoint.counts().calls, 0);
+        assert_nothing_is_left(&mut world);
+        assert_eq!(requests(&world, &Method::Cancel).len(), 1);
+        assert_eq!(ends_told(&mut world, ALICE), 1);
+    }
+}
+
+#[test]
+fn a_487_that_is_repeated_is_acknowledged_each_time() {
+    let mut world = alice_alone();
+    let (alices, invite) = alice_calls_carol(&mut world);
+    let ringing = Response::to(&invite, StatusCode::RINGING);
+    send(&mut world, ALICE, ringing.to_bytes());
+    hang_up(&mut world, ALICE, alices);
+    let mut terminated = Response::to(&invite, StatusCode::REQUEST_TERMINATED);
+    terminated.headers.add_to_tag("carol").expect("a token");
+    for repetition in 1..4 {
+        send(&mut world, ALICE, terminated.to_bytes());
+        let acks = world
+            .received
+            .iter()
+            .filter_map(|(_, bytes)| request(bytes));
+        let acks = acks.filter(|request| *request.method() == Method::Ack);
+        assert_eq!(acks.count(), repetition);
+    }
+    assert_eq!(branch(&requests(&world, &Method::Ack)[0]), branch(&invite));
+    assert_nothing_is_left(&mut world);
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use netem::Network;
 use sip::endpoint::{Account, CallId, Event};
-use sip::grammar::{Contact, HeaderName, Method, NameAddr, Request, StatusCode, Token};
+use sip::grammar::{Contact, HeaderName, Method, NameAddr, Request, Response, StatusCode, Token};
 use sip::registration::{RegistrationFailure, RegistrationState};
 use sip::stun::is_stun;
 use sip::transport::Transport;
@@ -377,6 +377,34 @@ fn calls_leave_over_a_flow_that_works() {
         assert_eq!(at, EDGE, "{transport}");
         assert_eq!(routes(&invite), [format!("sip:{EDGE};lr")]);
     }
+}
+
+#[test]
+fn a_redirected_call_leaves_over_the_flow_that_works_by_then() {
+    let mut world = registered_world(Transport::Udp, &[REGISTRAR, EDGE]);
+    registrar(&mut world).called = StatusCode::RINGING;
+    let (at, invite) = call(&mut world);
+    assert_eq!(at, REGISTRAR);
+    registrar(&mut world).silent_at.push(REGISTRAR);
+    world.run(Duration::from_secs(80));
+    let before = registrar(&mut world).requests.len();
+    let mut moved = Response::to(&invite, StatusCode::MOVED_TEMPORARILY);
+    moved.headers.add_to_tag("registrar").expect("a token");
+    moved
+        .headers
+        .push(HeaderName::Contact, "<sip:carol@example.test>")
+        .expect("plain text");
+    let moved = moved.to_bytes();
+    world.network.send(world.now, REGISTRAR, ALICE, moved);
+    world.run(Duration::from_millis(100));
+    let (at, again) = registrar(&mut world).requests[before..]
+        .iter()
+        .find(|(_, request)| *request.method() == Method::Invite)
+        .cloned()
+        .expect("the call goes on");
+    assert_eq!(again.uri().to_string(), "sip:carol@example.test");
+    assert_eq!(at, EDGE);
+    assert_eq!(routes(&again), [format!("sip:{EDGE};lr")]);
 }
 
 #[test]

@@ -66,6 +66,8 @@ pub(crate) struct Registrar {
     pub(crate) mapped: Option<SocketAddr>,
     /// Refuses everything with this status and Retry-After.
     pub(crate) refusal: Option<(StatusCode, Option<&'static str>)>,
+    /// The answer to every other request.
+    pub(crate) called: StatusCode,
     /// Header fields of each 200.
     pub(crate) fields: Vec<(HeaderName, String)>,
     /// Contacts of others, listed in each 200 before that of the request.
@@ -99,6 +101,7 @@ impl Registrar {
             deaf: false,
             mapped: None,
             refusal: None,
+            called: StatusCode::NOT_FOUND,
             fields: Vec::new(),
             others: Vec::new(),
             contact_params: "",
@@ -177,7 +180,7 @@ impl Registrar {
             .expect("well-formed")
             .map(|field| field.0);
         let mut response = if *request.method() != Method::Register {
-            Response::to(&request, StatusCode::NOT_FOUND)
+            Response::to(&request, self.called)
         } else if let Some((status, retry_after)) = self.refusal {
             let mut response = Response::to(&request, status);
             if let Some(retry_after) = retry_after {

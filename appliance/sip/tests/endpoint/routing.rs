@@ -107,3 +107,37 @@ fn a_caller_sends_ack_and_bye_by_the_same_routers_the_other_way_round() {
         }
     }
 }
+
+#[test]
+fn a_reinvite_and_its_ack_take_the_way_of_the_dialog_whatever_the_answer_records() {
+    for (recorded, to, uri, route) in AS_CALLED {
+        let mut world = alice_alone();
+        let (alices, invite) = alice_calls_carol(&mut world);
+        let mut accepted = answering(&invite, StatusCode::OK, "carol");
+        let reversed: Vec<&str> = recorded.split(", ").collect();
+        let reversed: Vec<&str> = reversed.into_iter().rev().collect();
+        if !recorded.is_empty() {
+            push(
+                &mut accepted.headers,
+                HeaderName::RecordRoute,
+                &reversed.join(", "),
+            );
+        }
+        send(&mut world, ALICE, accepted.to_bytes());
+        established(&mut world, ALICE, alices);
+        world.received.clear();
+        world
+            .act(ALICE, |alice, now| alice.hold(now, alices))
+            .expect("it stands");
+        world.run(Duration::from_millis(10));
+        let (_, reinvite) = arrived(&world, &Method::Invite).expect("a re-INVITE");
+        let accepted = answering(&reinvite, StatusCode::OK, "carol");
+        send(&mut world, ALICE, accepted.to_bytes());
+        for method in [Method::Invite, Method::Ack] {
+            let (arrived_at, request) = arrived(&world, &method).expect("it was sent");
+            assert_eq!(arrived_at, to, "{method} {recorded}");
+            assert_eq!(request.uri().to_string(), uri, "{method} {recorded}");
+            assert_eq!(routes(&request), route, "{method} {recorded}");
+        }
+    }
+}

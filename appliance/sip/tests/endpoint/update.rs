@@ -167,3 +167,26 @@ fn an_update_with_another_body_or_of_no_dialog_is_refused() {
     );
     assert_eq!(latest_status(&world, &Method::Update), Some(481));
 }
+
+#[test]
+fn an_update_whose_body_may_be_passed_over_is_one_without_an_offer() {
+    let mut world = World::pair(1, Transport::Udp);
+    let (_, tag) = standing(&mut world);
+    acknowledge(&mut world, 1);
+    for (number, disposition, status) in [
+        (2, "signal;handling=optional", StatusCode::OK),
+        (3, "signal", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    ] {
+        let mut update = to_bob(Method::Update, number, &tag);
+        update.set_body(&"application/isup".parse().expect("a type"), "x".into());
+        push(
+            &mut update.headers,
+            HeaderName::ContentDisposition,
+            disposition,
+        );
+        send(&mut world, BOB, update.to_bytes());
+        let answer = responses(&world, &Method::Update).pop().expect("an answer");
+        assert_eq!(answer.status(), status, "{disposition}");
+        assert!(answer.body().is_empty());
+    }
+}

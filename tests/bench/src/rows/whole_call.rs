@@ -84,8 +84,17 @@ fn measure(setting: &Setting) -> Result<Vec<Row>> {
         &setting.recordings.speech,
         setting.lengths.call + SHORT_CALL,
     )?;
+    // What earlier calls leave behind counts for both.
+    let mut anchor_resident = Vec::new();
+    for call in 1..=setting.lengths.flat_calls {
+        baresips
+            .call()
+            .with_context(|| format!("baresip, call {call}"))?;
+        anchor_resident.push(larger_resident_mb(baresips.processes())?);
+        baresips.hang_up()?;
+    }
     let anchor = baresip_call(&mut baresips, setting.lengths.call).context("baresip")?;
-    save_plots(setting, &ours, &anchor, &resident)?;
+    save_plots(setting, &ours, &anchor, [&resident, &anchor_resident])?;
     let seconds = setting.lengths.call.as_secs();
     Ok(vec![
         FPS.measured(
@@ -106,7 +115,7 @@ fn measure(setting: &Setting) -> Result<Vec<Row>> {
                 ours.cores, ours.fps, anchor.cores, anchor.fps
             ),
         ),
-        memory_row(&ours, &anchor, &resident),
+        memory_row(&ours, &anchor, &resident, &anchor_resident),
     ])
 }
 
@@ -200,7 +209,12 @@ fn larger_resident_mb(processes: [u32; 2]) -> Result<f64> {
     Ok(resident(processes[0])?.max(resident(processes[1])?))
 }
 
-fn memory_row(ours: &CallFigures, anchor: &CallFigures, resident: &[f64]) -> Row {
+fn memory_row(
+    ours: &CallFigures,
+    anchor: &CallFigures,
+    resident: &[f64],
+    anchor_resident: &[f64],
+) -> Row {
     let calls = resident.len();
     let growth = growth_percent(resident);
     let growth_text = match growth {
@@ -210,7 +224,13 @@ fn memory_row(ours: &CallFigures, anchor: &CallFigures, resident: &[f64]) -> Row
         ),
         None => format!("too few calls ({calls}) to tell growth"),
     };
-    let note = format!("the larger endpoint, after {calls} short calls; {growth_text}");
+    let first = |resident: &[f64]| resident.first().copied().unwrap_or(f64::NAN);
+    let note = format!(
+        "the larger endpoint, after {calls} short calls; {growth_text}; in the first call: roomd \
+         {:.0} MB, baresip {:.0} MB",
+        first(resident),
+        first(anchor_resident)
+    );
     let mut row = MEMORY.measured(ours.resident_mb, Some(anchor.resident_mb), note);
     row.goal.push_str(&format!(", flat (<= {FLAT_PERCENT} %)"));
     row.holds &= growth.is_some_and(|growth| growth <= FLAT_PERCENT);
@@ -230,7 +250,7 @@ fn save_plots(
     setting: &Setting,
     ours: &CallFigures,
     anchor: &CallFigures,
-    resident: &[f64],
+    [resident, anchor_resident]: [&[f64]; 2],
 ) -> Result<()> {
     let line = |name: &str, values: &[f64]| Line {
         name: name.to_owned(),
@@ -251,10 +271,10 @@ fn save_plots(
     setting.save_plot(
         "media.call_rss_mb",
         &Plot {
-            title: "Resident memory of roomd, call after call".to_owned(),
+            title: "Resident memory, call after call".to_owned(),
             x_label: "call",
             y_label: "MB",
-            lines: vec![line("roomd", resident)],
+            lines: vec![line("roomd", resident), line("baresip", anchor_resident)],
         },
     )
 }
@@ -297,7 +317,7 @@ mod tests {
             cores_by_second: Vec::new(),
         };
         let growing: Vec<f64> = (0..100).map(f64::from).collect();
-        let row = |resident: &[f64]| memory_row(&figures(50.0), &figures(90.0), resident);
+        let row = |resident: &[f64]| memory_row(&figures(50.0), &figures(90.0), resident, &[80.0]);
         assert!(row(&[50.0; 100]).holds);
         assert!(!row(&growing).holds);
     }

@@ -736,6 +736,15 @@ impl Endpoint {
         }
         let remaining = std::mem::take(&mut transaction.remaining);
         let mut outgoing = transaction.outgoing.clone();
+        if let User::Call(call) = outgoing.user
+            && !self.may_be_sent_again(call, outgoing.request.method())
+        {
+            // Given up meanwhile: at the next address it would ring for nobody.
+            return false;
+        }
+        let Some(transaction) = self.clients.get(key) else {
+            return false;
+        };
         if transaction.heard == Heard::Nothing {
             self.clients.remove(key);
         }

@@ -382,3 +382,25 @@ fn a_request_too_large_for_udp_goes_by_tcp_and_comes_back_when_there_is_none() {
         "UDP was tried"
     );
 }
+
+#[test]
+fn a_call_that_was_given_up_is_not_placed_at_the_next_address() {
+    let mut world = World::pair(1, Transport::Udp);
+    let addresses = vec![address(7, 5060), BOB];
+    world.names.insert("two.example".to_owned(), addresses);
+    let target = "sip:bob@two.example".parse().unwrap();
+    let alices = world
+        .act(ALICE, |alice, now| {
+            alice.invite(now, &crate::world::room(), &target, media_of(ALICE))
+        })
+        .unwrap();
+    world.run(Duration::from_secs(1));
+    world
+        .act(ALICE, |alice, now| alice.hang_up(now, alices))
+        .unwrap();
+    world.run(Duration::from_secs(120));
+    let rang = |event: &Event| matches!(event, Event::Incoming { .. });
+    assert!(!world.events(BOB).iter().any(rang), "it rings at last");
+    ended(&mut world, ALICE, alices);
+    assert_nothing_is_left(&mut world);
+}

@@ -26,8 +26,7 @@ use crate::telephone_event::TelephoneEventSender;
 pub(crate) const LARGEST_PACKET: u32 = 1_200;
 /// Bits per second of Opus: transparent speech with room for in-band FEC.
 const OPUS_BITRATE: i32 = 40_000;
-/// How hard Opus searches, 0 to 10. From 5 on it has all its tools for speech; above, it costs twice
-/// as much for what only a score tells.
+/// How hard Opus searches, 0 to 10: less than its default of 10, for less work.
 const OPUS_COMPLEXITY: i32 = 5;
 /// The loss that in-band FEC prepares for until the peer reports its own, in percent.
 const OPUS_EXPECTED_LOSS: i32 = 5;

@@ -24,10 +24,12 @@ pub(crate) enum Purpose {
 impl Purpose {
     fn packages(self) -> &'static [&'static str] {
         match self {
-            // cc and libc for linking and for aws-lc, which needs neither CMake nor Go here.
+            // cc and libc for linking and for aws-lc, which needs neither CMake nor Go here; make for
+            // jemalloc.
             Self::Build => &[
                 "gcc",
                 "libc6-dev",
+                "make",
                 "pkg-config",
                 "libgstreamer1.0-dev",
                 "libgstreamer-plugins-base1.0-dev",

@@ -81,11 +81,9 @@ pub(super) fn build_video(
     let decoder = pipeline.make(VIDEO_DECODER, |b| {
         b.property("max-threads", 1)
             .property("output-corrupt", true)
-            // A picture that later ones refer to cannot be given away: the decoder would copy it into
-            // memory that is fresh each time. This way it copies into memory that it had before.
-            .property("direct-rendering", false)
     })?;
     let sink = decoded_sink();
+    take_pictures_as_they_lie(&pad(sink.upcast_ref(), "sink")?);
     let (hub, clock) = (Arc::downgrade(hub), clock.clone());
     sink.set_callbacks(
         gst_app::AppSinkCallbacks::builder()
@@ -287,6 +285,19 @@ fn funnel(pipeline: &OwnedPipeline) -> Result<gst::Element, MediaError> {
         });
     }
     Ok(funnel)
+}
+
+/// Says that rows may have any stride. Without this, a decoder that keeps its pictures for reference
+/// copies each into another that lies as the caps alone tell.
+fn take_pictures_as_they_lie(sink: &gst::Pad) {
+    sink.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
+        let query = info.query_mut().map(gst::QueryRef::view_mut);
+        if let Some(gst::QueryViewMut::Allocation(allocation)) = query {
+            allocation.add_allocation_meta::<gst_video::VideoMeta>(None);
+            return gst::PadProbeReturn::Handled;
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 fn decoded_sink() -> gst_app::AppSink {

@@ -12,6 +12,7 @@ pub mod digest;
 pub mod endpoint;
 pub mod error;
 pub mod grammar;
+pub mod ladder;
 pub mod offer_answer;
 pub mod registration;
 pub mod secret;

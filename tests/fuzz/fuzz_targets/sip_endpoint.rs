@@ -1,5 +1,5 @@
 //! Whole datagrams and streams into an endpoint: no panic; a stranger gets no more than twice its bytes, and nobody else
-//! hears of it; deadlines move on; in the end nothing is left.
+//! hears of it; deadlines move on; what is shown of a call is bounded and has no key in it; in the end nothing is left.
 //!
 //! The input is a list of steps: a byte for what happens, two for the length of the bytes that it happens with.
 
@@ -167,7 +167,10 @@ impl Run {
     fn note(&mut self, output: &Output) {
         match output {
             Output::Event(Event::Incoming { call, .. }) => self.calls.push(*call),
-            Output::Event(Event::Ended { call, .. }) => self.calls.retain(|known| known != call),
+            Output::Event(Event::Ended { call, .. }) => {
+                self.check_ladder(*call);
+                self.calls.retain(|known| known != call);
+            }
             Output::CloseStream { flow } => self.flows.retain(|known| known != flow),
             Output::OpenStream { flow, .. } => {
                 self.endpoint
@@ -178,6 +181,22 @@ impl Run {
             | Output::SendDatagram { .. }
             | Output::SendStream { .. }
             | Output::SendFloorControl { .. } => {}
+        }
+    }
+
+    /// What is shown of a call is bounded and has no key in it.
+    fn check_ladder(&self, call: CallId) {
+        let ladders = [
+            self.endpoint.sip_ladder(call),
+            self.endpoint.refused_sip_ladder(),
+        ];
+        for ladder in ladders.into_iter().flatten() {
+            let bytes: usize = ladder.messages.iter().map(|message| message.text.len()).sum();
+            assert!(ladder.messages.len() <= 200 && bytes <= 256 * 1024);
+            for line in ladder.messages.iter().flat_map(|message| message.text.lines()) {
+                let hides_key = !line.starts_with("a=crypto:") || line.ends_with(" inline:***");
+                assert!(hides_key, "{line}");
+            }
         }
     }
 

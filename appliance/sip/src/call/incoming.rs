@@ -83,6 +83,7 @@ impl Endpoint {
         let direct = arrival.request.headers.typed_all::<Via>().count() == 1;
         let flow = flow_of(path).filter(|_| direct || dialog.has_route_set());
         self.bind_server(&key, id);
+        self.note_call(headers, id);
         let (limit, at_limit) = ring_limit(self.policy.ring_limit, &arrival.request);
         let progress = Progress::new(&arrival.request.headers, self.rng.next_u32());
         let offered = Offered {
@@ -390,7 +391,7 @@ impl Endpoint {
                 let due = established.ack_due(now);
                 match due {
                     AckDue::Nothing => {}
-                    AckDue::Repeat(bytes, path) => self.send(now, path, bytes),
+                    AckDue::Repeat(bytes, path) => self.send_repeated(now, path, bytes),
                     AckDue::GiveUp => return self.ack_never_came(now, id),
                 }
                 if retry {
@@ -403,7 +404,7 @@ impl Endpoint {
             CallState::Leaving(Leaving::AwaitingAck(established)) => {
                 match established.ack_due(now) {
                     AckDue::Nothing => {}
-                    AckDue::Repeat(bytes, path) => self.send(now, path, bytes),
+                    AckDue::Repeat(bytes, path) => self.send_repeated(now, path, bytes),
                     AckDue::GiveUp => self.bye_after_ack(now, id),
                 }
             }

@@ -380,7 +380,7 @@ impl Endpoint {
         };
         match offered.prack_due(now) {
             PrackDue::Nothing => {}
-            PrackDue::Repeat(bytes, path) => self.send(now, path, bytes),
+            PrackDue::Repeat(bytes, path) => self.send_repeated(now, path, bytes),
             PrackDue::GiveUp => {
                 let refused = self.refuse_offered(now, id, StatusCode::SERVER_TIMEOUT);
                 if refused.is_ok() {

@@ -201,6 +201,7 @@ impl Endpoint {
         session: Session,
         media: CallMedia,
     ) {
+        self.note_call(&arrival.request.headers, id);
         let tag = dialog.local_tag().to_owned();
         let Some(mut response) = self.dialog_response(id, key, StatusCode::OK, &tag) else {
             return;

@@ -22,7 +22,7 @@ use super::event::{CallId, PeerTrust};
 use super::extensions::{self, SUPPORTED};
 use super::keys::ServerKey;
 use super::settings::{Account, ConfiguredPeer, is_in_network};
-use super::{Endpoint, user_of};
+use super::{Endpoint, User, user_of};
 use crate::error::{HeaderError, MessageError, MessageFault};
 use crate::grammar::{
     self, CSeq, HeaderName, Headers, Message, Method, Request, Response, Rport, StatusCode, Token,
@@ -139,6 +139,7 @@ impl Endpoint {
         message: Message,
         size: usize,
     ) {
+        self.note_received(now, path, &message);
         match message {
             Message::Response(response) if response.check().is_err() => {
                 self.statistics.malformed += 1;
@@ -209,7 +210,7 @@ impl Endpoint {
         };
         let (path, last) = (transaction.path, transaction.last_response.clone());
         if let (true, Some(last)) = (send_last, last) {
-            self.send(now, path, last);
+            self.send_repeated(now, path, last);
         }
     }
 
@@ -555,7 +556,7 @@ impl Endpoint {
         let bytes = response.to_bytes();
         transaction.last_response = Some(bytes.clone());
         let path = transaction.path;
-        self.send(now, path, bytes.clone());
+        self.send_message(now, path, response, &User::Nobody, bytes.clone());
         self.advance_server(now, key);
         Some((bytes, path))
     }
@@ -576,7 +577,7 @@ impl Endpoint {
         match outcome {
             InviteServerOutcome::SendLast => {
                 if let Some(last) = last {
-                    self.send(now, path, last);
+                    self.send_repeated(now, path, last);
                 }
             }
             InviteServerOutcome::SendTrying => self.send_trying(now, key, path),
@@ -603,7 +604,7 @@ impl Endpoint {
         if let Some(transaction) = self.servers.get_mut(key) {
             transaction.last_response = Some(bytes.clone());
         }
-        self.send(now, path, bytes);
+        self.send_message(now, path, &response, &User::Nobody, bytes);
     }
 
     /// Ends zero-length timers at once and forgets what has terminated.

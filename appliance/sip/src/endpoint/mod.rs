@@ -39,6 +39,7 @@ mod instance_id;
 mod keep_alive;
 pub(crate) mod keys;
 mod known_challenges;
+mod ladder;
 mod outgoing;
 mod refusals;
 mod registrations;
@@ -83,6 +84,7 @@ use self::stranger_limit::StrangerLimit;
 use crate::call::Call;
 use crate::error::ValueRefused;
 use crate::grammar::{self, NameAddr, SipUri};
+use crate::ladder::Recorder;
 use crate::offer_answer::SdpError;
 use crate::transport::{FlowId, Path, Transport};
 
@@ -153,6 +155,7 @@ pub struct Endpoint {
     registrations: BTreeMap<AccountName, Registrant>,
     known_challenges: KnownChallenges,
     stranger_limit: StrangerLimit,
+    ladders: Recorder,
     pub(crate) statistics: Statistics,
     last_id: u64,
 }
@@ -188,6 +191,7 @@ impl Endpoint {
             registrations: BTreeMap::new(),
             known_challenges: KnownChallenges::default(),
             stranger_limit,
+            ladders: Recorder::default(),
             statistics: Statistics::default(),
             last_id: 0,
         }
@@ -319,6 +323,7 @@ impl Endpoint {
         &self.user_agent
     }
 
+    /// Sends bytes that are no message of a call; see `send_message` and `send_repeated`.
     pub(crate) fn send(&mut self, now: Instant, path: Path, bytes: Bytes) {
         match path {
             Path::Datagram { local, remote } => {

@@ -335,7 +335,7 @@ impl Endpoint {
             return self.undeliverable(now, &outgoing);
         };
         let wire = request.to_bytes();
-        self.send(now, path, wire.clone());
+        self.send_message(now, path, &request, &outgoing.user, wire.clone());
         if *request.method() == Method::Ack {
             return self.remember_ack(outgoing.acknowledges, path, wire);
         }
@@ -514,7 +514,7 @@ impl Endpoint {
             return false;
         };
         if let Some((path, wire)) = ack.sent.clone() {
-            self.send(now, path, wire);
+            self.send_repeated(now, path, wire);
         }
         true
     }
@@ -545,7 +545,7 @@ impl Endpoint {
         };
         ack.headers.remove(&HeaderName::To);
         ack.headers.copy_from(&response.headers, &HeaderName::To);
-        self.send(now, path, ack.to_bytes());
+        self.send_message(now, path, &ack, &User::Nobody, ack.to_bytes());
     }
 
     /// Whether an INVITE may be cancelled now. `None` when it is not waiting any more.
@@ -595,7 +595,7 @@ impl Endpoint {
             method: Method::Cancel.as_str().to_owned(),
         };
         let wire = request.to_bytes();
-        self.send(now, path, wire.clone());
+        self.send_message(now, path, &request, &User::Nobody, wire.clone());
         let reliability = self.transport_of(path).reliability();
         self.clients.insert(
             key,
@@ -696,7 +696,7 @@ impl Endpoint {
         };
         if retransmit {
             let (path, wire) = (transaction.path, transaction.wire.clone());
-            self.send(now, path, wire);
+            self.send_repeated(now, path, wire);
         } else if timed_out
             && !self.try_next_target(now, key)
             && let Some(transaction) = self.clients.remove(key)

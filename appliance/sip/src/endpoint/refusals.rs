@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::event::{Event, RefusedWhy};
 use super::incoming::{answer_path, note_source};
-use super::{Arrival, Endpoint};
+use super::{Arrival, Endpoint, User};
 use crate::error::MessageError;
 use crate::grammar::{HeaderName, Method, Response, StatusCode};
 use crate::transport::Path;
@@ -96,7 +96,7 @@ impl Endpoint {
             Path::Stream(_) => usize::MAX,
         };
         if let Some(bytes) = [whole, short].into_iter().find(|bytes| bytes.len() <= room) {
-            self.send(now, path, bytes);
+            self.send_message(now, path, &response, &User::Nobody, bytes);
         }
     }
 

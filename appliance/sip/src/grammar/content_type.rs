@@ -40,6 +40,11 @@ impl ContentType {
         self.media.eq_ignore_ascii_case("multipart")
     }
 
+    /// `media/subtype` as spelled.
+    pub(crate) fn media_type(&self) -> String {
+        format!("{}/{}", self.media, self.subtype)
+    }
+
     /// The parameters.
     #[must_use]
     pub const fn params(&self) -> &Params {

@@ -197,6 +197,27 @@ impl<'a> View<'a> {
     }
 }
 
+/// The value of one field as text for people: unfolded, with U+FFFD for what is not UTF-8.
+pub(crate) fn field_text(value: &[u8]) -> Cow<'_, str> {
+    match unfold(value) {
+        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
+
+/// The values of one field, each judged alone.
+pub(crate) fn field_values<T: HeaderValue>(
+    name: &HeaderName,
+    value: &[u8],
+) -> Vec<Result<T, HeaderError>> {
+    let view = View {
+        name,
+        line: value,
+        value,
+    };
+    view.parse_list()
+}
+
 impl Headers {
     /// No fields.
     #[must_use]

@@ -57,6 +57,7 @@ pub use explanation::{ReasonValue, Warning};
 pub use head::{MAX_FIELDS, MAX_HEAD_BYTES, MAX_URI_BYTES};
 pub use header_name::{HeaderName, UnknownName};
 pub use headers::{HeaderValue, Headers, Placement, TypedHeader};
+pub(crate) use headers::{field_text, field_values};
 pub use host::{Host, HostName};
 pub use media_range::MediaRange;
 pub use message::{Message, Request, Response};

@@ -202,6 +202,11 @@ impl SipUri {
         find(&self.params, name).map(|value| value.as_deref().unwrap_or_default())
     }
 
+    /// The URI parameters in order, as spelled.
+    pub(crate) fn params(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        named(&self.params)
+    }
+
     /// The headers behind the `?`, as spelled.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.headers
@@ -345,6 +350,12 @@ fn escape(text: &str, allowed: fn(u8) -> bool) -> String {
     escaped
 }
 
+fn named(params: &[UriParam]) -> impl Iterator<Item = (&str, Option<&str>)> {
+    params
+        .iter()
+        .map(|(name, value)| (name.as_ref(), value.as_deref()))
+}
+
 fn find<'a, V>(list: &'a [(ParamName, V)], name: &str) -> Option<&'a V> {
     list.iter()
         .find(|(present, _)| present.eq_ignore_ascii_case(name))
@@ -418,6 +429,11 @@ impl TelUri {
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&str> {
         find(&self.params, name).map(|value| value.as_deref().unwrap_or_default())
+    }
+
+    /// The parameters in order, as spelled.
+    pub(crate) fn params(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        named(&self.params)
     }
 
     /// RFC 3966 §4: numbers without visual separators, the same parameters in any order.

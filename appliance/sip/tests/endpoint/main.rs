@@ -11,6 +11,7 @@ mod explanation;
 mod floors;
 mod hold;
 mod ipv6;
+mod ladder;
 mod liveness;
 mod outbound;
 mod policy;

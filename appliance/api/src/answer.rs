@@ -110,6 +110,8 @@ pub enum ProblemCode {
     InvalidVolume,
     /// 404: there is no such picture now.
     NoPicture,
+    /// 404: no SIP messages of that leg are remembered.
+    NoSipLadder,
     /// 426: the endpoint speaks WebSocket only.
     WebSocketOnly,
     /// 503: too many requests wait for the room.
@@ -124,7 +126,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Unauthorized,
         Self::ForeignHost,
         Self::ForeignOrigin,
@@ -138,6 +140,7 @@ impl ProblemCode {
         Self::InvalidDigits,
         Self::InvalidVolume,
         Self::NoPicture,
+        Self::NoSipLadder,
         Self::WebSocketOnly,
         Self::Overloaded,
         Self::RoomGone,
@@ -156,7 +159,7 @@ impl ProblemCode {
             | Self::InvalidVolume => 400,
             Self::Unauthorized => 401,
             Self::ForeignHost | Self::ForeignOrigin => 403,
-            Self::UnknownPath | Self::NoPicture => 404,
+            Self::UnknownPath | Self::NoPicture | Self::NoSipLadder => 404,
             Self::MethodNotAllowed => 405,
             Self::BodyTooLarge => 413,
             Self::NotJson => 415,

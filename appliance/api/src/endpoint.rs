@@ -63,6 +63,10 @@ pub enum Endpoint {
     SentPicture,
     /// The picture that a far end sends.
     FarEndPicture,
+    /// The SIP messages of a leg.
+    SipLadder,
+    /// The SIP messages of the last call that was refused before it became a leg.
+    RefusedSipLadder,
     /// This description.
     OpenApi,
     /// Metrics for Prometheus.
@@ -71,7 +75,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Snapshot,
         Self::Events,
         Self::Call,
@@ -89,6 +93,8 @@ impl Endpoint {
         Self::Layout,
         Self::SentPicture,
         Self::FarEndPicture,
+        Self::SipLadder,
+        Self::RefusedSipLadder,
         Self::OpenApi,
         Self::Metrics,
     ];
@@ -101,6 +107,8 @@ impl Endpoint {
             | Self::Events
             | Self::SentPicture
             | Self::FarEndPicture
+            | Self::SipLadder
+            | Self::RefusedSipLadder
             | Self::OpenApi
             | Self::Metrics => Method::Get,
             Self::Call
@@ -136,6 +144,8 @@ impl Endpoint {
             Self::Layout => "/v1/layout",
             Self::SentPicture => "/v1/pictures/sent",
             Self::FarEndPicture => "/v1/pictures/far-end",
+            Self::SipLadder => "/v1/legs/{leg}/sip-ladder",
+            Self::RefusedSipLadder => "/v1/sip-ladder/refused",
             Self::OpenApi => "/v1/openapi.json",
             Self::Metrics => "/metrics",
         }
@@ -174,6 +184,8 @@ impl Endpoint {
             Self::Layout => "set_layout",
             Self::SentPicture => "get_sent_picture",
             Self::FarEndPicture => "get_far_end_picture",
+            Self::SipLadder => "get_sip_ladder",
+            Self::RefusedSipLadder => "get_refused_sip_ladder",
             Self::OpenApi => "get_openapi",
             Self::Metrics => "get_metrics",
         }
@@ -203,6 +215,14 @@ impl Endpoint {
             Self::Layout => "Arrange the far ends on the screen",
             Self::SentPicture => "The picture that the room sends, as JPEG",
             Self::FarEndPicture => "The picture that a far end sends, as JPEG",
+            Self::SipLadder => {
+                "The SIP messages of a leg, without secrets; legs that are over are remembered for \
+                 a while"
+            }
+            Self::RefusedSipLadder => {
+                "The SIP messages of the last call that was refused before it became a leg: of a \
+                 stranger's, for example"
+            }
             Self::OpenApi => "This description",
             Self::Metrics => "Metrics in Prometheus text format",
         }

@@ -1,6 +1,6 @@
 //! The room's interface for programs: what travels between roomd and its clients.
 //!
-//! The crate owns the JSON types ([`snapshot`], [`request`], [`answer`]), the list of endpoints
+//! The crate owns the JSON types ([`snapshot`], [`request`], [`answer`], [`sip_ladder`]), the list of endpoints
 //! ([`Endpoint`]), the OpenAPI text that is generated from both ([`openapi`]), and the words for
 //! every state and reason in English and Chinese ([`Localized`]). It moves no byte itself.
 //!
@@ -13,6 +13,7 @@ mod endpoint;
 mod language;
 mod openapi;
 pub mod request;
+pub mod sip_ladder;
 pub mod snapshot;
 mod text;
 
@@ -20,5 +21,6 @@ pub use answer::{Admission, DeniedCode, Problem, ProblemCode};
 pub use endpoint::{Endpoint, Method};
 pub use language::Language;
 pub use openapi::openapi;
+pub use sip_ladder::SipLadder;
 pub use snapshot::Snapshot;
 pub use text::Localized;

@@ -17,6 +17,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::answer::{Admission, Problem};
 use crate::endpoint::{Endpoint, Method};
 use crate::request;
+use crate::sip_ladder::SipLadder;
 use crate::snapshot::Snapshot;
 
 const JSON: &str = "application/json";
@@ -68,6 +69,7 @@ fn method(endpoint: Endpoint) -> HttpMethod {
 fn components() -> utoipa::openapi::Components {
     let mut schemas = Vec::new();
     collect::<Snapshot>(&mut schemas);
+    collect::<SipLadder>(&mut schemas);
     collect::<Admission>(&mut schemas);
     collect::<Problem>(&mut schemas);
     collect::<request::Call>(&mut schemas);
@@ -145,6 +147,8 @@ fn body_of(endpoint: Endpoint) -> Option<String> {
         | Endpoint::HangUpAll
         | Endpoint::SentPicture
         | Endpoint::FarEndPicture
+        | Endpoint::SipLadder
+        | Endpoint::RefusedSipLadder
         | Endpoint::OpenApi
         | Endpoint::Metrics => return None,
     };
@@ -160,6 +164,9 @@ fn responses_of(endpoint: Endpoint) -> Vec<(&'static str, Response)> {
         }
         Endpoint::SentPicture | Endpoint::FarEndPicture => {
             vec![("200", of_media_type("image/jpeg", "The picture"))]
+        }
+        Endpoint::SipLadder | Endpoint::RefusedSipLadder => {
+            vec![("200", of_type(JSON, &SipLadder::name(), "The messages"))]
         }
         Endpoint::OpenApi => vec![("200", of_media_type(JSON, "An OpenAPI 3.1 document"))],
         Endpoint::Metrics => vec![("200", of_media_type("text/plain", "The metrics"))],

@@ -111,6 +111,7 @@ words!(ProblemCode {
     InvalidDigits => "the digits are not ones that a telephone sends", "不是有效的按键";
     InvalidVolume => "the volume is above 100", "音量超过 100";
     NoPicture => "there is no such picture now", "目前没有该画面";
+    NoSipLadder => "no SIP messages are remembered of that", "没有保存相应的 SIP 消息";
     WebSocketOnly => "this path speaks WebSocket only", "该路径仅支持 WebSocket";
     Overloaded => "too many requests are waiting", "等待的请求过多";
     RoomGone => "the room does not answer", "会议室没有响应";
@@ -154,6 +155,10 @@ impl ProblemCode {
             ),
             Self::InvalidVolume => ("send 0 to 100", "请发送 0 到 100"),
             Self::NoPicture => ("try again during a call", "请在通话期间重试"),
+            Self::NoSipLadder => (
+                "those of the last 16 calls since the start of roomd are, and of one call that was refused at once",
+                "仅保存 roomd 启动以来最近 16 次通话,以及一次立即被拒绝的来电",
+            ),
             Self::WebSocketOnly => ("send a WebSocket upgrade", "请发送 WebSocket 升级请求"),
             Self::Overloaded | Self::TimedOut | Self::PictureFailed => ("try again", "请重试"),
             Self::RoomGone => ("look into the log of roomd", "请查看 roomd 的日志"),

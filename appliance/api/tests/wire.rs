@@ -7,6 +7,7 @@
 
 use api::answer::{Admission, DeniedCode};
 use api::request;
+use api::sip_ladder::{SipDirection, SipLadder, SipMessage, SipTransport};
 use api::snapshot::{
     Direction, EndReason, HeldBy, Layout, LegState, RegistrationFailure, RegistrationState,
     VideoStats,
@@ -100,4 +101,42 @@ fn a_passcode_is_not_printed_for_debugging() {
         digits: "4711#".into(),
     };
     assert!(!format!("{dtmf:?}").contains("4711"));
+}
+
+#[test]
+fn a_sip_message_leaves_out_what_it_has_not() {
+    let message = SipMessage {
+        offset_ms: 12.5,
+        direction: SipDirection::Sent,
+        transport: SipTransport::Tls,
+        remote: "192.0.2.1:5061".into(),
+        method: "BYE".into(),
+        status: None,
+        start_line: "BYE sip:a@example.com SIP/2.0".into(),
+        body_type: None,
+        text: "BYE sip:a@example.com SIP/2.0\n".into(),
+        retransmissions: 0,
+        last_retransmission_ms: None,
+        left_out_before: 0,
+    };
+    let refused = SipLadder {
+        leg: None,
+        call_ids: vec!["1".into()],
+        messages: vec![message],
+    };
+    let json = to_json(&refused);
+    assert_eq!(
+        json,
+        json!({
+            "call_ids": ["1"],
+            "messages": [{
+                "offset_ms": 12.5, "direction": "sent", "transport": "tls",
+                "remote": "192.0.2.1:5061", "method": "BYE",
+                "start_line": "BYE sip:a@example.com SIP/2.0",
+                "text": "BYE sip:a@example.com SIP/2.0\n",
+                "retransmissions": 0, "left_out_before": 0
+            }]
+        })
+    );
+    assert_eq!(serde_json::from_value::<SipLadder>(json).unwrap(), refused);
 }

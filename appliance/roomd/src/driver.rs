@@ -36,6 +36,7 @@ use crate::leg_networks::LegNetworks;
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
 use crate::signalling::Signalling;
+use crate::sip_ladders::LadderQuestion;
 use crate::sip_sockets::SocketEvent;
 use crate::{call_facts, media_facts, service_notification, settings};
 
@@ -59,6 +60,8 @@ pub struct Inputs {
     pub facts: mpsc::Receiver<Fact>,
     /// What clients want.
     pub requests: mpsc::Receiver<PendingRequest>,
+    /// What clients want to see of SIP.
+    pub ladders: mpsc::Receiver<LadderQuestion>,
 }
 
 /// What the driver works on.
@@ -268,6 +271,8 @@ impl Driver {
             request = inputs.requests.recv() => {
                 self.queue_request(request.ok_or(Error::PartEnded { part: "API" })?);
             }
+            // One at a time: whoever asks in a loop waits behind everything else.
+            Some(question) = inputs.ladders.recv() => self.signalling.show_ladder(question),
         }
         Ok(())
     }

@@ -31,5 +31,6 @@ pub mod service;
 pub mod service_notification;
 pub mod settings;
 pub mod signalling;
+pub mod sip_ladders;
 pub mod sip_sockets;
 pub mod srtp_authenticator;

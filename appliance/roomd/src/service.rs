@@ -46,6 +46,8 @@ use crate::{service_notification, settings};
 
 /// Requests that wait for the driver.
 const REQUESTS: usize = 64;
+/// Questions for SIP messages that wait for the driver.
+const LADDER_QUESTIONS: usize = 4;
 /// Facts of store and devices that wait for the driver.
 const FACTS: usize = 64;
 /// How much the simulated loudspeaker remembers.
@@ -117,7 +119,14 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     });
     let storing = tokio::spawn(store.run(wanted, fact_sender.clone()));
 
-    let room = http::RoomHandle::new(request_sender.clone(), snapshots, pictures, counters);
+    let (ladder_sender, ladders) = mpsc::channel(LADDER_QUESTIONS);
+    let room = http::RoomHandle::new(
+        request_sender.clone(),
+        snapshots,
+        pictures,
+        ladder_sender,
+        counters,
+    );
     let api = http::Server::start(&config.http, room, directories.credentials.as_deref());
     let api = api.await.map_err(Error::Api)?;
     let inputs = Inputs {
@@ -125,6 +134,7 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
         media: media_events,
         facts,
         requests,
+        ladders,
     };
     let driving = tokio::spawn(driver.run(inputs));
     for (call, reason) in interrupted.not_resumed {

@@ -12,6 +12,7 @@ use sip::transport::{StreamError, Transport};
 use tokio::task::JoinSet;
 
 use crate::error::Error;
+use crate::sip_ladders::{LadderQuestion, SipLadders};
 use crate::sip_sockets::{SipSockets, SocketEvent};
 
 /// The answer to a name look-up; empty when the name is not known.
@@ -28,6 +29,7 @@ pub struct Signalling {
     sockets: SipSockets,
     calls: HashMap<LegId, CallId>,
     legs: HashMap<CallId, LegId>,
+    ladders: SipLadders,
     events: VecDeque<Event>,
     /// Name look-ups under way.
     resolving: JoinSet<Resolution>,
@@ -42,6 +44,7 @@ impl Signalling {
             sockets,
             calls: HashMap::new(),
             legs: HashMap::new(),
+            ladders: SipLadders::default(),
             events: VecDeque::new(),
             resolving: JoinSet::new(),
         }
@@ -70,6 +73,12 @@ impl Signalling {
     pub fn bind(&mut self, leg: LegId, call: CallId) {
         self.calls.insert(leg, call);
         self.legs.insert(call, leg);
+        self.ladders.remember(leg, call);
+    }
+
+    /// Answers a question for the SIP messages of a leg.
+    pub fn show_ladder(&self, question: LadderQuestion) {
+        self.ladders.answer(&self.endpoint, question);
     }
 
     /// Forgets a call that has ended.

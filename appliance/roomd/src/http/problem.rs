@@ -96,6 +96,7 @@ impl IntoResponse for Refusal {
             | ProblemCode::InvalidDigits
             | ProblemCode::InvalidVolume
             | ProblemCode::NoPicture
+            | ProblemCode::NoSipLadder
             | ProblemCode::WebSocketOnly
             | ProblemCode::Overloaded
             | ProblemCode::RoomGone

@@ -5,10 +5,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use room::{Admission, LegId, Request, RoomSnapshot};
+use sip::ladder::Ladder;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::network_counters::NetworkCounters;
+use crate::sip_ladders::{LadderOf, LadderQuestion};
 
 /// The room as its clients see it. Clones speak to the same room.
 #[derive(Clone)]
@@ -16,6 +18,7 @@ pub struct RoomHandle {
     requests: mpsc::Sender<(Request, oneshot::Sender<Admission>)>,
     snapshots: watch::Receiver<RoomSnapshot>,
     pictures: Arc<dyn PictureSource>,
+    ladders: mpsc::Sender<LadderQuestion>,
     counters: Arc<NetworkCounters>,
 }
 
@@ -59,18 +62,21 @@ pub(super) enum Unanswered {
 }
 
 impl RoomHandle {
-    /// A handle on the driver's channels, on the maker of pictures and on what is counted.
+    /// A handle on the driver's channels, on the maker of pictures, on who remembers SIP messages,
+    /// and on what is counted.
     #[must_use]
     pub fn new(
         requests: mpsc::Sender<(Request, oneshot::Sender<Admission>)>,
         snapshots: watch::Receiver<RoomSnapshot>,
         pictures: Arc<dyn PictureSource>,
+        ladders: mpsc::Sender<LadderQuestion>,
         counters: Arc<NetworkCounters>,
     ) -> Self {
         Self {
             requests,
             snapshots,
             pictures,
+            ladders,
             counters,
         }
     }
@@ -94,10 +100,7 @@ impl RoomHandle {
         let (answer, answered) = oneshot::channel();
         self.requests
             .try_send((request, answer))
-            .map_err(|error| match error {
-                TrySendError::Full(_) => Unanswered::Overloaded,
-                TrySendError::Closed(_) => Unanswered::Gone,
-            })?;
+            .map_err(|error| unsent(&error))?;
         // The driver drops the way to answer when its queue is full, and when it ends.
         answered.await.map_err(|_| {
             if self.requests.is_closed() {
@@ -120,7 +123,24 @@ impl RoomHandle {
         snapshots
     }
 
+    /// The SIP messages of a call; `None` when none are remembered.
+    pub(super) async fn sip_ladder(&self, of: LadderOf) -> Result<Option<Ladder>, Unanswered> {
+        let (answer, answered) = oneshot::channel();
+        self.ladders
+            .try_send((of, answer))
+            .map_err(|error| unsent(&error))?;
+        // The driver drops no question before its end.
+        answered.await.map_err(|_| Unanswered::Gone)
+    }
+
     pub(super) async fn picture(&self, of: PictureOf) -> Result<Vec<u8>, PictureError> {
         self.pictures.picture(of).await
+    }
+}
+
+fn unsent<T>(error: &TrySendError<T>) -> Unanswered {
+    match error {
+        TrySendError::Full(_) => Unanswered::Overloaded,
+        TrySendError::Closed(_) => Unanswered::Gone,
     }
 }

@@ -24,10 +24,12 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use super::convert::{self, WallClock, snapshot_to_api};
+use super::convert_ladder::sip_ladder_to_api;
 use super::events::EventStreams;
 use super::metrics::{self, HttpCounters};
 use super::problem::{Refusal, Speaks};
 use super::room_handle::{PictureError, PictureOf, RoomHandle, Unanswered};
+use crate::sip_ladders::LadderOf;
 
 /// The largest body of a request; the hint of `BodyTooLarge` names it too.
 const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -59,10 +61,7 @@ impl Api {
     async fn ask(&self, speaks: Speaks, request: room::Request) -> Response {
         match self.room.request(request).await {
             Ok(admission) => admitted(admission, speaks.0),
-            Err(Unanswered::Overloaded) => {
-                Refusal::new(ProblemCode::Overloaded, speaks).into_response()
-            }
-            Err(Unanswered::Gone) => Refusal::new(ProblemCode::RoomGone, speaks).into_response(),
+            Err(unanswered) => unanswered_by_room(unanswered, speaks),
         }
     }
 }
@@ -103,6 +102,8 @@ fn route(endpoint: Endpoint) -> MethodRouter<Api> {
         Endpoint::Layout => put(layout),
         Endpoint::SentPicture => get(sent_picture),
         Endpoint::FarEndPicture => get(far_end_picture),
+        Endpoint::SipLadder => get(leg_sip_ladder),
+        Endpoint::RefusedSipLadder => get(refused_sip_ladder),
         Endpoint::OpenApi => get(openapi),
         Endpoint::Metrics => get(metrics_text),
     }
@@ -197,6 +198,30 @@ async fn picture(api: &Api, speaks: Speaks, of: PictureOf) -> Response {
             Refusal::new(ProblemCode::PictureFailed, speaks).into_response()
         }
     }
+}
+
+async fn leg_sip_ladder(State(api): State<Api>, speaks: Speaks, Leg(leg): Leg) -> Response {
+    sip_ladder(&api, speaks, LadderOf::Leg(leg)).await
+}
+
+async fn refused_sip_ladder(State(api): State<Api>, speaks: Speaks) -> Response {
+    sip_ladder(&api, speaks, LadderOf::Refused).await
+}
+
+async fn sip_ladder(api: &Api, speaks: Speaks, of: LadderOf) -> Response {
+    match api.room.sip_ladder(of).await {
+        Ok(Some(ladder)) => Json(sip_ladder_to_api(of, ladder)).into_response(),
+        Ok(None) => Refusal::new(ProblemCode::NoSipLadder, speaks).into_response(),
+        Err(unanswered) => unanswered_by_room(unanswered, speaks),
+    }
+}
+
+fn unanswered_by_room(unanswered: Unanswered, speaks: Speaks) -> Response {
+    let code = match unanswered {
+        Unanswered::Overloaded => ProblemCode::Overloaded,
+        Unanswered::Gone => ProblemCode::RoomGone,
+    };
+    Refusal::new(code, speaks).into_response()
 }
 
 // --- asking ---

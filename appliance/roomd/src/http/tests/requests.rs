@@ -23,6 +23,8 @@ fn good_body(endpoint: Endpoint) -> Option<&'static str> {
         | Endpoint::HangUpAll
         | Endpoint::SentPicture
         | Endpoint::FarEndPicture
+        | Endpoint::SipLadder
+        | Endpoint::RefusedSipLadder
         | Endpoint::OpenApi
         | Endpoint::Metrics => None,
     }
@@ -47,7 +49,7 @@ async fn every_endpoint_of_the_list_has_its_route() {
             | Endpoint::HangUp => StatusCode::CONFLICT,
             // The call that was placed before takes the only leg.
             Endpoint::Join => StatusCode::CONFLICT,
-            Endpoint::FarEndPicture => StatusCode::NOT_FOUND,
+            Endpoint::FarEndPicture | Endpoint::RefusedSipLadder => StatusCode::NOT_FOUND,
             Endpoint::Snapshot
             | Endpoint::Call
             | Endpoint::HangUpAll
@@ -56,6 +58,7 @@ async fn every_endpoint_of_the_list_has_its_route() {
             | Endpoint::Volume
             | Endpoint::Layout
             | Endpoint::SentPicture
+            | Endpoint::SipLadder
             | Endpoint::OpenApi
             | Endpoint::Metrics => StatusCode::OK,
         };
@@ -305,5 +308,49 @@ async fn a_gone_camera_shows_in_the_snapshot() {
     assert_eq!(
         snapshot["camera"],
         serde_json::json!({"state": "on", "device": "gone"})
+    );
+}
+
+#[tokio::test]
+async fn the_sip_messages_of_a_leg_are_shown_without_its_keys() {
+    let served = Served::start().await;
+    let answer = served.ask("GET", "/v1/legs/70/sip-ladder", None).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let ladder: api::SipLadder = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((ladder.leg, ladder.call_ids.len()), (Some(70), 1));
+    let lines: Vec<_> = ladder
+        .messages
+        .iter()
+        .map(|message| (message.direction, message.start_line.as_str()))
+        .collect();
+    use api::sip_ladder::SipDirection::{Received, Sent};
+    assert_eq!(
+        lines,
+        [
+            (Sent, "INVITE sip:ann@192.0.2.2 SIP/2.0"),
+            (Received, "SIP/2.0 486 Busy Here"),
+            (Sent, "ACK sip:ann@192.0.2.2 SIP/2.0"),
+        ]
+    );
+    let invite = &ladder.messages[0];
+    assert_eq!(invite.remote, "192.0.2.2:5060");
+    assert_eq!(invite.body_type.as_deref(), Some("application/sdp"));
+    assert!(invite.text.contains("inline:***"), "{}", invite.text);
+}
+
+#[tokio::test]
+async fn a_leg_without_sip_messages_is_not_found_and_says_so_in_both_languages() {
+    let served = Served::start().await;
+    for path in ["/v1/legs/7/sip-ladder", "/v1/sip-ladder/refused"] {
+        let answer = served.ask("GET", path, None).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{answer:?}");
+        assert_eq!(answer.code(), "no_sip_ladder");
+        let message = answer.json()["message"].as_str().unwrap().to_owned();
+        assert_eq!(message, "no SIP messages are remembered of that");
+    }
+    let answer = served.ask("GET", "/v1/legs/x/sip-ladder", None).await;
+    assert_eq!(
+        (answer.status, answer.code()),
+        (StatusCode::BAD_REQUEST, "invalid_leg".into())
     );
 }

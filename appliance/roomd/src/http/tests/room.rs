@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::http::room_handle::PictureFuture;
 use crate::http::{PictureError, PictureOf, PictureSource, RoomHandle};
+use crate::sip_ladders::{self, LadderQuestion, SipLadders};
 
 /// What stands for a JPEG here.
 pub(super) const PICTURE: &[u8] = b"a picture";
@@ -33,9 +34,12 @@ impl Driver {
         let (requests, asked) = mpsc::channel(8);
         let (facts, happened) = mpsc::channel(8);
         let (snapshots, seen) = watch::channel(room.snapshot().clone());
+        let (questions, ladders) = mpsc::channel(1);
         tokio::spawn(drive(room, asked, happened, snapshots));
+        tokio::spawn(answer_for_sip(ladders));
+        let pictures = Arc::new(Pictures);
         Self {
-            handle: RoomHandle::new(requests, seen, Arc::new(Pictures), Arc::default()),
+            handle: RoomHandle::new(requests, seen, pictures, questions, Arc::default()),
             facts,
         }
     }
@@ -88,6 +92,16 @@ async fn drive(
         }
         while room.poll_command().is_some() {}
         snapshots.send_replace(room.snapshot().clone());
+    }
+}
+
+/// Leg 70 is a call that was placed and rejected, over a real endpoint.
+async fn answer_for_sip(mut questions: mpsc::Receiver<LadderQuestion>) {
+    let mut endpoint = sip_ladders::tests::endpoint();
+    let mut ladders = SipLadders::default();
+    ladders.remember(LegId(70), sip_ladders::tests::refused_call(&mut endpoint));
+    while let Some(question) = questions.recv().await {
+        ladders.answer(&endpoint, question);
     }
 }
 

@@ -149,6 +149,20 @@ pub enum Command {
         /// Which leg; all of them where not given.
         leg: Option<u32>,
     },
+    /// Draw the SIP messages of a call: which went where, when, and what was answered.
+    SipLadder {
+        /// Which leg, over or not; the newest where not given.
+        leg: Option<u32>,
+        /// The last call that was refused at once, as strangers' are.
+        #[arg(long, conflicts_with = "leg")]
+        refused: bool,
+        /// Print the messages too. Secrets are removed.
+        #[arg(long)]
+        full: bool,
+        /// Write the drawing as an SVG picture instead.
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+    },
     /// Print the description of the API.
     #[command(name = "openapi")]
     OpenApi,
@@ -262,7 +276,7 @@ type ChineseHelp = (
     &'static [(&'static str, &'static str)],
 );
 
-const CHINESE: [ChineseHelp; 19] = [
+const CHINESE: [ChineseHelp; 20] = [
     ("status", "显示会议室及其通话", &[]),
     (
         "call",
@@ -317,6 +331,16 @@ const CHINESE: [ChineseHelp; 19] = [
         ],
     ),
     ("stats", "显示通话的测量数据", &[("leg", "哪一路;默认全部")]),
+    (
+        "sip-ladder",
+        "绘制一路通话的 SIP 消息:发往何处、何时、得到何种应答",
+        &[
+            ("leg", "哪一路,可以已经结束;默认最新一路"),
+            ("refused", "最近一次立即被拒绝的来电,例如陌生人的"),
+            ("full", "同时输出消息内容,不含机密信息"),
+            ("svg", "改为写入 SVG 图片"),
+        ],
+    ),
     ("openapi", "输出 API 的描述", &[]),
     (
         "completion",
@@ -364,6 +388,15 @@ mod tests {
             }
         );
         assert_eq!(
+            parsed("roomctl sip-ladder 3 --full --svg call.svg"),
+            Command::SipLadder {
+                leg: Some(3),
+                refused: false,
+                full: true,
+                svg: Some("call.svg".into()),
+            }
+        );
+        assert_eq!(
             parsed("roomctl layout picture-in-picture"),
             Command::Layout {
                 layout: LayoutName::PictureInPicture
@@ -378,6 +411,7 @@ mod tests {
             "roomctl volume 101",
             "roomctl mute",
             "roomctl answer x",
+            "roomctl sip-ladder 3 --refused",
         ] {
             let error = arguments_from(words(line), Language::English).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");

@@ -14,6 +14,7 @@ mod error;
 mod manual;
 mod run;
 mod show;
+mod sip_ladder;
 mod terminal;
 
 pub use command_line::{Arguments, Command, arguments_from, command, language_of};

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 
 use api::snapshot::{HeldBy, Leg, LegState, MicrophoneState};
-use api::{Admission, Endpoint, Language, Snapshot};
+use api::{Admission, Endpoint, Language, SipLadder, Snapshot};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -14,7 +15,9 @@ use crate::command_line::{Arguments, Command, LayoutName, OnOff, PictureName};
 use crate::error::Error;
 use crate::manual::write_manual;
 use crate::show::{self, Clock};
-use crate::terminal::Style;
+use crate::sip_ladder::text::Detail;
+use crate::sip_ladder::{Drawing, newest_leg, svg, text};
+use crate::terminal::{Style, columns_of_stdout};
 
 /// Carries the command out and prints what comes of it.
 ///
@@ -62,6 +65,20 @@ impl Session {
                     source,
                 };
                 fs::write(file, &picture).map_err(failed)
+            }
+            Command::SipLadder {
+                leg,
+                refused,
+                full,
+                svg,
+            } => {
+                let detail = if *full {
+                    Detail::Messages
+                } else {
+                    Detail::Drawing
+                };
+                self.sip_ladder(*leg, *refused, detail, svg.as_deref())
+                    .await
             }
             Command::OpenApi => print_bytes(&self.client.get(Endpoint::OpenApi.path()).await?),
             Command::Call { target, account } => {
@@ -171,6 +188,43 @@ impl Session {
             return print_json(&snapshot.legs);
         }
         print(&show::stats(&snapshot.legs, self.language, self.style))
+    }
+
+    async fn sip_ladder(
+        &self,
+        leg: Option<u32>,
+        refused: bool,
+        detail: Detail,
+        svg: Option<&Path>,
+    ) -> Result<(), Error> {
+        let snapshot = self.client.snapshot().await?;
+        let path = if refused {
+            Endpoint::RefusedSipLadder.path().to_owned()
+        } else {
+            let leg = leg.or_else(|| newest_leg(&snapshot)).ok_or(Error::NoLeg)?;
+            Endpoint::SipLadder.path_for_leg(leg)
+        };
+        let body = self.client.get(&path).await?;
+        let ladder: SipLadder = serde_json::from_slice(&body).map_err(bad_answer)?;
+        let drawing = Drawing::new(&ladder, Some(&snapshot), self.language);
+        if let Some(file) = svg {
+            fs::write(file, svg::draw(&drawing)).map_err(|source| Error::Write {
+                file: file.to_owned(),
+                source,
+            })?;
+        }
+        if self.json {
+            return print_json(&ladder);
+        }
+        if svg.is_some() {
+            return Ok(());
+        }
+        print(&text::draw(
+            &drawing,
+            columns_of_stdout(),
+            self.style,
+            detail,
+        ))
     }
 
     /// On a terminal the status is drawn anew at each change; elsewhere each change is a line.

@@ -62,6 +62,19 @@ impl Style {
     }
 }
 
+/// Columns where no terminal says how many it has.
+const USUAL_COLUMNS: usize = 80;
+
+/// How many columns the output has.
+pub(crate) fn columns_of_stdout() -> usize {
+    // What is no terminal, and one of unknown size, has none.
+    let columns = rustix::termios::tcgetwinsize(stdout()).map_or(0, |size| size.ws_col);
+    match usize::from(columns) {
+        0 => USUAL_COLUMNS,
+        columns => columns,
+    }
+}
+
 /// The text with spaces up to a width in columns. A Chinese character takes two.
 pub(crate) fn padded(text: &str, columns: usize) -> String {
     let spaces = columns.saturating_sub(text.width());

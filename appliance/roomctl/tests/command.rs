@@ -249,7 +249,7 @@ fn wrong_usage_exits_with_2() {
 
 #[test]
 fn an_absent_roomd_exits_with_3_and_names_the_socket() {
-    for line in ["status", "join", "watch", "picture /dev/null"] {
+    for line in ["status", "join", "watch", "picture /dev/null", "sip-ladder"] {
         let output = run(line, "/nonexistent/api.sock");
         assert_eq!(output.status.code(), Some(3), "{line}");
         assert!(stderr(&output).contains("/nonexistent/api.sock"), "{line}");
@@ -304,6 +304,7 @@ fn completions_and_manual_need_no_roomd() {
         "{page}"
     );
     assert!(directory.path().join("roomctl-picture.1").exists());
+    assert!(directory.path().join("roomctl-sip-ladder.1").exists());
 }
 
 #[test]
@@ -319,4 +320,83 @@ fn help_speaks_the_language_of_the_locale() {
     };
     assert!(help("C.UTF-8").contains("Press the join button"));
     assert!(help("zh_CN.UTF-8").contains("按下加入按钮"));
+}
+
+fn sip_ladder() -> Value {
+    json!({
+        "leg": 9, "call_ids": ["call@192.0.2.1"],
+        "messages": [
+            {"offset_ms": 0.0, "direction": "received", "transport": "tls",
+             "remote": "192.0.2.2:5061", "method": "INVITE", "start_line": "INVITE sip:a@b.c SIP/2.0",
+             "text": "INVITE sip:a@b.c SIP/2.0\nCSeq: 1 INVITE\n", "retransmissions": 0,
+             "left_out_before": 0},
+            {"offset_ms": 12.5, "direction": "sent", "transport": "tls",
+             "remote": "192.0.2.2:5061", "method": "INVITE", "status": 486,
+             "start_line": "SIP/2.0 486 Busy Here",
+             "text": "SIP/2.0 486 Busy Here\nCSeq: 1 INVITE\n", "retransmissions": 0,
+             "left_out_before": 0}
+        ]
+    })
+}
+
+#[test]
+fn the_sip_messages_of_the_newest_leg_are_drawn() {
+    let legs = snapshot(&[
+        (4, json!({"name": "established"})),
+        (9, json!({"name": "incoming"})),
+    ]);
+    let answers = vec![(200, legs.to_string()), (200, sip_ladder().to_string())];
+    let roomd = Roomd::answering(answers.clone());
+    let output = roomd.roomctl("sip-ladder");
+    let expected = "\
+SIP messages of leg 9, calling
+Call-ID call@192.0.2.1
+
+           this room                                          192.0.2.2:5061 TLS
+   0.000 s │<─ INVITE ─────────────────────────────────────────────────────────│
+   0.013 s │─ 486 Busy Here (INVITE) ─────────────────────────────────────────>│
+";
+    assert_eq!(stdout(&output), expected);
+    assert_eq!(roomd.requests()[1].0, "GET /v1/legs/9/sip-ladder");
+
+    let roomd = Roomd::answering(answers.clone());
+    let output = roomd.roomctl("sip-ladder 4 --json");
+    assert_eq!(
+        serde_json::from_slice::<Value>(&output.stdout).unwrap(),
+        sip_ladder()
+    );
+    assert_eq!(roomd.requests()[1].0, "GET /v1/legs/4/sip-ladder");
+
+    let roomd = Roomd::answering(answers.clone());
+    let output = roomd.roomctl("sip-ladder --refused --full");
+    assert!(stdout(&output).ends_with("  CSeq: 1 INVITE\n"));
+    assert_eq!(roomd.requests()[1].0, "GET /v1/sip-ladder/refused");
+
+    let roomd = Roomd::answering(answers);
+    let file = roomd.directory.path().join("ladder.svg");
+    let output = roomd.roomctl(&format!("sip-ladder --svg {}", file.display()));
+    assert_eq!(
+        (output.status.code(), stdout(&output).as_str()),
+        (Some(0), "")
+    );
+    let svg = std::fs::read_to_string(&file).unwrap();
+    assert!(svg.starts_with("<svg ") && svg.contains(">486 Busy Here (INVITE)<"));
+}
+
+#[test]
+fn a_leg_whose_sip_messages_are_not_remembered_is_refused() {
+    let problem = json!({"code": "no_sip_ladder", "status": 404, "message": "none", "hint": "h"});
+    let answers = vec![(200, snapshot(&[]).to_string()), (404, problem.to_string())];
+    let output = Roomd::answering(answers).roomctl("sip-ladder 1");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr(&output), "roomctl: none (h)\n");
+    let output = Roomd::json(200, &snapshot(&[])).roomctl("sip-ladder");
+    assert_eq!(output.status.code(), Some(1), "there is no leg at all");
+    let answers = vec![
+        (200, snapshot(&[]).to_string()),
+        (200, sip_ladder().to_string()),
+    ];
+    let output = Roomd::answering(answers).roomctl("sip-ladder 9 --svg /nonexistent/x.svg");
+    assert_eq!(output.status.code(), Some(4));
+    assert!(stderr(&output).contains("/nonexistent/x.svg"));
 }

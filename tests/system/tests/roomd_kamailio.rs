@@ -357,8 +357,29 @@ fn two_rooms_call_each_other_through_the_proxy() {
     site.kamailio
         .wait_for_request("BYE", "boris", LIMIT)
         .unwrap();
+    assert_ladder_shows_the_challenge_and_no_secret(&anna.roomd);
     anna.roomd.stop().unwrap();
     boris.roomd.stop().unwrap();
+}
+
+/// The call is over; its messages can still be looked at.
+fn assert_ladder_shows_the_challenge_and_no_secret(roomd: &Roomd) {
+    let shown = roomd.roomctl(&["sip-ladder", "--full"]).unwrap();
+    for message in ["─ 407 Proxy Authentication", "─ 200 OK (BYE)"] {
+        assert!(shown.contains(message), "{message} in {shown}");
+    }
+    let credentials: Vec<&str> = shown
+        .lines()
+        .filter(|line| line.contains("Proxy-Authorization:"))
+        .collect();
+    assert!(!credentials.is_empty(), "{shown}");
+    for line in credentials {
+        assert!(line.contains("response=***"), "{line}");
+        assert!(line.contains("nonce=***"), "{line}");
+    }
+    let keys: Vec<&str> = shown.split("inline:").skip(1).collect();
+    assert!(!keys.is_empty() && keys.iter().all(|key| key.starts_with("***\n")));
+    assert!(!shown.contains(PASSWORD));
 }
 
 /// Waits until picture and sound of the room arrive at its peer.
@@ -470,6 +491,8 @@ fn strangers_are_refused_and_one_who_insists_is_answered_no_more() {
             .all(|answer| answer == "SIP/2.0 403 Forbidden"),
         "{answers:?}"
     );
+    let refused = room.roomd.roomctl(&["sip-ladder", "--refused"]).unwrap();
+    assert!(refused.contains("─ 403 Forbidden (INVITE)"), "{refused}");
     let snapshot = room.roomd.snapshot().unwrap();
     assert_eq!(snapshot.state, RoomState::Idle);
     assert!(snapshot.legs.is_empty() && snapshot.last_ended.is_empty());

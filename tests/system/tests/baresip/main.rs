@@ -9,4 +9,5 @@ mod endurance;
 mod hold;
 mod hostile_network;
 mod loss_of_a_side;
+mod sip_ladder;
 mod site;

@@ -3,7 +3,7 @@
 use crate::dtmf::DtmfDigits;
 use crate::ids::{Generation, LegId};
 use crate::media_plan::{CameraState, MediaPlan, MicrophoneState};
-use crate::resumption::WantedCall;
+use crate::resumption::{DialogName, WantedCall};
 use crate::units::Volume;
 
 /// An order to signalling, media, the store, or the ringer. Each is carried out once; what comes
@@ -18,6 +18,9 @@ pub enum Command {
         target: String,
         /// The account to call by; `None` when the room has none.
         account: Option<String>,
+        /// The dialog whose place the call takes, when it was interrupted by a restart. A far end
+        /// that does not know it is called anew.
+        replaced: Option<DialogName>,
     },
     /// Tell the caller that the room rings (180).
     Ring {

@@ -11,6 +11,7 @@ use crate::leg_stats::LegStats;
 use crate::media_plan::LegStreams;
 use crate::peer::{LegSecurity, Peer, PeerTrust};
 use crate::policy::{CallTarget, RoomPolicy};
+use crate::resumption::DialogName;
 use crate::units::AudioLevel;
 
 /// Something that has happened.
@@ -51,6 +52,13 @@ pub enum Fact {
         streams: LegStreams,
         /// How the leg is protected.
         security: LegSecurity,
+    },
+    /// What the far end calls the dialog of an established leg, or calls it from now on.
+    DialogNamed {
+        /// Which leg.
+        leg: LegId,
+        /// The name.
+        dialog: DialogName,
     },
     /// The streams were settled anew, by either side.
     StreamsChanged {

@@ -39,7 +39,7 @@ use crate::media_plan::{LegStreams, VideoStream};
 use crate::peer::{LegSecurity, Peer, PeerTrust};
 use crate::policy::{CallTarget, Timeouts};
 use crate::request::{Admission, DeniedReason};
-use crate::resumption::{PROVEN_AFTER, Resumptions, WantedCall};
+use crate::resumption::{DialogName, PROVEN_AFTER, Resumptions, WantedCall};
 use crate::snapshot::{LegSnapshot, VideoFlow, summaries};
 
 /// How many received keys a leg keeps.
@@ -180,6 +180,7 @@ impl Leg {
             leg: id,
             target: wanted.call.target.clone(),
             account: account.clone(),
+            replaced: wanted.dialog.clone(),
         });
         let until = turn.deadline(|timeouts| timeouts.dial);
         let state = State::Dialing { until };
@@ -285,6 +286,14 @@ impl Leg {
     /// The call that somebody here asked for, unless only the far end wanted the leg.
     pub(crate) fn placed_call(&self) -> Option<WantedCall> {
         self.placed.clone()
+    }
+
+    /// What the way back into this call is, should it be interrupted. Of a call that somebody else
+    /// placed it is theirs to know.
+    pub(crate) fn dialog_named(&mut self, dialog: DialogName) {
+        if let Some(placed) = &mut self.placed {
+            placed.dialog = Some(dialog);
+        }
     }
 
     /// Whether the leg was dialed and the far end has not answered yet.

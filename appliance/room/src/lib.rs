@@ -40,6 +40,6 @@ pub use media_plan::MediaPlan;
 pub use peer::{LegSecurity, Peer, PeerTrust, Protection};
 pub use policy::{AutoAnswer, CallTarget, MediaPolicy, RoomPolicy, SecondCall, Timeouts};
 pub use request::{Admission, DeniedReason, Request};
-pub use resumption::{Resumption, Resumptions, WantedCall};
+pub use resumption::{DialogName, Resumption, Resumptions, WantedCall};
 pub use room::Room;
 pub use snapshot::{LegSnapshot, RoomSnapshot, RoomState};

@@ -27,11 +27,37 @@ const WINDOW: Duration = Duration::from_secs(10 * 60);
 /// A call that has lasted this long is not what ends the process.
 pub(crate) const PROVEN_AFTER: Duration = Duration::from_secs(60);
 
+/// What the far end calls a dialog with this room, in signalling's own words. Whoever knows it can
+/// come back into the call in the place of the one that was interrupted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialogName(String);
+
+impl DialogName {
+    /// A longer name is remembered for nobody.
+    const MAX_BYTES: usize = 1024;
+
+    /// A name of up to 1024 bytes without control characters; `None` for any other.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Option<Self> {
+        let name = name.into();
+        let fits = !name.is_empty() && name.len() <= Self::MAX_BYTES;
+        (fits && !name.contains(char::is_control)).then_some(Self(name))
+    }
+
+    /// The name as signalling gave it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A call that this room placed, and that nobody ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedCall {
     /// The call as it was asked for.
     pub call: CallTarget,
+    /// What the far end last called it; `None` before it was answered.
+    pub dialog: Option<DialogName>,
     /// When it was placed again after a restart.
     pub resumptions: Resumptions,
 }
@@ -42,6 +68,7 @@ impl WantedCall {
     pub const fn new(call: CallTarget) -> Self {
         Self {
             call,
+            dialog: None,
             resumptions: Resumptions(Vec::new()),
         }
     }
@@ -101,10 +128,13 @@ impl Remembered {
     pub fn after_restart(self, now: SystemTime) -> Resumption {
         let mut wanted = Vec::new();
         let mut given_up = Vec::new();
-        for WantedCall { call, resumptions } in self.wanted {
-            match resumptions.after_restart(now) {
-                Some(resumptions) => wanted.push(WantedCall { call, resumptions }),
-                None => given_up.push(call),
+        for interrupted in self.wanted {
+            match interrupted.resumptions.after_restart(now) {
+                Some(resumptions) => wanted.push(WantedCall {
+                    resumptions,
+                    ..interrupted
+                }),
+                None => given_up.push(interrupted.call),
             }
         }
         Resumption {

@@ -370,6 +370,9 @@ impl Room {
             } => {
                 self.tell_leg(leg, |leg| leg.established(now, streams, security));
             }
+            Fact::DialogNamed { leg, dialog } => {
+                self.tell_leg(leg, |leg| leg.dialog_named(dialog));
+            }
             Fact::StreamsChanged { leg, streams } => {
                 self.tell_leg(leg, |leg| leg.streams_changed(streams));
             }

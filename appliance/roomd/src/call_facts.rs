@@ -4,14 +4,19 @@
 //! and the same endpoint in virtual time.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use room::leg_state::EndReason;
 use room::peer::{LegSecurity, Peer, PeerTrust, Protection};
 use room::units::Bitrate;
-use room::{Fact, Glare, LegId, Prevails, RegistrationFailure, RegistrationState, RejectCause};
-use sip::endpoint::{self, ActionError, CallEndCause, CallId, CallSecurity, Event, RefusedWhy};
-use sip::grammar::{NameAddr, StatusCode};
-use sip::offer_answer::{AgreedSecurity, CallMedia, PeerHold};
+use room::{
+    DialogName, Fact, Glare, LegId, Prevails, RegistrationFailure, RegistrationState, RejectCause,
+};
+use sip::endpoint::{
+    self, AccountName, ActionError, CallEndCause, CallId, CallSecurity, Endpoint, Event, RefusedWhy,
+};
+use sip::grammar::{HeaderValue, NameAddr, Replaces, StatusCode, Uri};
+use sip::offer_answer::{AgreedSecurity, CallMedia, LocalMedia, PeerHold};
 use sip::registration;
 use sip::transport::Transport;
 
@@ -173,6 +178,31 @@ pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meanin
             vec![changed, hold_fact(leg, media.peer_hold)]
         }),
     }
+}
+
+/// Places a call, into the dialog that it is to replace when it has one.
+///
+/// # Errors
+/// As for [`Endpoint::invite`].
+pub fn place(
+    endpoint: &mut Endpoint,
+    now: Instant,
+    account: &AccountName,
+    target: &Uri,
+    local: LocalMedia,
+    replaced: Option<&DialogName>,
+) -> Result<CallId, ActionError> {
+    // A name that cannot be read was written by another version: the call is placed anew.
+    match replaced.and_then(|dialog| Replaces::parse_value(dialog.as_str()).ok()) {
+        Some(replaced) => endpoint.invite_replacing(now, account, target, local, &replaced),
+        None => endpoint.invite(now, account, target, local),
+    }
+}
+
+/// What the far end calls the dialog of an established call.
+#[must_use]
+pub fn dialog_name(endpoint: &Endpoint, call: CallId) -> Option<DialogName> {
+    DialogName::new(endpoint.replaces(call)?.to_string())
 }
 
 /// What the body of an INFO request means.

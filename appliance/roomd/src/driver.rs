@@ -19,8 +19,8 @@ use media::{Media, MediaEvent};
 use room::ids::LegId;
 use room::policy::RoomPolicy;
 use room::{
-    Admission, Command, DtmfDigits, EndReason, Fact, Generation, Input, InputQueue, Remembered,
-    Request, Room, RoomSnapshot,
+    Admission, Command, DialogName, DtmfDigits, EndReason, Fact, Generation, Input, InputQueue,
+    Remembered, Request, Room, RoomSnapshot,
 };
 use sip::endpoint::{AccountName, ActionError, CallId, Endpoint, Event};
 use sip::grammar::{StatusCode, Uri};
@@ -332,7 +332,8 @@ impl Driver {
                 leg,
                 target,
                 account,
-            } => self.dial(now, leg, &target, account),
+                replaced,
+            } => self.dial(now, leg, &target, account, replaced.as_ref()),
             Command::Ring { leg } => self.with_call(leg, |endpoint, call| endpoint.ring(now, call)),
             Command::Accept { leg } => self.accept(now, leg),
             Command::Reject { leg, cause } => {
@@ -390,8 +391,15 @@ impl Driver {
         }
     }
 
-    fn dial(&mut self, now: Instant, leg: LegId, target: &str, account: Option<String>) {
-        if let Err(reason) = self.try_dial(now, leg, target, account) {
+    fn dial(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        target: &str,
+        account: Option<String>,
+        replaced: Option<&DialogName>,
+    ) {
+        if let Err(reason) = self.try_dial(now, leg, target, account, replaced) {
             self.networks.release(leg);
             self.queue.push_fact(Fact::Ended { leg, reason });
         }
@@ -403,6 +411,7 @@ impl Driver {
         leg: LegId,
         target: &str,
         account: Option<String>,
+        replaced: Option<&DialogName>,
     ) -> Result<(), EndReason> {
         let target: Uri = dialable(target)
             .parse()
@@ -414,10 +423,8 @@ impl Driver {
             tracing::error!(%leg, %error, "the call cannot be made");
             EndReason::LocalFault
         })?;
-        let call = self
-            .signalling
-            .endpoint
-            .invite(now, &account, &target, local);
+        let endpoint = &mut self.signalling.endpoint;
+        let call = call_facts::place(endpoint, now, &account, &target, local, replaced);
         let call = call.map_err(|error| {
             tracing::info!(%leg, %error, "the call cannot be made");
             call_facts::invite_failure(&error)
@@ -460,6 +467,12 @@ impl Driver {
                 }
                 for fact in facts {
                     self.room.fact(now, fact);
+                }
+                let call = self.signalling.call(leg);
+                let endpoint = &self.signalling.endpoint;
+                if let Some(dialog) = call.and_then(|call| call_facts::dialog_name(endpoint, call))
+                {
+                    self.room.fact(now, Fact::DialogNamed { leg, dialog });
                 }
             }
             Meaning::Ended { call, leg, reason } => {

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use room::media_plan::{CameraState, MicrophoneState};
 use room::policy::CallTarget;
 use room::units::Volume;
-use room::{Fact, Generation, Remembered, Resumptions, WantedCall};
+use room::{DialogName, Fact, Generation, Remembered, Resumptions, WantedCall};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -51,6 +51,9 @@ enum Camera {
 struct Wanted {
     target: String,
     account: Option<String>,
+    /// What the far end calls the dialog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dialog: Option<String>,
     /// Restarts that the call went through, in seconds of Unix time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     resumed_at: Vec<u64>,
@@ -66,6 +69,7 @@ impl From<&WantedCall> for Wanted {
         Self {
             target: wanted.call.target.clone(),
             account: wanted.call.account.clone(),
+            dialog: wanted.dialog.as_ref().map(|name| name.as_str().to_owned()),
             resumed_at: wanted.resumptions.times().map(seconds).collect(),
         }
     }
@@ -80,6 +84,7 @@ impl From<Wanted> for WantedCall {
                 target: wanted.target,
                 account: wanted.account,
             },
+            dialog: wanted.dialog.and_then(DialogName::new),
             resumptions: Resumptions::new(wanted.resumed_at.into_iter().filter_map(time)),
         }
     }
@@ -223,6 +228,7 @@ mod tests {
                     target: "sip:board@example.com".to_owned(),
                     account: Some("office".to_owned()),
                 },
+                dialog: DialogName::new("a@b;to-tag=t;from-tag=f"),
                 resumptions: Resumptions::new(
                     [1_800_000_000, 1_800_000_060]
                         .map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)),

@@ -8,8 +8,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use netem::{Network, StreamId};
 use room::{
-    Admission, Command, DtmfDigits, EndReason, Fact, LegId, Remembered, Request, Room, RoomPolicy,
-    RoomSnapshot,
+    Admission, Command, DialogName, DtmfDigits, EndReason, Fact, LegId, Remembered, Request, Room,
+    RoomPolicy, RoomSnapshot,
 };
 use roomd::call_facts::{self, Meaning};
 use roomd::dtmf_relay;
@@ -59,13 +59,13 @@ enum Progress {
 }
 
 impl SimulatedRoom {
-    /// An idle room. `seed` makes its endpoint's tags and keys.
-    pub(crate) fn new(setup: &RoomSetup, seed: [u8; 32]) -> Self {
+    /// An idle room that remembers this from before. `seed` makes its endpoint's tags and keys.
+    pub(crate) fn new(setup: &RoomSetup, seed: [u8; 32], remembered: Remembered) -> Self {
         let (policy, endpoint_settings) = setup.settings();
         let address = setup.name.address();
         Self {
             name: setup.name,
-            room: Room::new(policy.clone(), Remembered::default()),
+            room: Room::new(policy.clone(), remembered.clone()),
             policy,
             endpoint: Endpoint::new(endpoint_settings, seed),
             connections: Connections::new(address),
@@ -76,7 +76,7 @@ impl SimulatedRoom {
             events: VecDeque::new(),
             facts: VecDeque::new(),
             unanswered: Unanswered::default(),
-            stored: Remembered::default(),
+            stored: remembered,
             progress: Progress::Running,
             steps: Vec::new(),
         }
@@ -308,7 +308,8 @@ impl SimulatedRoom {
                 leg,
                 target,
                 account,
-            } => self.dial(now, leg, &target, account),
+                replaced,
+            } => self.dial(now, leg, &target, account, replaced.as_ref()),
             Command::Ring { leg } => self.with_call(leg, |endpoint, call| endpoint.ring(now, call)),
             Command::Accept { leg } => {
                 let local = self.media.bind(leg);
@@ -363,8 +364,15 @@ impl SimulatedRoom {
         }
     }
 
-    fn dial(&mut self, now: Instant, leg: LegId, target: &str, account: Option<String>) {
-        if let Err(reason) = self.try_dial(now, leg, target, account) {
+    fn dial(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        target: &str,
+        account: Option<String>,
+        replaced: Option<&DialogName>,
+    ) {
+        if let Err(reason) = self.try_dial(now, leg, target, account, replaced) {
             self.media.release(leg);
             self.facts.push_back(Fact::Ended { leg, reason });
         }
@@ -376,11 +384,13 @@ impl SimulatedRoom {
         leg: LegId,
         target: &str,
         account: Option<String>,
+        replaced: Option<&DialogName>,
     ) -> Result<(), EndReason> {
         let target: Uri = target.parse().map_err(|_| EndReason::InvalidTarget)?;
         let account = AccountName::new(&account.ok_or(EndReason::NoUsableAccount)?);
         let local = self.media.bind(leg);
-        let call = self.endpoint.invite(now, &account, &target, local);
+        let endpoint = &mut self.endpoint;
+        let call = call_facts::place(endpoint, now, &account, &target, local, replaced);
         let call = call.map_err(|error| call_facts::invite_failure(&error))?;
         self.calls.insert(leg, call);
         self.legs.insert(call, leg);
@@ -401,6 +411,11 @@ impl SimulatedRoom {
                 }
                 for fact in facts {
                     self.fact(now, fact);
+                }
+                let call = self.calls.get(&leg);
+                let name = |call: &CallId| call_facts::dialog_name(&self.endpoint, *call);
+                if let Some(dialog) = call.and_then(name) {
+                    self.fact(now, Fact::DialogNamed { leg, dialog });
                 }
             }
             Meaning::Ended { call, leg, reason } => {

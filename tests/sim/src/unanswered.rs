@@ -67,6 +67,7 @@ impl Unanswered {
             Fact::Incoming { .. }
             | Fact::Ringing { .. }
             | Fact::EarlyMedia { .. }
+            | Fact::DialogNamed { .. }
             | Fact::StreamsChanged { .. }
             | Fact::RemoteHold { .. }
             | Fact::RemoteResume { .. }

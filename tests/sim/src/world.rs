@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use netem::{Delivery, LinkConditions, Network};
-use room::{Admission, Fact, LegId, LegState, Request, RoomSnapshot};
+use room::{Admission, Fact, LegId, LegState, Remembered, Request, RoomSnapshot};
 
 use crate::journal::Journal;
 use crate::setup::RoomSetup;
@@ -56,6 +56,20 @@ impl World {
 
     /// Starts a room, idle and with nothing remembered.
     pub fn power_on(&mut self, setup: &RoomSetup) {
+        self.start(setup, Remembered::default());
+    }
+
+    /// Kills a room's process: it says nothing any more, and comes back at once with what it had
+    /// stored.
+    pub fn kill_and_restart(&mut self, setup: &RoomSetup) {
+        let killed = self.rooms.remove(&setup.name);
+        let stored = killed.map(|room| room.stored().clone());
+        self.journal
+            .note(self.now, format_args!("{:?} is killed", setup.name));
+        self.start(setup, stored.unwrap_or_default());
+    }
+
+    fn start(&mut self, setup: &RoomSetup, remembered: Remembered) {
         let address = setup.name.address();
         for port in [crate::setup::SIP_PORT, crate::setup::TLS_PORT] {
             self.network.listen((address, port).into());
@@ -65,7 +79,7 @@ impl World {
         seed[8..12].copy_from_slice(&(setup.name as u32).to_be_bytes());
         seed[12..20].copy_from_slice(&(self.elapsed().as_nanos() as u64).to_be_bytes());
         self.rooms
-            .insert(setup.name, SimulatedRoom::new(setup, seed));
+            .insert(setup.name, SimulatedRoom::new(setup, seed, remembered));
         self.journal
             .note(self.now, format_args!("{:?} starts", setup.name));
         self.settle(setup.name);

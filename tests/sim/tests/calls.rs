@@ -578,6 +578,53 @@ fn a_room_that_restarted_can_be_joined_again_as_soon_as_its_old_call_is_noticed_
 }
 
 #[test]
+fn a_room_that_was_killed_takes_its_old_place_in_the_call_and_stays_muted() {
+    for signalling in SIGNALLINGS {
+        let mut world = meeting(signalling);
+        world.request(Lobby, Request::SetMicrophone(MicrophoneState::Muted));
+        world.run_for(A_MOMENT);
+        let kept = world.leg(Board);
+        world.kill_and_restart(&RoomSetup::new(Lobby, signalling).joining(Board));
+        assert_eq!(world.snapshot(Lobby).microphone, MicrophoneState::Muted);
+        press_join(&mut world);
+        wait_for_leg(&mut world, Lobby, LegState::Established, SOON);
+        world.run_for(A_MOMENT);
+        let board = world.snapshot(Board);
+        assert_eq!(
+            (board.legs.len(), world.leg(Board)),
+            (1, kept),
+            "{signalling:?}"
+        );
+        assert_eq!(board.last_ended, [], "its call was never over");
+        assert_eq!(hears_and_sees(&world, Lobby), (true, true));
+        assert_eq!(hears_and_sees(&world, Board), (false, true), "muted");
+        // Nothing of the old dialog is left to end the new one.
+        world.run_for(Duration::from_secs(120));
+        assert_eq!(world.leg_state(Lobby), Some(LegState::Established));
+        assert_eq!(world.leg(Board), kept);
+    }
+}
+
+#[test]
+fn a_killed_room_whose_far_end_has_hung_up_meanwhile_calls_it_anew() {
+    for signalling in SIGNALLINGS {
+        let mut world = meeting(signalling);
+        let before = world.leg(Board);
+        let lobby = RoomSetup::new(Lobby, signalling).joining(Board);
+        world.kill_and_restart(&lobby);
+        world.request(Board, Request::HangUp { leg: None });
+        world.run_for(Duration::from_secs(60));
+        press_join(&mut world);
+        for name in [Lobby, Board] {
+            wait_for_leg(&mut world, name, LegState::Established, SOON);
+        }
+        assert_ne!(world.leg(Board), before, "another call");
+        world.run_for(A_MOMENT);
+        assert_media(&world, (true, true));
+    }
+}
+
+#[test]
 fn a_long_break_of_the_network_ends_the_call_for_both() {
     for signalling in SIGNALLINGS {
         let mut world = meeting(signalling);

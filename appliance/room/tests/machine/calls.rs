@@ -26,6 +26,7 @@ fn a_call_is_dialed_by_the_account_that_was_asked_for() {
         leg,
         target: TARGET.to_owned(),
         account,
+        replaced: None,
     };
     assert_eq!(rig.signalling(), [dial]);
 }
@@ -246,6 +247,7 @@ fn a_call_of_our_own_outranks_a_caller_who_still_rings() {
         leg,
         target: TARGET.to_owned(),
         account: Some("work".to_owned()),
+        replaced: None,
     };
     assert_eq!(rig.signalling(), [busy, dial]);
     assert_eq!(

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use room::media_plan::MicrophoneState;
 use room::{
-    Admission, Command, EndReason, Fact, HoldChange, LegState, Remembered, Request, Resumptions,
-    RoomState, WantedCall,
+    Admission, Command, DialogName, EndReason, Fact, HoldChange, LegState, Remembered, Request,
+    Resumptions, RoomState, WantedCall,
 };
 
 use crate::rig::Position::{Established, Incoming};
@@ -57,10 +57,69 @@ fn a_remembered_call_stays_wanted_until_it_is_placed_again_or_given_up() {
 }
 
 #[test]
+fn the_way_back_into_a_placed_call_is_remembered_and_taken_after_a_restart() {
+    let (mut rig, leg) = Established.reach();
+    let name = |text| DialogName::new(text).unwrap();
+    for text in ["a@b;to-tag=1;from-tag=2", "c@d;to-tag=3;from-tag=4"] {
+        let dialog = name(text);
+        rig.room.fact(rig.now, Fact::DialogNamed { leg, dialog });
+        let commands = rig.commands();
+        let [Command::Remember { remembered, .. }] = &commands[..] else {
+            panic!("{commands:?}")
+        };
+        assert_eq!(remembered.wanted[0].dialog, Some(name(text)));
+        // Told again, it is nothing new.
+        let dialog = name(text);
+        rig.room.fact(rig.now, Fact::DialogNamed { leg, dialog });
+        assert_eq!(rig.commands(), []);
+    }
+
+    let remembered = Remembered {
+        wanted: vec![WantedCall {
+            dialog: Some(name("a@b;to-tag=1;from-tag=2")),
+            ..WantedCall::new(target(TARGET))
+        }],
+        ..Remembered::default()
+    };
+    let mut rig = Rig::remembering(policy(), remembered);
+    rig.request(call(TARGET));
+    let commands = rig.commands();
+    let replaced = commands.iter().find_map(|command| match command {
+        Command::Dial { replaced, .. } => Some(replaced.clone()),
+        _ => None,
+    });
+    assert_eq!(replaced, Some(Some(name("a@b;to-tag=1;from-tag=2"))));
+    assert_eq!(
+        wanted(&commands),
+        None,
+        "should it be interrupted once more"
+    );
+}
+
+#[test]
+fn the_name_of_an_answered_call_is_not_remembered() {
+    let (mut rig, leg) = Incoming.reach();
+    rig.request(Request::Answer { leg });
+    rig.establish(leg);
+    rig.commands();
+    let dialog = DialogName::new("a@b;to-tag=1;from-tag=2").unwrap();
+    rig.room.fact(rig.now, Fact::DialogNamed { leg, dialog });
+    assert_eq!(wanted(&rig.commands()), None);
+}
+
+#[test]
+fn a_name_that_could_damage_a_file_or_a_message_is_none() {
+    for text in ["", "a\r\nb", "a\0", &"x".repeat(1025)] {
+        assert_eq!(DialogName::new(text), None, "{text:.10}");
+    }
+}
+
+#[test]
 fn a_call_that_was_placed_again_and_lasts_is_remembered_without_its_restarts() {
     let restart = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let interrupted = WantedCall {
         call: target(TARGET),
+        dialog: None,
         resumptions: Resumptions::new([restart]),
     };
     let remembered = Remembered {

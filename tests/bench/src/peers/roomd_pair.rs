@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use api::snapshot::{Leg, RoomState};
+use rustix::process::Signal;
 use system::child_process::{self, ChildProcess};
 use system::ports;
 use tempfile::TempDir;
@@ -37,6 +38,7 @@ pub(crate) struct RoomdPair {
 #[derive(Debug)]
 pub(crate) struct Room {
     process: ChildProcess,
+    command: Command,
     pub(crate) api: RoomApi,
     name: &'static str,
     /// Where it takes SIP over UDP.
@@ -118,6 +120,7 @@ impl Room {
             .arg(folder.join(format!("{name}-state")));
         Ok(Self {
             process: ChildProcess::start(name, &mut command)?,
+            command,
             api: RoomApi::new(&folder.join(format!("{name}.sock"))),
             name,
             udp: SocketAddr::from(([127, 0, 0, 1], udp)),
@@ -145,6 +148,27 @@ impl Room {
                 self.process.lines().tail()
             )
         })
+    }
+
+    /// The call that stands.
+    pub(crate) fn live_leg(&self) -> Result<u32> {
+        let snapshot = self.api.snapshot()?;
+        let mut live = snapshot
+            .legs
+            .iter()
+            .filter(|leg| leg.ended_unix_ms.is_none());
+        let leg = live.next().context("no call stands")?;
+        ensure!(live.next().is_none(), "two calls stand");
+        Ok(leg.id)
+    }
+
+    /// Kills the process (SIGKILL), starts it again with what it had stored, and waits until it
+    /// answers.
+    pub(crate) fn kill_and_restart(&mut self) -> Result<()> {
+        self.process.signal(Signal::KILL)?;
+        self.process.wait_for_exit(CALL_LIMIT)?;
+        self.process = ChildProcess::start(self.name, &mut self.command)?;
+        self.wait_until_ready()
     }
 
     /// Waits until no call is left.

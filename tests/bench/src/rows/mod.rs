@@ -1,11 +1,14 @@
 //! The rows of the report, one module for what is measured together.
 
+mod flood;
 mod idle;
 mod invite_to_200;
 mod lip_sync;
 mod media_path;
 mod parse;
 mod press_to_first_frame;
+mod rejoin;
+mod simulation;
 mod whole_call;
 
 use anyhow::Result;
@@ -48,7 +51,10 @@ impl Area {
             Self::Sip => &[
                 invite_to_200::MEASUREMENT,
                 press_to_first_frame::MEASUREMENT,
+                rejoin::MEASUREMENT,
+                flood::MEASUREMENT,
                 parse::MEASUREMENT,
+                simulation::MEASUREMENT,
             ],
             Self::Media => &[
                 media_path::MEASUREMENT,

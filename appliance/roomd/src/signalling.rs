@@ -12,6 +12,7 @@ use sip::transport::{StreamError, Transport};
 use tokio::task::JoinSet;
 
 use crate::error::Error;
+use crate::server_location::ServerLocator;
 use crate::sip_ladders::{LadderQuestion, SipLadders};
 use crate::sip_sockets::{SipSockets, SocketEvent};
 
@@ -31,6 +32,7 @@ pub struct Signalling {
     legs: HashMap<CallId, LegId>,
     ladders: SipLadders,
     events: VecDeque<Event>,
+    locator: ServerLocator,
     /// Name look-ups under way.
     resolving: JoinSet<Resolution>,
 }
@@ -46,6 +48,7 @@ impl Signalling {
             legs: HashMap::new(),
             ladders: SipLadders::default(),
             events: VecDeque::new(),
+            locator: ServerLocator::of_system(),
             resolving: JoinSet::new(),
         }
     }
@@ -164,14 +167,7 @@ impl Signalling {
                     host,
                     port,
                     transport,
-                } => {
-                    self.resolve(
-                        id,
-                        host,
-                        port.unwrap_or(transport.default_port()),
-                        transport,
-                    );
-                }
+                } => self.resolve(id, host, port, transport),
                 Output::Event(event) => self.events.push_back(event),
             }
         }
@@ -182,16 +178,11 @@ impl Signalling {
         self.events.pop_front()
     }
 
-    fn resolve(&mut self, id: ResolveId, host: String, port: u16, transport: Transport) {
-        // Bounded by the resolver's own time-out and by the look-ups that the endpoint allows.
+    fn resolve(&mut self, id: ResolveId, host: String, port: Option<u16>, transport: Transport) {
+        // Bounded by the locator's own time-outs and by the look-ups that the endpoint allows.
+        let locator = self.locator.clone();
         self.resolving.spawn(async move {
-            let addresses = match tokio::net::lookup_host((host.as_str(), port)).await {
-                Ok(addresses) => addresses.collect(),
-                Err(error) => {
-                    tracing::info!(%host, %transport, %error, "name not resolved");
-                    Vec::new()
-                }
-            };
+            let addresses = locator.locate(&host, port, transport).await;
             Resolution { id, addresses }
         });
     }

@@ -1,0 +1,243 @@
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::proto::op::{Message, ResponseCode};
+use hickory_resolver::proto::rr::rdata::{A, SRV};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use sip::transport::Transport;
+use tokio::net::UdpSocket;
+use tokio::task::JoinHandle;
+
+use super::*;
+
+/// What the server knows.
+type Zone = Vec<(&'static str, RData)>;
+
+/// A DNS server on loopback.
+struct DnsServer {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Drop for DnsServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn name(text: &str) -> Name {
+    Name::from_ascii(text).unwrap()
+}
+
+fn srv(priority: u16, weight: u16, port: u16, target: &str) -> RData {
+    RData::SRV(SRV::new(priority, weight, port, name(target)))
+}
+
+fn a(last: u8) -> RData {
+    RData::A(A(Ipv4Addr::new(192, 0, 2, last)))
+}
+
+impl DnsServer {
+    async fn start(zone: Zone) -> Self {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let task = tokio::spawn(async move {
+            let mut datagram = [0; 1500];
+            while let Ok((length, from)) = socket.recv_from(&mut datagram).await {
+                let answer = answer(&zone, &datagram[..length]);
+                socket.send_to(&answer, from).await.unwrap();
+            }
+        });
+        Self { address, task }
+    }
+
+    fn locator(&self) -> ServerLocator {
+        locator(self.address)
+    }
+}
+
+fn locator(server: SocketAddr) -> ServerLocator {
+    let mut connection = ConnectionConfig::udp();
+    connection.port = server.port();
+    let mut server = NameServerConfig::udp(server.ip());
+    server.connections = vec![connection];
+    let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+    ServerLocator {
+        dns: Arc::new(Dns::Fixed(build(config, ResolverOpts::default()).unwrap())),
+    }
+}
+
+fn answer(zone: &Zone, question: &[u8]) -> Vec<u8> {
+    let question = Message::from_vec(question).unwrap();
+    let mut response = Message::response(question.metadata.id, question.metadata.op_code);
+    for query in &question.queries {
+        response.add_query(query.clone());
+        for (owner, data) in zone {
+            if name(owner) == *query.name() && data.record_type() == query.query_type() {
+                response.add_answer(Record::from_rdata(name(owner), 60, data.clone()));
+            }
+        }
+        let known = zone.iter().any(|(owner, _)| name(owner) == *query.name());
+        if !known {
+            response.metadata.response_code = ResponseCode::NXDomain;
+        }
+        assert!(
+            matches!(
+                query.query_type(),
+                RecordType::SRV | RecordType::A | RecordType::AAAA
+            ),
+            "{query}"
+        );
+    }
+    response.to_vec().unwrap()
+}
+
+fn at(last: u8, port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), port)
+}
+
+#[tokio::test]
+async fn the_servers_of_a_domain_are_tried_in_the_order_of_their_priority() {
+    let server = DnsServer::start(vec![
+        (
+            "_sips._tcp.example.com.",
+            srv(20, 0, 5071, "second.example.com."),
+        ),
+        (
+            "_sips._tcp.example.com.",
+            srv(10, 0, 5061, "first.example.com."),
+        ),
+        (
+            "_sip._udp.example.com.",
+            srv(1, 0, 5060, "datagrams.example.com."),
+        ),
+        ("first.example.com.", a(1)),
+        ("second.example.com.", a(2)),
+        ("datagrams.example.com.", a(3)),
+    ])
+    .await;
+    let locator = server.locator();
+    assert_eq!(
+        locator.locate("example.com", None, Transport::Tls).await,
+        [at(1, 5061), at(2, 5071)]
+    );
+    assert_eq!(
+        locator.locate("Example.COM.", None, Transport::Udp).await,
+        [at(3, 5060)]
+    );
+}
+
+#[tokio::test]
+async fn a_server_without_an_address_is_passed_over() {
+    let server = DnsServer::start(vec![
+        (
+            "_sip._tcp.example.com.",
+            srv(1, 0, 5060, "gone.example.com."),
+        ),
+        (
+            "_sip._tcp.example.com.",
+            srv(2, 0, 5060, "here.example.com."),
+        ),
+        ("here.example.com.", a(7)),
+    ])
+    .await;
+    let found = server
+        .locator()
+        .locate("example.com", None, Transport::Tcp)
+        .await;
+    assert_eq!(found, [at(7, 5060)]);
+}
+
+#[tokio::test]
+async fn two_names_of_one_server_are_one_address() {
+    let server = DnsServer::start(vec![
+        (
+            "_sip._tcp.example.com.",
+            srv(1, 0, 5060, "one.example.com."),
+        ),
+        (
+            "_sip._tcp.example.com.",
+            srv(2, 0, 5060, "two.example.com."),
+        ),
+        ("one.example.com.", a(7)),
+        ("two.example.com.", a(7)),
+    ])
+    .await;
+    let found = server
+        .locator()
+        .locate("example.com", None, Transport::Tcp)
+        .await;
+    assert_eq!(found, [at(7, 5060)]);
+}
+
+#[tokio::test]
+async fn a_domain_that_says_it_has_no_such_service_is_not_called_by_its_address() {
+    let server = DnsServer::start(vec![("_sips._tcp.example.com.", srv(0, 0, 0, "."))]).await;
+    let found = server
+        .locator()
+        .locate("example.com", None, Transport::Tls)
+        .await;
+    assert_eq!(found, []);
+}
+
+#[test]
+fn services_are_asked_for_by_domain_and_without_a_port() {
+    for (host, port, asked) in [
+        ("sip.example.org", None, true),
+        ("sip.example.org", Some(5061), false),
+        ("localhost", None, false),
+        ("pbx", None, false),
+    ] {
+        assert_eq!(has_services(host, port), asked, "{host} {port:?}");
+    }
+}
+
+#[tokio::test]
+async fn names_of_this_machine_need_no_dns_server() {
+    let locator = locator(SocketAddr::from(([127, 0, 0, 1], 1)));
+    let found = locator.locate("localhost", None, Transport::Tls).await;
+    assert!(
+        found.contains(&SocketAddr::from(([127, 0, 0, 1], 5061))),
+        "{found:?}"
+    );
+}
+
+/// Time passes by itself while everybody waits.
+#[tokio::test(start_paused = true)]
+async fn a_dns_server_that_never_answers_counts_as_one_that_knows_no_services() {
+    let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let locator = locator(silent.local_addr().unwrap());
+    let services = locator.services("example.com", Transport::Tls).await;
+    assert_eq!(services, Services::Unknown);
+}
+
+#[test]
+fn a_hosts_file_is_read_as_the_system_reads_it() {
+    let hosts =
+        "127.0.0.1 localhost\n# 10.0.0.1 commented.example\n10.0.0.2\tpbx.example pbx # old\n";
+    for (name, listed) in [
+        ("pbx.example", true),
+        ("PBX.Example", true),
+        ("pbx", true),
+        ("old", false),
+        ("commented.example", false),
+        ("10.0.0.2", false),
+        ("pbx.example.org", false),
+    ] {
+        assert_eq!(lists(hosts, name), listed, "{name}");
+    }
+}
+
+#[test]
+fn names_without_a_domain_and_names_of_this_machine_are_known_without_dns() {
+    for host in [
+        "pbx",
+        "localhost",
+        "a.localhost",
+        "printer.local",
+        "LOCALHOST.",
+    ] {
+        assert!(is_known_without_dns(host), "{host}");
+    }
+    assert!(!is_known_without_dns("sip.example.org"));
+}

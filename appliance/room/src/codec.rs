@@ -154,22 +154,127 @@ impl Direction {
     }
 }
 
-/// SRTP protection profiles with SDES keys (RFC 4568 section 6.2).
+/// SRTP protection profiles with SDES keys (RFC 4568 section 6.2, RFC 7714 section 14.2), the
+/// strongest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SrtpSuite {
+    /// `AEAD_AES_256_GCM`: RTP and RTCP carry a tag of 16 bytes.
+    AeadAes256Gcm,
+    /// `AEAD_AES_128_GCM`: the same with a shorter key.
+    AeadAes128Gcm,
     /// `AES_CM_128_HMAC_SHA1_80`.
     AesCm128HmacSha1_80,
     /// `AES_CM_128_HMAC_SHA1_32`: RTP carries a 4-byte tag, RTCP one of 10 bytes.
     AesCm128HmacSha1_32,
 }
 
-/// An SRTP master key and salt: 16 + 14 bytes. Never printed.
+impl SrtpSuite {
+    /// Every suite, the strongest first.
+    pub const ALL: [Self; 4] = [
+        Self::AeadAes256Gcm,
+        Self::AeadAes128Gcm,
+        Self::AesCm128HmacSha1_80,
+        Self::AesCm128HmacSha1_32,
+    ];
+
+    /// The registered name, as `a=crypto` and clients spell it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AeadAes256Gcm => "AEAD_AES_256_GCM",
+            Self::AeadAes128Gcm => "AEAD_AES_128_GCM",
+            Self::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
+            Self::AesCm128HmacSha1_32 => "AES_CM_128_HMAC_SHA1_32",
+        }
+    }
+
+    /// Bytes of the master key.
+    #[must_use]
+    pub const fn key_length(self) -> usize {
+        match self {
+            Self::AeadAes256Gcm => 32,
+            Self::AeadAes128Gcm | Self::AesCm128HmacSha1_80 | Self::AesCm128HmacSha1_32 => 16,
+        }
+    }
+
+    /// Bytes of the master salt.
+    #[must_use]
+    pub const fn salt_length(self) -> usize {
+        match self {
+            Self::AeadAes256Gcm | Self::AeadAes128Gcm => 12,
+            Self::AesCm128HmacSha1_80 | Self::AesCm128HmacSha1_32 => 14,
+        }
+    }
+
+    /// Bytes of master key and master salt together, as one key of `a=crypto` holds them.
+    #[must_use]
+    pub const fn key_and_salt_length(self) -> usize {
+        self.key_length() + self.salt_length()
+    }
+}
+
+impl fmt::Display for SrtpSuite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An SRTP master key and salt, as long as its suite wants them. Never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SrtpKey {
+    suite: SrtpSuite,
+    /// Key, then salt.
+    key_and_salt: Box<[u8]>,
+}
+
+impl SrtpKey {
+    /// Bytes of the longest master key and salt.
+    pub const MAX_LENGTH: usize = SrtpSuite::AeadAes256Gcm.key_and_salt_length();
+
+    /// A key from the master key and the salt behind it; `None` when the suite wants another
+    /// number of bytes.
+    #[must_use]
+    pub fn new(suite: SrtpSuite, key_and_salt: &[u8]) -> Option<Self> {
+        (key_and_salt.len() == suite.key_and_salt_length()).then(|| Self {
+            suite,
+            key_and_salt: key_and_salt.into(),
+        })
+    }
+
+    /// A key whose bytes `fill` writes: a random source, but for tests.
+    #[must_use]
+    pub fn generate(suite: SrtpSuite, fill: impl FnOnce(&mut [u8])) -> Self {
+        let mut key_and_salt = vec![0; suite.key_and_salt_length()].into_boxed_slice();
+        fill(&mut key_and_salt);
+        Self {
+            suite,
+            key_and_salt,
+        }
+    }
+
     /// The protection profile.
-    pub suite: SrtpSuite,
-    /// Master key (16 bytes), then master salt (14 bytes).
-    pub key_and_salt: [u8; 30],
+    #[must_use]
+    pub const fn suite(&self) -> SrtpSuite {
+        self.suite
+    }
+
+    /// Master key, then master salt.
+    #[must_use]
+    pub fn key_and_salt(&self) -> &[u8] {
+        &self.key_and_salt
+    }
+
+    /// The master key.
+    #[must_use]
+    pub fn master_key(&self) -> &[u8] {
+        &self.key_and_salt()[..self.suite.key_length()]
+    }
+
+    /// The master salt.
+    #[must_use]
+    pub fn master_salt(&self) -> &[u8] {
+        &self.key_and_salt()[self.suite.key_length()..]
+    }
 }
 
 impl fmt::Debug for SrtpKey {
@@ -185,4 +290,21 @@ pub struct SrtpKeys {
     pub local: SrtpKey,
     /// Protects what the peer sends.
     pub remote: SrtpKey,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_the_length_of_its_suite_and_shows_no_byte() {
+        for suite in SrtpSuite::ALL {
+            let bytes: Vec<u8> = (0..suite.key_and_salt_length() as u8).collect();
+            let key = SrtpKey::new(suite, &bytes).unwrap();
+            assert_eq!(key.key_and_salt(), bytes);
+            assert_eq!([key.master_key(), key.master_salt()].concat(), bytes);
+            assert_eq!(SrtpKey::new(suite, &bytes[1..]), None);
+            assert_eq!(format!("{key:?}"), format!("SrtpKey({suite:?}, secret)"));
+        }
+    }
 }

@@ -1,28 +1,34 @@
-//! Tells the peer's SRTP and SRTCP packets from anybody else's, without decrypting them.
+//! Tells the peer's SRTP and SRTCP packets from anybody else's.
 //!
 //! A media socket takes packets from the whole network. This gate checks the authentication tag of
-//! each (RFC 3711 sections 3.3, 3.4 and 4.2) before anything else looks at it: only packets that
-//! pass may move the media address latch or reach the media graph. Decryption and the replay
-//! window stay with the graph; the gate says how old a packet is, so that a recorded one can be
-//! told from a new one.
+//! each (RFC 3711 sections 3.3, 3.4 and 4.2; RFC 7714 sections 8 and 9) before anything else looks
+//! at it: only packets that pass may move the media address latch or reach the media graph. The
+//! replay window, and the decryption that media uses, stay with the graph; the gate says how old a
+//! packet is, so that a recorded one can be told from a new one.
 //!
-//! Of the key derivation it needs the authentication keys only. The rollover counter, which is
-//! part of what a tag protects but not of the packet, is estimated for each source as RFC 3711
-//! section 3.3.1 describes, from packets that passed.
+//! Of the key derivation it needs what a tag depends on: the authentication keys of the suites
+//! with HMAC, the cipher keys and salts of those with GCM, whose tag cannot be checked without the
+//! key stream. The rollover counter, which is part of what a tag protects but not of the packet, is
+//! estimated for each source as RFC 3711 section 3.3.1 describes, from packets that passed.
 
 use std::collections::HashMap;
 use std::fmt;
 
-use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipherKey};
+use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use room::codec::{SrtpKey, SrtpSuite};
 use thiserror::Error;
 
-/// Length of the authentication keys of both suites (RFC 4568 section 6.2).
+/// Length of the authentication keys of the suites with HMAC (RFC 4568 section 6.2).
 const AUTHENTICATION_KEY_LENGTH: usize = 20;
-/// Length of an SRTCP tag, in both suites.
+/// Length of an SRTCP tag, in the suites with HMAC.
 const SRTCP_TAG_LENGTH: usize = 10;
+/// Length of every tag of the GCM suites (RFC 7714 section 12).
+const GCM_TAG_LENGTH: usize = 16;
+/// Length of the salts of the GCM suites, and of the nonces that are made of them.
+const GCM_SALT_LENGTH: usize = 12;
 /// An RTP header without contributing sources.
 const RTP_HEADER_LENGTH: usize = 12;
 /// An RTCP header with the sender's SSRC: the part that stays in the clear.
@@ -36,8 +42,12 @@ const SRTCP_ENCRYPTED: u32 = 0x8000_0000;
 const MAX_SOURCES: usize = 4096;
 
 /// Key derivation labels (RFC 3711 section 4.3).
+const LABEL_RTP_CIPHER: u8 = 0x00;
 const LABEL_RTP_AUTHENTICATION: u8 = 0x01;
+const LABEL_RTP_SALT: u8 = 0x02;
+const LABEL_RTCP_CIPHER: u8 = 0x03;
 const LABEL_RTCP_AUTHENTICATION: u8 = 0x04;
+const LABEL_RTCP_SALT: u8 = 0x05;
 
 /// A packet whose tag is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,26 +89,51 @@ pub enum NotAuthentic {
 
 /// Checks the packets of one stream. RTP and RTCP of a stream may share one or have one each.
 pub struct SrtpAuthenticator {
-    rtp_key: hmac::Key,
-    rtcp_key: hmac::Key,
-    rtp_tag_length: usize,
+    tags: Tags,
     /// The newest RTP packet index of each source.
     rtp_sources: HashMap<u32, u64>,
     /// The newest SRTCP index of each source.
     rtcp_sources: HashMap<u32, u64>,
 }
 
+/// What the tags of a suite are made with.
+enum Tags {
+    Hmac {
+        rtp_key: Box<hmac::Key>,
+        rtcp_key: Box<hmac::Key>,
+        rtp_tag_length: usize,
+    },
+    Gcm {
+        rtp: GcmKey,
+        rtcp: GcmKey,
+        /// Where the plaintext goes, which nobody reads.
+        plaintext: Vec<u8>,
+    },
+}
+
 impl SrtpAuthenticator {
     /// A gate for packets that are protected by `remote`, the peer's key.
     #[must_use]
     pub fn new(remote: &SrtpKey) -> Self {
-        Self {
-            rtp_key: authentication_key(remote, LABEL_RTP_AUTHENTICATION),
-            rtcp_key: authentication_key(remote, LABEL_RTCP_AUTHENTICATION),
-            rtp_tag_length: match remote.suite {
-                SrtpSuite::AesCm128HmacSha1_80 => 10,
-                SrtpSuite::AesCm128HmacSha1_32 => 4,
+        let hmac = |rtp_tag_length| Tags::Hmac {
+            rtp_key: Box::new(authentication_key(remote, LABEL_RTP_AUTHENTICATION)),
+            rtcp_key: Box::new(authentication_key(remote, LABEL_RTCP_AUTHENTICATION)),
+            rtp_tag_length,
+        };
+        Self::with_tags(match remote.suite() {
+            SrtpSuite::AeadAes256Gcm | SrtpSuite::AeadAes128Gcm => Tags::Gcm {
+                rtp: GcmKey::derived(remote, LABEL_RTP_CIPHER, LABEL_RTP_SALT),
+                rtcp: GcmKey::derived(remote, LABEL_RTCP_CIPHER, LABEL_RTCP_SALT),
+                plaintext: Vec::new(),
             },
+            SrtpSuite::AesCm128HmacSha1_80 => hmac(10),
+            SrtpSuite::AesCm128HmacSha1_32 => hmac(4),
+        })
+    }
+
+    fn with_tags(tags: Tags) -> Self {
+        Self {
+            tags,
             rtp_sources: HashMap::new(),
             rtcp_sources: HashMap::new(),
         }
@@ -110,18 +145,15 @@ impl SrtpAuthenticator {
     /// It is not the peer's. The state stays as it was.
     pub fn authenticate_rtp(&mut self, packet: &[u8]) -> Result<AuthenticPacket, NotAuthentic> {
         check_version(packet)?;
-        let (message, tag) = split_tag(packet, self.rtp_tag_length)?;
-        if message.len() < RTP_HEADER_LENGTH {
+        if packet.len() < RTP_HEADER_LENGTH {
             return Err(NotAuthentic::Malformed);
         }
-        let sequence_number = u16::from_be_bytes(bytes_at(message, 2)?);
-        let ssrc = u32::from_be_bytes(bytes_at(message, 8)?);
+        let sequence_number = u16::from_be_bytes(bytes_at(packet, 2)?);
+        let ssrc = u32::from_be_bytes(bytes_at(packet, 8)?);
         let newest = self.rtp_sources.get(&ssrc).copied();
         let index = estimated_index(newest, sequence_number);
-        let rollover_counter = u32::try_from(index >> 16)
-            .expect("a packet index has 48 bits")
-            .to_be_bytes();
-        check_tag(&self.rtp_key, &[message, &rollover_counter], tag)?;
+        let rollover_counter = u32::try_from(index >> 16).expect("a packet index has 48 bits");
+        self.tags.check_rtp(packet, rollover_counter)?;
         note(&mut self.rtp_sources, ssrc, index)
     }
 
@@ -131,16 +163,8 @@ impl SrtpAuthenticator {
     /// It is not the peer's. The state stays as it was.
     pub fn authenticate_rtcp(&mut self, packet: &[u8]) -> Result<AuthenticPacket, NotAuthentic> {
         check_version(packet)?;
-        let (message, tag) = split_tag(packet, SRTCP_TAG_LENGTH)?;
-        let (compound, trailer) = message
-            .split_last_chunk::<SRTCP_INDEX_LENGTH>()
-            .ok_or(NotAuthentic::Malformed)?;
-        if compound.len() < RTCP_HEADER_LENGTH {
-            return Err(NotAuthentic::Malformed);
-        }
-        let ssrc = u32::from_be_bytes(bytes_at(compound, 4)?);
-        check_tag(&self.rtcp_key, &[message], tag)?;
-        let trailer = u32::from_be_bytes(*trailer);
+        let ssrc = u32::from_be_bytes(bytes_at(packet, 4)?);
+        let trailer = self.tags.check_rtcp(packet)?;
         if trailer & SRTCP_ENCRYPTED == 0 {
             return Err(NotAuthentic::NotEncrypted);
         }
@@ -152,6 +176,137 @@ impl SrtpAuthenticator {
     }
 }
 
+impl Tags {
+    /// Checks the tag of a packet that has a whole RTP header.
+    fn check_rtp(&mut self, packet: &[u8], rollover_counter: u32) -> Result<(), NotAuthentic> {
+        match self {
+            Self::Hmac {
+                rtp_key,
+                rtp_tag_length,
+                ..
+            } => {
+                let (message, tag) = split_tag(packet, *rtp_tag_length)?;
+                if message.len() < RTP_HEADER_LENGTH {
+                    return Err(NotAuthentic::Malformed);
+                }
+                check_tag(rtp_key, &[message, &rollover_counter.to_be_bytes()], tag)
+            }
+            Self::Gcm { rtp, plaintext, .. } => {
+                let (message, tag) = split_tag(packet, GCM_TAG_LENGTH)?;
+                let (header, ciphertext) = message
+                    .split_at_checked(rtp_header_length(packet)?)
+                    .ok_or(NotAuthentic::Malformed)?;
+                let [sequence @ .., _, _, _, _, s0, s1, s2, s3] = &header[2..RTP_HEADER_LENGTH]
+                else {
+                    return Err(NotAuthentic::Malformed);
+                };
+                let [r0, r1, r2, r3] = rollover_counter.to_be_bytes();
+                // RFC 7714 section 8.1.
+                let mut nonce = [0, 0, *s0, *s1, *s2, *s3, r0, r1, r2, r3, 0, 0];
+                nonce[10..].copy_from_slice(sequence);
+                rtp.check(nonce, header, ciphertext, tag, plaintext)
+            }
+        }
+    }
+
+    /// Checks the tag of an SRTCP packet; gives the E flag and the index.
+    fn check_rtcp(&mut self, packet: &[u8]) -> Result<u32, NotAuthentic> {
+        let (protected, tag, trailer) = match self {
+            Self::Hmac { .. } => {
+                let (protected, tag) = split_tag(packet, SRTCP_TAG_LENGTH)?;
+                let (_, trailer) = split_trailer(protected)?;
+                (protected, tag, trailer)
+            }
+            // Here the index follows the tag (RFC 7714 section 9).
+            Self::Gcm { .. } => {
+                let (before, trailer) = split_trailer(packet)?;
+                let (protected, tag) = split_tag(before, GCM_TAG_LENGTH)?;
+                (protected, tag, trailer)
+            }
+        };
+        match self {
+            Self::Hmac { rtcp_key, .. } => {
+                if protected.len() < RTCP_HEADER_LENGTH + SRTCP_INDEX_LENGTH {
+                    return Err(NotAuthentic::Malformed);
+                }
+                check_tag(rtcp_key, &[protected], tag)?;
+            }
+            Self::Gcm {
+                rtcp, plaintext, ..
+            } => {
+                let (header, ciphertext) = protected
+                    .split_at_checked(RTCP_HEADER_LENGTH)
+                    .ok_or(NotAuthentic::Malformed)?;
+                if trailer & SRTCP_ENCRYPTED == 0 {
+                    return Err(NotAuthentic::NotEncrypted);
+                }
+                let index = (trailer & !SRTCP_ENCRYPTED).to_be_bytes();
+                let mut nonce = [0; GCM_SALT_LENGTH];
+                nonce[2..6].copy_from_slice(&header[4..]);
+                nonce[8..].copy_from_slice(&index);
+                let mut associated = [0; RTCP_HEADER_LENGTH + SRTCP_INDEX_LENGTH];
+                associated[..RTCP_HEADER_LENGTH].copy_from_slice(header);
+                associated[RTCP_HEADER_LENGTH..].copy_from_slice(&trailer.to_be_bytes());
+                rtcp.check(nonce, &associated, ciphertext, tag, plaintext)?;
+            }
+        }
+        Ok(trailer)
+    }
+}
+
+/// A session key of a GCM suite with its salt.
+struct GcmKey {
+    key: LessSafeKey,
+    salt: [u8; GCM_SALT_LENGTH],
+}
+
+impl GcmKey {
+    fn derived(master: &SrtpKey, cipher_label: u8, salt_label: u8) -> Self {
+        let mut key = [0; 32];
+        let key = &mut key[..master.suite().key_length()];
+        derive(master, cipher_label, key);
+        let mut salt = [0; GCM_SALT_LENGTH];
+        derive(master, salt_label, &mut salt);
+        Self::new(key, salt)
+    }
+
+    fn new(key: &[u8], salt: [u8; GCM_SALT_LENGTH]) -> Self {
+        let algorithm = match key.len() {
+            16 => &AES_128_GCM,
+            _ => &AES_256_GCM,
+        };
+        let key = UnboundKey::new(algorithm, key).expect("the key has the length of its suite");
+        Self {
+            key: LessSafeKey::new(key),
+            salt,
+        }
+    }
+
+    /// Opens what the tag protects: there is no other way to check it.
+    fn check(
+        &self,
+        mut nonce: [u8; GCM_SALT_LENGTH],
+        associated: &[u8],
+        ciphertext: &[u8],
+        tag: &[u8],
+        plaintext: &mut Vec<u8>,
+    ) -> Result<(), NotAuthentic> {
+        for (byte, salt) in nonce.iter_mut().zip(self.salt) {
+            *byte ^= salt;
+        }
+        plaintext.resize(ciphertext.len(), 0);
+        self.key
+            .open_separate_gather(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(associated),
+                ciphertext,
+                tag,
+                plaintext,
+            )
+            .map_err(|_| NotAuthentic::Tag)
+    }
+}
+
 impl fmt::Debug for SrtpAuthenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SrtpAuthenticator").finish_non_exhaustive()
@@ -160,27 +315,45 @@ impl fmt::Debug for SrtpAuthenticator {
 
 /// Derives a session authentication key with key derivation rate 0 (RFC 3711 section 4.3.1).
 fn authentication_key(master: &SrtpKey, label: u8) -> hmac::Key {
-    let key: [u8; AUTHENTICATION_KEY_LENGTH] = derived(&master.key_and_salt, label);
+    let mut key = [0; AUTHENTICATION_KEY_LENGTH];
+    derive(master, label, &mut key);
     hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &key)
 }
 
 /// The first bytes of AES counter mode under the master key, starting at the salt with the label
-/// in it (RFC 3711 section 4.3.3).
-fn derived<const LENGTH: usize>(key_and_salt: &[u8; 30], label: u8) -> [u8; LENGTH] {
-    let (key, salt) = key_and_salt.split_at(16);
+/// in it (RFC 3711 section 4.3.3; with a key of 256 bits RFC 6188 section 3). A salt of 12 bytes is
+/// followed by zeros (RFC 7714 section 11).
+fn derive(master: &SrtpKey, label: u8, output: &mut [u8]) {
     let mut counter = [0; 16];
+    let salt = master.master_salt();
     counter[..salt.len()].copy_from_slice(salt);
-    // The label stands above a 48-bit packet index, here zero, at the low end of the salt.
-    counter[salt.len() - 7] ^= label;
-    let mut stream = [0; LENGTH];
-    UnboundCipherKey::new(&AES_128, key)
+    // The label stands above a 48-bit packet index, here zero, at the low end of 14 bytes.
+    counter[7] ^= label;
+    output.fill(0);
+    let algorithm = match master.suite() {
+        SrtpSuite::AeadAes256Gcm => &AES_256,
+        SrtpSuite::AeadAes128Gcm
+        | SrtpSuite::AesCm128HmacSha1_80
+        | SrtpSuite::AesCm128HmacSha1_32 => &AES_128,
+    };
+    UnboundCipherKey::new(algorithm, master.master_key())
         .and_then(EncryptingKey::ctr)
         .and_then(|key| {
             let context = EncryptionContext::Iv128(counter.into());
-            key.less_safe_encrypt(&mut stream, context)
+            key.less_safe_encrypt(output, context)
         })
-        .expect("AES-128 takes any key of 16 bytes and any counter of 16");
-    stream
+        .expect("the key has the length of its suite, and any counter of 16 bytes is taken");
+}
+
+/// Bytes of the RTP header with its contributing sources and its extension.
+fn rtp_header_length(packet: &[u8]) -> Result<usize, NotAuthentic> {
+    let [first] = bytes_at(packet, 0)?;
+    let fixed = RTP_HEADER_LENGTH + usize::from(first & 0x0f) * 4;
+    if first & 0x10 == 0 {
+        return Ok(fixed);
+    }
+    let words = u16::from_be_bytes(bytes_at(packet, fixed + 2)?);
+    Ok(fixed + 4 + usize::from(words) * 4)
 }
 
 fn check_version(packet: &[u8]) -> Result<(), NotAuthentic> {
@@ -196,6 +369,14 @@ fn split_tag(packet: &[u8], tag_length: usize) -> Result<(&[u8], &[u8]), NotAuth
         .checked_sub(tag_length)
         .ok_or(NotAuthentic::Malformed)?;
     Ok(packet.split_at(message_length))
+}
+
+/// Takes the E flag and the SRTCP index off the end.
+fn split_trailer(packet: &[u8]) -> Result<(&[u8], u32), NotAuthentic> {
+    let (before, trailer) = packet
+        .split_last_chunk::<SRTCP_INDEX_LENGTH>()
+        .ok_or(NotAuthentic::Malformed)?;
+    Ok((before, u32::from_be_bytes(*trailer)))
 }
 
 fn bytes_at<const LENGTH: usize>(
@@ -272,7 +453,9 @@ mod tests {
     use webrtc_srtp::context::Context;
     use webrtc_srtp::protection_profile::ProtectionProfile;
 
-    const SUITES: [(SrtpSuite, ProtectionProfile); 2] = [
+    const SUITES: [(SrtpSuite, ProtectionProfile); 4] = [
+        (SrtpSuite::AeadAes256Gcm, ProtectionProfile::AeadAes256Gcm),
+        (SrtpSuite::AeadAes128Gcm, ProtectionProfile::AeadAes128Gcm),
         (
             SrtpSuite::AesCm128HmacSha1_80,
             ProtectionProfile::Aes128CmHmacSha1_80,
@@ -284,16 +467,16 @@ mod tests {
     ];
 
     fn key(suite: SrtpSuite, seed: u8) -> SrtpKey {
-        SrtpKey {
-            suite,
-            key_and_salt: std::array::from_fn(|index| seed ^ index as u8),
-        }
+        SrtpKey::generate(suite, |bytes| {
+            for (index, byte) in bytes.iter_mut().enumerate() {
+                *byte = seed ^ index as u8;
+            }
+        })
     }
 
     /// The peer: an implementation by others.
     fn sender(key: &SrtpKey, profile: ProtectionProfile) -> Context {
-        let (master_key, salt) = key.key_and_salt.split_at(16);
-        Context::new(master_key, salt, profile, None, None).unwrap()
+        Context::new(key.master_key(), key.master_salt(), profile, None, None).unwrap()
     }
 
     fn rtp(ssrc: u32, sequence_number: u16) -> Vec<u8> {
@@ -310,6 +493,128 @@ mod tests {
         let mut packet = vec![0x80, 201, 0, 1];
         packet.extend(ssrc.to_be_bytes());
         packet
+    }
+
+    fn derived<const LENGTH: usize>(master: &SrtpKey, label: u8) -> [u8; LENGTH] {
+        let mut output = [0; LENGTH];
+        derive(master, label, &mut output);
+        output
+    }
+
+    fn hex(text: &str) -> Vec<u8> {
+        let digits: Vec<u8> = text
+            .chars()
+            .filter_map(|digit| Some(digit.to_digit(16)? as u8))
+            .collect();
+        digits
+            .chunks(2)
+            .map(|pair| pair[0] << 4 | pair[1])
+            .collect()
+    }
+
+    /// A gate for the session keys of RFC 7714 sections 16 and 17: counted bytes, and the salt that
+    /// is the same everywhere.
+    fn gate_of_rfc_7714(key_length: u8) -> SrtpAuthenticator {
+        let key: Vec<u8> = (0..key_length).collect();
+        let salt = *b"Quid pro quo";
+        SrtpAuthenticator::with_tags(Tags::Gcm {
+            rtp: GcmKey::new(&key, salt),
+            rtcp: GcmKey::new(&key, salt),
+            plaintext: Vec::new(),
+        })
+    }
+
+    fn plaintext(gate: &SrtpAuthenticator) -> &[u8] {
+        match &gate.tags {
+            Tags::Gcm { plaintext, .. } => plaintext,
+            Tags::Hmac { .. } => panic!("no GCM suite"),
+        }
+    }
+
+    /// No bit of it may be another one.
+    fn check_that_every_bit_counts(
+        packet: &[u8],
+        authenticate: impl Fn(&[u8]) -> Result<AuthenticPacket, NotAuthentic>,
+    ) {
+        for bit in 0..packet.len() * 8 {
+            let mut changed = packet.to_vec();
+            changed[bit / 8] ^= 0x80 >> (bit % 8);
+            assert!(authenticate(&changed).is_err(), "bit {bit}");
+        }
+        for length in 0..packet.len() {
+            assert!(authenticate(&packet[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn the_srtp_packets_of_rfc_7714_section_16_pass_and_no_other() {
+        let header = "8040f17b 8041f8d3 5501a0b2";
+        for (key_length, sealed) in [
+            (
+                16,
+                "f24de3a3 fb34de6c acba861c 9d7e4bca be633bd5 0d294e6f 42a5f47a 51c7d19b 36de3adf \
+                 8833899d 7f27beb1 6a9152cf 765ee439 0cce",
+            ),
+            (
+                32,
+                "32b1de78 a822fe12 ef9f78fa 332e33aa b1801238 9a58e2f3 b50b2a02 76ffae0f 1ba63799 \
+                 b87b7aa3 db36dfff d6b0f9bb 7878d7a7 6c13",
+            ),
+        ] {
+            let packet = [hex(header), hex(sealed)].concat();
+            let mut gate = gate_of_rfc_7714(key_length);
+            let passed = gate.authenticate_rtp(&packet).unwrap();
+            assert_eq!((passed.ssrc, passed.index), (0x5501_a0b2, 0xf17b));
+            assert_eq!(plaintext(&gate), b"Gallia est omnis divisa in partes tres");
+            check_that_every_bit_counts(&packet, |packet| {
+                gate_of_rfc_7714(key_length).authenticate_rtp(packet)
+            });
+        }
+    }
+
+    #[test]
+    fn the_srtcp_packets_of_rfc_7714_section_17_pass_and_no_other() {
+        let header = "81c8000d 4d617273";
+        for (key_length, sealed) in [
+            (
+                16,
+                "63e94885 dcdab67c a727d766 2f6b7e99 7ff5c0f7 6c06f32d c676a5f1 730d6fda 4ce09b46 \
+                 86303ded 0bb9275b c84aa458 96cf4d2f c5abf872 45d9eade 800005d4",
+            ),
+            (
+                32,
+                "d50ae4d1 f5ce5d30 4ba297e4 7d470c28 2c3ece5d bffe0a50 a2eaa5c1 110555be 8415f658 \
+                 c61de047 6f1b6fad 1d1eb30c 4446839f 57ff6f6c b26ac3be 800005d4",
+            ),
+        ] {
+            let packet = [hex(header), hex(sealed)].concat();
+            let mut gate = gate_of_rfc_7714(key_length);
+            let passed = gate.authenticate_rtcp(&packet).unwrap();
+            assert_eq!((passed.ssrc, passed.index), (0x4d61_7273, 0x5d4));
+            let report = "4e545031 4e545032 52545020 0000042a 0000e930 4c756e61 deadbeef deadbeef \
+                          deadbeef deadbeef deadbeef";
+            assert_eq!(plaintext(&gate), hex(report));
+            check_that_every_bit_counts(&packet, |packet| {
+                gate_of_rfc_7714(key_length).authenticate_rtcp(packet)
+            });
+        }
+    }
+
+    /// Written by libsrtp 2.5 with a master key of counted bytes: an RTP packet with a header
+    /// extension, and an empty receiver report.
+    #[test]
+    fn what_libsrtp_protects_with_a_key_of_256_bits_passes() {
+        let counted: Vec<u8> = (0..44).collect();
+        let key = SrtpKey::new(SrtpSuite::AeadAes256Gcm, &counted).unwrap();
+        let rtp = hex(
+            "9060f17b 8041f8d3 5501a0b2 bede0001 10aa0000 733eb0d4 6d46ce59 0a59d316 \
+                       d6d12fc1 f2e4ff22 5d61cf89 f64c5f5d dd808363",
+        );
+        let rtcp = hex("80c90001 5501a0b2 63ebe018 043b61ee 469a6732 7fc30b52 80000001");
+        let mut gate = SrtpAuthenticator::new(&key);
+        assert_eq!(gate.authenticate_rtp(&rtp).unwrap().index, 0xf17b);
+        assert_eq!(plaintext(&gate), b"sound or picture");
+        assert_eq!(gate.authenticate_rtcp(&rtcp).unwrap().index, 1);
     }
 
     #[test]
@@ -330,10 +635,11 @@ mod tests {
             0xce, 0xbe, 0x32, 0x1f, 0x6f, 0xf7, 0x71, 0x6b, 0x6f, 0xd4, 0xab, 0x49, 0xaf, 0x25,
             0x6a, 0x15, 0x6d, 0x38, 0xba, 0xa4,
         ];
-        assert_eq!(derived::<16>(&key_and_salt, 0x00), cipher_key);
-        assert_eq!(derived::<14>(&key_and_salt, 0x02), cipher_salt);
+        let master = SrtpKey::new(SrtpSuite::AesCm128HmacSha1_80, &key_and_salt).unwrap();
+        assert_eq!(derived::<16>(&master, LABEL_RTP_CIPHER), cipher_key);
+        assert_eq!(derived::<14>(&master, LABEL_RTP_SALT), cipher_salt);
         assert_eq!(
-            derived::<20>(&key_and_salt, LABEL_RTP_AUTHENTICATION),
+            derived::<20>(&master, LABEL_RTP_AUTHENTICATION),
             authentication_key
         );
     }
@@ -408,7 +714,7 @@ mod tests {
     }
 
     #[test]
-    fn rtcp_passes_with_its_index_and_its_long_tag_in_both_suites() {
+    fn rtcp_passes_with_its_index_and_its_long_tag_in_every_suite() {
         for (suite, profile) in SUITES {
             let key = key(suite, 7);
             let mut peer = sender(&key, profile);
@@ -436,7 +742,8 @@ mod tests {
         let mut gate = SrtpAuthenticator::new(&key);
         let mut packet = rtcp(5);
         packet.extend([0, 0, 0, 1]);
-        let tag = hmac::sign(&gate.rtcp_key, &packet);
+        let key = authentication_key(&key, LABEL_RTCP_AUTHENTICATION);
+        let tag = hmac::sign(&key, &packet);
         packet.extend(&tag.as_ref()[..SRTCP_TAG_LENGTH]);
         assert_eq!(
             gate.authenticate_rtcp(&packet),
@@ -532,9 +839,11 @@ mod tests {
 
         #[test]
         fn any_bytes_are_refused_without_panic(packet in prop::collection::vec(any::<u8>(), 0..80)) {
-            let mut gate = SrtpAuthenticator::new(&key(SrtpSuite::AesCm128HmacSha1_80, 7));
-            prop_assert!(gate.authenticate_rtp(&packet).is_err());
-            prop_assert!(gate.authenticate_rtcp(&packet).is_err());
+            for suite in SrtpSuite::ALL {
+                let mut gate = SrtpAuthenticator::new(&key(suite, 7));
+                prop_assert!(gate.authenticate_rtp(&packet).is_err());
+                prop_assert!(gate.authenticate_rtcp(&packet).is_err());
+            }
         }
     }
 }

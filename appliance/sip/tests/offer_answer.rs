@@ -126,8 +126,8 @@ fn an_offer_in_the_style_of_baresip_agrees_on_opus_mode_1_and_its_first_key() {
         Some(101)
     );
     let keys = audio.srtp.unwrap();
-    assert_eq!(keys.remote.suite, SrtpSuite::AesCm128HmacSha1_32);
-    assert!(keys.remote.key_and_salt.iter().copied().eq(0..30));
+    assert_eq!(keys.remote.suite(), SrtpSuite::AesCm128HmacSha1_32);
+    assert!(keys.remote.key_and_salt().iter().copied().eq(0..30));
     let video = media.streams.video.unwrap();
     assert_eq!(
         video.send_packetization_mode,
@@ -277,7 +277,17 @@ fn an_offer_in_the_style_of_a_meeting_connector_is_answered_under_its_feedback_p
             "m=video 40002 RTP/SAVPF 100"
         ]
     );
-    assert!(answer.contains("a=crypto:2 "), "{answer}");
+    assert!(
+        answer.contains("a=crypto:1 AEAD_AES_256_GCM inline:"),
+        "{answer}"
+    );
+    assert!(
+        answer.contains("a=crypto:2 AES_CM_128_HMAC_SHA1_80 inline:"),
+        "{answer}"
+    );
+    let audio = media.streams.audio.unwrap().srtp.unwrap();
+    assert_eq!(audio.local.suite(), SrtpSuite::AeadAes256Gcm);
+    assert!(audio.remote.key_and_salt().iter().copied().eq(0..44));
     assert!(answer.contains("profile-level-id=64001f;packetization-mode=1;level-asymmetry"));
     let video = media.streams.video.unwrap();
     assert_eq!(video.send_profile.to_string(), "640028");
@@ -493,9 +503,19 @@ fn our_offer_names_every_codec_both_modes_and_fresh_keys() {
     keys.dedup();
     assert_eq!(
         keys.len(),
-        4,
-        "two suites for two lines, each with its own key"
+        6,
+        "three suites for two lines, each with its own key"
     );
+    let suites: Vec<_> = offer
+        .lines()
+        .filter_map(|line| line.strip_prefix("a=crypto:")?.split(" inline").next())
+        .collect();
+    let strongest_first = [
+        "3 AEAD_AES_256_GCM",
+        "1 AES_CM_128_HMAC_SHA1_80",
+        "2 AES_CM_128_HMAC_SHA1_32",
+    ];
+    assert_eq!(suites, strongest_first.repeat(2));
     assert!(!offer.contains("a=rtcp:"), "RTCP follows RTP here");
 }
 

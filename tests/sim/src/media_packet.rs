@@ -1,7 +1,7 @@
 //! The packets of the media stand-in: what SRTP proves of a real packet, they carry in the clear.
 //!
 //! ```text
-//!   payload type | content | event code | protection | key and salt (30)
+//!   payload type | content | event code | protection | key and salt
 //! ```
 
 use bytes::Bytes;
@@ -57,11 +57,14 @@ pub(crate) fn decode(key: Option<&SrtpKey>, packet: &[u8]) -> Option<(PayloadTyp
 
 fn protection(key: Option<&SrtpKey>) -> Vec<u8> {
     let Some(key) = key else { return vec![0] };
-    let suite = match key.suite {
+    let suite = match key.suite() {
         SrtpSuite::AesCm128HmacSha1_80 => 1,
         SrtpSuite::AesCm128HmacSha1_32 => 2,
+        SrtpSuite::AeadAes128Gcm => 3,
+        SrtpSuite::AeadAes256Gcm => 4,
     };
-    std::iter::once(suite).chain(key.key_and_salt).collect()
+    let key_and_salt = key.key_and_salt().iter().copied();
+    std::iter::once(suite).chain(key_and_salt).collect()
 }
 
 #[cfg(test)]
@@ -69,12 +72,7 @@ mod tests {
     use super::*;
 
     fn key(first: u8) -> SrtpKey {
-        let mut key_and_salt = [7; 30];
-        key_and_salt[0] = first;
-        SrtpKey {
-            suite: SrtpSuite::AesCm128HmacSha1_80,
-            key_and_salt,
-        }
+        SrtpKey::generate(SrtpSuite::AesCm128HmacSha1_80, |bytes| bytes[0] = first)
     }
 
     #[test]

@@ -149,39 +149,67 @@ fn datagram_source(name: &str, media_type: &str, medium: Medium) -> gst_app::App
         .build()
 }
 
-/// Names of authentication and cipher as srtpenc and srtpdec know them. RTCP keeps the long tag
-/// with either suite (RFC 4568 section 6.2.2).
-const fn rtp_authentication(suite: SrtpSuite) -> &'static str {
-    match suite {
-        SrtpSuite::AesCm128HmacSha1_80 => "hmac-sha1-80",
-        SrtpSuite::AesCm128HmacSha1_32 => "hmac-sha1-32",
+/// How srtpenc and srtpdec name what protects RTP and RTCP.
+struct Protection {
+    cipher: &'static str,
+    rtp_authentication: &'static str,
+    rtcp_authentication: &'static str,
+}
+
+impl Protection {
+    /// RTCP keeps the long tag with either suite of HMAC (RFC 4568 section 6.2.2). A GCM cipher
+    /// makes its own tag, so that there is no authentication beside it (RFC 7714 section 12).
+    const fn of(suite: SrtpSuite) -> Self {
+        const fn hmac(rtp_authentication: &'static str) -> Protection {
+            Protection {
+                cipher: "aes-128-icm",
+                rtp_authentication,
+                rtcp_authentication: "hmac-sha1-80",
+            }
+        }
+        const fn gcm(cipher: &'static str) -> Protection {
+            Protection {
+                cipher,
+                rtp_authentication: "null",
+                rtcp_authentication: "null",
+            }
+        }
+        match suite {
+            SrtpSuite::AeadAes256Gcm => gcm("aes-256-gcm"),
+            SrtpSuite::AeadAes128Gcm => gcm("aes-128-gcm"),
+            SrtpSuite::AesCm128HmacSha1_80 => hmac("hmac-sha1-80"),
+            SrtpSuite::AesCm128HmacSha1_32 => hmac("hmac-sha1-32"),
+        }
     }
 }
 
-const RTCP_AUTHENTICATION: &str = "hmac-sha1-80";
-const CIPHER: &str = "aes-128-icm";
-
 fn srtp_encoder(key: &SrtpKey) -> Result<gst::Element, MediaError> {
+    let protection = Protection::of(key.suite());
     crate::pipeline::make_element("srtpenc", |builder| {
         builder
-            .property("key", gst::Buffer::from_slice(key.key_and_salt))
-            .property_from_str("rtp-cipher", CIPHER)
-            .property_from_str("rtcp-cipher", CIPHER)
-            .property_from_str("rtp-auth", rtp_authentication(key.suite))
-            .property_from_str("rtcp-auth", RTCP_AUTHENTICATION)
+            .property("key", key_buffer(key))
+            .property_from_str("rtp-cipher", protection.cipher)
+            .property_from_str("rtcp-cipher", protection.cipher)
+            .property_from_str("rtp-auth", protection.rtp_authentication)
+            .property_from_str("rtcp-auth", protection.rtcp_authentication)
     })
 }
 
 fn srtp_decoder(key: &SrtpKey) -> Result<gst::Element, MediaError> {
     let decoder = crate::pipeline::make_element("srtpdec", |builder| builder)?;
+    let protection = Protection::of(key.suite());
     let keys = gst::Caps::builder("application/x-srtp")
-        .field("srtp-key", gst::Buffer::from_slice(key.key_and_salt))
-        .field("srtp-cipher", CIPHER)
-        .field("srtcp-cipher", CIPHER)
-        .field("srtp-auth", rtp_authentication(key.suite))
-        .field("srtcp-auth", RTCP_AUTHENTICATION)
+        .field("srtp-key", key_buffer(key))
+        .field("srtp-cipher", protection.cipher)
+        .field("srtcp-cipher", protection.cipher)
+        .field("srtp-auth", protection.rtp_authentication)
+        .field("srtcp-auth", protection.rtcp_authentication)
         .build();
     // Every source of the peer uses the one key that was negotiated.
     decoder.connect("request-key", false, move |_| Some(keys.to_value()));
     Ok(decoder)
+}
+
+fn key_buffer(key: &SrtpKey) -> gst::Buffer {
+    gst::Buffer::from_slice(key.key_and_salt().to_vec())
 }

@@ -255,14 +255,11 @@ pub(crate) fn only_audio(stream: AudioStream) -> LegStreams {
 /// Keys that differ in every stream and direction.
 pub(crate) fn keys(suite: SrtpSuite, seed: u8) -> SrtpKeys {
     let key = |salt: u8| {
-        let mut bytes = [0; 30];
-        for (n, byte) in bytes.iter_mut().enumerate() {
-            *byte = seed.wrapping_mul(31) ^ salt ^ (n as u8).wrapping_mul(7);
-        }
-        SrtpKey {
-            suite,
-            key_and_salt: bytes,
-        }
+        SrtpKey::generate(suite, |bytes| {
+            for (n, byte) in bytes.iter_mut().enumerate() {
+                *byte = seed.wrapping_mul(31) ^ salt ^ (n as u8).wrapping_mul(7);
+            }
+        })
     };
     SrtpKeys {
         local: key(1),

@@ -164,10 +164,8 @@ fn levels_are_shown() {
 #[test]
 fn no_snapshot_tells_a_key() {
     use room::codec::{SrtpKey, SrtpKeys, SrtpSuite};
-    let key = |byte| SrtpKey {
-        suite: SrtpSuite::AesCm128HmacSha1_80,
-        key_and_salt: [byte; 30],
-    };
+    let suite = SrtpSuite::AesCm128HmacSha1_80;
+    let key = |byte| SrtpKey::generate(suite, |bytes| bytes.fill(byte));
     let mut settled = streams();
     if let Some(audio) = &mut settled.audio {
         audio.srtp = Some(SrtpKeys {

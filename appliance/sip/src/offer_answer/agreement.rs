@@ -158,7 +158,7 @@ fn answer_crypto(
             tag: theirs.tag,
             key: keys.local.clone(),
         }),
-        None => Some(CryptoLine::generate(theirs.tag, theirs.key.suite, rng)),
+        None => Some(CryptoLine::generate(theirs.tag, theirs.key.suite(), rng)),
     }
 }
 
@@ -223,8 +223,8 @@ fn agree_keys(ours: &ActiveLine, theirs: RemoteLine<'_>) -> Option<(u32, SrtpKey
     theirs.crypto().into_iter().find_map(|theirs| {
         let ours = ours.crypto.iter().find(|ours| {
             ours.tag == theirs.tag
-                && ours.key.suite == theirs.key.suite
-                && ours.key.key_and_salt != theirs.key.key_and_salt
+                && ours.key.suite() == theirs.key.suite()
+                && ours.key != theirs.key
         })?;
         Some((
             ours.tag,

@@ -5,15 +5,19 @@
 //! allows while another line is left.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use rand_core::CryptoRng;
 use room::codec::{SrtpKey, SrtpSuite};
 use thiserror::Error;
 
-/// Suites that we offer, best first.
-pub(super) const OFFERED_SUITES: [SrtpSuite; 2] = [
-    SrtpSuite::AesCm128HmacSha1_80,
-    SrtpSuite::AesCm128HmacSha1_32,
+/// Suites that we offer with their tags, the strongest first. A peer takes the first that it knows
+/// (RFC 4568 section 5.1.2), so that old ones go on with what every system has; for those that
+/// answer to tag 1 whatever stands beside it, that one has it. `AEAD_AES_128_GCM` is understood and
+/// not offered: whoever has it has the longer key as well, and each suite makes every offer longer.
+pub(super) const OFFERED_SUITES: [(u32, SrtpSuite); 3] = [
+    (3, SrtpSuite::AeadAes256Gcm),
+    (1, SrtpSuite::AesCm128HmacSha1_80),
+    (2, SrtpSuite::AesCm128HmacSha1_32),
 ];
 
 /// The shortest key lifetime that is accepted, in packets. Keys are not renewed within a call, so
@@ -36,7 +40,7 @@ pub(super) enum CryptoLineError {
     Tag,
     #[error("the suite is not supported")]
     Suite,
-    #[error("the key is not 40 characters of base64 after inline:")]
+    #[error("the key is not inline: and the base64 of what the suite wants")]
     Key,
     #[error("several keys or a master key identifier")]
     MasterKeyIdentifier,
@@ -49,14 +53,9 @@ pub(super) enum CryptoLineError {
 impl CryptoLine {
     /// A line with a fresh key.
     pub(super) fn generate(tag: u32, suite: SrtpSuite, rng: &mut impl CryptoRng) -> Self {
-        let mut key_and_salt = [0; 30];
-        rng.fill_bytes(&mut key_and_salt);
         Self {
             tag,
-            key: SrtpKey {
-                suite,
-                key_and_salt,
-            },
+            key: SrtpKey::generate(suite, |bytes| rng.fill_bytes(bytes)),
         }
     }
 
@@ -65,29 +64,16 @@ impl CryptoLine {
         let mut fields = text.split_ascii_whitespace();
         let tag = parse_tag(fields.next().unwrap_or_default())?;
         let suite = parse_suite(fields.next().unwrap_or_default())?;
-        let key_and_salt = parse_key_parameters(fields.next().unwrap_or_default())?;
+        let key = parse_key_parameters(suite, fields.next().unwrap_or_default())?;
         fields.try_for_each(check_session_parameter)?;
-        Ok(Self {
-            tag,
-            key: SrtpKey {
-                suite,
-                key_and_salt,
-            },
-        })
+        Ok(Self { tag, key })
     }
 
     /// The value of `a=crypto`. It contains the key: for the wire only.
     pub(super) fn to_attribute_value(&self) -> String {
-        let mut value = format!("{} {} inline:", self.tag, suite_name(self.key.suite));
-        STANDARD.encode_string(self.key.key_and_salt, &mut value);
+        let mut value = format!("{} {} inline:", self.tag, self.key.suite());
+        STANDARD.encode_string(self.key.key_and_salt(), &mut value);
         value
-    }
-}
-
-fn suite_name(suite: SrtpSuite) -> &'static str {
-    match suite {
-        SrtpSuite::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
-        SrtpSuite::AesCm128HmacSha1_32 => "AES_CM_128_HMAC_SHA1_32",
     }
 }
 
@@ -100,14 +86,14 @@ fn parse_tag(text: &str) -> Result<u32, CryptoLineError> {
 }
 
 fn parse_suite(text: &str) -> Result<SrtpSuite, CryptoLineError> {
-    OFFERED_SUITES
+    SrtpSuite::ALL
         .into_iter()
-        .find(|suite| suite_name(*suite).eq_ignore_ascii_case(text))
+        .find(|suite| suite.name().eq_ignore_ascii_case(text))
         .ok_or(CryptoLineError::Suite)
 }
 
 /// `inline:<key and salt>["|" lifetime]["|" MKI ":" length]`, several joined by `;`.
-fn parse_key_parameters(text: &str) -> Result<[u8; 30], CryptoLineError> {
+fn parse_key_parameters(suite: SrtpSuite, text: &str) -> Result<SrtpKey, CryptoLineError> {
     if text.contains(';') {
         return Err(CryptoLineError::MasterKeyIdentifier);
     }
@@ -116,7 +102,7 @@ fn parse_key_parameters(text: &str) -> Result<[u8; 30], CryptoLineError> {
         return Err(CryptoLineError::Key);
     }
     let mut fields = information.split('|');
-    let key = decode_key(fields.next().unwrap_or_default())?;
+    let key = decode_key(suite, fields.next().unwrap_or_default())?;
     for field in fields {
         if field.contains(':') {
             return Err(CryptoLineError::MasterKeyIdentifier);
@@ -126,12 +112,14 @@ fn parse_key_parameters(text: &str) -> Result<[u8; 30], CryptoLineError> {
     Ok(key)
 }
 
-fn decode_key(text: &str) -> Result<[u8; 30], CryptoLineError> {
-    let mut key = [0; 30];
-    match STANDARD.decode_slice(text, &mut key) {
-        Ok(30) => Ok(key),
-        Ok(_) | Err(_) => Err(CryptoLineError::Key),
-    }
+/// The padding of the base64 may be missing: the keys of the GCM suites end in one, and the grammar
+/// of `a=crypto` lets a writer forget it.
+fn decode_key(suite: SrtpSuite, text: &str) -> Result<SrtpKey, CryptoLineError> {
+    let mut bytes = [0; SrtpKey::MAX_LENGTH];
+    let length = STANDARD_NO_PAD
+        .decode_slice(text.trim_end_matches('='), &mut bytes)
+        .map_err(|_| CryptoLineError::Key)?;
+    SrtpKey::new(suite, &bytes[..length]).ok_or(CryptoLineError::Key)
 }
 
 /// A count of packets, written out or as `2^exponent`.
@@ -170,11 +158,14 @@ mod tests {
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
 
-    /// 30 counted bytes, so no secret.
+    /// Counted bytes, so no secrets: 30, 28 and 44 of them.
     const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd";
+    const KEY28: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw==";
+    const KEY44: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKis=";
 
     fn parse(rest: &str) -> Result<CryptoLine, CryptoLineError> {
-        CryptoLine::parse(&rest.replace("KEY", KEY))
+        let text = rest.replace("KEY28", KEY28).replace("KEY44", KEY44);
+        CryptoLine::parse(&text.replace("KEY", KEY))
     }
 
     #[test]
@@ -201,6 +192,21 @@ mod tests {
                 SrtpSuite::AesCm128HmacSha1_80,
             ),
             (
+                "1 AEAD_AES_256_GCM inline:KEY44|2^31",
+                1,
+                SrtpSuite::AeadAes256Gcm,
+            ),
+            (
+                "1 aead_aes_256_gcm inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKis",
+                1,
+                SrtpSuite::AeadAes256Gcm,
+            ),
+            (
+                "7 AEAD_AES_128_GCM inline:KEY28",
+                7,
+                SrtpSuite::AeadAes128Gcm,
+            ),
+            (
                 "1 AES_CM_128_HMAC_SHA1_80 inline:KEY|16777216",
                 1,
                 SrtpSuite::AesCm128HmacSha1_80,
@@ -208,8 +214,10 @@ mod tests {
         ];
         for (text, tag, suite) in table {
             let line = parse(text).unwrap();
-            assert_eq!((line.tag, line.key.suite), (tag, suite), "{text}");
-            assert!(line.key.key_and_salt.iter().copied().eq(0..30), "{text}");
+            assert_eq!((line.tag, line.key.suite()), (tag, suite), "{text}");
+            let length = suite.key_and_salt_length() as u8;
+            let bytes = line.key.key_and_salt().iter().copied();
+            assert!(bytes.eq(0..length), "{text}");
         }
     }
 
@@ -223,7 +231,12 @@ mod tests {
             ("1234567890 AES_CM_128_HMAC_SHA1_80 inline:KEY", E::Tag),
             ("1", E::Suite),
             ("1 F8_128_HMAC_SHA1_80 inline:KEY", E::Suite),
-            ("1 AEAD_AES_256_GCM inline:KEY", E::Suite),
+            ("1 AES_256_CM_HMAC_SHA1_80 inline:KEY", E::Suite),
+            ("1 AEAD_AES_256_GCM inline:KEY", E::Key),
+            ("1 AEAD_AES_256_GCM inline:KEY28", E::Key),
+            ("1 AEAD_AES_128_GCM inline:KEY44", E::Key),
+            ("1 AEAD_AES_256_GCM inline:KEY44KEY44", E::Key),
+            ("1 AES_CM_128_HMAC_SHA1_80 inline:KEY44", E::Key),
             ("1 AES_CM_128_HMAC_SHA1_80", E::Key),
             ("1 AES_CM_128_HMAC_SHA1_80 inline:", E::Key),
             ("1 AES_CM_128_HMAC_SHA1_80 inline:KEYAAAA", E::Key),
@@ -280,7 +293,7 @@ mod tests {
         #[test]
         fn a_generated_line_reads_back(seed: [u8; 32], tag in 1_u32..1_000_000_000) {
             let mut rng = ChaCha20Rng::from_seed(seed);
-            for suite in OFFERED_SUITES {
+            for suite in SrtpSuite::ALL {
                 let line = CryptoLine::generate(tag, suite, &mut rng);
                 prop_assert_eq!(CryptoLine::parse(&line.to_attribute_value()), Ok(line));
             }

@@ -261,8 +261,8 @@ fn offer_line(
             Some(capabilities.video.max_bitrate),
         ),
     };
-    let crypto = (1..)
-        .zip(OFFERED_SUITES)
+    let crypto = OFFERED_SUITES
+        .into_iter()
         .map(|(tag, suite)| CryptoLine::generate(tag, suite, rng));
     ActiveLine {
         medium,

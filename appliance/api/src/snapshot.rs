@@ -378,9 +378,30 @@ pub struct Audio {
     pub codec: String,
     /// Which way it flows, seen from the room.
     pub direction: Direction,
+    /// How its packets travel.
+    #[serde(default)]
+    pub transport: MediaTransport,
     /// The last measurements.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stats: Option<StreamStats>,
+}
+
+/// How the packets of a stream travel, as it was settled with the far end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct MediaTransport {
+    /// The SRTP suite, by its registered name, as `AEAD_AES_256_GCM`; absent for a plain stream.
+    /// Keys are shown nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub srtp_suite: Option<String>,
+    /// Whether RTCP shares the port of RTP (RFC 5761).
+    #[serde(default)]
+    pub rtcp_mux: bool,
+    /// Whether feedback may travel without reports (RFC 5506).
+    #[serde(default)]
+    pub rtcp_reduced_size: bool,
+    /// The RTCP feedback that both ends take: `nack pli`, `ccm fir`, `ccm tmmbr`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rtcp_feedback: Vec<String>,
 }
 
 /// An H.264 stream.
@@ -394,6 +415,9 @@ pub struct Video {
     pub packetization_mode: u8,
     /// Which way it flows, seen from the room.
     pub direction: Direction,
+    /// How its packets travel.
+    #[serde(default)]
+    pub transport: MediaTransport,
     /// Whether the far end's picture flows.
     pub flow: VideoFlow,
     /// The last measurements.

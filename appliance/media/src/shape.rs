@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use room::codec::{Direction, PacketizationMode};
+use room::codec::{Direction, PacketizationMode, RtcpPort};
 use room::h264_level::H264Level;
 use room::ids::LegId;
 use room::media_plan::{
@@ -97,9 +97,12 @@ impl LegShape {
             let mut streams = shape.streams.clone();
             if let Some(audio) = &mut streams.audio {
                 audio.direction = Direction::Inactive;
+                // Ports are roomd's.
+                audio.rtcp.port = RtcpPort::Own;
             }
             if let Some(video) = &mut streams.video {
                 video.direction = Direction::Inactive;
+                video.rtcp.port = RtcpPort::Own;
                 // It only chooses the rung.
                 video.max_bitrate = None;
             }

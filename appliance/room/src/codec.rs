@@ -154,6 +154,79 @@ impl Direction {
     }
 }
 
+/// Which port of ours and of the peer carries a stream's RTCP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RtcpPort {
+    /// One of its own.
+    #[default]
+    Own,
+    /// That of RTP (RFC 5761).
+    Shared,
+}
+
+/// Which RTCP packets may be sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RtcpSize {
+    /// Compound packets only, each with a report (RFC 3550 section 6.1).
+    #[default]
+    Compound,
+    /// Feedback may travel without a report (RFC 5506).
+    Reduced,
+}
+
+/// How RTCP of a stream is carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RtcpMode {
+    /// Which port it uses.
+    pub port: RtcpPort,
+    /// What its packets may consist of.
+    pub size: RtcpSize,
+}
+
+/// The RTCP feedback about pictures that both ends settled, besides reports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct VideoFeedback {
+    /// `nack pli`: a whole picture is asked for after a loss (RFC 4585 section 6.3.1).
+    pub picture_loss_indication: bool,
+    /// `ccm fir`: a whole picture is asked for (RFC 5104 section 4.3.1).
+    pub full_intra_request: bool,
+    /// `ccm tmmbr`: the most that the sender may send is set for a while (RFC 5104 section 4.2.1).
+    pub temporary_bitrate: bool,
+}
+
+impl VideoFeedback {
+    /// All that we know.
+    pub const ALL: Self = Self {
+        picture_loss_indication: true,
+        full_intra_request: true,
+        temporary_bitrate: true,
+    };
+
+    /// None: a whole picture can be asked for by signalling only.
+    pub const NONE: Self = Self {
+        picture_loss_indication: false,
+        full_intra_request: false,
+        temporary_bitrate: false,
+    };
+
+    /// Whether RTCP can ask for a whole picture.
+    #[must_use]
+    pub const fn requests_pictures(self) -> bool {
+        self.picture_loss_indication || self.full_intra_request
+    }
+
+    /// The values of `a=rtcp-fb` that name what is settled.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.picture_loss_indication, "nack pli"),
+            (self.full_intra_request, "ccm fir"),
+            (self.temporary_bitrate, "ccm tmmbr"),
+        ]
+        .into_iter()
+        .filter_map(|(settled, name)| settled.then_some(name))
+    }
+}
+
 /// SRTP protection profiles with SDES keys (RFC 4568 section 6.2, RFC 7714 section 14.2), the
 /// strongest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -7,7 +7,8 @@
 use std::path::PathBuf;
 
 use crate::codec::{
-    AudioCodec, Direction, PacketizationMode, PayloadType, ProfileLevelId, SrtpKeys,
+    AudioCodec, Direction, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode, SrtpKeys,
+    VideoFeedback,
 };
 use crate::ids::{Generation, LegId};
 use crate::units::{Bitrate, FrameRate, Resolution, Volume};
@@ -142,6 +143,8 @@ pub struct AudioStream {
     pub direction: Direction,
     /// SRTP keys, or `None` for a plain leg.
     pub srtp: Option<SrtpKeys>,
+    /// How RTCP is carried.
+    pub rtcp: RtcpMode,
 }
 
 /// A negotiated H.264 stream.
@@ -159,10 +162,12 @@ pub struct VideoStream {
     pub direction: Direction,
     /// The most that the peer takes, from `b=` lines; `None` where it said nothing.
     pub max_bitrate: Option<Bitrate>,
-    /// Whether the peer asks for and takes `nack pli` (RFC 4585).
-    pub picture_loss_indication: bool,
+    /// The RTCP feedback that both ends take.
+    pub feedback: VideoFeedback,
     /// SRTP keys, or `None` for a plain leg.
     pub srtp: Option<SrtpKeys>,
+    /// How RTCP is carried.
+    pub rtcp: RtcpMode,
 }
 
 /// How the far ends share the screen.

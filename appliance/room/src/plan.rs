@@ -174,7 +174,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::codec::{Direction, PayloadType, ProfileLevelId};
+    use crate::codec::{Direction, PayloadType, ProfileLevelId, RtcpMode, VideoFeedback};
     use crate::ids::LegId;
     use crate::media_plan::LegStreams;
 
@@ -193,8 +193,9 @@ mod tests {
             receive_payload_type: PayloadType::new(97).unwrap(),
             direction: Direction::SendRecv,
             max_bitrate: None,
-            picture_loss_indication: true,
+            feedback: VideoFeedback::ALL,
             srtp: None,
+            rtcp: RtcpMode::default(),
         };
         change(&mut video);
         LegPlan {

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::codec::{AudioCodec, Direction, PacketizationMode, ProfileLevelId};
+use crate::codec::{
+    AudioCodec, Direction, PacketizationMode, ProfileLevelId, RtcpMode, SrtpSuite, VideoFeedback,
+};
 use crate::command::Remembered;
 use crate::fact::{MediaFault, RegistrationState};
 use crate::ids::{Generation, LegId};
@@ -197,6 +199,18 @@ pub struct LegSnapshot {
     pub ended: Option<Instant>,
 }
 
+/// How the packets of a stream travel: its SRTP suite without the keys, and its RTCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TransportSummary {
+    /// What protects what we send; `None` for a plain stream. The peer protects its own by the same
+    /// suite (RFC 4568 section 5.1.3).
+    pub srtp: Option<SrtpSuite>,
+    /// How RTCP is carried.
+    pub rtcp: RtcpMode,
+    /// The RTCP feedback that both ends take.
+    pub feedback: VideoFeedback,
+}
+
 /// An audio stream without its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AudioSummary {
@@ -204,6 +218,8 @@ pub struct AudioSummary {
     pub codec: AudioCodec,
     /// Which way it was settled to flow, seen from us.
     pub direction: Direction,
+    /// How its packets travel.
+    pub transport: TransportSummary,
 }
 
 impl From<&AudioStream> for AudioSummary {
@@ -211,6 +227,11 @@ impl From<&AudioStream> for AudioSummary {
         Self {
             codec: stream.codec,
             direction: stream.direction,
+            transport: TransportSummary {
+                srtp: stream.srtp.as_ref().map(|keys| keys.local.suite()),
+                rtcp: stream.rtcp,
+                feedback: VideoFeedback::NONE,
+            },
         }
     }
 }
@@ -224,6 +245,8 @@ pub struct VideoSummary {
     pub send_packetization_mode: PacketizationMode,
     /// Which way it was settled to flow, seen from us.
     pub direction: Direction,
+    /// How its packets travel.
+    pub transport: TransportSummary,
     /// Whether the far end's picture flows.
     pub flow: VideoFlow,
 }
@@ -234,6 +257,11 @@ impl VideoSummary {
             send_profile: stream.send_profile,
             send_packetization_mode: stream.send_packetization_mode,
             direction: stream.direction,
+            transport: TransportSummary {
+                srtp: stream.srtp.as_ref().map(|keys| keys.local.suite()),
+                rtcp: stream.rtcp,
+                feedback: stream.feedback,
+            },
             flow: if stream.direction.receives() {
                 flow
             } else {

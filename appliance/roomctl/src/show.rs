@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use api::snapshot::{
-    Audio, CallDirection, CameraState, DeviceState, Leg, LegSecurity, LegState, MicrophoneState,
-    Protection, RegistrationState, RoomState, StreamStats, Video, VideoFlow,
+    Audio, CallDirection, CameraState, DeviceState, Leg, LegSecurity, LegState, MediaTransport,
+    MicrophoneState, Protection, RegistrationState, RoomState, StreamStats, Video, VideoFlow,
 };
 use api::{Language, Localized, Snapshot};
 
@@ -312,6 +312,31 @@ impl Sheet {
         let streams = stats.map(|stats| self.stream(stats)).unwrap_or_default();
         let label = format!("  {}", self.words(("audio", "音频")));
         self.detail(&label, &format!("{}  {streams}", audio.codec));
+        self.transport(&audio.transport);
+    }
+
+    /// What was settled of SRTP and RTCP: names of the field, the same in both languages.
+    fn transport(&mut self, transport: &MediaTransport) {
+        let suite = transport.srtp_suite.as_deref();
+        let mut parts = vec![suite.map_or_else(
+            || self.words(("plain RTP", "明文 RTP")).to_owned(),
+            harmless,
+        )];
+        let modes = [
+            (transport.rtcp_mux, "rtcp-mux"),
+            (transport.rtcp_reduced_size, "rtcp-rsize"),
+        ];
+        let modes = modes.into_iter().filter(|(settled, _)| *settled);
+        parts.extend(modes.map(|(_, name)| name.to_owned()));
+        let feedback: Vec<_> = transport
+            .rtcp_feedback
+            .iter()
+            .map(|feedback| harmless(feedback))
+            .collect();
+        if !feedback.is_empty() {
+            parts.push(feedback.join(", "));
+        }
+        self.detail("", &parts.join("  "));
     }
 
     fn video_measurements(&mut self, video: &Video) {
@@ -321,9 +346,11 @@ impl Sheet {
             video.codec, video.profile_level_id, video.packetization_mode
         );
         let Some(stats) = &video.stats else {
-            return self.detail(&label, &head);
+            self.detail(&label, &head);
+            return self.transport(&video.transport);
         };
         self.detail(&label, &format!("{head}  {}", self.stream(&stats.stream)));
+        self.transport(&video.transport);
         let size = |size: Option<api::snapshot::Resolution>| {
             size.map_or_else(|| "-".to_owned(), |size| size.to_string())
         };
@@ -469,6 +496,12 @@ pub(crate) mod samples {
             profile_level_id: "42e01f".into(),
             packetization_mode: 1,
             direction: Direction::SendRecv,
+            transport: MediaTransport {
+                srtp_suite: Some("AEAD_AES_256_GCM".into()),
+                rtcp_mux: true,
+                rtcp_reduced_size: true,
+                rtcp_feedback: vec!["nack pli".into(), "ccm fir".into()],
+            },
             flow: VideoFlow::Flowing,
             stats: Some(stats),
         };
@@ -488,6 +521,7 @@ pub(crate) mod samples {
             audio: Some(Audio {
                 codec: "opus".into(),
                 direction: Direction::SendRecv,
+                transport: MediaTransport::default(),
                 stats: None,
             }),
             video: Some(video),
@@ -551,8 +585,9 @@ Leg 1       -> sip:board@example.com  in the call  1:02:03
         );
         let expected = "\
 Leg 1       -> sip:board@example.com  in the call
-  audio     opus  \n  video     H264 42e01f mode 1  -> 1.98 Mbit/s  <- 32 kbit/s  loss 3.1 % (peer 0.0 %)  \
+  audio     opus  \n            plain RTP\n  video     H264 42e01f mode 1  -> 1.98 Mbit/s  <- 32 kbit/s  loss 3.1 % (peer 0.0 %)  \
 jitter 1.2 ms
+            AEAD_AES_256_GCM  rtcp-mux  rtcp-rsize  nack pli, ccm fir
             -> - 30.0 fps  <- 1280x720 30.0 fps  freezes 0 (0.0 s)
             encoder x264enc  decoder -
             capture to decode 12.3 ms

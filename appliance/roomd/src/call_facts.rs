@@ -317,11 +317,13 @@ pub fn route(media: &CallMedia, video_limit: Bitrate) -> LegRoute {
         audio: audio.map(|(stream, remote)| MediumRoute {
             rtp: remote.rtp,
             rtcp: remote.rtcp,
+            rtcp_port: stream.rtcp.port,
             srtp: stream.srtp.clone(),
         }),
         video: video.map(|(stream, remote)| MediumRoute {
             rtp: remote.rtp,
             rtcp: remote.rtcp,
+            rtcp_port: stream.rtcp.port,
             srtp: stream.srtp.clone(),
         }),
         video_target,
@@ -397,7 +399,9 @@ fn registration_state(state: registration::RegistrationState) -> RegistrationSta
 #[cfg(test)]
 mod tests {
     use super::*;
-    use room::codec::{Direction, PacketizationMode, PayloadType, ProfileLevelId};
+    use room::codec::{
+        Direction, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode, VideoFeedback,
+    };
     use room::media_plan::{LegStreams, VideoStream};
     use sip::endpoint::AccountName;
     use sip::offer_answer::{RemoteMedia, RemotePort};
@@ -448,8 +452,9 @@ mod tests {
             receive_payload_type: payload_type,
             direction: Direction::SendRecv,
             max_bitrate,
-            picture_loss_indication: true,
+            feedback: VideoFeedback::ALL,
             srtp: None,
+            rtcp: RtcpMode::default(),
         };
         CallMedia {
             streams: LegStreams {

@@ -135,7 +135,7 @@ fn an_offer_in_the_style_of_baresip_agrees_on_opus_mode_1_and_its_first_key() {
     );
     assert_eq!(video.send_payload_type.value(), 98);
     assert_eq!(video.max_bitrate, Some(Bitrate::kbps(1_500)));
-    assert!(video.picture_loss_indication);
+    assert!(video.feedback.picture_loss_indication);
     assert!(answer.contains("a=rtcp-fb:98 nack pli\r\n"), "{answer}");
     assert!(!answer.contains("ccm fir"), "{answer}");
     let remote = media.remote.video.unwrap();
@@ -292,7 +292,7 @@ fn an_offer_in_the_style_of_a_meeting_connector_is_answered_under_its_feedback_p
     let video = media.streams.video.unwrap();
     assert_eq!(video.send_profile.to_string(), "640028");
     assert!(
-        !video.picture_loss_indication,
+        !video.feedback.picture_loss_indication && video.feedback.full_intra_request,
         "asked for another payload type only"
     );
 }

@@ -8,7 +8,10 @@ use proptest::prelude::*;
 use proptest::sample::subsequence;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use room::codec::{AudioCodec, Direction, PacketizationMode, ProfileLevelId, SrtpKeys};
+use room::codec::{
+    AudioCodec, Direction, PacketizationMode, ProfileLevelId, RtcpMode, RtcpPort, RtcpSize,
+    SrtpKeys, SrtpSuite, VideoFeedback,
+};
 use room::units::Bitrate;
 use sip::offer_answer::{
     AgreedSecurity, CallMedia, Capabilities, ContentPorts, ContentSharing, FloorConnection,
@@ -131,11 +134,18 @@ fn mirrored(ours: Option<&SrtpKeys>, theirs: Option<&SrtpKeys>) -> bool {
     }
 }
 
+/// What two of ours agree on.
+const SHARED: RtcpMode = RtcpMode {
+    port: RtcpPort::Shared,
+    size: RtcpSize::Reduced,
+};
+
+/// RTCP goes where RTP goes.
 fn remote_port(address: IpAddr, port: LocalPort) -> Option<RemotePort> {
     let at = |port| SocketAddr::new(address, port);
     Some(RemotePort {
         rtp: at(port.rtp),
-        rtcp: at(port.rtcp),
+        rtcp: at(port.rtp),
     })
 }
 
@@ -151,13 +161,17 @@ fn check_mirror(one: &Session, other: &Session, other_local: &LocalMedia) {
         assert_eq!(ours.send_telephone_event, theirs.receive_telephone_event);
         assert!(ours.send_telephone_event.is_some());
         assert_eq!(ours.direction, theirs.direction.reversed());
+        assert_eq!(ours.rtcp, SHARED);
         assert!(mirrored(ours.srtp.as_ref(), theirs.srtp.as_ref()));
+        let suite = |keys: &SrtpKeys| keys.local.suite() == SrtpSuite::AeadAes256Gcm;
+        assert!(ours.srtp.as_ref().is_none_or(suite));
     }
     if let (Some(ours), Some(theirs)) = (&ours.streams.video, &theirs.streams.video) {
         assert_eq!(ours.send_packetization_mode, theirs.send_packetization_mode);
         assert_eq!(ours.send_payload_type, theirs.receive_payload_type);
         assert_eq!(ours.direction, theirs.direction.reversed());
-        assert!(ours.picture_loss_indication);
+        assert_eq!(ours.feedback, VideoFeedback::ALL);
+        assert_eq!(ours.rtcp, SHARED);
         assert!(mirrored(ours.srtp.as_ref(), theirs.srtp.as_ref()));
     }
     let address = other_local.address;

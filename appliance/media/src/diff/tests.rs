@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use proptest::prelude::*;
-use room::codec::{AudioCodec, PacketizationMode, PayloadType, ProfileLevelId};
+use room::codec::{
+    AudioCodec, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode, VideoFeedback,
+};
 use room::ids::Generation;
 use room::media_plan::{
     AudioStream, CameraPlan, Layout, LegPlan, LegStreams, MediaPlan, MicrophonePlan, PlayoutPlan,
@@ -24,6 +26,7 @@ fn audio(codec: AudioCodec, direction: Direction) -> AudioStream {
         receive_telephone_event: None,
         direction,
         srtp: None,
+        rtcp: RtcpMode::default(),
     }
 }
 
@@ -35,8 +38,9 @@ fn video(mode: PacketizationMode, direction: Direction, most: Option<Bitrate>) -
         receive_payload_type: PT,
         direction,
         max_bitrate: most,
-        picture_loss_indication: true,
+        feedback: VideoFeedback::ALL,
         srtp: None,
+        rtcp: RtcpMode::default(),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::mpsc::Receiver;
 
-use room::codec::{Direction, PacketizationMode, PayloadType, ProfileLevelId};
+use room::codec::{
+    Direction, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode, VideoFeedback,
+};
 use room::ids::Generation;
 use room::media_plan::{
     AudioSink, AudioSource, CameraPlan, CameraState, Layout, LegPlan, LegStreams, MicrophonePlan,
@@ -28,8 +30,9 @@ fn plan() -> MediaPlan {
         receive_payload_type: payload_type,
         direction: Direction::SendRecv,
         max_bitrate: None,
-        picture_loss_indication: true,
+        feedback: VideoFeedback::ALL,
         srtp: None,
+        rtcp: RtcpMode::default(),
     };
     MediaPlan {
         generation: Generation(1),

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
-use room::codec::{Direction, PayloadType};
+use room::codec::{Direction, PayloadType, RtcpMode, RtcpSize, VideoFeedback};
 use room::dtmf::DtmfDigits;
 use room::media_plan::LegStreams;
 use tokio::sync::mpsc;
@@ -131,8 +131,12 @@ impl Leg {
             streams,
             [audio_funnel, video_funnel.clone()],
         );
-        for medium in Medium::ALL {
-            set_report_interval(&rtpbin, medium);
+        let modes = [
+            streams.audio.as_ref().map(|audio| audio.rtcp),
+            streams.video.as_ref().map(|video| video.rtcp),
+        ];
+        for (medium, mode) in Medium::ALL.into_iter().zip(modes) {
+            configure_rtcp(&rtpbin, medium, mode.unwrap_or_default());
         }
         pipeline.play()?;
         let inlets = LegInlets {
@@ -253,7 +257,7 @@ fn make_rtpbin(streams: &LegStreams) -> Result<gst::Element, MediaError> {
     let feedback = streams
         .video
         .as_ref()
-        .is_some_and(|video| video.picture_loss_indication);
+        .is_some_and(|video| video.feedback != VideoFeedback::NONE);
     let rtpbin = crate::pipeline::make_element("rtpbin", |b| {
         b.property("latency", delay_target::FIRST.as_millis() as u32)
             .property("do-lost", true)
@@ -307,12 +311,17 @@ fn link_sources(
     });
 }
 
-fn set_report_interval(rtpbin: &gst::Element, medium: Medium) {
-    let session = rtpbin
-        .emit_by_name::<Option<gst::glib::Object>>("get-internal-session", &[&session(medium)]);
-    if let Some(session) = session {
-        session.set_property("rtcp-min-interval", REPORT_INTERVAL.nseconds());
-    }
+fn configure_rtcp(rtpbin: &gst::Element, medium: Medium, mode: RtcpMode) {
+    let Some(session) = internal_session(rtpbin, medium) else {
+        return;
+    };
+    session.set_property("rtcp-min-interval", REPORT_INTERVAL.nseconds());
+    session.set_property("rtcp-reduced-size", mode.size == RtcpSize::Reduced);
+}
+
+/// What rtpbin keeps of a medium's session; `None` before a pad of it was requested.
+fn internal_session(rtpbin: &gst::Element, medium: Medium) -> Option<gst::glib::Object> {
+    rtpbin.emit_by_name("get-internal-session", &[&session(medium)])
 }
 
 fn stream_inlet(

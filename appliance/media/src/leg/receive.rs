@@ -58,9 +58,12 @@ pub(super) fn payload_caps(
     }
     let video = video.filter(|v| u32::from(v.receive_payload_type.value()) == payload_type)?;
     let caps = caps("video", "H264", 90_000);
-    // rtpbin sends PLI only where these say that the peer takes it.
-    let caps = if video.picture_loss_indication {
+    // rtpbin asks for a picture only in the way that these say the peer takes. After a loss PLI is
+    // the better one: a bridge answers FIR with a picture for everybody.
+    let caps = if video.feedback.picture_loss_indication {
         caps.field("rtcp-fb-nack-pli", true)
+    } else if video.feedback.full_intra_request {
+        caps.field("rtcp-fb-ccm-fir", true)
     } else {
         caps
     };

@@ -14,8 +14,8 @@ use media::{
     AudioFrame, DeviceStreams, LegDatagrams, Media, MediaEvent, MediaSettings, VideoFrame,
 };
 use room::codec::{
-    AudioCodec, Direction, PacketizationMode, PayloadType, ProfileLevelId, SrtpKey, SrtpKeys,
-    SrtpSuite,
+    AudioCodec, Direction, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode, SrtpKey,
+    SrtpKeys, SrtpSuite, VideoFeedback,
 };
 use room::ids::{Generation, LegId};
 use room::media_plan::{
@@ -215,6 +215,7 @@ pub(crate) fn audio(codec: AudioCodec) -> AudioStream {
         receive_telephone_event: Some(pt(100)),
         direction: Direction::SendRecv,
         srtp: None,
+        rtcp: RtcpMode::default(),
     }
 }
 
@@ -226,8 +227,9 @@ pub(crate) fn video(mode: PacketizationMode) -> VideoStream {
         receive_payload_type: pt(102),
         direction: Direction::SendRecv,
         max_bitrate: None,
-        picture_loss_indication: true,
+        feedback: VideoFeedback::ALL,
         srtp: None,
+        rtcp: RtcpMode::default(),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use room::codec::{AudioCodec, Direction, PacketizationMode, PayloadType, ProfileLevelId};
+use room::codec::{
+    AudioCodec, Direction, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode, VideoFeedback,
+};
 use room::media_plan::{AudioStream, LegStreams, VideoStream};
 use room::units::Volume;
 use room::{
@@ -165,6 +167,7 @@ pub(crate) fn audio(direction: Direction) -> AudioStream {
         receive_telephone_event: None,
         direction,
         srtp: None,
+        rtcp: RtcpMode::default(),
     }
 }
 
@@ -176,8 +179,9 @@ pub(crate) fn video(direction: Direction) -> VideoStream {
         receive_payload_type: PayloadType::new(97).expect("below 128"),
         direction,
         max_bitrate: None,
-        picture_loss_indication: true,
+        feedback: VideoFeedback::ALL,
         srtp: None,
+        rtcp: RtcpMode::default(),
     }
 }
 

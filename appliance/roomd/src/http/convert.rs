@@ -4,9 +4,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use api::snapshot as wire;
 use api::{DeniedCode, Snapshot};
-use room::codec::{Direction, PacketizationMode};
+use room::codec::{Direction, PacketizationMode, RtcpPort, RtcpSize};
 use room::media_plan::{CameraState, Layout, MicrophoneState};
-use room::snapshot::{AudioSummary, DeviceState, VideoFlow, VideoSummary};
+use room::snapshot::{AudioSummary, DeviceState, TransportSummary, VideoFlow, VideoSummary};
 use room::units::{Fraction, Resolution};
 use room::{
     CallDirection, DeniedReason, EndReason, HeldBy, LegSecurity, LegSnapshot, LegState, LegStats,
@@ -288,6 +288,7 @@ fn audio_to_api(audio: AudioSummary, stats: Option<&LegStats>) -> wire::Audio {
     wire::Audio {
         codec: audio.codec.encoding_name().to_owned(),
         direction: direction(audio.direction),
+        transport: transport(audio.transport),
         stats: stats
             .and_then(|stats| stats.audio.as_ref())
             .map(|audio| stream(&audio.stream)),
@@ -303,6 +304,7 @@ fn video_to_api(video: VideoSummary, stats: Option<&LegStats>) -> wire::Video {
             PacketizationMode::NonInterleaved => 1,
         },
         direction: direction(video.direction),
+        transport: transport(video.transport),
         flow: match video.flow {
             VideoFlow::Off => wire::VideoFlow::Off,
             VideoFlow::Waiting => wire::VideoFlow::Waiting,
@@ -312,6 +314,15 @@ fn video_to_api(video: VideoSummary, stats: Option<&LegStats>) -> wire::Video {
         stats: stats
             .and_then(|stats| stats.video.as_ref())
             .map(video_stats),
+    }
+}
+
+fn transport(transport: TransportSummary) -> wire::MediaTransport {
+    wire::MediaTransport {
+        srtp_suite: transport.srtp.map(|suite| suite.name().to_owned()),
+        rtcp_mux: transport.rtcp.port == RtcpPort::Shared,
+        rtcp_reduced_size: transport.rtcp.size == RtcpSize::Reduced,
+        rtcp_feedback: transport.feedback.names().map(str::to_owned).collect(),
     }
 }
 

@@ -6,8 +6,12 @@
 //!
 //! ```text
 //!  media ──Datagram──> [pacer: video RTP only] ──> socket ──> latch.remote()
-//!  media <─Datagram── [SRTP tag] <── [latch] <── socket
+//!  media <─Datagram── [SRTP tag] <── [latch] <── [RTP or RTCP] <── socket
 //! ```
+//!
+//! A stream has two sockets until offer/answer settles that RTCP shares the port of RTP (RFC 5761):
+//! then that of RTCP is closed. Should a later answer want it again, it is bound anew; nobody else
+//! can have taken the port, because ports are handed out in pairs.
 
 use std::future::poll_fn;
 use std::io;
@@ -19,7 +23,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use media::{Channel, Datagram, LegDatagrams, Medium};
-use room::codec::SrtpKeys;
+use room::codec::{RtcpPort, SrtpKeys};
 use room::ids::LegId;
 use room::units::Bitrate;
 use tokio::io::ReadBuf;
@@ -29,7 +33,8 @@ use tokio::task::AbortHandle;
 
 use super::address_latch::{AddressLatch, Verdict};
 use super::pacer::Pacer;
-use super::sockets::LegSockets;
+use super::rtcp_demultiplexer::{PacketKind, packet_kind};
+use super::sockets::{LegSockets, bind};
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
 use crate::srtp_authenticator::SrtpAuthenticator;
@@ -60,6 +65,8 @@ pub struct MediumRoute {
     pub rtp: SocketAddr,
     /// The peer's RTCP address.
     pub rtcp: SocketAddr,
+    /// Whether RTCP shares the port of RTP, at both ends.
+    pub rtcp_port: RtcpPort,
     /// The stream's keys, or `None` for a plain leg.
     pub srtp: Option<SrtpKeys>,
 }
@@ -111,7 +118,10 @@ impl Drop for LegTransport {
 
 /// One socket with the stream behind it.
 struct Port {
-    socket: UdpSocket,
+    /// `None` while RTCP shares the port of RTP, or when the port could not be had again.
+    socket: Option<UdpSocket>,
+    /// Where the socket is bound.
+    local: SocketAddr,
     medium: Medium,
     channel: Channel,
     stream: Option<Stream>,
@@ -122,6 +132,8 @@ struct Port {
 /// The negotiated stream of a socket.
 struct Stream {
     negotiated: SocketAddr,
+    /// Whether RTCP travels here as well.
+    rtcp_port: RtcpPort,
     keys: Option<SrtpKeys>,
     latch: AddressLatch,
     authenticator: Option<SrtpAuthenticator>,
@@ -130,7 +142,8 @@ struct Stream {
 impl Stream {
     /// The stream after `previous`. While the peer's key stays, its packet counters go on, and
     /// with them the authenticator: a new one would not know how often they have wrapped.
-    fn new(negotiated: SocketAddr, keys: Option<SrtpKeys>, previous: Option<Self>) -> Self {
+    fn new(negotiated: SocketAddr, route: &MediumRoute, previous: Option<Self>) -> Self {
+        let keys = route.srtp.clone();
         let authenticator = keys.as_ref().map(|keys| {
             previous
                 .filter(|previous| {
@@ -144,20 +157,33 @@ impl Stream {
         });
         Self {
             negotiated,
+            rtcp_port: route.rtcp_port,
             keys,
             latch: AddressLatch::new(negotiated),
             authenticator,
         }
     }
 
-    fn is_for(&self, negotiated: SocketAddr, keys: Option<&SrtpKeys>) -> bool {
-        self.negotiated == negotiated && self.keys.as_ref() == keys
+    fn is_for(&self, negotiated: SocketAddr, route: &MediumRoute) -> bool {
+        self.negotiated == negotiated
+            && self.rtcp_port == route.rtcp_port
+            && self.keys == route.srtp
     }
 }
 
+/// Whether a channel is carried by the port of the other one.
+fn is_shared(channel: Channel, route: &MediumRoute) -> bool {
+    (channel, route.rtcp_port) == (Channel::Rtcp, RtcpPort::Shared)
+}
+
 fn ports(sockets: LegSockets) -> [Port; 4] {
-    let port = |socket, medium, channel| Port {
-        socket,
+    let address = sockets.address;
+    let port = |socket: UdpSocket, medium, channel| Port {
+        // Only a socket that the system has taken away has no address.
+        local: socket
+            .local_addr()
+            .unwrap_or_else(|_| SocketAddr::new(address, 0)),
+        socket: Some(socket),
         medium,
         channel,
         stream: None,
@@ -233,6 +259,18 @@ impl Task {
                 port.paused = port.stream.take().or_else(|| port.paused.take());
                 continue;
             };
+            if is_shared(port.channel, medium) {
+                (port.socket, port.stream, port.paused) = (None, None, None);
+                continue;
+            }
+            if port.socket.is_none() {
+                match bind(port.local) {
+                    Ok(socket) => port.socket = Some(socket),
+                    Err(error) => tracing::warn!(
+                        leg = %self.leg, %error, local = %port.local, "RTCP has no port of its own"
+                    ),
+                }
+            }
             let negotiated = match port.channel {
                 Channel::Rtp => medium.rtp,
                 Channel::Rtcp => medium.rtcp,
@@ -241,10 +279,10 @@ impl Task {
             let unchanged = port
                 .stream
                 .as_ref()
-                .is_some_and(|s| s.is_for(negotiated, medium.srtp.as_ref()));
+                .is_some_and(|s| s.is_for(negotiated, medium));
             if !unchanged {
                 let previous = port.stream.take().or_else(|| port.paused.take());
-                port.stream = Some(Stream::new(negotiated, medium.srtp.clone(), previous));
+                port.stream = Some(Stream::new(negotiated, medium, previous));
             }
         }
     }
@@ -253,10 +291,20 @@ impl Task {
         if (datagram.medium, datagram.channel) == (Medium::Video, Channel::Rtp) {
             self.pacer.push(Instant::now(), datagram.payload);
         } else {
-            self.transmit(
-                port_index(datagram.medium, datagram.channel),
-                &datagram.payload,
-            );
+            let index = self.sending_port(datagram.medium, datagram.channel);
+            self.transmit(index, &datagram.payload);
+        }
+    }
+
+    /// The port by which a channel leaves.
+    fn sending_port(&self, medium: Medium, channel: Channel) -> usize {
+        let rtp = port_index(medium, Channel::Rtp);
+        match &self.ports[rtp].stream {
+            Some(Stream {
+                rtcp_port: RtcpPort::Shared,
+                ..
+            }) => rtp,
+            Some(_) | None => port_index(medium, channel),
         }
     }
 
@@ -268,8 +316,10 @@ impl Task {
 
     fn transmit(&self, index: usize, payload: &Bytes) {
         let port = &self.ports[index];
-        let Some(stream) = &port.stream else { return };
-        match port.socket.try_send_to(payload, stream.latch.remote()) {
+        let (Some(stream), Some(socket)) = (&port.stream, &port.socket) else {
+            return;
+        };
+        match socket.try_send_to(payload, stream.latch.remote()) {
             Ok(_) => drop(self.counters.datagrams.sent.fetch_add(1, Ordering::Relaxed)),
             Err(error) => tracing::debug!(leg = %self.leg, %error, "media datagram not sent"),
         }
@@ -296,7 +346,10 @@ impl Task {
             if more == 0 {
                 break;
             }
-            received = self.ports[index].socket.try_recv_from(buffer);
+            let Some(socket) = &self.ports[index].socket else {
+                break;
+            };
+            received = socket.try_recv_from(buffer);
         }
         self.hand_over();
     }
@@ -317,10 +370,15 @@ impl Task {
         let Some(stream) = &mut port.stream else {
             return;
         };
+        let channel = match (stream.rtcp_port, packet_kind(payload)) {
+            (RtcpPort::Own, PacketKind::Rtp | PacketKind::Rtcp) => port.channel,
+            (RtcpPort::Shared, PacketKind::Rtp) => Channel::Rtp,
+            (RtcpPort::Shared, PacketKind::Rtcp) => Channel::Rtcp,
+        };
         let verdict = match &mut stream.authenticator {
             None => stream.latch.judge_plain(source),
             Some(authenticator) => {
-                let packet = match port.channel {
+                let packet = match channel {
                     Channel::Rtp => authenticator.authenticate_rtp(payload),
                     Channel::Rtcp => authenticator.authenticate_rtcp(payload),
                 };
@@ -351,7 +409,7 @@ impl Task {
         }
         self.arrived.push(Datagram {
             medium: port.medium,
-            channel: port.channel,
+            channel,
             payload: Bytes::copy_from_slice(payload),
         });
     }
@@ -372,8 +430,11 @@ async fn receive(
     poll_fn(|context| {
         for offset in 0..ports.len() {
             let index = (*next_port + offset) % ports.len();
+            let Some(socket) = &ports[index].socket else {
+                continue;
+            };
             let mut read = ReadBuf::new(buffer);
-            if let Poll::Ready(result) = ports[index].socket.poll_recv_from(context, &mut read) {
+            if let Poll::Ready(result) = socket.poll_recv_from(context, &mut read) {
                 *next_port = (index + 1) % ports.len();
                 let length = read.filled().len();
                 return Poll::Ready((index, result.map(|source| (length, source))));
@@ -383,3 +444,6 @@ async fn receive(
     })
     .await
 }
+
+#[cfg(test)]
+mod tests;

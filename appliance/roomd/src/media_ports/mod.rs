@@ -3,4 +3,5 @@
 pub mod address_latch;
 pub mod leg_transport;
 pub mod pacer;
+pub mod rtcp_demultiplexer;
 pub mod sockets;

@@ -96,13 +96,15 @@ impl MediaPortRange {
 
 fn bind_rtp_and_rtcp(address: IpAddr, port: u16) -> io::Result<MediumSockets> {
     Ok(MediumSockets {
-        rtp: bind(address, port)?,
-        rtcp: bind(address, port + 1)?,
+        rtp: bind(SocketAddr::new(address, port))?,
+        rtcp: bind(SocketAddr::new(address, port + 1))?,
     })
 }
 
-fn bind(address: IpAddr, port: u16) -> io::Result<UdpSocket> {
-    let socket = std::net::UdpSocket::bind(SocketAddr::new(address, port))?;
+/// A socket of a port of ours: bound for the first time, or again after it was closed because RTCP
+/// shared the port of RTP.
+pub(super) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = std::net::UdpSocket::bind(address)?;
     socket.set_nonblocking(true)?;
     UdpSocket::from_std(socket)
 }

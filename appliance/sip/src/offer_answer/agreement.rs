@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use rand_core::CryptoRng;
-use room::codec::{Direction, SrtpKeys};
+use room::codec::{Direction, RtcpMode, RtcpPort, RtcpSize, SrtpKeys};
 use room::media_plan::{AudioStream, LegStreams, VideoStream};
 
 use super::capability::{
@@ -17,7 +17,7 @@ use super::content::{ContentMedia, ContentPorts, FloorControlMedia};
 use super::crypto::CryptoLine;
 use super::error::LineRefusal;
 use super::h264::{H264Parameters, H264Profile, Sendable};
-use super::local::{ActiveLine, Encoding, Feedback, Format, Medium, content_ports};
+use super::local::{ActiveLine, Encoding, Feedback, Format, Medium, RtcpLine, content_ports};
 use super::remote::{RemoteAddress, RemoteLine};
 
 /// A line that both ends use.
@@ -82,6 +82,7 @@ pub(super) fn answer_line(
     let line = ActiveLine {
         medium,
         port,
+        rtcp: answer_rtcp(&formats),
         profile: offered.profile().ok_or(LineRefusal::UnsupportedTransport)?,
         formats,
         direction: intersection(answerer.direction, offered.direction().reversed()),
@@ -91,6 +92,33 @@ pub(super) fn answer_line(
         max_bitrate,
     };
     agree(&line, offered, capabilities.security, answerer.address)
+}
+
+/// What we take of RTCP. On a shared port its packets look like RTP of the payload types 64 to 95
+/// (RFC 5761 section 4), so that a peer who uses one of these gets none.
+fn answer_rtcp(formats: &[Format]) -> RtcpLine {
+    let ambiguous = |format: &Format| (64..=95).contains(&format.payload_type.value());
+    match RtcpLine::OFFER.mode() {
+        mode if formats.iter().any(ambiguous) => RtcpLine::Offered(RtcpMode {
+            port: RtcpPort::Own,
+            ..mode
+        }),
+        mode => RtcpLine::Offered(mode),
+    }
+}
+
+/// What both ends list.
+fn common_rtcp(ours: RtcpMode, theirs: RtcpMode) -> RtcpMode {
+    RtcpMode {
+        port: match (ours.port, theirs.port) {
+            (RtcpPort::Shared, RtcpPort::Shared) => RtcpPort::Shared,
+            (RtcpPort::Own, _) | (_, RtcpPort::Own) => RtcpPort::Own,
+        },
+        size: match (ours.size, theirs.size) {
+            (RtcpSize::Reduced, RtcpSize::Reduced) => RtcpSize::Reduced,
+            (RtcpSize::Compound, _) | (_, RtcpSize::Compound) => RtcpSize::Compound,
+        },
+    }
 }
 
 /// One codec, the best of ours that is offered, and telephone-event. One codec only, so that
@@ -187,15 +215,20 @@ pub(super) fn agree(
     if keys.is_none() && srtp_demanded {
         return Err(LineRefusal::NoAcceptableKey);
     }
-    let remote = match theirs.address(address)? {
-        RemoteAddress::At(port) => Some(port),
-        RemoteAddress::Nowhere => None,
+    let rtcp = common_rtcp(ours.rtcp.mode(), theirs.rtcp());
+    let remote = match (theirs.address(address)?, rtcp.port) {
+        (RemoteAddress::At(port), RtcpPort::Own) => Some(port),
+        (RemoteAddress::At(port), RtcpPort::Shared) => Some(RemotePort {
+            rtcp: port.rtp,
+            ..port
+        }),
+        (RemoteAddress::Nowhere, _) => None,
     };
     let direction = intersection(ours.direction, theirs.direction().reversed());
     let srtp = keys.as_ref().map(|(_, keys)| keys.clone());
     let (stream, formats) = match ours.medium {
-        Medium::Audio => agree_audio(ours, theirs, direction, srtp),
-        Medium::Video | Medium::Slides => agree_video(ours, theirs, direction, srtp),
+        Medium::Audio => agree_audio(ours, theirs, direction, srtp, rtcp),
+        Medium::Video | Medium::Slides => agree_video(ours, theirs, direction, srtp, rtcp),
     }
     .ok_or(LineRefusal::NoCommonCodec)?;
     let crypto = keys
@@ -209,6 +242,7 @@ pub(super) fn agree(
         line: ActiveLine {
             formats,
             crypto,
+            rtcp: RtcpLine::Agreed(rtcp),
             ..ours.clone()
         },
         stream,
@@ -241,6 +275,7 @@ fn agree_audio(
     theirs: RemoteLine<'_>,
     direction: Direction,
     srtp: Option<SrtpKeys>,
+    rtcp: RtcpMode,
 ) -> Option<(AgreedStream, Vec<Format>)> {
     let offered = theirs.formats();
     let same_codec = |ours: &Format, theirs: &Format| {
@@ -266,6 +301,7 @@ fn agree_audio(
         receive_telephone_event: event.map(|(local, _)| local.payload_type),
         direction,
         srtp,
+        rtcp,
     };
     let formats = [Some(local), event.map(|(local, _)| local)];
     Some((
@@ -279,6 +315,7 @@ fn agree_video(
     theirs: RemoteLine<'_>,
     direction: Direction,
     srtp: Option<SrtpKeys>,
+    rtcp: RtcpMode,
 ) -> Option<(AgreedStream, Vec<Format>)> {
     let offered = theirs.formats();
     let agreeing = |ours: &Format, theirs: &Format| {
@@ -299,8 +336,9 @@ fn agree_video(
         receive_payload_type: local.payload_type,
         direction,
         max_bitrate: max_bitrate.into_iter().chain(theirs.max_bitrate()).min(),
-        picture_loss_indication: remote.feedback.contains(&Feedback::NackPli),
+        feedback: Feedback::common(&local.feedback, &remote.feedback),
         srtp,
+        rtcp,
     };
     Some((AgreedStream::Video(stream), vec![local.clone()]))
 }

@@ -128,7 +128,7 @@ pub struct RemoteMedia {
 pub struct RemotePort {
     /// RTP.
     pub rtp: SocketAddr,
-    /// RTCP: from `a=rtcp`, else the port after RTP.
+    /// RTCP: that of RTP where both ends share it, else from `a=rtcp`, else the port after RTP.
     pub rtcp: SocketAddr,
 }
 

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use rand_core::CryptoRng;
-use room::codec::{AudioCodec, Direction, PayloadType};
+use room::codec::{
+    AudioCodec, Direction, PayloadType, RtcpMode, RtcpPort, RtcpSize, VideoFeedback,
+};
 use room::units::Bitrate;
 use sdp_types::{Attribute, Bandwidth, Connection, Media, Origin, Session as Description};
 
@@ -141,22 +143,65 @@ pub(super) struct Format {
     pub(super) feedback: Vec<Feedback>,
 }
 
-/// RTCP feedback by which a receiver asks for a whole picture.
+/// RTCP feedback of a receiver of pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Feedback {
     /// Picture loss indication (RFC 4585 section 6.3.1).
     NackPli,
     /// Full intra request (RFC 5104 section 4.3.1).
     CcmFir,
+    /// Temporary maximum media stream bitrate request (RFC 5104 section 4.2.1).
+    CcmTmmbr,
 }
 
 impl Feedback {
-    pub(super) const ALL: [Self; 2] = [Self::NackPli, Self::CcmFir];
+    pub(super) const ALL: [Self; 3] = [Self::NackPli, Self::CcmFir, Self::CcmTmmbr];
 
     pub(super) const fn value(self) -> &'static str {
         match self {
             Self::NackPli => "nack pli",
             Self::CcmFir => "ccm fir",
+            Self::CcmTmmbr => "ccm tmmbr",
+        }
+    }
+
+    /// What both of two payload types list.
+    pub(super) fn common(one: &[Self], other: &[Self]) -> VideoFeedback {
+        let both = |feedback: Self| one.contains(&feedback) && other.contains(&feedback);
+        VideoFeedback {
+            picture_loss_indication: both(Self::NackPli),
+            full_intra_request: both(Self::CcmFir),
+            temporary_bitrate: both(Self::CcmTmmbr),
+        }
+    }
+}
+
+/// What a line says of RTCP: that the peer may choose, or what was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RtcpLine {
+    Offered(RtcpMode),
+    Agreed(RtcpMode),
+}
+
+impl RtcpLine {
+    /// All that our offers propose.
+    pub(super) const OFFER: Self = Self::Offered(RtcpMode {
+        port: RtcpPort::Shared,
+        size: RtcpSize::Reduced,
+    });
+
+    pub(super) const fn mode(self) -> RtcpMode {
+        match self {
+            Self::Offered(mode) | Self::Agreed(mode) => mode,
+        }
+    }
+
+    /// Whether RTCP may come to its own port, which is then to be named where it does not follow
+    /// that of RTP (RFC 3605, RFC 5761 section 5.1.1).
+    const fn has_own_port(self) -> bool {
+        match self {
+            Self::Offered(_) => true,
+            Self::Agreed(mode) => matches!(mode.port, RtcpPort::Own),
         }
     }
 }
@@ -182,6 +227,7 @@ pub(super) struct ActiveLine {
     /// In an offer all keys to choose from, then the chosen one. Empty on a plain line.
     pub(super) crypto: Vec<CryptoLine>,
     pub(super) max_bitrate: Option<Bitrate>,
+    pub(super) rtcp: RtcpLine,
 }
 
 /// What a refused line must repeat.
@@ -272,6 +318,7 @@ fn offer_line(
         direction: Direction::SendRecv,
         crypto: crypto.collect(),
         max_bitrate,
+        rtcp: RtcpLine::OFFER,
     }
 }
 
@@ -395,8 +442,15 @@ fn write_attributes(line: &ActiveLine) -> Vec<Attribute> {
             attributes.push(Attribute::with_value("label", SLIDES_LABEL));
         }
     }
-    if Some(line.port.rtcp) != line.port.rtp.checked_add(1) {
+    if line.rtcp.has_own_port() && Some(line.port.rtcp) != line.port.rtp.checked_add(1) {
         attributes.push(Attribute::with_value("rtcp", line.port.rtcp));
+    }
+    let mode = line.rtcp.mode();
+    if mode.port == RtcpPort::Shared {
+        attributes.push(Attribute::new("rtcp-mux"));
+    }
+    if mode.size == RtcpSize::Reduced {
+        attributes.push(Attribute::new("rtcp-rsize"));
     }
     let crypto = line.crypto.iter();
     attributes

@@ -13,8 +13,11 @@
 //! - `line_kind`: what a line of the peer is for; `floor_line`: the line of BFCP.
 //! - [`h264`]: profiles, levels and `a=fmtp`; `crypto`: `a=crypto`.
 //!
-//! Out of scope: ICE, DTLS-SRTP (the `webrtc` crate has both), BFCP over DTLS, RTP over TCP, and
-//! `a=rtcp-mux` (RTP and RTCP have a port each).
+//! RTCP shares the port of RTP and may travel without reports where both ends say so (RFC 5761, RFC
+//! 5506), and pictures are asked for, and bitrates set, by the feedback that both list (RFC 4585, RFC
+//! 5104), whatever the profile of the line: our offers name the profiles that every system knows.
+//!
+//! Out of scope: ICE, DTLS-SRTP (the `webrtc` crate has both), BFCP over DTLS, and RTP over TCP.
 
 mod agreement;
 mod capability;

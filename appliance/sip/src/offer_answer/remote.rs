@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use room::codec::{AudioCodec, Direction, PayloadType};
+use room::codec::{AudioCodec, Direction, PayloadType, RtcpMode, RtcpPort, RtcpSize};
 use room::units::Bitrate;
 use sdp_types::{Bandwidth, Media, Session as Description};
 
@@ -118,7 +118,27 @@ impl<'a> RemoteLine<'a> {
         }
     }
 
-    /// Where to send, as seen from `local`.
+    /// How the peer carries RTCP, or proposes to (RFC 5761 section 5.1.1, RFC 5506 section 5).
+    pub(super) fn rtcp(&self) -> RtcpMode {
+        let has = |name: &str| {
+            let mut attributes = self.media.attributes.iter();
+            attributes.any(|attribute| attribute.attribute == name)
+        };
+        RtcpMode {
+            port: if has("rtcp-mux") {
+                RtcpPort::Shared
+            } else {
+                RtcpPort::Own
+            },
+            size: if has("rtcp-rsize") {
+                RtcpSize::Reduced
+            } else {
+                RtcpSize::Compound
+            },
+        }
+    }
+
+    /// Where to send, as seen from `local`, when RTCP has a port of its own.
     pub(super) fn address(&self, local: IpAddr) -> Result<RemoteAddress, LineRefusal> {
         let address = self.connection_address()?;
         if address.is_unspecified() {

@@ -3,7 +3,7 @@
 use room::dtmf::DtmfDigit;
 use room::ids::{Generation, LegId};
 use room::leg_stats::LegStats;
-use room::units::AudioLevel;
+use room::units::{AudioLevel, Bitrate};
 
 /// Something that was seen to happen. Events describe what is, never what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,19 @@ pub enum MediaEvent {
         leg: LegId,
         /// The key.
         digit: DtmfDigit,
+    },
+    /// A whole picture of the peer is needed, and only signalling can ask for it: no RTCP feedback
+    /// for that was settled. At most once in two seconds.
+    PictureNeeded {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// The peer asked for at most this much video (TMMBR, RFC 5104); it was told that we keep to it.
+    BitrateRequested {
+        /// Which leg.
+        leg: LegId,
+        /// The most, without headers below RTP.
+        most: Bitrate,
     },
     /// A leg's figures, once a second.
     Measured {

@@ -217,6 +217,10 @@ impl Graph {
             GraphInput::SendDtmf(leg, digits) => self.send_dtmf(leg, &digits),
             GraphInput::ShutDown(done) => self.shut_down(done),
             GraphInput::KeyframeWanted(leg) => self.keyframe_wanted(leg, now),
+            GraphInput::PictureNeeded(leg) => self.picture_needed(leg, now),
+            GraphInput::BitrateRequested(leg, most) => {
+                self.tell(MediaEvent::BitrateRequested { leg, most });
+            }
             GraphInput::FirstFrame(leg) => self.tell(MediaEvent::FirstFrame { leg }),
             GraphInput::SourceGone(source) => self.tell(MediaEvent::SourceGone(source)),
             GraphInput::SourceBack(source) => self.tell(MediaEvent::SourceBack(source)),
@@ -313,6 +317,12 @@ impl Graph {
         let rung = self.video_fan_out.rung_of(leg);
         if let (Some(capture), Some(rung)) = (&mut self.parts.video_capture, rung) {
             capture.request_keyframe(rung, now);
+        }
+    }
+
+    fn picture_needed(&mut self, leg: LegId, now: Instant) {
+        if self.parts.legs.contains_key(&leg) && self.watch.picture_needed(leg, now) {
+            self.tell(MediaEvent::PictureNeeded { leg });
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 
 use room::dtmf::DtmfDigits;
 use room::ids::LegId;
+use room::units::Bitrate;
 use tokio::sync::oneshot;
 
 use crate::event::Source;
@@ -28,6 +29,10 @@ pub(crate) enum GraphInput {
     ShutDown(oneshot::Sender<()>),
     /// A peer, or a leg that lost encoded pictures, asks for a keyframe.
     KeyframeWanted(LegId),
+    /// A leg needs a whole picture of its peer, and RTCP cannot ask for one.
+    PictureNeeded(LegId),
+    /// A leg's peer asks for at most this much video.
+    BitrateRequested(LegId, Bitrate),
     /// A leg's first picture was decoded.
     FirstFrame(LegId),
     /// A device stopped or began to give frames.

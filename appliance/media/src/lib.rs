@@ -21,6 +21,7 @@
 
 mod arrival_delay;
 mod audio_playout;
+mod bitrate_request;
 mod camera_feed;
 mod clock;
 mod datagram;

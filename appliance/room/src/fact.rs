@@ -12,7 +12,7 @@ use crate::media_plan::LegStreams;
 use crate::peer::{LegSecurity, Peer, PeerTrust};
 use crate::policy::{CallTarget, RoomPolicy};
 use crate::resumption::DialogName;
-use crate::units::AudioLevel;
+use crate::units::{AudioLevel, Bitrate};
 
 /// Something that has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +125,14 @@ pub enum Fact {
         leg: LegId,
         /// The key.
         digit: DtmfDigit,
+    },
+    /// The far end asked for at most this much video for the time being (TMMBR, RFC 5104 section
+    /// 4.2.1): less than it settled, or that again.
+    BitrateRequested {
+        /// Which leg.
+        leg: LegId,
+        /// The most.
+        most: Bitrate,
     },
     /// The leg's media was measured.
     Measured {

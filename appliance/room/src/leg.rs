@@ -41,6 +41,7 @@ use crate::policy::{CallTarget, Timeouts};
 use crate::request::{Admission, DeniedReason};
 use crate::resumption::{DialogName, PROVEN_AFTER, Resumptions, WantedCall};
 use crate::snapshot::{LegSnapshot, VideoFlow, summaries};
+use crate::units::Bitrate;
 
 /// How many received keys a leg keeps.
 const MAX_DTMF_RECEIVED: usize = 32;
@@ -97,7 +98,10 @@ enum State {
 
 #[derive(Debug)]
 struct Media {
+    /// As settled.
     streams: LegStreams,
+    /// The most video that the far end takes for the time being.
+    requested_bitrate: Option<Bitrate>,
     flow: VideoFlow,
 }
 
@@ -105,8 +109,37 @@ impl Media {
     fn new(streams: LegStreams) -> Self {
         Self {
             streams,
+            requested_bitrate: None,
             flow: VideoFlow::Waiting,
         }
+    }
+
+    /// New streams. What the far end has asked for stays while its video does: with other keys or
+    /// numbers another receiver takes it.
+    fn settle(&mut self, streams: LegStreams) {
+        let before = std::mem::replace(&mut self.streams, streams);
+        let same = self.streams.video.as_ref().zip(before.video.as_ref());
+        let same = same.is_some_and(|(video, before)| {
+            *before
+                == VideoStream {
+                    direction: before.direction,
+                    max_bitrate: before.max_bitrate,
+                    ..video.clone()
+                }
+        });
+        if !same {
+            self.requested_bitrate = None;
+        }
+    }
+
+    /// The streams within what the far end takes now.
+    fn limited_streams(&self) -> LegStreams {
+        let mut streams = self.streams.clone();
+        if let Some(video) = &mut streams.video {
+            let limits = video.max_bitrate.into_iter().chain(self.requested_bitrate);
+            video.max_bitrate = limits.min();
+        }
+        streams
     }
 }
 
@@ -395,11 +428,11 @@ impl Leg {
     /// answered, and nothing flows while we hold the leg. `None` without media.
     pub(crate) fn planned_streams(&self) -> Option<LegStreams> {
         match &self.state {
-            State::Early { media, .. } => Some(redirected(&media.streams, receiving_only)),
+            State::Early { media, .. } => Some(redirected(media, receiving_only)),
             State::Connected { media, local, .. } => match local {
-                LocalHold::Open => Some(media.streams.clone()),
+                LocalHold::Open => Some(media.limited_streams()),
                 LocalHold::Holding { .. } | LocalHold::Held | LocalHold::Resuming { .. } => {
-                    Some(redirected(&media.streams, |_| Direction::Inactive))
+                    Some(redirected(media, |_| Direction::Inactive))
                 }
             },
             State::Incoming { .. }
@@ -590,7 +623,7 @@ impl Leg {
                     media: Media::new(streams),
                 };
             }
-            State::Early { media, .. } => media.streams = streams,
+            State::Early { media, .. } => media.settle(streams),
             State::Incoming { .. }
             | State::Answering { .. }
             | State::Connected { .. }
@@ -606,7 +639,7 @@ impl Leg {
             }
             State::Early { media, .. } => media.flow,
             State::Connected { media, .. } => {
-                media.streams = streams;
+                media.settle(streams);
                 self.security = Some(security);
                 return;
             }
@@ -614,7 +647,10 @@ impl Leg {
             State::Incoming { .. } | State::Ending { .. } | State::Ended(_) => return,
         };
         self.state = State::Connected {
-            media: Media { streams, flow },
+            media: Media {
+                flow,
+                ..Media::new(streams)
+            },
             local: LocalHold::Open,
             remote: RemoteHold::Open,
         };
@@ -624,12 +660,19 @@ impl Leg {
 
     pub(crate) fn streams_changed(&mut self, streams: LegStreams) {
         if let Some(media) = self.media() {
-            media.streams = streams;
+            media.settle(streams);
             let receives = |video: &VideoStream| video.direction.receives();
             if !media.streams.video.as_ref().is_some_and(receives) {
                 // After a hold, whether pictures flow again is to be seen first.
                 media.flow = VideoFlow::Waiting;
             }
+        }
+    }
+
+    /// The far end sets a limit for the time being.
+    pub(crate) fn bitrate_requested(&mut self, most: Bitrate) {
+        if let Some(media) = self.media() {
+            media.requested_bitrate = Some(most);
         }
     }
 
@@ -841,8 +884,8 @@ fn receiving_only(direction: Direction) -> Direction {
     }
 }
 
-fn redirected(streams: &LegStreams, direction: impl Fn(Direction) -> Direction) -> LegStreams {
-    let mut streams = streams.clone();
+fn redirected(media: &Media, direction: impl Fn(Direction) -> Direction) -> LegStreams {
+    let mut streams = media.limited_streams();
     if let Some(audio) = &mut streams.audio {
         audio.direction = direction(audio.direction);
     }

@@ -38,7 +38,7 @@ use crate::owned_tasks::OwnedTasks;
 use crate::signalling::Signalling;
 use crate::sip_ladders::LadderQuestion;
 use crate::sip_sockets::SocketEvent;
-use crate::{call_facts, media_facts, service_notification, settings};
+use crate::{call_facts, media_control, media_facts, service_notification, settings};
 
 /// Facts of one kind that are taken in before the other kinds get their turn.
 const FACTS_A_TURN: usize = 64;
@@ -312,7 +312,15 @@ impl Driver {
     }
 
     fn take_media_event(&mut self, event: MediaEvent) {
-        let mut fact = media_facts::fact(event);
+        let mut fact = match media_facts::meaning(event) {
+            media_facts::Meaning::Fact(fact) => fact,
+            media_facts::Meaning::PictureNeeded { leg } => {
+                let (content_type, body) = media_control::picture_request();
+                return self.with_call(leg, |endpoint, call| {
+                    endpoint.send_info(Instant::now(), call, &content_type, body)
+                });
+            }
+        };
         if let Fact::Measured { leg, stats } = &mut fact
             && let Some(video) = &mut stats.video
         {

@@ -1,9 +1,12 @@
-//! Requests for a whole picture that arrive by SIP INFO (RFC 5168), as systems send them that do
-//! not know RTCP feedback.
+//! Requests for a whole picture by SIP INFO (RFC 5168), as systems send and take them that do not
+//! know RTCP feedback.
 //!
 //! Only the one command of that RFC is understood; every other body of its type is none. The body is
 //! read as the small part of XML that such messages are made of: elements, text and comments. A
 //! document type, and with it every entity of one's own, is refused.
+
+use bytes::Bytes;
+use sip::grammar::ContentType;
 
 /// The content type of such a body.
 const MEDIA_CONTROL: &str = "application/media_control+xml";
@@ -18,6 +21,19 @@ const PICTURE_FAST_UPDATE: [&str; 4] = [
 ];
 /// The deepest nesting that is followed.
 const MAX_DEPTH: usize = 8;
+
+/// The body of an INFO request for a whole picture.
+const PICTURE_REQUEST: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\r\n\
+    <media_control><vc_primitive><to_encoder><picture_fast_update/></to_encoder></vc_primitive>\
+    </media_control>\r\n";
+
+/// Content type and body of an INFO request for a whole picture of the peer, for one that takes no
+/// RTCP feedback.
+#[must_use]
+pub fn picture_request() -> (ContentType, Bytes) {
+    let content_type = MEDIA_CONTROL.parse().expect("the type is well-formed");
+    (content_type, Bytes::from_static(PICTURE_REQUEST.as_bytes()))
+}
 
 /// Whether the body of an INFO request asks our encoder for a whole picture.
 #[must_use]
@@ -123,6 +139,12 @@ mod tests {
         ] {
             assert!(asks(body), "{body}");
         }
+    }
+
+    #[test]
+    fn what_we_send_is_understood_by_ourselves() {
+        let (content_type, body) = picture_request();
+        assert!(is_picture_request(&content_type.to_string(), &body));
     }
 
     #[test]

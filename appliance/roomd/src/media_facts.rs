@@ -1,12 +1,27 @@
 //! What media observed, in the room's words.
 
 use media::{MediaEvent, Source};
+use room::ids::LegId;
 use room::{Fact, MediaFault};
 
-/// The fact that an event stands for.
+/// What an event of the media graph means.
+#[derive(Debug, PartialEq)]
+pub enum Meaning {
+    /// Something that the room is to know.
+    Fact(Fact),
+    /// The far end is to be asked for a whole picture by signalling.
+    PictureNeeded {
+        /// The leg.
+        leg: LegId,
+    },
+}
+
+/// Says what an event means.
 #[must_use]
-pub fn fact(event: MediaEvent) -> Fact {
-    match event {
+pub fn meaning(event: MediaEvent) -> Meaning {
+    Meaning::Fact(match event {
+        MediaEvent::PictureNeeded { leg } => return Meaning::PictureNeeded { leg },
+        MediaEvent::BitrateRequested { leg, most } => Fact::BitrateRequested { leg, most },
         MediaEvent::Applied { generation } => Fact::MediaApplied { generation },
         MediaEvent::FirstFrame { leg } => Fact::FirstFrame { leg },
         MediaEvent::VideoStalled { leg } => Fact::VideoStalled { leg },
@@ -30,5 +45,26 @@ pub fn fact(event: MediaEvent) -> Fact {
         MediaEvent::Fault { leg, element, text } => {
             Fact::MediaFault(MediaFault { leg, element, text })
         }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use room::units::Bitrate;
+
+    use super::*;
+
+    #[test]
+    fn what_only_signalling_can_ask_for_is_no_fact_and_a_limit_is_one() {
+        let leg = LegId(3);
+        assert_eq!(
+            meaning(MediaEvent::PictureNeeded { leg }),
+            Meaning::PictureNeeded { leg }
+        );
+        let most = Bitrate::kbps(300);
+        assert_eq!(
+            meaning(MediaEvent::BitrateRequested { leg, most }),
+            Meaning::Fact(Fact::BitrateRequested { leg, most })
+        );
     }
 }

@@ -75,6 +75,7 @@ impl Unanswered {
             | Fact::VideoStalled { .. }
             | Fact::VideoResumed { .. }
             | Fact::DtmfReceived { .. }
+            | Fact::BitrateRequested { .. }
             | Fact::Measured { .. }
             | Fact::CameraGone
             | Fact::CameraBack

@@ -35,6 +35,8 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(2);
 const FIRST_REQUEST_PAUSE: Duration = LOOK_INTERVAL;
 /// and between the last ones.
 const LONGEST_REQUEST_PAUSE: Duration = Duration::from_secs(4);
+/// Between two requests by signalling, which travel by way of proxies and cost more than RTCP.
+const SIGNALLING_PAUSE: Duration = Duration::from_secs(2);
 /// An encoder that hung so long ago is given another chance.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
 /// A pipeline that is not down by then has leaked.
@@ -47,6 +49,8 @@ pub(super) struct Watch {
     last_measured: Option<Instant>,
     pictures: HashMap<LegId, Pictures>,
     keyframe_requests: HashMap<LegId, KeyframeRequests>,
+    /// Pictures that are asked for by signalling.
+    signalled: HashMap<LegId, SignalledRequests>,
     leaving: HashMap<PipelineId, Leaving>,
     last_hung_capture: Option<Instant>,
     watchdogs: Watchdogs,
@@ -95,6 +99,30 @@ impl KeyframeRequests {
     }
 }
 
+/// Requests for a picture by signalling: no two soon after each other, and none forgotten.
+#[derive(Clone, Copy, Debug, Default)]
+struct SignalledRequests {
+    last: Option<Instant>,
+    needed: bool,
+}
+
+impl SignalledRequests {
+    /// Whether it is time to ask; if so, it counts as done.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let rested = self
+            .last
+            .is_none_or(|last| now.saturating_duration_since(last) >= SIGNALLING_PAUSE);
+        let due = self.needed && rested;
+        if due {
+            *self = Self {
+                last: Some(now),
+                needed: false,
+            };
+        }
+        due
+    }
+}
+
 /// A pipeline on its way down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leaving {
@@ -104,6 +132,14 @@ enum Leaving {
 }
 
 impl Watch {
+    /// A picture is needed that only signalling can ask for: whether to do so now. Otherwise it is
+    /// done at a later look.
+    pub(super) fn picture_needed(&mut self, leg: LegId, now: Instant) -> bool {
+        let requests = self.signalled.entry(leg).or_default();
+        requests.needed = true;
+        requests.is_due(now)
+    }
+
     pub(super) fn leaving(&mut self, id: PipelineId, now: Instant) {
         self.watchdogs.forget(id);
         self.leaving.insert(id, Leaving::Since(now));
@@ -117,6 +153,7 @@ impl Watch {
     pub(super) fn forget(&mut self, leg: LegId) {
         self.pictures.remove(&leg);
         self.keyframe_requests.remove(&leg);
+        self.signalled.remove(&leg);
     }
 
     pub(super) fn nothing_leaving(&self) -> bool {
@@ -217,6 +254,11 @@ impl Graph {
                 }
             } else {
                 *requests = KeyframeRequests::default();
+            }
+        }
+        for (&leg, requests) in &mut self.watch.signalled {
+            if self.parts.legs.contains_key(&leg) && requests.is_due(now) {
+                events.push(MediaEvent::PictureNeeded { leg });
             }
         }
         for event in events {

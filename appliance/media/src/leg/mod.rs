@@ -29,6 +29,7 @@ use tokio::sync::mpsc;
 
 pub(crate) use hub::LegHub;
 pub(crate) use inlet::pump;
+pub(crate) use send::LARGEST_PACKET;
 pub(crate) use statistics::SentVideo;
 
 use crate::arrival_delay::ArrivalDelay;
@@ -118,7 +119,7 @@ impl Leg {
                 let send = send::build_video(&pipeline, &rtpbin, stream, hub)?;
                 let keys = stream.srtp.as_ref();
                 build_outgoing(&pipeline, &rtpbin, Medium::Video, keys, hub)?;
-                let funnel = receive::build_video(&pipeline, hub, clock)?;
+                let funnel = receive::build_video(&pipeline, hub, clock, stream.feedback)?;
                 let sources = build_incoming(&pipeline, &rtpbin, Medium::Video, keys)?;
                 let types = vec![stream.receive_payload_type.value()];
                 let inlet = stream_inlet(sources, types, stream.direction, 90_000);
@@ -137,6 +138,13 @@ impl Leg {
         ];
         for (medium, mode) in Medium::ALL.into_iter().zip(modes) {
             configure_rtcp(&rtpbin, medium, mode.unwrap_or_default());
+        }
+        if streams
+            .video
+            .as_ref()
+            .is_some_and(|video| video.feedback.temporary_bitrate)
+        {
+            send::obey_bitrate_requests(&rtpbin, hub)?;
         }
         pipeline.play()?;
         let inlets = LegInlets {

@@ -11,13 +11,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
-use room::codec::AudioCodec;
+use room::codec::{AudioCodec, VideoFeedback};
 use room::media_plan::{AudioStream, LegStreams};
 use tokio::sync::mpsc;
 
 use crate::clock::MediaClock;
 use crate::error::MediaError;
 use crate::event::MediaEvent;
+use crate::graph_input::GraphInput;
 use crate::h264_packet_guard::{GuardVerdict, H264PacketGuard};
 use crate::leg::hub::LegHub;
 use crate::pipeline::{OwnedPipeline, link, pad};
@@ -75,8 +76,12 @@ pub(super) fn build_video(
     pipeline: &OwnedPipeline,
     hub: &Arc<LegHub>,
     clock: &MediaClock,
+    feedback: VideoFeedback,
 ) -> Result<gst::Element, MediaError> {
     let funnel = funnel(pipeline)?;
+    if !feedback.requests_pictures() {
+        ask_by_signalling(&pad(&funnel, "src")?, hub);
+    }
     let depayloader = pipeline.make("rtph264depay", |b| b.property("request-keyframe", true))?;
     guard(&pad(&depayloader, "sink")?);
     let parser = pipeline.make("h264parse", |b| b)?;
@@ -103,6 +108,20 @@ pub(super) fn build_video(
     let sink = pipeline.add(sink)?;
     link(&[&funnel, &depayloader, &parser, &decoder, sink.upcast_ref()])?;
     Ok(funnel)
+}
+
+/// Tells of every request for a picture on its way to rtpbin, which cannot pass it on.
+fn ask_by_signalling(source: &gst::Pad, hub: &Arc<LegHub>) {
+    let hub = Arc::downgrade(hub);
+    source.add_probe(gst::PadProbeType::EVENT_UPSTREAM, move |_, info| {
+        let asked = info
+            .event()
+            .is_some_and(|e| gst_video::UpstreamForceKeyUnitEvent::parse(e).is_ok());
+        if asked && let Some(hub) = hub.upgrade() {
+            hub.tell(GraphInput::PictureNeeded(hub.id()));
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 /// Lets only those packets through to the depayloader that it survives.

@@ -11,10 +11,12 @@ use gst::prelude::*;
 use room::codec::{AudioCodec, PayloadType};
 use room::media_plan::{AudioStream, VideoStream};
 
+use crate::bitrate_request::{BITRATE_REQUEST, BitrateRequests, TRANSPORT_FEEDBACK};
 use crate::datagram::Medium;
 use crate::error::MediaError;
 use crate::graph_input::GraphInput;
 use crate::leg::hub::LegHub;
+use crate::leg::internal_session;
 use crate::leg::transport::session;
 use crate::pipeline::{OwnedPipeline, link, link_pads, pad};
 use crate::recording::sound_caps;
@@ -32,6 +34,8 @@ const OPUS_COMPLEXITY: i32 = 5;
 const OPUS_EXPECTED_LOSS: i32 = 5;
 /// One packet of sound, in nanoseconds.
 const PACKET_TIME: i64 = 20_000_000;
+/// How long a notification may wait for company, so that a peer does not ask again meanwhile.
+const NOTIFICATION_DELAY: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 /// Sound that may wait for a leg's encoder, in buffers of 20 ms.
 const SOUND_QUEUE: u64 = 5;
 
@@ -122,6 +126,64 @@ fn watch_keyframe_requests(inlet: &gst_app::AppSrc, hub: &Arc<LegHub>) {
         // The source ignores it. To drop it here makes GStreamer 1.22 release it twice.
         gst::PadProbeReturn::Ok
     });
+}
+
+/// Follows the peer's temporary limits for our pictures, and tells it so.
+///
+/// The notification leaves behind the next RTCP packet, which is asked for at once; until it has
+/// left, nothing else waits for it.
+pub(super) fn obey_bitrate_requests(
+    rtpbin: &gst::Element,
+    hub: &Arc<LegHub>,
+) -> Result<(), MediaError> {
+    let Some(rtp_session) = internal_session(rtpbin, Medium::Video) else {
+        return Ok(());
+    };
+    let requests = Arc::new(Mutex::new(BitrateRequests::default()));
+    let taken = Arc::clone(&requests);
+    let hub = Arc::downgrade(hub);
+    rtp_session.connect("on-feedback-rtcp", false, move |values| {
+        let rtp_session = values.first()?.get::<gst::glib::Object>().ok()?;
+        let number = |index: usize| values.get(index)?.get::<u32>().ok();
+        let kind = (number(1)?, number(2)?);
+        if kind != (TRANSPORT_FEEDBACK, BITRATE_REQUEST) {
+            return None;
+        }
+        let entries = values.get(5)?.get::<gst::Buffer>().ok()?;
+        let entries = entries.map_readable().ok()?;
+        let ours = rtp_session.property::<u32>("internal-ssrc");
+        let mut requests = taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = requests.take(number(3)?, ours, &entries)?;
+        drop(requests);
+        if let Some(hub) = hub.upgrade() {
+            hub.tell(GraphInput::BitrateRequested(hub.id(), most));
+        }
+        rtp_session.emit_by_name::<()>("send-rtcp", &[&NOTIFICATION_DELAY.nseconds()]);
+        None
+    });
+    let source = pad(rtpbin, &format!("send_rtcp_src_{}", session(Medium::Video)))?;
+    source.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let Some(buffer) = info.buffer_mut() else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let together = buffer.map_readable().ok().and_then(|report| {
+            // Who reports stands at the same place in every RTCP packet.
+            let ours = u32::from_be_bytes(*report.get(4..)?.first_chunk()?);
+            let notification = requests.notification(ours)?;
+            Some([report.as_slice(), &notification].concat())
+        });
+        if let Some(together) = together {
+            let mut packet = gst::Buffer::from_slice(together);
+            if let Some(packet) = packet.get_mut() {
+                packet.set_pts(buffer.pts());
+                packet.set_dts(buffer.dts());
+            }
+            *buffer = packet;
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Ok(())
 }
 
 /// Builds what sends sound.

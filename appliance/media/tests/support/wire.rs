@@ -1,7 +1,8 @@
 //! The network: moves datagrams from one leg to another, and loses some.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use media::{Channel, Datagram, LegDatagrams, Medium};
 use tokio::sync::mpsc;
@@ -20,6 +21,8 @@ pub(crate) struct Wire {
     pub(crate) nal_types: Arc<AtomicU64>,
     /// Opus packets that repeat the one before at a lower rate.
     pub(crate) opus_with_repetition: Arc<AtomicU64>,
+    /// Feedback in plain RTCP: packet type and format (RFC 4585 section 6.1).
+    pub(crate) feedback: Arc<Mutex<BTreeSet<(u8, u8)>>>,
 }
 
 impl Wire {
@@ -55,6 +58,17 @@ impl Wire {
             self.video_packets.fetch_add(1, Ordering::Relaxed);
             let nal_type = datagram.payload.get(12).map_or(0, |byte| byte & 0x1f);
             self.nal_types.fetch_or(1 << nal_type, Ordering::Relaxed);
+        }
+        if datagram.channel == Channel::Rtcp {
+            let mut rest = &datagram.payload[..];
+            while let [first, packet_type @ 192..=223, high, low, ..] = *rest {
+                if let 205 | 206 = packet_type {
+                    let feedback = (packet_type, first & 0x1f);
+                    self.feedback.lock().unwrap().insert(feedback);
+                }
+                let words = usize::from(u16::from_be_bytes([high, low]));
+                rest = rest.get(4 * (words + 1)..).unwrap_or_default();
+            }
         }
         if datagram.channel == Channel::Rtp && datagram.medium == Medium::Audio {
             let repeats = repeats_the_packet_before(&datagram.payload[12..]);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use room::codec::Direction;
 use room::media_plan::LegStreams;
+use room::units::Bitrate;
 use room::{DtmfDigit, EndReason, Fact, LegId, LegSecurity, LegState, LegStats, PeerTrust};
 
 use crate::rig::Position::{
@@ -181,6 +182,14 @@ const TABLE: &[Row] = &[
         fact: |leg| Fact::DtmfReceived {
             leg,
             digit: digit('5'),
+        },
+        moves: &[],
+        tells: WITH_MEDIA,
+    },
+    Row {
+        fact: |leg| Fact::BitrateRequested {
+            leg,
+            most: Bitrate::kbps(300),
         },
         moves: &[],
         tells: WITH_MEDIA,

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use room::codec::Direction;
+use room::codec::{Direction, SrtpKey, SrtpKeys, SrtpSuite};
 use room::fact::MediaFault;
 use room::media_plan::{Layout, LegStreams, Tone, VideoSource};
 use room::snapshot::VideoFlow;
+use room::units::Bitrate;
 use room::{Fact, Generation, LegState, PeerTrust, Request, RoomSnapshot};
 
 use crate::rig::Position::{Dialing, Early, Established, Ringing};
@@ -52,6 +53,63 @@ fn the_far_ends_hold_is_what_it_settled_and_no_more() {
     rig.told(Fact::RemoteHold { leg });
     rig.told(Fact::StreamsChanged { leg, streams: held });
     assert_eq!(rig.planned_audio(leg), Some(Direction::RecvOnly));
+}
+
+/// Streams whose video is protected by a key of these bytes, with this limit.
+fn with_video(key: u8, direction: Direction, most: Option<Bitrate>) -> LegStreams {
+    let key = SrtpKey::generate(SrtpSuite::AeadAes256Gcm, |bytes| bytes.fill(key));
+    let mut streams = streams();
+    let video = streams.video.as_mut().expect("there is a picture");
+    video.direction = direction;
+    video.max_bitrate = most;
+    video.srtp = Some(SrtpKeys {
+        local: key.clone(),
+        remote: key,
+    });
+    streams
+}
+
+#[test]
+fn a_limit_that_the_far_end_sets_lasts_until_it_or_the_stream_is_another() {
+    let both = Direction::SendRecv;
+    let (mut rig, leg) = Established.reach();
+    let full = rig.plan.ladder[0].bitrate;
+    let bitrate = |rig: &mut Rig, fact: Fact| {
+        rig.told(fact);
+        rig.plan.ladder.first().map(|rung| rung.bitrate)
+    };
+    let asked = |kbps| Fact::BitrateRequested {
+        leg,
+        most: Bitrate::kbps(kbps),
+    };
+    let settled = |key, direction, kbps: Option<u64>| Fact::StreamsChanged {
+        leg,
+        streams: with_video(key, direction, kbps.map(Bitrate::kbps)),
+    };
+    let kbps = |kbps| Some(Bitrate::kbps(kbps));
+    for (fact, expected) in [
+        (settled(1, both, None), Some(full)),
+        (asked(500), kbps(500)),
+        // Nobody can ask for less than a picture needs.
+        (asked(1), kbps(64)),
+        (asked(400), kbps(400)),
+        // A hold and its end change nothing of it,
+        (settled(1, Direction::Inactive, None), None),
+        (settled(1, both, None), kbps(400)),
+        // nor does a new limit by signalling, below which it stays.
+        (settled(1, both, Some(600)), kbps(400)),
+        (asked(5_000), kbps(600)),
+        (asked(300), kbps(300)),
+        (settled(1, both, Some(200)), kbps(200)),
+        (settled(1, both, None), kbps(300)),
+        (asked(50_000), Some(full)),
+        // Another receiver has asked for nothing yet.
+        (asked(300), kbps(300)),
+        (settled(2, both, None), Some(full)),
+    ] {
+        let case = format!("{fact:?}");
+        assert_eq!(bitrate(&mut rig, fact), expected, "{case}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use room::codec::Direction;
 use room::media_plan::{CameraState, Layout, LegStreams, MicrophoneState};
-use room::units::Volume;
+use room::units::{Bitrate, Volume};
 use room::{
     Admission, AutoAnswer, CallTarget, Command, DtmfDigit, DtmfDigits, EndReason, Fact, Generation,
     Glare, LegId, LegSecurity, LegState, MediaFault, PeerTrust, Prevails, RegistrationState,
@@ -118,6 +118,10 @@ const FACTS: &[fn(LegId) -> Fact] = &[
     |leg| Fact::DtmfReceived {
         leg,
         digit: DtmfDigit::from_char('7').expect("a digit"),
+    },
+    |leg| Fact::BitrateRequested {
+        leg,
+        most: Bitrate::kbps(200),
     },
     |leg| Fact::Measured {
         leg,

@@ -329,6 +329,8 @@ impl Side {
                     | MediaEvent::SourceBack(_)
                     | MediaEvent::DtmfReceived { .. }
                     | MediaEvent::Measured { .. }
+                    | MediaEvent::PictureNeeded { .. }
+                    | MediaEvent::BitrateRequested { .. }
                     | MediaEvent::Levels { .. } => {}
                 }
             }

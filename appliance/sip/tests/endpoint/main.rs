@@ -13,6 +13,7 @@ mod hold;
 mod ipv6;
 mod ladder;
 mod liveness;
+mod media_negotiation;
 mod outbound;
 mod policy;
 mod prack_received;

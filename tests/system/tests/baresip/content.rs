@@ -114,10 +114,18 @@ fn an_encrypted_call_by_the_room_shows_and_says_the_recordings() {
     site.room_calls();
     let leg = site.room.only_leg().unwrap();
     assert_eq!(leg.security, Some(ENCRYPTED));
-    assert_eq!(leg.audio.unwrap().codec, "opus");
-    assert_eq!(leg.video.unwrap().codec, "H264");
+    let (audio, video) = (leg.audio.unwrap(), leg.video.unwrap());
+    assert_eq!((&*audio.codec, &*video.codec), ("opus", "H264"));
+    // The strongest suite that baresip takes of the room's offer. It shares no port and knows of
+    // feedback for lost pictures only.
+    let strongest = Some("AEAD_AES_256_GCM");
+    for transport in [&audio.transport, &video.transport] {
+        assert_eq!(transport.srtp_suite.as_deref(), strongest);
+        assert!(!transport.rtcp_mux && !transport.rtcp_reduced_size);
+    }
+    assert_eq!(video.transport.rtcp_feedback, ["nack pli"]);
     for medium in ["audio", "video"] {
-        let encrypted = format!("0,{medium},AES_CM_128_HMAC_SHA1_80");
+        let encrypted = format!("0,{medium},AEAD_AES_256_GCM");
         let events = site.peer.events().entries();
         assert!(
             events.iter().any(|event| event.parameter == encrypted),

@@ -311,6 +311,18 @@ impl Endpoint {
         Ok(())
     }
 
+    /// Our tag in what we say to the INVITE that has called us.
+    pub(crate) fn called_tag(&self, call: CallId) -> Option<String> {
+        let dialog = match &self.calls.get(&call)?.state {
+            CallState::Offered(offered) => &offered.dialog,
+            CallState::Established(established)
+            | CallState::Leaving(Leaving::AwaitingAck(established)) => &established.dialog,
+            CallState::Leaving(Leaving::HangingUp { dialog, .. }) => dialog,
+            CallState::Dialing(_) | CallState::Leaving(Leaving::Cancelling { .. }) => return None,
+        };
+        Some(dialog.local_tag().to_owned())
+    }
+
     /// The caller has sent CANCEL before we answered, or BYE.
     pub(crate) fn call_cancelled(&mut self, now: Instant, call: CallId, cancel: &Headers) {
         if self

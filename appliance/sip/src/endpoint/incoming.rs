@@ -243,8 +243,13 @@ impl Endpoint {
             ServerMachine::Invite(machine) => machine.is_proceeding(),
             ServerMachine::NonInvite(_) => false,
         };
+        // The tag of what is said to the INVITE, where something is.
+        let tag = call.and_then(|call| self.called_tag(call));
+        let tag = tag.unwrap_or_else(|| self.token());
         self.open_server(now, key.clone(), arrival, None);
-        self.respond_with(now, key, StatusCode::OK);
+        if let Some(response) = self.response_tagged(key, StatusCode::OK, &tag) {
+            self.respond(now, key, &response);
+        }
         if let (true, Some(call)) = (pending, call) {
             self.call_cancelled(now, call, &arrival.request.headers);
         }

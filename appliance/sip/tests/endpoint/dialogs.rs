@@ -118,6 +118,30 @@ fn a_cancel_that_comes_after_the_answer_changes_nothing() {
     assert_eq!(refused.count(), 0);
 }
 
+/// The To tag of a response.
+fn to_tag(response: &sip::grammar::Response) -> Option<String> {
+    let to = response.headers.to().expect("a To");
+    to.tag().map(str::to_owned)
+}
+
+#[test]
+fn cancel_is_answered_with_the_tag_of_what_is_said_to_its_invite() {
+    for is_answered in [true, false] {
+        let mut world = World::pair(1, Transport::Udp);
+        let (bobs, invite) = carol_calls_bob(&mut world, &[]);
+        if is_answered {
+            world
+                .act(BOB, |bob, now| bob.answer(now, bobs, media_of(BOB)))
+                .expect("it is unanswered");
+        }
+        send(&mut world, BOB, cancel(&invite).to_bytes());
+        let final_response = responses(&world, &Method::Invite).pop().expect("an answer");
+        assert_eq!(final_response.status().is_success(), is_answered);
+        let cancelled = responses(&world, &Method::Cancel).pop().expect("an answer");
+        assert_eq!(to_tag(&cancelled), to_tag(&final_response));
+    }
+}
+
 #[test]
 fn a_repeated_cancel_is_answered_again_and_ends_the_call_once() {
     let mut world = World::pair(1, Transport::Udp);
@@ -133,11 +157,7 @@ fn a_repeated_cancel_is_answered_again_and_ends_the_call_once() {
             .all(|response| response.status() == StatusCode::OK)
     );
     assert_eq!(cancels.len(), 3);
-    let tag = |response: &sip::grammar::Response| {
-        let to = response.headers.to().expect("a To");
-        to.tag().map(str::to_owned)
-    };
-    assert_eq!(tag(&cancels[0]), tag(&cancels[2]));
+    assert_eq!(to_tag(&cancels[0]), to_tag(&cancels[2]));
     assert_eq!(latest_status(&world, &Method::Invite), Some(487));
     assert_eq!(times_ended(&mut world, BOB), 1);
     assert_nothing_is_left(&mut world);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use rand_core::Rng;
 
 use super::binding::{Binding, BindingId, Offers};
 use super::event::{Event, Output};
@@ -69,6 +70,19 @@ impl Registrant {
             OtherFlows::Work
         } else {
             OtherFlows::Failed
+        }
+    }
+
+    /// The flow `reg_id` works no more. When it was the last, the others, which had time, have none
+    /// any more. Only then: flows that fail in turn must not hurry each other on.
+    fn flow_failed(&mut self, now: Instant, reg_id: u32, rng: &mut impl Rng) {
+        if self.others_of(reg_id) == OtherFlows::Work {
+            return;
+        }
+        for (other, binding) in (1..).zip(&mut self.bindings) {
+            if other != reg_id {
+                binding.machine.last_flow_failed(now, rng);
+            }
         }
     }
 
@@ -333,8 +347,12 @@ impl Endpoint {
         let Some(binding) = registrant.binding_mut(id.reg_id) else {
             return;
         };
+        let worked = binding.machine.is_registered();
         let again = binding.machine.answered(now, answer, others, &mut self.rng);
         binding.note_outcome(now, grant, &mut self.rng);
+        if worked && !binding.machine.is_registered() {
+            registrant.flow_failed(now, id.reg_id, &mut self.rng);
+        }
         self.keep_flow_alive(now, id);
         if let Some(send) = again {
             self.send_register(now, &settings, id, send);
@@ -469,8 +487,12 @@ impl Endpoint {
         };
         let others = registrant.others_of(id.reg_id);
         if let Some(binding) = registrant.binding_mut(id.reg_id) {
+            let worked = binding.machine.is_registered();
             binding.machine.flow_lost(now, others, &mut self.rng);
             binding.forget_flow();
+            if worked && !binding.machine.is_registered() {
+                registrant.flow_failed(now, id.reg_id, &mut self.rng);
+            }
         }
     }
 

@@ -145,6 +145,8 @@ enum State {
     },
     BackingOff {
         until: Instant,
+        /// The registrar has asked to be left alone up to here.
+        not_before: Instant,
         failure: RegistrationFailure,
     },
     Locked(StatusCode),
@@ -414,8 +416,21 @@ impl Registration {
         };
         self.state = State::BackingOff {
             until: now + wait,
+            not_before: now + retry_after.unwrap_or_default().min(wait),
             failure,
         };
+    }
+
+    /// The last flow of the account that carried a registration has failed: the time that it has left
+    /// this one is over (RFC 5626 section 4.5). One try comes soon; waits after it grow as before.
+    pub(crate) fn last_flow_failed(&mut self, now: Instant, rng: &mut impl Rng) {
+        if let State::BackingOff {
+            until, not_before, ..
+        } = &mut self.state
+        {
+            let wait = self.back_off.wait(1, OtherFlows::Failed, None, rng);
+            *until = (now + wait).max(*not_before).min(*until);
+        }
     }
 
     /// Whether the registration had stood for long enough to say that its flow was good.

@@ -156,6 +156,26 @@ fn a_registrar_that_names_a_time_is_not_asked_before() {
 }
 
 #[test]
+fn the_loss_of_the_last_flow_hurries_nobody_whom_the_registrar_has_put_off() {
+    let while_another_works = |retry_after| {
+        let mut bench = Bench::registering();
+        let answer = Answer::Failed {
+            failure: RegistrationFailure::Refused(StatusCode::SERVICE_UNAVAILABLE),
+            retry_after,
+        };
+        bench
+            .registration
+            .answered(bench.now, answer, OtherFlows::Work, &mut bench.rng);
+        bench
+            .registration
+            .last_flow_failed(bench.now, &mut bench.rng);
+        bench
+    };
+    while_another_works(None).waits_between(30, 60);
+    while_another_works(Some(Duration::from_secs(500))).waits_between(500, 550);
+}
+
+#[test]
 fn repeated_refusals_of_the_credentials_lock_until_it_is_asked_for_again() {
     let mut bench = Bench::registering();
     for _ in 1..REFUSALS_UNTIL_LOCKED {

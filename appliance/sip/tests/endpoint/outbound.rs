@@ -324,6 +324,35 @@ fn an_account_registers_by_each_of_its_proxies_and_one_of_them_is_enough() {
 }
 
 #[test]
+fn a_proxy_that_had_time_is_asked_soon_when_the_last_that_worked_is_gone() {
+    // Twice the base time of RFC 5626 section 4.5 while all have failed, and the REGISTER itself.
+    const SOON: Duration = Duration::from_secs(62);
+    let mut world = registered_world(Transport::Tls, &[REGISTRAR, EDGE]);
+    // While the second works, the first is tried ever more seldom: every half hour at last.
+    registrar(&mut world).silent_at.push(REGISTRAR);
+    world.run(Duration::from_secs(6 * 3_600));
+    let expected = |flows: &[RegistrationState]| {
+        flows
+            .iter()
+            .map(|state| *state == RegistrationState::Registered)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(expected(&flows(&mut world)), [false, true]);
+    registrar(&mut world).silent_at = vec![EDGE];
+    let is_called = |world: &mut World| state(world) == RegistrationState::Registered;
+    while is_called(&mut world) {
+        assert_eq!(
+            expected(&flows(&mut world)),
+            [false, true],
+            "the first is back too soon"
+        );
+        world.run(Duration::from_secs(1));
+    }
+    world.run(SOON);
+    assert_eq!(expected(&flows(&mut world)), [true, false]);
+}
+
+#[test]
 fn refusals_by_two_proxies_count_as_refusals_of_one_account() {
     let mut world = outbound_world(Transport::Udp, &[REGISTRAR, EDGE]);
     registrar(&mut world).password = "changed";

@@ -20,10 +20,10 @@ use crate::journal::Journal;
 use crate::ports;
 
 /// The configuration file in its folder.
-const FILE: &str = "kamailio.cfg";
+pub(crate) const FILE: &str = "kamailio.cfg";
 const START_LIMIT: Duration = Duration::from_secs(20);
 /// It ends its child processes one by one.
-const STOP_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// The hash of the digest (RFC 8760).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,17 +93,7 @@ impl Kamailio {
         let folder = tempfile::tempdir()?;
         let port = ports::free()?;
         let tls_port = ports::free()?;
-        let identity = authority.issue("kamailio")?;
-        let tls = format!(
-            // Its default method fails every TLS 1.3 handshake.
-            "modparam(\"tls\", \"tls_method\", \"TLSv1.2+\")\n\
-             modparam(\"tls\", \"certificate\", \"{}\")\n\
-             modparam(\"tls\", \"private_key\", \"{}\")\n\
-             modparam(\"tls\", \"ca_list\", \"{}\")\n",
-            identity.certificate.display(),
-            identity.key.display(),
-            authority.certificate().display()
-        );
+        let tls = tls_parameters(authority, "kamailio")?;
         std::fs::write(
             folder.path().join(FILE),
             configuration(config, port, tls_port, &tls)?,
@@ -186,39 +176,42 @@ impl Kamailio {
         self.process.terminate(STOP_LIMIT).map(drop)
     }
 
-    /// Asks by OPTIONS until it answers: its workers listen some time after it has started.
     fn wait_until_it_answers(&self) -> Result<()> {
-        let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        socket.connect((Ipv4Addr::LOCALHOST, self.port))?;
-        socket.set_read_timeout(Some(Duration::from_millis(100)))?;
-        let local = socket.local_addr()?;
-        let port = self.port;
-        let deadline = std::time::Instant::now() + START_LIMIT;
-        for attempt in 0_u32.. {
-            let request = format!(
-                "OPTIONS sip:127.0.0.1:{port} SIP/2.0\r\n\
+        wait_until_it_answers(self.port, self.log())
+    }
+}
+
+/// Asks by OPTIONS until it answers: its workers listen some time after it has started.
+pub(crate) fn wait_until_it_answers(port: u16, log: &Journal<String>) -> Result<()> {
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.connect((Ipv4Addr::LOCALHOST, port))?;
+    socket.set_read_timeout(Some(Duration::from_millis(100)))?;
+    let local = socket.local_addr()?;
+    let deadline = std::time::Instant::now() + START_LIMIT;
+    for attempt in 0_u32.. {
+        let request = format!(
+            "OPTIONS sip:127.0.0.1:{port} SIP/2.0\r\n\
                  Via: SIP/2.0/UDP {local};branch=z9hG4bK-ready-{attempt}\r\n\
                  From: <sip:harness@127.0.0.1>;tag=harness\r\n\
                  To: <sip:127.0.0.1:{port}>\r\n\
                  Call-ID: ready-{attempt}@127.0.0.1\r\n\
                  CSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
-            );
-            // Before it listens, the kernel refuses: that is an answer of neither kind.
-            let sent = socket.send(request.as_bytes());
-            let mut answer = [0; 2_048];
-            if sent.is_ok() && socket.recv(&mut answer).is_ok_and(|length| length > 0) {
-                return Ok(());
-            }
-            if std::time::Instant::now() > deadline {
-                break;
-            }
+        );
+        // Before it listens, the kernel refuses: that is an answer of neither kind.
+        let sent = socket.send(request.as_bytes());
+        let mut answer = [0; 2_048];
+        if sent.is_ok() && socket.recv(&mut answer).is_ok_and(|length| length > 0) {
+            return Ok(());
         }
-        anyhow::bail!("kamailio does not answer; it said:\n{}", self.log().tail())
+        if std::time::Instant::now() > deadline {
+            break;
+        }
     }
+    anyhow::bail!("kamailio does not answer; it said:\n{}", log.tail())
 }
 
 /// Starts it on its folder.
-fn run(folder: &Path) -> Result<ChildProcess> {
+pub(crate) fn run(folder: &Path) -> Result<ChildProcess> {
     let mut command = Command::new("kamailio");
     command
         // In the foreground, logging to standard error; 64 and 8 MB of memory are plenty.
@@ -233,16 +226,36 @@ fn run(folder: &Path) -> Result<ChildProcess> {
     ChildProcess::start("kamailio", &mut command)
 }
 
-/// The whole configuration file.
-fn configuration(config: &KamailioConfig, port: u16, tls_port: u16, tls: &str) -> Result<String> {
+/// How it proves itself, by an identity of `authority`, and whom it trusts.
+pub(crate) fn tls_parameters(authority: &Authority, name: &str) -> Result<String> {
+    let identity = authority.issue(name)?;
+    Ok(format!(
+        // Its default method fails every TLS 1.3 handshake.
+        "modparam(\"tls\", \"tls_method\", \"TLSv1.2+\")\n\
+         modparam(\"tls\", \"certificate\", \"{}\")\n\
+         modparam(\"tls\", \"private_key\", \"{}\")\n\
+         modparam(\"tls\", \"ca_list\", \"{}\")\n",
+        identity.certificate.display(),
+        identity.key.display(),
+        authority.certificate().display()
+    ))
+}
+
+/// How it runs, and where it listens.
+pub(crate) fn listening(port: u16, tls_port: u16) -> String {
     // Children that OpenSSL keeps from ending are killed after two seconds (exit_timeout).
-    let mut text = format!(
+    format!(
         "#!KAMAILIO\n\
          debug=2\nlog_stderror=yes\nchildren=1\ntcp_children=1\nauto_aliases=no\ndns=no\nexit_timeout=2\n\
          enable_tls=yes\n\
          listen=udp:127.0.0.1:{port}\nlisten=tcp:127.0.0.1:{port}\nlisten=tls:127.0.0.1:{tls_port}\n\
          alias=\"127.0.0.1:{port}\"\nalias=\"127.0.0.1:{tls_port}\"\n"
-    );
+    )
+}
+
+/// The whole configuration file.
+fn configuration(config: &KamailioConfig, port: u16, tls_port: u16, tls: &str) -> Result<String> {
+    let mut text = listening(port, tls_port);
     for module in [
         "tm",
         "sl",
@@ -265,6 +278,8 @@ fn configuration(config: &KamailioConfig, port: u16, tls_port: u16, tls: &str) -
     // Re-registrations of a test come within seconds: a nonce serves them all.
     writeln!(text, "modparam(\"auth\", \"nonce_expire\", 300)")?;
     writeln!(text, "modparam(\"registrar\", \"min_expires\", 1)")?;
+    // Who comes by an edge proxy is called by it.
+    writeln!(text, "modparam(\"registrar\", \"use_path\", 1)")?;
     let longest = config.longest_registration.as_secs();
     writeln!(text, "modparam(\"registrar\", \"max_expires\", {longest})")?;
     text.push_str(ROUTES);

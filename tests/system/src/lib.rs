@@ -5,7 +5,8 @@
 //! the exit before the ports are used again. Nothing sleeps to let time pass: every wait is for an
 //! event, a line or a state, within a limit that says what was waited for when it is over.
 //!
-//! - Programs: [`roomd`] (set up as a [`room_setup`] says), [`baresip`], [`kamailio`], each a [`child_process`].
+//! - Programs: [`roomd`] (set up as a [`room_setup`] says), [`baresip`], [`pjsua`], [`sipp`],
+//!   [`kamailio`] as registrar and as [`edge_proxy`], each a [`child_process`].
 //! - What they send each other: [`footage`], [`sound`], [`picture`], and whether it arrived:
 //!   [`picture::Luma::psnr`], [`picture::Luma::stamp`], [`sound::Sound::correlation`], [`pesq`].
 
@@ -13,17 +14,20 @@ pub mod authority;
 pub mod baresip;
 pub mod cache;
 pub mod child_process;
+pub mod edge_proxy;
 pub mod footage;
 pub mod journal;
 pub mod kamailio;
 mod netstring;
 pub mod pesq;
 pub mod picture;
+pub mod pjsua;
 pub mod poll;
 pub mod ports;
 pub mod process_usage;
 pub mod python;
 pub mod room_setup;
 pub mod roomd;
+pub mod sipp;
 pub mod sound;
 pub mod supervisor;

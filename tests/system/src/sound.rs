@@ -28,6 +28,8 @@ const CORRELATION_RATE: u32 = 8_000;
 /// Correlation begins here, in Hz. Below lies the pitch of a voice, which every echo canceller's
 /// high-pass turns by up to half a period: nobody hears it, but the shape of the wave is another.
 const SPEECH_BAND_BEGIN: f32 = 300.0;
+/// A quieter second is a pause.
+const LEAST_LEVEL: f32 = 0.003;
 
 impl Sound {
     /// No sound at all.
@@ -185,6 +187,24 @@ impl Sound {
             sample_rate: rate,
             samples,
         })
+    }
+
+    /// How clearly `said`, heard from its start again and again, is heard in this sound: the
+    /// correlation of the second that fits best. 0 when this sound is silence.
+    ///
+    /// # Errors
+    /// When rates do not divide by 8 kHz and so cannot be compared.
+    pub fn clearest_second(&self, said: &Self) -> Result<f32> {
+        // A second that begins at the end of what was said goes on at its start.
+        let said = said.repeated(said.seconds() + 1.0);
+        let mut clearest: f32 = 0.0;
+        for second in 0..self.seconds() as u32 {
+            let heard = self.excerpt(second as f32, 1.0);
+            if heard.level() > LEAST_LEVEL {
+                clearest = clearest.max(said.correlation(&heard)?.coefficient);
+            }
+        }
+        Ok(clearest)
     }
 
     /// Where `excerpt` fits best into this sound, whatever its level, in the band of speech that

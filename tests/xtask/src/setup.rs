@@ -50,7 +50,9 @@ impl Purpose {
                 "baresip-core",
                 "baresip-ffmpeg",
                 "kamailio",
+                "kamailio-outbound-modules",
                 "kamailio-tls-modules",
+                "sip-tester",
                 // Recorded and spoken voices.
                 "alsa-utils",
                 "espeak-ng",

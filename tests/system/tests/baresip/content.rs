@@ -23,8 +23,6 @@ const LEAST_CORRELATION: f32 = 0.85;
 /// Each side speaks so long, in seconds, and is then silent while the other speaks: echo control
 /// takes from a voice that speaks at the same time as another.
 const TURN: f32 = 4.5;
-/// A quieter second is a pause.
-const LEAST_LEVEL: f32 = 0.003;
 /// Both turns and a second more, in 20 ms packets.
 const SPOKEN_PACKETS: u64 = 500;
 /// An older picture is not live.
@@ -63,15 +61,8 @@ pub(crate) fn assert_shows(picture: &Luma, recording: Recording) {
     assert!(found.psnr > LEAST_PSNR, "{recording:?}: {found:?}");
 }
 
-/// Looks for each second of what was heard in what was said; the clearest one tells.
 pub(crate) fn assert_says(heard: &Sound, said: &Sound) {
-    // A second that begins at the end of the recording goes on at its start.
-    let said = said.repeated(said.seconds() + 1.0);
-    let clearest = (0..heard.seconds() as u32)
-        .map(|second| heard.excerpt(second as f32, 1.0))
-        .filter(|heard| heard.level() > LEAST_LEVEL)
-        .map(|heard| said.correlation(&heard).unwrap().coefficient)
-        .fold(0.0, f32::max);
+    let clearest = heard.clearest_second(said).unwrap();
     assert!(clearest > LEAST_CORRELATION, "{clearest}");
 }
 

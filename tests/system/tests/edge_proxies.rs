@@ -1,0 +1,198 @@
+//! The real roomd behind two edge proxies that others wrote (RFC 5626), and in a call through a
+//! proxy that restarts.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
+
+use api::snapshot::{Leg, LegState, RegistrationState};
+use system::authority::Authority;
+use system::baresip::Transport;
+use system::edge_proxy::EdgeProxy;
+use system::journal::Mark;
+use system::kamailio::{DigestAlgorithm, Kamailio, KamailioConfig, User};
+use system::ports;
+use system::roomd::Roomd;
+use tempfile::TempDir;
+
+/// For a state that comes at once on an idle machine.
+const LIMIT: Duration = Duration::from_secs(30);
+const PASSWORD: &str = "correct-horse-battery";
+/// Four for each leg.
+const MEDIA_PORTS: u16 = 16;
+
+/// A registrar, and the authority of everybody's certificates.
+struct Site {
+    registrar: Kamailio,
+    authority: Authority,
+    _folder: TempDir,
+}
+
+fn site() -> Site {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path()).unwrap();
+    let user = |name: &str| User {
+        name: name.into(),
+        password: PASSWORD.into(),
+    };
+    let config = KamailioConfig {
+        digest: DigestAlgorithm::Sha256,
+        users: ["anna", "boris"].map(user).to_vec(),
+        longest_registration: Duration::from_secs(300),
+    };
+    Site {
+        registrar: Kamailio::start(&config, &authority).unwrap(),
+        authority,
+        _folder: folder,
+    }
+}
+
+/// A test that fails shows what the registrar has seen.
+impl Drop for Site {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("registrar:\n{}", self.registrar.log().tail());
+        }
+    }
+}
+
+impl Site {
+    /// A registered room that goes by these proxies, or straight to the registrar.
+    fn room(&self, user: &str, transport: Transport, proxies: &[&EdgeProxy]) -> Roomd {
+        let sip_port = ports::free().unwrap();
+        let media_port = ports::free_range(MEDIA_PORTS).unwrap();
+        let room = Roomd::start(user, |folder| {
+            let password = folder.join("password");
+            std::fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&password)?
+                .write_all(PASSWORD.as_bytes())?;
+            let proxies: String = ["proxy", "backup_proxy"]
+                .iter()
+                .zip(proxies)
+                .map(|(key, proxy)| format!("{key} = \"{}\"\n", proxy.address()))
+                .collect();
+            Ok(format!(
+                "version = 1\n\
+                 [camera]\nsource = \"simulated\"\n\
+                 [microphone]\nsource = \"simulated\"\n\
+                 [playout]\nvideo = \"none\"\naudio = \"simulated\"\n\
+                 [sip]\nlisten_udp = \"127.0.0.1:{sip_port}\"\n\
+                 media_ports = \"{media_port}-{last_media_port}\"\n\
+                 ca_files = [\"{authority}\"]\n\
+                 [log]\nlevel = \"debug\"\n\
+                 [[account]]\nname = \"{user}\"\naddress = \"{address}\"\n\
+                 transport = \"{transport}\"\npassword_file = \"{password}\"\n{proxies}",
+                last_media_port = media_port + MEDIA_PORTS - 1,
+                authority = self.authority.certificate().display(),
+                address = self.address(user, transport),
+                transport = transport.uri_parameter(),
+                password = password.display(),
+            ))
+        })
+        .unwrap();
+        wait_for_registration(&room, Mark::default(), user, RegistrationState::Registered);
+        room
+    }
+
+    fn address(&self, user: &str, transport: Transport) -> String {
+        format!("sip:{user}@{}", self.registrar.address(transport))
+    }
+}
+
+fn wait_for_registration(room: &Roomd, mark: Mark, user: &str, wanted: RegistrationState) {
+    room.wait_for_snapshot_after(mark, "a registration", LIMIT, |snapshot| {
+        (snapshot.registrations.get(user) == Some(&wanted)).then_some(())
+    })
+    .unwrap();
+}
+
+fn wait_for_leg(room: &Roomd, mark: Mark, what: &str, mut is_so: impl FnMut(&Leg) -> bool) {
+    room.wait_for_snapshot_after(mark, what, LIMIT, |snapshot| {
+        snapshot.legs.iter().any(&mut is_so).then_some(())
+    })
+    .unwrap();
+}
+
+/// The one calls, the other answers, and both are in the call.
+fn call(caller: &Roomd, address: &str, callee: &Roomd) {
+    let (callers, callees) = (caller.snapshot_mark(), callee.snapshot_mark());
+    caller.roomctl(&["call", address]).unwrap();
+    wait_for_leg(callee, callees, "an incoming call", |leg| {
+        leg.state == LegState::Incoming
+    });
+    callee.roomctl(&["answer"]).unwrap();
+    for (room, mark) in [(caller, callers), (callee, callees)] {
+        wait_for_leg(room, mark, "a standing call", |leg| {
+            leg.state == LegState::Established
+        });
+    }
+}
+
+/// The first hangs up, and neither has a leg any more.
+fn hang_up(room: &Roomd, far_end: &Roomd) {
+    let marks = [
+        (room, room.snapshot_mark()),
+        (far_end, far_end.snapshot_mark()),
+    ];
+    room.roomctl(&["hangup"]).unwrap();
+    for (room, mark) in marks {
+        room.wait_for_snapshot_after(mark, "a room without legs", LIMIT, |snapshot| {
+            snapshot.legs.is_empty().then_some(())
+        })
+        .unwrap();
+    }
+}
+
+/// Waits until the registrar has granted a binding by this edge.
+fn wait_for_flow(edge: &EdgeProxy) {
+    edge.wait_for_registration("anna", LIMIT).unwrap();
+}
+
+#[test]
+fn calls_arrive_by_one_edge_proxy_while_the_other_is_gone_and_by_that_when_it_is_back() {
+    let site = site();
+    let mut edges =
+        ["first", "second"].map(|name| EdgeProxy::start(name, &site.authority).unwrap());
+    let anna = site.room("anna", Transport::Tls, &[&edges[0], &edges[1]]);
+    let boris = site.room("boris", Transport::Udp, &[]);
+    for edge in &edges {
+        wait_for_flow(edge);
+    }
+    // The call comes by both ways, and rings once.
+    call(&boris, &site.address("anna", Transport::Udp), &anna);
+    hang_up(&anna, &boris);
+
+    edges[0].stop().unwrap();
+    call(&boris, &site.address("anna", Transport::Udp), &anna);
+    hang_up(&boris, &anna);
+
+    // It is not waited for while the second serves, but called again when that is gone.
+    edges[0].start_again().unwrap();
+    edges[1].stop().unwrap();
+    wait_for_flow(&edges[0]);
+    call(&boris, &site.address("anna", Transport::Udp), &anna);
+    hang_up(&anna, &boris);
+    anna.stop().unwrap();
+    boris.stop().unwrap();
+}
+
+#[test]
+fn a_call_outlives_a_restart_of_its_proxy_and_is_hung_up_through_it() {
+    let mut site = site();
+    let anna = site.room("anna", Transport::Udp, &[]);
+    let boris = site.room("boris", Transport::Udp, &[]);
+    call(&boris, &site.address("anna", Transport::Udp), &anna);
+    site.registrar.restart().unwrap();
+    hang_up(&boris, &anna);
+    // Its log has begun anew.
+    site.registrar
+        .wait_for_request("BYE", "boris", LIMIT)
+        .unwrap();
+    anna.stop().unwrap();
+    boris.stop().unwrap();
+}

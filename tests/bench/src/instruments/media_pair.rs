@@ -425,6 +425,7 @@ fn carry(
     Ok(())
 }
 
+/// What comes to a port; RTCP may come to that of RTP (RFC 5761 section 4).
 async fn receive(
     socket: Arc<UdpSocket>,
     medium: Medium,
@@ -434,6 +435,10 @@ async fn receive(
     let mut buffer = vec![0; LARGEST_DATAGRAM];
     while let Ok(length) = socket.recv(&mut buffer).await {
         let payload = bytes::Bytes::copy_from_slice(&buffer[..length]);
+        let channel = match payload.get(1) {
+            Some(192..=223) => Channel::Rtcp,
+            Some(_) | None => channel,
+        };
         // What does not fit is lost, as in a network.
         drop(leg.try_send(Datagram {
             medium,

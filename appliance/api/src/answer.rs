@@ -38,6 +38,8 @@ pub enum DeniedCode {
     InvalidTarget,
     /// No account has that name.
     UnknownAccount,
+    /// The account registers nowhere.
+    NoRegistrar,
     /// The configuration names nothing that the join button could call.
     NothingToJoin,
     /// The leg does not ring here.
@@ -52,12 +54,13 @@ pub enum DeniedCode {
 
 impl DeniedCode {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ShuttingDown,
         Self::NoFreeLeg,
         Self::UnknownLeg,
         Self::InvalidTarget,
         Self::UnknownAccount,
+        Self::NoRegistrar,
         Self::NothingToJoin,
         Self::NotRinging,
         Self::NotEstablished,

@@ -47,6 +47,8 @@ pub enum Endpoint {
     Resume,
     /// Sends touch tones.
     Dtmf,
+    /// Has an account registered.
+    Register,
     /// Hangs one leg up.
     HangUp,
     /// Hangs all legs up.
@@ -75,7 +77,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Snapshot,
         Self::Events,
         Self::Call,
@@ -85,6 +87,7 @@ impl Endpoint {
         Self::Hold,
         Self::Resume,
         Self::Dtmf,
+        Self::Register,
         Self::HangUp,
         Self::HangUpAll,
         Self::Microphone,
@@ -117,7 +120,8 @@ impl Endpoint {
             | Self::Decline
             | Self::Hold
             | Self::Resume
-            | Self::Dtmf => Method::Post,
+            | Self::Dtmf
+            | Self::Register => Method::Post,
             Self::Microphone | Self::Camera | Self::Volume | Self::Layout => Method::Put,
             Self::HangUp | Self::HangUpAll => Method::Delete,
         }
@@ -136,6 +140,7 @@ impl Endpoint {
             Self::Hold => "/v1/legs/{leg}/hold",
             Self::Resume => "/v1/legs/{leg}/resume",
             Self::Dtmf => "/v1/legs/{leg}/dtmf",
+            Self::Register => "/v1/registrations",
             Self::HangUp => "/v1/legs/{leg}",
             Self::HangUpAll => "/v1/legs",
             Self::Microphone => "/v1/microphone",
@@ -176,6 +181,7 @@ impl Endpoint {
             Self::Hold => "hold",
             Self::Resume => "resume",
             Self::Dtmf => "send_dtmf",
+            Self::Register => "register",
             Self::HangUp => "hang_up",
             Self::HangUpAll => "hang_up_all",
             Self::Microphone => "set_microphone",
@@ -207,6 +213,10 @@ impl Endpoint {
             Self::Hold => "Pause the media of a leg",
             Self::Resume => "Go on with a leg that this room holds",
             Self::Dtmf => "Send touch tones; not idempotent, each request is a fresh press",
+            Self::Register => {
+                "Have an account registered: one that waits after a failure, or is locked, is asked \
+                 for at once"
+            }
             Self::HangUp => "End one leg in whatever state it is",
             Self::HangUpAll => "End all legs",
             Self::Microphone => "Mute or open the microphone",

@@ -74,6 +74,7 @@ fn components() -> utoipa::openapi::Components {
     collect::<Problem>(&mut schemas);
     collect::<request::Call>(&mut schemas);
     collect::<request::Dtmf>(&mut schemas);
+    collect::<request::Register>(&mut schemas);
     collect::<request::SetMicrophone>(&mut schemas);
     collect::<request::SetCamera>(&mut schemas);
     collect::<request::SetVolume>(&mut schemas);
@@ -132,6 +133,7 @@ fn body_of(endpoint: Endpoint) -> Option<String> {
     let name = match endpoint {
         Endpoint::Call => request::Call::name(),
         Endpoint::Dtmf => request::Dtmf::name(),
+        Endpoint::Register => request::Register::name(),
         Endpoint::Microphone => request::SetMicrophone::name(),
         Endpoint::Camera => request::SetCamera::name(),
         Endpoint::Volume => request::SetVolume::name(),
@@ -177,6 +179,7 @@ fn responses_of(endpoint: Endpoint) -> Vec<(&'static str, Response)> {
         | Endpoint::Hold
         | Endpoint::Resume
         | Endpoint::Dtmf
+        | Endpoint::Register
         | Endpoint::HangUp
         | Endpoint::HangUpAll
         | Endpoint::Microphone

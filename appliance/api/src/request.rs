@@ -16,6 +16,14 @@ pub struct Call {
     pub account: Option<String>,
 }
 
+/// Which account is to be registered.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Register {
+    /// Its name, from the snapshot.
+    pub account: String,
+}
+
 /// Which keys to press.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -89,6 +89,7 @@ words!(DeniedCode {
     UnknownLeg => "there is no such leg", "没有这一路通话";
     InvalidTarget => "the address cannot be called", "无法呼叫该地址";
     UnknownAccount => "there is no account of that name", "没有该名称的账户";
+    NoRegistrar => "the account registers nowhere", "该账户不需要注册";
     NothingToJoin => "no meeting is configured for the join button", "未配置加入按钮的会议";
     NotRinging => "the leg is not ringing here", "该路通话没有在此处响铃";
     NotEstablished => "the leg is not in the meeting", "该路通话尚未接通或已结束";

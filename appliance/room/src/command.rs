@@ -64,6 +64,11 @@ pub enum Command {
         /// The keys.
         digits: DtmfDigits,
     },
+    /// Ask the registrar of an account at once. [`crate::Fact::Registration`] tells of each change.
+    Register {
+        /// The account's name.
+        account: String,
+    },
     /// Bring the media graph to this plan. [`crate::Fact::MediaApplied`] follows.
     ApplyMedia(MediaPlan),
     /// Store this before anything else can be lost. [`crate::Fact::Stored`] or

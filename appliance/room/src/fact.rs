@@ -235,7 +235,8 @@ pub enum RegistrationState {
     /// The last attempt failed; it is tried again.
     Failed(RegistrationFailure),
     /// The registrar has forbidden the account, or refused the credentials repeatedly. It is not asked
-    /// again until the configuration changes, so that the account is not locked by us.
+    /// again until somebody wants it ([`crate::Request::Register`]) or the service starts anew, so that
+    /// the account is not locked by us.
     Locked,
 }
 

@@ -60,6 +60,11 @@ pub enum Request {
         /// The keys.
         digits: DtmfDigits,
     },
+    /// Have an account registered: one that waits after a failure, or is locked, is asked for at once.
+    Register {
+        /// The account's name.
+        account: String,
+    },
     /// End every leg, stop the media, store what must be stored, and stop.
     ShutDown,
 }
@@ -91,6 +96,8 @@ pub enum DeniedReason {
     InvalidTarget,
     /// No account has that name.
     UnknownAccount,
+    /// The account registers nowhere.
+    NoRegistrar,
     /// Policy names nothing that the join button could call.
     NothingToJoin,
     /// The leg does not ring here, so it can be neither answered nor declined.

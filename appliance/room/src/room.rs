@@ -196,6 +196,7 @@ impl Room {
             Request::Join => self.join(now),
             Request::Answer { leg } => self.ask_leg(now, leg, Leg::answer),
             Request::Decline { leg } => self.decline(now, leg),
+            Request::Register { account } => self.register(account),
             Request::HangUp { leg: Some(leg) } => self.hang_up(now, leg),
             Request::HangUp { leg: None } => self.hang_up_all(now),
             Request::SetMicrophone(state) => set(&mut self.current.microphone, state),
@@ -489,6 +490,28 @@ impl Room {
             fault,
             RoomSnapshot::MAX_MEDIA_FAULTS,
         );
+    }
+
+    fn register(&mut self, account: String) -> Admission {
+        if !self.policy.accounts.contains(&account) {
+            return Admission::Denied(DeniedReason::UnknownAccount);
+        }
+        match self.current.registrations.get_mut(&account) {
+            None => Admission::Denied(DeniedReason::NoRegistrar),
+            Some(RegistrationState::Registering | RegistrationState::Registered) => {
+                Admission::AlreadySo
+            }
+            Some(
+                state @ (RegistrationState::Unregistered
+                | RegistrationState::Failed(_)
+                | RegistrationState::Locked),
+            ) => {
+                // It is asked for from now on; what comes of it is a fact.
+                *state = RegistrationState::Registering;
+                self.commands.push_back(Command::Register { account });
+                Admission::Accepted { leg: None }
+            }
+        }
     }
 
     fn registration(&mut self, account: String, state: RegistrationState) {

@@ -120,6 +120,11 @@ pub enum Command {
         #[arg(long)]
         leg: Option<u32>,
     },
+    /// Have an account registered again, which failed or is locked.
+    Register {
+        /// Its name, as the status shows it.
+        account: String,
+    },
     /// Set the loudspeaker's volume.
     Volume {
         /// 0 (silent) to 100 (full).
@@ -276,7 +281,7 @@ type ChineseHelp = (
     &'static [(&'static str, &'static str)],
 );
 
-const CHINESE: [ChineseHelp; 20] = [
+const CHINESE: [ChineseHelp; 21] = [
     ("status", "显示会议室及其通话", &[]),
     (
         "call",
@@ -313,6 +318,11 @@ const CHINESE: [ChineseHelp; 20] = [
             ("digits", "1 到 64 个 0-9、*、#、A-D"),
             ("leg", "有多路通话时指明哪一路"),
         ],
+    ),
+    (
+        "register",
+        "重新注册失败或被锁定的账户",
+        &[("account", "账户名称,见 status")],
     ),
     (
         "volume",

@@ -114,6 +114,10 @@ impl Session {
                 )
                 .await
             }
+            Command::Register { account } => {
+                let body = json!({ "account": account });
+                self.ask(Endpoint::Register, None, Some(body)).await
+            }
             Command::HangUp { leg: None } => self.ask(Endpoint::HangUpAll, None, None).await,
             Command::HangUp { leg } => self.ask(Endpoint::HangUp, *leg, None).await,
             Command::Mute { state } => {

@@ -356,6 +356,12 @@ impl Driver {
                 self.with_call(leg, |endpoint, call| endpoint.resume(now, call));
             }
             Command::SendDtmf { leg, digits } => self.send_dtmf(now, leg, &digits),
+            Command::Register { account } => {
+                let account = AccountName::new(&account);
+                if let Err(error) = self.signalling.endpoint.register(now, &account) {
+                    tracing::error!(%account, %error, "not registered");
+                }
+            }
             Command::ApplyMedia(plan) => {
                 self.capture.send_replace(!plan.legs.is_empty());
                 self.media.apply(plan);

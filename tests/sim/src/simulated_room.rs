@@ -327,6 +327,12 @@ impl SimulatedRoom {
                 self.with_call(leg, |endpoint, call| endpoint.resume(now, call));
             }
             Command::SendDtmf { leg, digits } => self.send_dtmf(now, leg, &digits),
+            Command::Register { account } => {
+                let account = AccountName::new(&account);
+                if let Err(error) = self.endpoint.register(now, &account) {
+                    self.note(format!("account {account}: not registered, {error}"));
+                }
+            }
             Command::ApplyMedia(plan) => self.media.apply(now, plan),
             Command::Remember {
                 generation,

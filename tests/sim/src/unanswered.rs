@@ -34,7 +34,10 @@ impl Unanswered {
             Command::Resume { leg } => Waiting::Resume(*leg),
             Command::ApplyMedia(plan) => Waiting::Media(plan.generation),
             Command::Remember { generation, .. } => Waiting::Store(*generation),
-            Command::Ring { .. } | Command::SendDtmf { .. } | Command::ShutDownComplete => return,
+            Command::Ring { .. }
+            | Command::SendDtmf { .. }
+            | Command::Register { .. }
+            | Command::ShutDownComplete => return,
         };
         if !waiting.leg().is_some_and(|leg| self.over.contains(&leg)) {
             self.waiting.insert(waiting);

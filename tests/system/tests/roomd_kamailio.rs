@@ -291,7 +291,7 @@ fn a_registrar_with_a_certificate_of_another_authority_gets_no_request() {
 }
 
 #[test]
-fn a_refused_password_is_tried_three_times_and_then_locked() {
+fn a_refused_password_is_tried_three_times_and_then_locked_until_somebody_asks() {
     let site = site(DigestAlgorithm::Sha256);
     // Over UDP a busy machine's late answer would let a request be repeated, and counted twice.
     let account = Account {
@@ -304,9 +304,21 @@ fn a_refused_password_is_tried_three_times_and_then_locked() {
     };
     room.wait_for_registration("anna", failed);
     room.wait_for_registration("anna", RegistrationState::Locked);
-    room.roomd.stop().unwrap();
     // Each time once for the challenge and once with the password.
     assert_eq!(site.kamailio.requests("REGISTER", "anna"), 6);
+    let mark = room.roomd.snapshot_mark();
+    room.roomd.roomctl(&["register", "anna"]).unwrap();
+    let mut was_tried = false;
+    let what = "anna tried again and locked again";
+    room.roomd
+        .wait_for_snapshot_after(mark, what, LIMIT, |snapshot| {
+            let is_locked = snapshot.registrations["anna"] == RegistrationState::Locked;
+            was_tried |= !is_locked;
+            (was_tried && is_locked).then_some(())
+        })
+        .unwrap();
+    room.roomd.stop().unwrap();
+    assert!(site.kamailio.requests("REGISTER", "anna") > 6);
 }
 
 #[test]

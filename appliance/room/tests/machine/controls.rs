@@ -4,7 +4,8 @@ use room::media_plan::{CameraState, Layout, MicrophoneState, VideoSource};
 use room::snapshot::DeviceState;
 use room::units::AudioLevel;
 use room::{
-    Admission, Command, Fact, LegState, RegistrationState, Remembered, Request, RoomPolicy,
+    Admission, Command, DeniedReason, Fact, LegState, RegistrationFailure, RegistrationState,
+    Remembered, Request, RoomPolicy,
 };
 
 use crate::rig::Position::{Dialing, Established};
@@ -147,6 +148,47 @@ fn registrations_are_shown_for_the_accounts_that_there_are() {
         ..policy()
     })));
     assert!(rig.room.snapshot().registrations.is_empty());
+}
+
+#[test]
+fn an_account_that_failed_or_is_locked_is_registered_when_somebody_asks() {
+    let register = |account: &str| Request::Register {
+        account: account.to_owned(),
+    };
+    let mut rig = Rig::new();
+    for (account, reason) in [
+        ("unheard-of", DeniedReason::UnknownAccount),
+        ("work", DeniedReason::NoRegistrar),
+    ] {
+        let admission = rig.request(register(account));
+        assert_eq!(admission, Admission::Denied(reason), "{account}");
+    }
+    let failed = RegistrationState::Failed(RegistrationFailure::TimedOut);
+    for (state, is_asked) in [
+        (RegistrationState::Unregistered, true),
+        (RegistrationState::Registering, false),
+        (RegistrationState::Registered, false),
+        (failed, true),
+        (RegistrationState::Locked, true),
+    ] {
+        rig.told(Fact::Registration {
+            account: "work".to_owned(),
+            state,
+        });
+        rig.commands();
+        let admission = rig.request(register("work"));
+        let (expected, commands) = if is_asked {
+            let account = "work".to_owned();
+            (
+                Admission::Accepted { leg: None },
+                vec![Command::Register { account }],
+            )
+        } else {
+            (Admission::AlreadySo, Vec::new())
+        };
+        assert_eq!(admission, expected, "{state:?}");
+        assert_eq!(rig.commands(), commands, "{state:?}");
+    }
 }
 
 #[test]

@@ -65,6 +65,9 @@ const REQUESTS: &[fn(LegId) -> Request] = &[
     |_| Request::SetVolume(Volume::DEFAULT),
     |_| Request::SetLayout(Layout::Grid),
     |_| Request::SetLayout(Layout::Single),
+    |_| Request::Register {
+        account: "work".to_owned(),
+    },
     |leg| Request::Hold { leg },
     |leg| Request::Resume { leg },
     |leg| Request::SendDtmf {
@@ -409,6 +412,7 @@ impl Checked {
                 );
                 orders.ended = true;
             }
+            Command::Register { .. } => {}
             Command::Hold { leg } | Command::Resume { leg } | Command::SendDtmf { leg, .. } => {
                 assert!(
                     !self.orders[leg].ended,

@@ -389,6 +389,7 @@ pub(crate) fn wanted(commands: &[Command]) -> Option<Vec<CallTarget>> {
         | Command::Hold { .. }
         | Command::Resume { .. }
         | Command::SendDtmf { .. }
+        | Command::Register { .. }
         | Command::ApplyMedia(_)
         | Command::ShutDownComplete => None,
     })

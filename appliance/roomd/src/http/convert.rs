@@ -102,6 +102,7 @@ pub(super) fn denied_to_api(reason: DeniedReason) -> DeniedCode {
         DeniedReason::UnknownLeg => DeniedCode::UnknownLeg,
         DeniedReason::InvalidTarget => DeniedCode::InvalidTarget,
         DeniedReason::UnknownAccount => DeniedCode::UnknownAccount,
+        DeniedReason::NoRegistrar => DeniedCode::NoRegistrar,
         DeniedReason::NothingToJoin => DeniedCode::NothingToJoin,
         DeniedReason::NotRinging => DeniedCode::NotRinging,
         DeniedReason::NotEstablished => DeniedCode::NotEstablished,

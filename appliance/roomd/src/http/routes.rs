@@ -94,6 +94,7 @@ fn route(endpoint: Endpoint) -> MethodRouter<Api> {
         Endpoint::Hold => post(hold),
         Endpoint::Resume => post(resume),
         Endpoint::Dtmf => post(dtmf),
+        Endpoint::Register => post(register),
         Endpoint::HangUp => delete(hang_up),
         Endpoint::HangUpAll => delete(hang_up_all),
         Endpoint::Microphone => put(microphone),
@@ -271,6 +272,15 @@ async fn dtmf(
         // Without the detail: it would repeat a part of what may be a passcode.
         Err(_) => Refusal::new(ProblemCode::InvalidDigits, speaks).into_response(),
     }
+}
+
+async fn register(
+    State(api): State<Api>,
+    speaks: Speaks,
+    Body(wanted): Body<request::Register>,
+) -> Response {
+    let account = wanted.account;
+    api.ask(speaks, room::Request::Register { account }).await
 }
 
 async fn hang_up(State(api): State<Api>, speaks: Speaks, Leg(leg): Leg) -> Response {

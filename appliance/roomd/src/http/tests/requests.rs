@@ -8,6 +8,7 @@ fn good_body(endpoint: Endpoint) -> Option<&'static str> {
     match endpoint {
         Endpoint::Call => Some(r#"{"target": "sip:board@example.com"}"#),
         Endpoint::Dtmf => Some(r#"{"digits": "1#"}"#),
+        Endpoint::Register => Some(r#"{"account": "office"}"#),
         Endpoint::Microphone => Some(r#"{"state": "muted"}"#),
         Endpoint::Camera => Some(r#"{"state": "off"}"#),
         Endpoint::Volume => Some(r#"{"percent": 30}"#),
@@ -47,6 +48,8 @@ async fn every_endpoint_of_the_list_has_its_route() {
             | Endpoint::Resume
             | Endpoint::Dtmf
             | Endpoint::HangUp => StatusCode::CONFLICT,
+            // The only account has no registrar.
+            Endpoint::Register => StatusCode::CONFLICT,
             // The call that was placed before takes the only leg.
             Endpoint::Join => StatusCode::CONFLICT,
             Endpoint::FarEndPicture | Endpoint::RefusedSipLadder => StatusCode::NOT_FOUND,

@@ -41,6 +41,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// Everybody on this machine may read the private key of our certificate.
+    #[error("{path} is readable by everybody: run chmod 600 {path}", path = .path.display())]
+    TlsKeyWorldReadable {
+        /// The file.
+        path: PathBuf,
+    },
     /// The media port range is too small.
     #[error("media ports {first} to {last}: one leg needs four ports, beginning with an even one")]
     MediaPortRange {

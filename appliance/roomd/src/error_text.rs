@@ -38,6 +38,10 @@ fn chinese(error: &Error) -> String {
             "{}：文件中没有证书（应有一行 \"-----BEGIN CERTIFICATE-----\"）",
             path.display()
         ),
+        Error::TlsKeyWorldReadable { path } => {
+            let path = path.display();
+            format!("{path} 对所有人可读：请运行 chmod 600 {path}")
+        }
         Error::MediaPortRange { first, last } => {
             format!("媒体端口 {first} 至 {last}：一路通话需要四个端口，且从偶数端口开始")
         }
@@ -153,6 +157,7 @@ mod tests {
                 "127.0.0.1:5060",
             ),
             (Error::TlsFileEmpty { path: path() }, "/srv/room"),
+            (Error::TlsKeyWorldReadable { path: path() }, "chmod 600"),
             (
                 Error::StateDirectory {
                     path: path(),

@@ -1,9 +1,12 @@
 //! TLS for SIP: whom we trust, and how we prove who we are.
 
+use std::fs::File;
+use std::io::BufReader;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -91,8 +94,49 @@ fn read_certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, Err
 
 fn read_key(identity: &TlsIdentity) -> Result<PrivateKeyDer<'static>, Error> {
     let path = &identity.private_key;
-    PrivateKeyDer::from_pem_file(path).map_err(|source| Error::TlsFile {
+    let unreadable = |source| Error::TlsFile {
         path: path.clone(),
         source,
-    })
+    };
+    let file = File::open(path).map_err(|source| unreadable(pem::Error::Io(source)))?;
+    // The mode of what was opened, not of the name, which may be changed in between.
+    let mode = file
+        .metadata()
+        .map_err(|source| unreadable(pem::Error::Io(source)))?
+        .mode();
+    if mode & 0o004 != 0 {
+        return Err(Error::TlsKeyWorldReadable { path: path.clone() });
+    }
+    PrivateKeyDer::from_pem_reader(BufReader::new(file)).map_err(unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_everybody_may_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let private_key = folder.path().join("room.key");
+        let key = rcgen::KeyPair::generate().unwrap();
+        fs::write(&private_key, key.serialize_pem()).unwrap();
+        let identity = TlsIdentity {
+            certificate_chain: folder.path().join("room.pem"),
+            private_key: private_key.clone(),
+        };
+        for (mode, taken) in [(0o600, true), (0o640, true), (0o644, false), (0o604, false)] {
+            fs::set_permissions(&private_key, Permissions::from_mode(mode)).unwrap();
+            match read_key(&identity) {
+                Ok(_) => assert!(taken, "{mode:o}"),
+                Err(Error::TlsKeyWorldReadable { path }) => {
+                    assert!(!taken, "{mode:o}");
+                    assert_eq!(path, private_key);
+                }
+                Err(error) => panic!("{mode:o}: {error}"),
+            }
+        }
+    }
 }

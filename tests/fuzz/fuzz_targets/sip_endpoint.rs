@@ -191,9 +191,17 @@ impl Run {
             self.endpoint.refused_sip_ladder(),
         ];
         for ladder in ladders.into_iter().flatten() {
-            let bytes: usize = ladder.messages.iter().map(|message| message.text.len()).sum();
+            let bytes: usize = ladder
+                .messages
+                .iter()
+                .map(|message| message.text.len())
+                .sum();
             assert!(ladder.messages.len() <= 200 && bytes <= 256 * 1024);
-            for line in ladder.messages.iter().flat_map(|message| message.text.lines()) {
+            for line in ladder
+                .messages
+                .iter()
+                .flat_map(|message| message.text.lines())
+            {
                 let hides_key = !line.starts_with("a=crypto:") || line.ends_with(" inline:***");
                 assert!(hides_key, "{line}");
             }

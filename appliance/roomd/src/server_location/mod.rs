@@ -88,8 +88,8 @@ impl ServerLocator {
         }
     }
 
-    /// The addresses to try, best first; none when the name is unknown. Ends within ten seconds
-    /// plus the time-out of the system's resolver.
+    /// The addresses to try, best first; none when the name is unknown. What DNS is asked here ends
+    /// within ten seconds; the system's resolver has a time-out of its own.
     pub async fn locate(
         &self,
         host: &str,
@@ -97,13 +97,15 @@ impl ServerLocator {
         transport: Transport,
     ) -> Vec<SocketAddr> {
         if has_services(host, port) {
+            let deadline = Instant::now() + WHOLE_LIMIT;
             match self.services(host, transport).await {
+                // What is at the name itself is then another service's: a web server's, as a rule.
                 Services::Some(services) => {
-                    let addresses = self.addresses_of(&services).await;
-                    if !addresses.is_empty() {
-                        return addresses;
+                    let addresses = self.addresses_of(&services, deadline).await;
+                    if addresses.is_empty() {
+                        tracing::info!(%host, %transport, "no SIP server of the domain has an address");
                     }
-                    tracing::info!(%host, %transport, "none of the domain's SIP servers has an address");
+                    return addresses;
                 }
                 Services::Refused => {
                     tracing::info!(%host, %transport, "the domain offers no SIP by this transport");
@@ -172,12 +174,11 @@ impl ServerLocator {
         Services::Some(in_order(services, random_up_to))
     }
 
-    async fn addresses_of(&self, services: &[Service]) -> Vec<SocketAddr> {
+    async fn addresses_of(&self, services: &[Service], deadline: Instant) -> Vec<SocketAddr> {
         let mut addresses = Vec::new();
         let Some(resolver) = self.dns.resolver() else {
             return addresses;
         };
-        let deadline = Instant::now() + WHOLE_LIMIT;
         for service in services.iter().take(MAX_SERVICES) {
             let look_up = resolver.lookup_ip(service.target.as_str());
             let found = match timeout_at(deadline, look_up).await {

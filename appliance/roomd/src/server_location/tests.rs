@@ -50,10 +50,6 @@ impl DnsServer {
         });
         Self { address, task }
     }
-
-    fn locator(&self) -> ServerLocator {
-        locator(self.address)
-    }
 }
 
 fn locator(server: SocketAddr) -> ServerLocator {
@@ -96,9 +92,17 @@ fn at(last: u8, port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), port)
 }
 
+/// What is found of a domain by a server that knows this.
+async fn found(zone: Zone, domain: &str, transport: Transport) -> Vec<SocketAddr> {
+    let server = DnsServer::start(zone).await;
+    locator(server.address)
+        .locate(domain, None, transport)
+        .await
+}
+
 #[tokio::test]
 async fn the_servers_of_a_domain_are_tried_in_the_order_of_their_priority() {
-    let server = DnsServer::start(vec![
+    let zone = vec![
         (
             "_sips._tcp.example.com.",
             srv(20, 0, 5071, "second.example.com."),
@@ -114,70 +118,56 @@ async fn the_servers_of_a_domain_are_tried_in_the_order_of_their_priority() {
         ("first.example.com.", a(1)),
         ("second.example.com.", a(2)),
         ("datagrams.example.com.", a(3)),
-    ])
-    .await;
-    let locator = server.locator();
-    assert_eq!(
-        locator.locate("example.com", None, Transport::Tls).await,
-        [at(1, 5061), at(2, 5071)]
-    );
-    assert_eq!(
-        locator.locate("Example.COM.", None, Transport::Udp).await,
-        [at(3, 5060)]
-    );
+    ];
+    let by_tls = found(zone.clone(), "example.com", Transport::Tls).await;
+    assert_eq!(by_tls, [at(1, 5061), at(2, 5071)]);
+    let by_udp = found(zone, "Example.COM.", Transport::Udp).await;
+    assert_eq!(by_udp, [at(3, 5060)]);
 }
 
 #[tokio::test]
-async fn a_server_without_an_address_is_passed_over() {
-    let server = DnsServer::start(vec![
+async fn only_servers_with_an_address_are_tried_and_each_address_once() {
+    let table = [
         (
-            "_sip._tcp.example.com.",
-            srv(1, 0, 5060, "gone.example.com."),
+            "a server is gone",
+            ["gone", "here"],
+            vec![("here.example.com.", a(7))],
+            vec![at(7, 5060)],
         ),
         (
-            "_sip._tcp.example.com.",
-            srv(2, 0, 5060, "here.example.com."),
+            "two names of one server",
+            ["one", "two"],
+            vec![("one.example.com.", a(7)), ("two.example.com.", a(7))],
+            vec![at(7, 5060)],
         ),
-        ("here.example.com.", a(7)),
-    ])
-    .await;
-    let found = server
-        .locator()
-        .locate("example.com", None, Transport::Tcp)
-        .await;
-    assert_eq!(found, [at(7, 5060)]);
-}
-
-#[tokio::test]
-async fn two_names_of_one_server_are_one_address() {
-    let server = DnsServer::start(vec![
+        // What has the domain's own name is no SIP server.
         (
-            "_sip._tcp.example.com.",
-            srv(1, 0, 5060, "one.example.com."),
+            "all are gone",
+            ["gone", "lost"],
+            vec![("example.com.", a(9))],
+            Vec::new(),
         ),
-        (
-            "_sip._tcp.example.com.",
-            srv(2, 0, 5060, "two.example.com."),
-        ),
-        ("one.example.com.", a(7)),
-        ("two.example.com.", a(7)),
-    ])
-    .await;
-    let found = server
-        .locator()
-        .locate("example.com", None, Transport::Tcp)
-        .await;
-    assert_eq!(found, [at(7, 5060)]);
+    ];
+    for (case, servers, mut zone, expected) in table {
+        let targets = servers.map(|server| format!("{server}.example.com."));
+        for (priority, target) in (1..).zip(&targets) {
+            zone.push(("_sip._tcp.example.com.", srv(priority, 0, 5060, target)));
+        }
+        assert_eq!(
+            found(zone, "example.com", Transport::Tcp).await,
+            expected,
+            "{case}"
+        );
+    }
 }
 
 #[tokio::test]
 async fn a_domain_that_says_it_has_no_such_service_is_not_called_by_its_address() {
-    let server = DnsServer::start(vec![("_sips._tcp.example.com.", srv(0, 0, 0, "."))]).await;
-    let found = server
-        .locator()
-        .locate("example.com", None, Transport::Tls)
-        .await;
-    assert_eq!(found, []);
+    let zone = vec![
+        ("_sips._tcp.example.com.", srv(0, 0, 0, ".")),
+        ("example.com.", a(9)),
+    ];
+    assert_eq!(found(zone, "example.com", Transport::Tls).await, []);
 }
 
 #[test]

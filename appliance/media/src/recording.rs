@@ -147,7 +147,8 @@ impl Recording {
                 if element.has_property("max-threads") {
                     element.set_property_from_str("max-threads", "1");
                 }
-                // As with the pictures of a leg: no fresh memory for each picture.
+                // Frames are handed on as rows without gaps, so that the decoder copies each picture
+                // in any case: this way into memory that it had before.
                 if element.has_property("direct-rendering") {
                     element.set_property("direct-rendering", false);
                 }

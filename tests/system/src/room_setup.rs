@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use api::snapshot::{Leg, LegState, Snapshot, VideoFlow};
+use api::snapshot::{EndReason, Leg, LegState, Snapshot, VideoFlow};
 
 use crate::authority::Authority;
 use crate::baresip::{Answer, MediaEncryption, Transport};
@@ -250,5 +250,21 @@ impl Room {
             .ok()
             .context("not exactly one leg")?;
         Ok(leg)
+    }
+}
+
+/// Why a leg has ended, if it has.
+#[must_use]
+pub fn end_reason(leg: &Leg) -> Option<EndReason> {
+    match leg.state {
+        LegState::Ended { reason } => Some(reason),
+        LegState::Incoming
+        | LegState::Answering
+        | LegState::Dialing
+        | LegState::Ringing
+        | LegState::Early
+        | LegState::Established
+        | LegState::Held { .. }
+        | LegState::Ending { .. } => None,
     }
 }

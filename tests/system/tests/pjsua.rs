@@ -9,8 +9,8 @@ use system::authority::Authority;
 use system::baresip::{Answer, MediaEncryption, Transport};
 use system::footage::{reply, speech};
 use system::journal::Mark;
-use system::pjsua::{self, Direction, KeyMethod, Pjsua, PjsuaConfig, ReliableRinging};
-use system::room_setup::{Room, RoomSetup};
+use system::pjsua::{Direction, KeyMethod, Pjsua, PjsuaConfig, ReliableRinging};
+use system::room_setup::{Room, RoomSetup, end_reason};
 use system::sipp::{Scenario, Sipp};
 use system::sound::Sound;
 use tempfile::TempDir;
@@ -30,13 +30,8 @@ struct Site {
     folder: TempDir,
 }
 
-/// Starts both, after `adjust` has changed what is not as usual: an encrypted call over TLS. `None`
-/// where nobody has built pjsua2.
-fn site(adjust: impl FnOnce(&mut RoomSetup, &mut PjsuaConfig)) -> Option<Site> {
-    if !pjsua::is_built_for_this_machine().unwrap() {
-        eprintln!("PyPI has no pjsua2 for this Python: calls with it are not tested");
-        return None;
-    }
+/// Starts both, after `adjust` has changed what is not as usual: an encrypted call over TLS.
+fn site(adjust: impl FnOnce(&mut RoomSetup, &mut PjsuaConfig)) -> Site {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new(folder.path()).unwrap();
     let mut setup = RoomSetup::new("room");
@@ -44,11 +39,11 @@ fn site(adjust: impl FnOnce(&mut RoomSetup, &mut PjsuaConfig)) -> Option<Site> {
     setup.sound = Some(speech().unwrap());
     setup.recording = Some(folder.path().join(HEARD));
     adjust(&mut setup, &mut config);
-    Some(Site {
+    Site {
         room: setup.start(&authority).unwrap(),
         peer: Pjsua::start(&config, &authority).unwrap(),
         folder,
-    })
+    }
 }
 
 fn as_usual(_: &mut RoomSetup, _: &mut PjsuaConfig) {}
@@ -105,17 +100,7 @@ impl Site {
     fn wait_for_end(&self) -> (CallDirection, EndReason) {
         self.room
             .wait_for_leg(Mark::default(), "an ended leg", LIMIT, |leg| {
-                match leg.state {
-                    LegState::Ended { reason } => Some((leg.direction, reason)),
-                    LegState::Incoming
-                    | LegState::Answering
-                    | LegState::Dialing
-                    | LegState::Ringing
-                    | LegState::Early
-                    | LegState::Established
-                    | LegState::Held { .. }
-                    | LegState::Ending { .. } => None,
-                }
+                end_reason(leg).map(|reason| (leg.direction, reason))
             })
             .unwrap()
     }
@@ -146,12 +131,10 @@ fn assert_encrypted_call(site: &mut Site, codec: &str) {
 
 #[test]
 fn the_peer_hears_the_room_that_called_it_over_tls_with_srtp_and_g722() {
-    let Some(mut site) = site(|_, config| {
+    let mut site = site(|_, config| {
         config.codecs = vec!["G722"];
         config.sound = Sound::silence(48_000, 1.0);
-    }) else {
-        return;
-    };
+    });
     site.room_calls();
     assert_encrypted_call(&mut site, "G722");
     site.peer.hang_up().unwrap();
@@ -164,12 +147,10 @@ fn the_peer_hears_the_room_that_called_it_over_tls_with_srtp_and_g722() {
 
 #[test]
 fn the_room_hears_the_peer_that_called_it_over_tls_with_srtp_and_pcma() {
-    let Some(mut site) = site(|setup, config| {
+    let mut site = site(|setup, config| {
         config.codecs = vec!["PCMA"];
         setup.sound = Some(Sound::silence(48_000, 1.0));
-    }) else {
-        return;
-    };
+    });
     site.peer_calls();
     assert_encrypted_call(&mut site, "PCMA");
     site.room.roomd.roomctl(&["hangup"]).unwrap();
@@ -183,12 +164,10 @@ fn the_room_hears_the_peer_that_called_it_over_tls_with_srtp_and_pcma() {
 
 #[test]
 fn a_caller_that_requires_reliable_ringing_gets_it_and_its_prack_is_answered() {
-    let Some(mut site) = site(|setup, config| {
+    let mut site = site(|setup, config| {
         setup.answer = Answer::Manual;
         config.reliable_ringing = ReliableRinging::Required;
-    }) else {
-        return;
-    };
+    });
     let uri = site.room_uri();
     site.peer.call(&uri, &[]).unwrap();
     let start = Mark::default();
@@ -204,12 +183,10 @@ fn a_caller_that_requires_reliable_ringing_gets_it_and_its_prack_is_answered() {
 
 #[test]
 fn a_callee_that_requires_reliable_ringing_gets_its_prack_and_then_answers() {
-    let Some(mut site) = site(|_, config| {
+    let mut site = site(|_, config| {
         config.reliable_ringing = ReliableRinging::Required;
         config.answer = Some(180);
-    }) else {
-        return;
-    };
+    });
     site.room.call(site.peer.uri()).unwrap();
     let start = Mark::default();
     let ringing = site.message(start, Direction::Sent, &["SIP/2.0 180 "]);
@@ -244,9 +221,7 @@ fn has_line(message: &str, line: &str) -> bool {
 
 #[test]
 fn the_peer_refreshes_the_session_by_update_and_by_re_invite() {
-    let Some(mut site) = site(as_usual) else {
-        return;
-    };
+    let mut site = site(as_usual);
     site.peer_calls();
     let answer = site.message(
         Mark::default(),
@@ -279,9 +254,7 @@ fn the_peer_refreshes_the_session_by_update_and_by_re_invite() {
 /// Both at once: the room waits 28 s before it refreshes a session of 90 s.
 #[test]
 fn the_room_refreshes_a_session_by_update_and_where_the_peer_has_none_by_re_invite() {
-    let Some(mut site) = site(as_usual) else {
-        return;
-    };
+    let mut site = site(as_usual);
     site.peer_calls();
     let mark = site.peer.mark();
     let (room, sipp) = room_in_a_call_without_update();
@@ -323,9 +296,7 @@ fn room_in_a_call_without_update() -> (Room, Sipp) {
 
 #[test]
 fn the_peer_holds_and_resumes() {
-    let Some(mut site) = site(as_usual) else {
-        return;
-    };
+    let mut site = site(as_usual);
     site.room_calls();
     for _ in 0..2 {
         let before = site.now();
@@ -347,9 +318,7 @@ fn the_peer_holds_and_resumes() {
 
 #[test]
 fn the_room_holds_and_resumes() {
-    let Some(mut site) = site(as_usual) else {
-        return;
-    };
+    let mut site = site(as_usual);
     site.peer_calls();
     let mark = site.peer.mark();
     site.room.roomd.roomctl(&["hold"]).unwrap();
@@ -373,9 +342,7 @@ fn tag(message: &str, name: &str) -> String {
 
 #[test]
 fn a_call_of_the_peer_takes_the_place_of_its_earlier_one() {
-    let Some(mut site) = site(as_usual) else {
-        return;
-    };
+    let mut site = site(as_usual);
     site.peer_calls();
     let answer = site.message(
         Mark::default(),
@@ -407,9 +374,7 @@ fn a_call_of_the_peer_takes_the_place_of_its_earlier_one() {
 
 #[test]
 fn a_call_that_claims_to_replace_another_that_there_is_not_is_refused_with_481() {
-    let Some(mut site) = site(as_usual) else {
-        return;
-    };
+    let mut site = site(as_usual);
     site.peer_calls();
     let mark = site.peer.mark();
     let uri = site.room_uri();
@@ -426,9 +391,7 @@ fn a_call_that_claims_to_replace_another_that_there_is_not_is_refused_with_481()
 
 #[test]
 fn keys_reach_the_other_side_in_order_and_once() {
-    let Some(mut site) = site(as_usual) else {
-        return;
-    };
+    let mut site = site(as_usual);
     site.room_calls();
     let received = |site: &Site, keys: &str| {
         site.room
@@ -449,14 +412,12 @@ fn keys_reach_the_other_side_in_order_and_once() {
 
 #[test]
 fn a_call_in_the_clear_over_udp_is_answered_where_the_account_allows_it() {
-    let Some(mut site) = site(|setup, config| {
+    let mut site = site(|setup, config| {
         setup.transport = Transport::Udp;
         setup.media_encryption = MediaEncryption::Off;
         config.transport = Transport::Udp;
         config.media_encryption = MediaEncryption::Off;
-    }) else {
-        return;
-    };
+    });
     site.room_calls();
     let leg = site.let_both_hear(2);
     let plain = LegSecurity {
@@ -471,13 +432,11 @@ fn a_call_in_the_clear_over_udp_is_answered_where_the_account_allows_it() {
 
 #[test]
 fn an_account_that_insists_on_encryption_refuses_a_call_in_the_clear() {
-    let Some(mut site) = site(|setup, config| {
+    let mut site = site(|setup, config| {
         setup.transport = Transport::Tcp;
         config.transport = Transport::Tcp;
         config.media_encryption = MediaEncryption::Off;
-    }) else {
-        return;
-    };
+    });
     let uri = format!("{};transport=tcp", site.room.uri());
     site.peer.call(&uri, &[]).unwrap();
     let status = site

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use api::snapshot::MediaTransport;
+use api::snapshot::{LegState, MediaTransport, MicrophoneState};
 use system::authority::Authority;
 use system::journal::Mark;
 use system::room_setup::RoomSetup;
@@ -48,6 +48,45 @@ fn two_rooms_settle_the_strongest_suite_one_port_and_all_feedback() {
         let line = "AEAD_AES_256_GCM  rtcp-mux  rtcp-rsize  nack pli, ccm fir, ccm tmmbr";
         assert!(shown.contains(line), "{shown}");
     }
+    caller.roomd.roomctl(&["hangup"]).unwrap();
+    for room in [&caller, &callee] {
+        room.wait_until_idle(Mark::default(), LIMIT).unwrap();
+    }
+}
+
+#[test]
+fn a_room_that_is_killed_comes_back_into_its_call_still_muted_and_the_far_end_keeps_its_leg() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path()).unwrap();
+    let mut caller = RoomSetup::new("caller").start(&authority).unwrap();
+    let callee = RoomSetup::new("callee").start(&authority).unwrap();
+    caller.call(callee.uri()).unwrap();
+    for room in [&caller, &callee] {
+        room.wait_for_media(Mark::default(), LIMIT).unwrap();
+    }
+    caller.roomd.roomctl(&["mute", "on"]).unwrap();
+    let kept = callee.only_leg().unwrap().id;
+    caller.roomd.kill_and_restart().unwrap();
+    caller.wait_for_media(Mark::default(), LIMIT).unwrap();
+    let microphone = caller.roomd.snapshot().unwrap().microphone;
+    assert_eq!(microphone.state, MicrophoneState::Muted);
+    // The far end sees the same leg go on with the pictures of the new process.
+    let mut received = None;
+    let leg = callee
+        .wait_for_leg(
+            callee.roomd.snapshot_mark(),
+            "pictures that go on",
+            LIMIT,
+            |leg| {
+                let packets = leg.video.as_ref()?.stats.as_ref()?.stream.packets_received;
+                let before = *received.get_or_insert(packets);
+                (packets != before).then(|| leg.clone())
+            },
+        )
+        .unwrap();
+    assert_eq!((leg.id, leg.state), (kept, LegState::Established));
+    let snapshot = callee.roomd.snapshot().unwrap();
+    assert_eq!(snapshot.last_ended, [], "its call was never over");
     caller.roomd.roomctl(&["hangup"]).unwrap();
     for room in [&caller, &callee] {
         room.wait_until_idle(Mark::default(), LIMIT).unwrap();

@@ -25,16 +25,6 @@ fn the_peer_rings_at_the_room(site: &mut Site) {
         .unwrap();
 }
 
-fn the_room_rings_at_the_peer(site: &Site) {
-    site.room.call(site.peer.uri()).unwrap();
-    site.peer
-        .wait_for_event(Mark::default(), "CALL_INCOMING", LIMIT)
-        .unwrap();
-    site.room
-        .wait_for_state(Mark::default(), LegState::Ringing, LIMIT)
-        .unwrap();
-}
-
 /// Waits until the peer's call is over and returns the reason in its words.
 fn closed(peer: &Baresip) -> String {
     peer.wait_for_event(Mark::default(), "CALL_CLOSED", LIMIT)
@@ -51,7 +41,7 @@ fn a_call_that_rings_is_answered_by_hand_on_either_side() {
     let before = site.now();
     site.peer.hang_up().unwrap();
     site.room.wait_until_idle(before, LIMIT).unwrap();
-    the_room_rings_at_the_peer(&site);
+    site.the_room_rings_at_the_peer();
     let before = site.now();
     site.peer.accept().unwrap();
     site.room.wait_for_media(before, LIMIT).unwrap();
@@ -70,7 +60,7 @@ fn a_call_that_the_room_declines_ends_with_603_at_the_peer() {
 #[test]
 fn a_call_that_the_peer_refuses_ends_with_its_reason() {
     let mut site = patient_site();
-    the_room_rings_at_the_peer(&site);
+    site.the_room_rings_at_the_peer();
     // baresip says 486 when its user hangs up before answering.
     site.peer.hang_up().unwrap();
     site.wait_for_end(CallDirection::Outgoing, EndReason::PeerBusy);
@@ -87,7 +77,7 @@ fn a_call_that_the_peer_gives_up_stops_ringing() {
 #[test]
 fn a_call_that_the_room_gives_up_stops_ringing_at_the_peer() {
     let site = patient_site();
-    the_room_rings_at_the_peer(&site);
+    site.the_room_rings_at_the_peer();
     site.room.roomd.roomctl(&["hangup"]).unwrap();
     closed(&site.peer);
     site.wait_for_end(CallDirection::Outgoing, EndReason::LocalHangUp);

@@ -17,16 +17,6 @@ fn patient_site() -> Site {
     })
 }
 
-fn the_room_rings_at_the_peer(site: &Site) {
-    site.room.call(site.peer.uri()).unwrap();
-    site.peer
-        .wait_for_event(Mark::default(), "CALL_INCOMING", LIMIT)
-        .unwrap();
-    site.room
-        .wait_for_state(Mark::default(), LegState::Ringing, LIMIT)
-        .unwrap();
-}
-
 fn ladder(site: &Site) -> SipLadder {
     let printed = site.room.roomd.roomctl(&["sip-ladder", "--json"]).unwrap();
     let ladder: SipLadder = serde_json::from_str(&printed).unwrap();
@@ -60,7 +50,7 @@ fn steps(ladder: &SipLadder) -> Vec<String> {
 #[test]
 fn a_call_that_the_peer_refuses_shows_its_refusal_after_its_end() {
     let mut site = patient_site();
-    the_room_rings_at_the_peer(&site);
+    site.the_room_rings_at_the_peer();
     assert_eq!(steps(&ladder(&site)), ["-> INVITE", "<- 180 INVITE"]);
     // baresip says 486 when its user hangs up before answering.
     site.peer.hang_up().unwrap();
@@ -75,7 +65,7 @@ fn a_call_that_the_peer_refuses_shows_its_refusal_after_its_end() {
 #[test]
 fn a_whole_call_shows_all_its_messages_and_its_picture_is_written() {
     let mut site = patient_site();
-    the_room_rings_at_the_peer(&site);
+    site.the_room_rings_at_the_peer();
     site.peer.accept().unwrap();
     site.room
         .wait_for_state(Mark::default(), LegState::Established, LIMIT)

@@ -7,7 +7,7 @@ use system::authority::Authority;
 use system::baresip::{Baresip, BaresipConfig, MediaEncryption, Transport, Video};
 use system::footage::{Recording, reply};
 use system::journal::Mark;
-use system::room_setup::{Room, RoomSetup};
+use system::room_setup::{Room, RoomSetup, end_reason};
 use system::sound::Sound;
 use tempfile::TempDir;
 
@@ -105,20 +105,20 @@ impl Site {
         self.room.roomd.snapshot_mark()
     }
 
+    /// The room calls the peer, which rings.
+    pub(crate) fn the_room_rings_at_the_peer(&self) {
+        self.room.call(self.peer.uri()).unwrap();
+        self.peer
+            .wait_for_event(Mark::default(), "CALL_INCOMING", LIMIT)
+            .unwrap();
+        self.room
+            .wait_for_state(Mark::default(), LegState::Ringing, LIMIT)
+            .unwrap();
+    }
+
     /// Waits until a leg of that direction has ended for that reason.
     pub(crate) fn wait_for_end(&self, direction: CallDirection, reason: EndReason) {
-        let find = |leg: &Leg| match &leg.state {
-            LegState::Ended { reason } if leg.direction == direction => Some(*reason),
-            LegState::Ended { .. }
-            | LegState::Incoming
-            | LegState::Answering
-            | LegState::Dialing
-            | LegState::Ringing
-            | LegState::Early
-            | LegState::Established
-            | LegState::Held { .. }
-            | LegState::Ending { .. } => None,
-        };
+        let find = |leg: &Leg| end_reason(leg).filter(|_| leg.direction == direction);
         let found = self
             .room
             .wait_for_leg(Mark::default(), "an ended leg", LIMIT, find);

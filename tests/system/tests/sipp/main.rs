@@ -11,11 +11,11 @@ mod refused;
 
 use std::time::Duration;
 
-use api::snapshot::{EndReason, Leg, LegState};
+use api::snapshot::{EndReason, LegState};
 use system::authority::Authority;
 use system::baresip::{Answer, MediaEncryption, Transport};
 use system::journal::Mark;
-use system::room_setup::{Room, RoomSetup};
+use system::room_setup::{Room, RoomSetup, end_reason};
 use system::sipp::{Scenario, Sipp};
 
 /// For a state that comes at once on an idle machine.
@@ -46,18 +46,7 @@ fn with_answer(xml: &str) -> Scenario {
 
 /// Waits until the room's leg has ended, and gives the reason.
 fn end_of(room: &Room) -> EndReason {
-    let find = |leg: &Leg| match leg.state {
-        LegState::Ended { reason } => Some(reason),
-        LegState::Incoming
-        | LegState::Answering
-        | LegState::Dialing
-        | LegState::Ringing
-        | LegState::Early
-        | LegState::Established
-        | LegState::Held { .. }
-        | LegState::Ending { .. } => None,
-    };
-    room.wait_for_leg(Mark::default(), "an ended leg", LIMIT, find)
+    room.wait_for_leg(Mark::default(), "an ended leg", LIMIT, end_reason)
         .unwrap()
 }
 

@@ -38,6 +38,14 @@ impl RoomApi {
         self.ask(Endpoint::Snapshot)
     }
 
+    /// How many SIP messages the room has read and refused or dropped since its start, whatever was
+    /// wrong with them.
+    pub(crate) fn sip_messages_dropped(&self) -> Result<u64> {
+        let answer = self.exchange(Endpoint::Metrics)?;
+        let page = std::str::from_utf8(body_of(&answer)?)?;
+        sum_of(page, "roomd_sip_messages_dropped_total")
+    }
+
     /// Presses the join button.
     pub(crate) fn press_join(&self) -> Result<()> {
         self.request(Endpoint::Join)
@@ -76,6 +84,13 @@ impl RoomApi {
     }
 
     fn ask<T: DeserializeOwned>(&self, endpoint: Endpoint) -> Result<T> {
+        let answer = self.exchange(endpoint)?;
+        let body = body_of(&answer)?;
+        serde_json::from_slice(body)
+            .with_context(|| format!("unexpected answer: {}", String::from_utf8_lossy(body)))
+    }
+
+    fn exchange(&self, endpoint: Endpoint) -> Result<Vec<u8>> {
         let mut stream = UnixStream::connect(&self.socket)
             .with_context(|| format!("nobody at {}", self.socket.display()))?;
         stream.set_read_timeout(Some(ANSWER_LIMIT))?;
@@ -87,10 +102,24 @@ impl RoomApi {
         )?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;
-        let body = body_of(&answer)?;
-        serde_json::from_slice(body)
-            .with_context(|| format!("unexpected answer: {}", String::from_utf8_lossy(body)))
+        Ok(answer)
     }
+}
+
+/// The sum of a metric over its labels, in Prometheus' text format.
+fn sum_of(page: &str, metric: &str) -> Result<u64> {
+    let samples = page.lines().filter_map(|line| {
+        let labels = line.strip_prefix(metric)?.strip_prefix('{')?;
+        labels.split_once("} ").map(|(_, value)| value)
+    });
+    let mut sum = None;
+    for value in samples {
+        let value: f64 = value
+            .parse()
+            .with_context(|| format!("{metric} has the value `{value}`"))?;
+        sum = Some(sum.unwrap_or(0) + value as u64);
+    }
+    sum.with_context(|| format!("the room has no metric {metric}"))
 }
 
 /// The body of an HTTP/1.1 answer that ends with its connection. roomd names its length; another
@@ -117,6 +146,14 @@ mod tests {
     fn the_body_follows_the_head() {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
         assert_eq!(body_of(answer).unwrap(), b"{}");
+    }
+
+    #[test]
+    fn a_metric_is_summed_over_its_labels_and_one_that_there_is_not_is_an_error() {
+        let page = "# TYPE dropped_total counter\ndropped_total{reason=\"malformed\"} 3\n\
+                    dropped_total{reason=\"stray\"} 4\ndropped_total_bytes{reason=\"x\"} 5\n";
+        assert_eq!(sum_of(page, "dropped_total").unwrap(), 7);
+        assert!(sum_of(page, "kept_total").is_err());
     }
 
     #[test]

@@ -179,6 +179,11 @@ impl Network {
         }
     }
 
+    /// Nobody takes connections at an address any more. Those that stand go on.
+    pub fn stop_listening(&mut self, address: SocketAddr) {
+        self.listeners.retain(|listener| *listener != address);
+    }
+
     /// Opens a stream. Both ends get [`Delivery::StreamOpened`], or `from` gets
     /// [`Delivery::StreamRefused`], late when the path lets nothing through.
     pub fn open_stream(&mut self, now: Instant, from: SocketAddr, to: SocketAddr) -> StreamId {

@@ -95,19 +95,27 @@ impl Endpoint {
         }
     }
 
-    /// Sends a re-INVITE when the wanted direction is not the agreed one and nothing is in its way.
+    /// Sends a re-INVITE when the wanted direction is not the agreed one, or the far end does not know
+    /// where we are, and nothing is in its way.
     pub(super) fn drive_reinvite(&mut self, now: Instant, id: CallId) {
         let Ok(established) = self.established_mut(id) else {
             return;
         };
         let wanted = established.wanted;
-        if !established.is_quiet() || established.session.direction() == wanted {
+        let purpose = if established.session.direction() != wanted {
+            ReinviteFor::Direction(wanted)
+        } else if established.has_moved() {
+            ReinviteFor::Move
+        } else {
+            return;
+        };
+        if !established.is_quiet() {
             return;
         }
         let Ok(body) = established.session.reoffer(wanted) else {
             return;
         };
-        established.reinvite = Reinvite::Sent(ReinviteFor::Direction(wanted));
+        established.reinvite = Reinvite::Sent(purpose);
         let mut request = established.reinvite_request();
         request.set_body(&ContentType::sdp(), body);
         self.send_in_dialog(now, id, request);
@@ -176,7 +184,7 @@ impl Endpoint {
                 self.event(Event::MediaChanged { call: id, media });
                 self.event(hold_outcome(id, direction, true));
             }
-            (Ok(media), ReinviteFor::Refresh) => {
+            (Ok(media), ReinviteFor::Refresh | ReinviteFor::Move) => {
                 if before.as_ref() != Some(&media) {
                     self.event(Event::MediaChanged { call: id, media });
                 }
@@ -203,6 +211,11 @@ impl Endpoint {
             }
             // What our user has wanted meanwhile.
             ReinviteFor::Refresh => self.drive_reinvite(now, id),
+            // It does not want to know: asked again, it would say the same.
+            ReinviteFor::Move => {
+                established.refuse_place();
+                self.drive_reinvite(now, id);
+            }
         }
     }
 
@@ -220,6 +233,9 @@ impl Endpoint {
             // The media may flow all the same: the call goes on as it was.
             Failure::Transport | Failure::Certificate => {
                 self.refresh_undelivered(now, id);
+                if purpose == ReinviteFor::Move {
+                    return self.move_undelivered(now, id);
+                }
                 self.reinvite_refused(now, id, purpose);
             }
         }
@@ -427,10 +443,10 @@ impl Endpoint {
         };
         // A re-INVITE that is refused moves no target (RFC 6141 section 4.2).
         let request = self.server_request(key).map(|(request, _)| request.clone());
+        if let Some(request) = request {
+            self.follow_far_end(id, path, &request.headers);
+        }
         if let Ok(established) = self.established_mut(id) {
-            if let Some(request) = request {
-                established.dialog.refresh_target(&request.headers);
-            }
             established.awaiting_ack = Some(AwaitingAck::new(now, sequence, bytes, path, carries));
             established.timer.granted(now, grant);
         }

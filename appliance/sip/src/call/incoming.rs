@@ -8,7 +8,7 @@ use bytes::Bytes;
 use rand_core::Rng;
 
 use super::explanation::cancelled_cause;
-use super::outgoing::{flow_of, session_description};
+use super::outgoing::{flow_back, session_description};
 use super::reliable::{EarlyMedia, Progress, Standing};
 use super::session_timer::SessionTimer;
 use super::update::UpdateAllowed;
@@ -24,7 +24,7 @@ use crate::endpoint::{
     RefusedWhy,
 };
 use crate::grammar::{
-    CSeq, ContentType, Expires, HeaderName, Headers, Request, Response, StatusCode, Via,
+    CSeq, ContentType, Expires, HeaderName, Headers, Request, Response, StatusCode,
 };
 use crate::offer_answer::{CallMedia, LocalMedia, LocalPort, Session};
 use crate::transport::Path;
@@ -80,8 +80,7 @@ impl Endpoint {
         let glare = self.glare(&account.name, from.uri(), &call_id);
         let id = CallId(self.next_id());
         let signalling = self.signalling(path);
-        let direct = arrival.request.headers.typed_all::<Via>().count() == 1;
-        let flow = flow_of(path).filter(|_| direct || dialog.has_route_set());
+        let flow = flow_back(path, headers, &dialog);
         self.bind_server(&key, id);
         self.note_call(headers, id);
         let (limit, at_limit) = ring_limit(self.policy.ring_limit, &arrival.request);

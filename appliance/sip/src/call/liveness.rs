@@ -11,6 +11,8 @@
 //!    ▲   ▲                                              │ │
 //!    │   └────────────── answered, or asked ourselves ──┘ │
 //!    └──────── no connection, sooner than else ───────────┘ the third time: BYE
+//!
+//!   Waiting ── its connection has closed ──► Waiting, for 10 s at most
 //! ```
 
 use std::time::{Duration, Instant};
@@ -18,12 +20,16 @@ use std::time::{Duration, Instant};
 use super::{CallState, Established};
 use crate::endpoint::{CallEndCause, CallId, Endpoint, Failure};
 use crate::grammar::Method;
+use crate::transport::FlowId;
 
 /// How long the far end may be silent before it is asked. With the 32 s of a transaction that nobody
 /// answers, a vanished peer is noticed about a minute after its last word.
 const INTERVAL: Duration = Duration::from_secs(30);
 /// How soon it is asked again when it could not be reached, or when a re-INVITE was in the way.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// How soon it is asked after its connection has closed. A far end that was killed comes back within
+/// that time and takes its old place (RFC 3891); asked before, it would say that it knows of no call.
+const LOST_CONNECTION_INTERVAL: Duration = Duration::from_secs(10);
 /// How often it may be out of reach one after the other.
 const ATTEMPTS: u8 = 3;
 
@@ -50,6 +56,14 @@ impl Liveness {
         match self {
             Self::Waiting { until, .. } => Some(until),
             Self::Asked { .. } => None,
+        }
+    }
+
+    /// The connection to the far end is gone, and perhaps it is too.
+    fn connection_lost(&mut self, now: Instant) {
+        match self {
+            Self::Waiting { until, .. } => *until = (*until).min(now + LOST_CONNECTION_INTERVAL),
+            Self::Asked { .. } => {}
         }
     }
 
@@ -91,6 +105,21 @@ impl Endpoint {
         established.liveness = Liveness::Asked { attempts_left };
         let request = established.dialog.request(Method::Options);
         self.send_in_dialog(now, id, request);
+    }
+
+    /// A connection is gone: far ends that were reached by it are asked sooner.
+    pub(crate) fn calls_lost_flow(&mut self, now: Instant, flow: FlowId) {
+        for call in self.calls.values_mut() {
+            match &mut call.state {
+                CallState::Established(established) if call.flow == Some(flow) => {
+                    established.liveness.connection_lost(now);
+                }
+                CallState::Established(_)
+                | CallState::Dialing(_)
+                | CallState::Offered(_)
+                | CallState::Leaving(_) => {}
+            }
+        }
     }
 
     /// The far end has sent a request, or answered one of ours.

@@ -30,6 +30,7 @@ mod in_dialog;
 mod incoming;
 mod liveness;
 mod outgoing;
+mod place;
 mod redirect;
 mod reliable;
 mod replaces;
@@ -37,6 +38,7 @@ mod session_timer;
 mod success_ack;
 mod update;
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -139,6 +141,8 @@ pub(crate) struct Established {
     pub(crate) liveness: Liveness,
     /// Hold or both ways: what our user wants.
     pub(crate) wanted: Direction,
+    /// The address of ours that the far end has refused to hear of.
+    pub(crate) refused_place: Option<IpAddr>,
 }
 
 /// Who made the call. The caller's end owns the Call-ID, which decides how long each waits after
@@ -208,6 +212,8 @@ pub(crate) enum Reinvite {
 pub(crate) enum ReinviteFor {
     /// A hold or its end.
     Direction(Direction),
+    /// Media comes to another address of ours.
+    Move,
     /// The session timer.
     Refresh,
 }
@@ -273,6 +279,7 @@ impl Established {
             update: UpdateAllowed::No,
             liveness: Liveness::heard(now),
             wanted: Direction::SendRecv,
+            refused_place: None,
         }
     }
 

@@ -21,7 +21,7 @@ use crate::endpoint::{
 };
 use crate::grammar::{
     CSeq, ContentType, HeaderName, Headers, Method, NameAddr, Replaces, Request, Response,
-    StatusCode, Uri,
+    StatusCode, Uri, Via,
 };
 use crate::offer_answer::{LocalMedia, Session};
 use crate::transaction::T1_64;
@@ -480,6 +480,13 @@ pub(super) fn session_description<'a>(headers: &Headers, body: &'a Bytes) -> Opt
     crate::body::session_description(headers, body)
         .ok()
         .flatten()
+}
+
+/// The connection by which our requests of a dialog go back where a request of it came from. Behind
+/// a proxy that is not in the route set, the far end is asked at its own address.
+pub(super) fn flow_back(path: Path, request: &Headers, dialog: &Dialog) -> Option<FlowId> {
+    let direct = request.typed_all::<Via>().count() == 1;
+    flow_of(path).filter(|_| direct || dialog.has_route_set())
 }
 
 pub(super) fn flow_of(path: Path) -> Option<FlowId> {

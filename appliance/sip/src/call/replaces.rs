@@ -19,14 +19,14 @@
 use std::time::Instant;
 
 use super::glare::is_same_party;
-use super::outgoing::{flow_of, session_description};
+use super::outgoing::{flow_back, session_description};
 use super::{AckCarries, AwaitingAck, Call, CallState, Established, MAX_CALLS, Role};
 use crate::dialog::Dialog;
 use crate::endpoint::keys::{ClientKey, ServerKey};
 use crate::endpoint::{
     Account, AccountName, ActionError, Arrival, CallId, Endpoint, Event, ReplacesPolicy, User,
 };
-use crate::grammar::{CSeq, ContentType, HeaderName, Replaces, Request, StatusCode, Uri, Via};
+use crate::grammar::{CSeq, ContentType, HeaderName, Replaces, Request, StatusCode, Uri};
 use crate::offer_answer::{AgreedSecurity, CallMedia, LocalMedia, Session};
 use crate::transport::Transport;
 
@@ -219,8 +219,8 @@ impl Endpoint {
         established.timer = timer;
         established.heard_abilities(&arrival.request.headers);
         let signalling = self.signalling(arrival.path);
-        let direct = arrival.request.headers.typed_all::<Via>().count() == 1;
-        let flow = flow_of(arrival.path).filter(|_| direct || established.dialog.has_route_set());
+        let headers = &arrival.request.headers;
+        let flow = flow_back(arrival.path, headers, &established.dialog);
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };

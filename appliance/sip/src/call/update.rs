@@ -117,9 +117,11 @@ impl Endpoint {
                 return self.respond_with(now, key, error.status());
             }
         };
-        established.dialog.refresh_target(&request.headers);
         established.timer.granted(now, grant);
         self.rng = rng;
+        if let Some((_, path)) = self.server_request(key) {
+            self.follow_far_end(id, path, &request.headers);
+        }
         let Some(mut response) = self.dialog_response(id, key, StatusCode::OK, &tag) else {
             return;
         };

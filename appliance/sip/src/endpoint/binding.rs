@@ -12,7 +12,7 @@ use crate::dialog::MAX_FORWARDS;
 use crate::grammar::{
     CSeq, CallId, Contact, Expires, HeaderName, Method, NameAddr, Request, SipUri, Uri,
 };
-use crate::registration::{Bindings, Registration, Send};
+use crate::registration::{Bindings, FlowPlace, Registration, Send};
 use crate::transport::{FlowId, Path};
 use rand_core::Rng;
 
@@ -55,6 +55,9 @@ pub(crate) struct Binding {
     /// The way that the last REGISTER took.
     pub(crate) path: Option<Path>,
     pub(crate) bound: Option<Bound>,
+    /// Where the registrar believes us to be, though we are there no more: taken back by the next
+    /// REGISTER. One that knows our flows (RFC 5626) replaces it by itself.
+    left_behind: Option<NameAddr>,
 }
 
 impl Binding {
@@ -68,6 +71,7 @@ impl Binding {
             subject: Bindings::Ours,
             path: None,
             bound: None,
+            left_behind: None,
         }
     }
 
@@ -107,9 +111,14 @@ impl Binding {
             self.bound = None;
             return;
         }
-        let (Some(grant), Some(path)) = (grant, self.path) else {
+        let Some(grant) = grant else {
             return;
         };
+        let Some(path) = self.path else {
+            // We have moved while the REGISTER was under way: it named the old place.
+            return self.machine.network_changed(now, FlowPlace::Moved, rng);
+        };
+        self.left_behind = None;
         let sign_of_life = match grant.outbound {
             Outbound::Agreed => SignOfLife::Stun,
             Outbound::NotAgreed => SignOfLife::None,
@@ -137,6 +146,36 @@ impl Binding {
     pub(crate) fn forget_flow(&mut self) {
         self.path = None;
         self.bound = None;
+    }
+
+    /// We are no more at `contact`, which the last REGISTER named.
+    pub(crate) fn moved_from(&mut self, contact: Option<NameAddr>) {
+        let replaced = self
+            .bound
+            .as_ref()
+            .is_some_and(|bound| match bound.grant.outbound {
+                Outbound::Agreed => true,
+                Outbound::NotAgreed => false,
+            });
+        // After the second of two moves without a REGISTER between them, the first place counts.
+        if self.left_behind.is_none() && !replaced {
+            self.left_behind = contact;
+        }
+    }
+
+    /// The place that a REGISTER from `contact` takes back.
+    pub(crate) fn left_behind(&self, contact: &Contact) -> Option<Contact> {
+        let (Bindings::Ours, Contact::Address(contact)) = (self.subject, contact) else {
+            return None;
+        };
+        let mut left = self
+            .left_behind
+            .clone()
+            .filter(|left| left.uri() != contact.uri())?;
+        left.params_mut()
+            .set_token("expires", "0")
+            .expect("a digit is a token");
+        Some(Contact::Address(left))
     }
 
     /// The next REGISTER, complete but for Via and Contact.

@@ -304,6 +304,14 @@ impl Flows {
         }
     }
 
+    /// The connections that stand.
+    pub(crate) fn open_ones(&self) -> impl Iterator<Item = (FlowId, &StreamInfo)> {
+        self.flows.iter().filter_map(|(id, flow)| match flow {
+            Flow::Open(open) => Some((*id, &open.info)),
+            Flow::Opening { .. } => None,
+        })
+    }
+
     /// The connection, open or opening, that leads to a target.
     pub(crate) fn to_target(&self, target: &Target) -> Option<FlowId> {
         self.flows

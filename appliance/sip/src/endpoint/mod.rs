@@ -23,6 +23,7 @@
 //! Calls, transactions, connections, look-ups and remembered strangers are all capped. What does not
 //! fit is refused or dropped, and counted in [`Statistics`].
 
+mod address_change;
 mod authorization;
 mod binding;
 mod challenged;

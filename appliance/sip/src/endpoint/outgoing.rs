@@ -413,6 +413,11 @@ impl Endpoint {
                 User::Call(_) | User::Nobody => self.contact(&outgoing.account, path)?,
             };
             request.headers.push_typed(&contact);
+            if let User::Registration(id) = &outgoing.user
+                && let Some(left) = self.binding(id).and_then(|it| it.left_behind(&contact))
+            {
+                request.headers.push_typed(&left);
+            }
         }
         let agent = self.user_agent.clone();
         // The settings were checked: see `Endpoint::new`.

@@ -145,7 +145,7 @@ impl Endpoint {
         }
     }
 
-    fn close_flow(&mut self, now: Instant, flow: FlowId) {
+    pub(super) fn close_flow(&mut self, now: Instant, flow: FlowId) {
         self.output(Output::CloseStream { flow });
         self.flow_lost(now, flow, StreamError::Closed);
     }
@@ -169,6 +169,7 @@ impl Endpoint {
             }
             Some(Flow::Open(_)) => {
                 self.registrations_lost_flow(now, flow);
+                self.calls_lost_flow(now, flow);
                 for key in self.clients_over(flow) {
                     self.client_transport_failed(now, &key);
                 }

@@ -15,6 +15,8 @@
 //! to one offer: clone the session while it is offering, once for each early dialog. There is no
 //! final state; a session ends with its dialog. An error leaves the machine where it was.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use rand_core::CryptoRng;
 use room::codec::Direction;
@@ -175,6 +177,7 @@ impl Session {
         };
         let agreement = agreement.clone();
         let mut offer = agreement.description.clone();
+        offer.address = self.local.address;
         for line in &mut offer.lines {
             match line {
                 LocalLine::Active(active) => {
@@ -255,6 +258,23 @@ impl Session {
     #[must_use]
     pub fn local_media(&self) -> LocalMedia {
         self.local
+    }
+
+    /// We are at another address: the next description, an offer or an answer, names it. The ports
+    /// stay.
+    pub fn move_to(&mut self, address: IpAddr) {
+        self.local.address = address;
+    }
+
+    /// Whether the address that is agreed on is the one that we are at.
+    #[must_use]
+    pub(crate) fn is_placed(&self) -> bool {
+        match &self.state {
+            State::Offering => false,
+            State::Agreed(agreement) | State::Reoffering { agreement, .. } => {
+                agreement.description.address == self.local.address
+            }
+        }
     }
 
     /// Whether an offer of ours awaits its answer.

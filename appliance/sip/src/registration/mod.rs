@@ -106,6 +106,15 @@ impl Answer {
     }
 }
 
+/// Whether a flow still starts from an address of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FlowPlace {
+    /// It does.
+    Stands,
+    /// It does not: the registrar has to be told where we are.
+    Moved,
+}
+
 /// Send a REGISTER for this many seconds; 0 takes the binding back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Send {
@@ -289,6 +298,27 @@ impl Registration {
             | State::Locked(_)
             | State::Deregistering => {}
         }
+    }
+
+    /// Our addresses have changed. What the registrar knows of a flow that has `Moved` is wrong; what
+    /// found no way before may find one now. What the registrar has refused stays refused.
+    pub(crate) fn network_changed(&mut self, now: Instant, flow: FlowPlace, rng: &mut impl Rng) {
+        let due = match &mut self.state {
+            State::Registered { refresh_at, .. } if flow == FlowPlace::Moved => refresh_at,
+            State::BackingOff {
+                until,
+                failure: RegistrationFailure::Transport | RegistrationFailure::Timeout,
+                ..
+            } => until,
+            State::Registered { .. }
+            | State::BackingOff { .. }
+            | State::Unregistered
+            | State::Registering
+            | State::Refreshing { .. }
+            | State::Locked(_)
+            | State::Deregistering => return,
+        };
+        *due = (now + random_part(FLOW_LOST_SPREAD, rng)).min(*due);
     }
 
     /// Another flow of the account was refused who we are: the registrar has counted it.

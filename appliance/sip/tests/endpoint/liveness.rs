@@ -64,6 +64,30 @@ fn a_peer_that_loses_its_power_is_noticed_about_a_minute_after_its_last_word() {
 }
 
 #[test]
+fn a_peer_whose_connection_has_closed_is_asked_soon_but_not_before_it_can_be_back() {
+    for transport in [Transport::Tcp, Transport::Tls] {
+        let mut world = pair(6, transport, Noticed::ByOptions);
+        let (alices, _) = call(&mut world);
+        world.break_streams(BOB);
+        power_off(&mut world);
+        let gone = world.now;
+        world.run(Duration::from_secs(9));
+        let over = |world: &mut World| {
+            let mut events = world.events(ALICE).iter();
+            events.any(|event| matches!(event, sip::endpoint::Event::Ended { .. }))
+        };
+        assert!(!over(&mut world), "{transport}: it may come back");
+        ended(&mut world, ALICE, alices);
+        let noticed = world.now - gone;
+        assert!(
+            noticed <= Duration::from_secs(45),
+            "{transport} {noticed:?}"
+        );
+        assert_nothing_is_left(&mut world);
+    }
+}
+
+#[test]
 fn a_peer_that_has_forgotten_the_call_is_not_held_to_it() {
     for (transport, noticed) in cases() {
         let mut world = pair(2, transport, noticed);

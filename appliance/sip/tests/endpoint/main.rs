@@ -1,6 +1,7 @@
 //! Endpoints among themselves and against scripted peers, through the seeded network in virtual
 //! time.
 
+mod address_change;
 mod calls;
 mod carol;
 mod corpus;

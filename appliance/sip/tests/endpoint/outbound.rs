@@ -41,7 +41,7 @@ fn outbound_world(transport: Transport, proxies: &[SocketAddr]) -> World {
     world
 }
 
-fn registered_world(transport: Transport, proxies: &[SocketAddr]) -> World {
+pub(crate) fn registered_world(transport: Transport, proxies: &[SocketAddr]) -> World {
     let mut world = outbound_world(transport, proxies);
     register(&mut world);
     wait_for_state(&mut world, RegistrationState::Registered);
@@ -53,7 +53,7 @@ fn flows(world: &mut World) -> Vec<RegistrationState> {
     world.act(ALICE, |alice, _| alice.registration_flows(&room()))
 }
 
-fn contact_of(request: &Request) -> NameAddr {
+pub(crate) fn contact_of(request: &Request) -> NameAddr {
     match request.headers.required::<Contact>().expect("well-formed") {
         Contact::Address(address) => address,
         Contact::All => panic!("an address was expected"),

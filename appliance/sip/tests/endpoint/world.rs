@@ -1,6 +1,6 @@
 //! A world of endpoints: the network between them, their connections, names and clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -102,6 +102,8 @@ pub(crate) struct Node {
     flows: BTreeMap<FlowId, StreamId>,
     /// What the endpoint asked a stream to be, until it is open.
     wanted: BTreeMap<StreamId, (FlowId, Transport, String)>,
+    /// Connections from an address that it had before: nothing passes.
+    dead: BTreeSet<StreamId>,
 }
 
 /// Everything that a test runs.
@@ -167,6 +169,7 @@ impl World {
             events: Vec::new(),
             flows: BTreeMap::new(),
             wanted: BTreeMap::new(),
+            dead: BTreeSet::new(),
         });
     }
 
@@ -402,6 +405,24 @@ impl World {
         self.drain();
     }
 
+    /// An endpoint's box gets another address, and notices: nothing passes by the old one any more, and
+    /// nobody says so to the peers.
+    pub(crate) fn move_node(&mut self, from: SocketAddr, to: SocketAddr) {
+        self.network.listen(to);
+        let node = self.node(from);
+        node.address = to;
+        node.dead.extend(node.flows.values());
+        let listen = ListenAddresses {
+            udp: vec![to],
+            tcp: vec![to],
+            tls: vec![to],
+        };
+        self.act(to, |endpoint, now| {
+            let gone = endpoint.connection_addresses();
+            endpoint.addresses_changed(now, listen, &gone);
+        });
+    }
+
     fn drain(&mut self) {
         for index in 0..self.nodes.len() {
             while let Some(output) = self.nodes[index].endpoint.poll_output() {
@@ -414,11 +435,9 @@ impl World {
         let now = self.now;
         let node = &mut self.nodes[index];
         match output {
-            Output::SendDatagram {
-                local,
-                remote,
-                bytes,
-            } => {
+            // What an endpoint repeats after a move starts where its box is now.
+            Output::SendDatagram { remote, bytes, .. } => {
+                let local = node.address;
                 let bytes = (self.rewrite)(bytes);
                 self.sent.push((local, remote, bytes.clone()));
                 self.network.send(now, local, remote, bytes);
@@ -434,12 +453,15 @@ impl World {
             }
             Output::SendStream { flow, bytes } => {
                 let bytes = (self.rewrite)(bytes);
-                if let Some(stream) = node.flows.get(&flow) {
+                let stream = node.flows.get(&flow);
+                if let Some(stream) = stream.filter(|stream| !node.dead.contains(stream)) {
                     self.network.stream_send(now, *stream, node.address, bytes);
                 }
             }
             Output::CloseStream { flow } => {
-                if let Some(stream) = node.flows.remove(&flow) {
+                if let Some(stream) = node.flows.remove(&flow)
+                    && !node.dead.contains(&stream)
+                {
                     self.network.close_stream(now, stream, node.address);
                 }
             }

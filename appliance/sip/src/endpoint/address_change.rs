@@ -1,0 +1,99 @@
+//! Our addresses change: another network, another lease of the same one.
+//!
+//! Registrations tell their registrars where we are now, at once but for a spread; connections that
+//! start from an address that is gone are given up, and what they carried goes another way. Where the
+//! media of a call is, its user tells by [`Endpoint::move_media`].
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use super::Endpoint;
+use super::binding::BindingId;
+use super::settings::ListenAddresses;
+use crate::grammar::NameAddr;
+use crate::registration::FlowPlace;
+use crate::transport::{FlowId, Path};
+
+impl Endpoint {
+    /// The addresses of ours that connections start from, ours and our peers'.
+    #[must_use]
+    pub fn connection_addresses(&self) -> BTreeSet<IpAddr> {
+        self.flows
+            .open_ones()
+            .map(|(_, info)| info.local.ip())
+            .collect()
+    }
+
+    /// Our sockets are reached at `listen` from now on, and nothing arrives any more at the addresses
+    /// that are `gone`. A network that is there again is a change too: registrations that found no way
+    /// are tried at once.
+    pub fn addresses_changed(
+        &mut self,
+        now: Instant,
+        listen: ListenAddresses,
+        gone: &BTreeSet<IpAddr>,
+    ) {
+        let left: Vec<(BindingId, FlowPlace, Option<NameAddr>)> = self
+            .registrations
+            .iter()
+            .flat_map(|(account, registrant)| {
+                registrant.bindings().map(|(reg_id, binding)| {
+                    let account = account.clone();
+                    (BindingId { account, reg_id }, binding.path)
+                })
+            })
+            .map(|(id, path)| {
+                let place = path.map_or(FlowPlace::Stands, |path| {
+                    self.place_of(path, &listen.udp, gone)
+                });
+                let contact = path
+                    .zip(self.account(&id.account).ok())
+                    .and_then(|(path, account)| self.address_on(&account, path));
+                (id, place, contact)
+            })
+            .collect();
+        self.listen = listen;
+        for (id, place, contact) in &left {
+            if let Some(binding) = self.binding_mut(id)
+                && *place == FlowPlace::Moved
+            {
+                binding.moved_from(contact.clone());
+                if let Some(Path::Datagram { .. }) = binding.path {
+                    binding.forget_flow();
+                }
+            }
+        }
+        let lost: Vec<FlowId> = self
+            .flows
+            .open_ones()
+            .filter(|(_, info)| gone.contains(&info.local.ip()))
+            .map(|(id, _)| id)
+            .collect();
+        for flow in lost {
+            self.close_flow(now, flow);
+        }
+        for (id, place, _) in left {
+            let mut rng = self.rng.clone();
+            if let Some(binding) = self.binding_mut(&id) {
+                binding.machine.network_changed(now, place, &mut rng);
+            }
+            self.rng = rng;
+        }
+    }
+
+    /// Whether a path still starts from an address of ours.
+    fn place_of(&self, path: Path, udp: &[SocketAddr], gone: &BTreeSet<IpAddr>) -> FlowPlace {
+        let stands = match path {
+            Path::Datagram { local, .. } => udp.contains(&local),
+            Path::Stream(_) => self
+                .local_end(path)
+                .is_some_and(|(_, local)| !gone.contains(&local.ip())),
+        };
+        if stands {
+            FlowPlace::Stands
+        } else {
+            FlowPlace::Moved
+        }
+    }
+}

@@ -10,7 +10,7 @@
 //! Each turn takes in what waits, facts before requests, and carries out every command before it
 //! waits again. Nothing here blocks: sockets and media have bounded queues of their own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use room::{
     Admission, Command, DialogName, DtmfDigits, EndReason, Fact, Generation, Input, InputQueue,
     Remembered, Request, Room, RoomSnapshot,
 };
-use sip::endpoint::{AccountName, ActionError, CallId, Endpoint, Event};
+use sip::endpoint::{self, AccountName, ActionError, CallId, Endpoint, Event};
 use sip::grammar::{StatusCode, Uri};
 use sip::offer_answer::CallMedia;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -38,7 +38,7 @@ use crate::owned_tasks::OwnedTasks;
 use crate::signalling::Signalling;
 use crate::sip_ladders::LadderQuestion;
 use crate::sip_sockets::SocketEvent;
-use crate::{call_facts, media_control, media_facts, service_notification, settings};
+use crate::{call_facts, media_control, media_facts, our_addresses, service_notification};
 
 /// Facts of one kind that are taken in before the other kinds get their turn.
 const FACTS_A_TURN: usize = 64;
@@ -62,6 +62,8 @@ pub struct Inputs {
     pub requests: mpsc::Receiver<PendingRequest>,
     /// What clients want to see of SIP.
     pub ladders: mpsc::Receiver<LadderQuestion>,
+    /// Counts changes of this machine's addresses.
+    pub address_changes: watch::Receiver<u64>,
 }
 
 /// What the driver works on.
@@ -71,7 +73,8 @@ pub struct Driver {
     signalling: Signalling,
     networks: LegNetworks,
     media: Media,
-    media_address: IpAddr,
+    /// Where peers were last told that SIP reaches us.
+    listen: endpoint::ListenAddresses,
     remember: mpsc::UnboundedSender<(Generation, Remembered)>,
     capture: watch::Sender<bool>,
     snapshots: watch::Sender<RoomSnapshot>,
@@ -101,8 +104,8 @@ pub struct Parts {
     pub networks: LegNetworks,
     /// The media graph.
     pub media: Media,
-    /// The address that offers name when the way to the peer is not known.
-    pub media_address: IpAddr,
+    /// Where peers reach the SIP sockets, as the endpoint was told.
+    pub listen: endpoint::ListenAddresses,
     /// Takes what is to be stored.
     pub remember: mpsc::UnboundedSender<(Generation, Remembered)>,
     /// Whether simulated devices are to run.
@@ -125,7 +128,7 @@ impl Driver {
             signalling: parts.signalling,
             networks: parts.networks,
             media: parts.media,
-            media_address: parts.media_address,
+            listen: parts.listen,
             remember: parts.remember,
             capture: parts.capture,
             snapshots,
@@ -271,6 +274,7 @@ impl Driver {
             request = inputs.requests.recv() => {
                 self.queue_request(request.ok_or(Error::PartEnded { part: "API" })?);
             }
+            Ok(()) = inputs.address_changes.changed() => self.look_at_addresses(Instant::now()),
             // One at a time: whoever asks in a loop waits behind everything else.
             Some(question) = inputs.ladders.recv() => self.signalling.show_ladder(question),
         }
@@ -308,6 +312,37 @@ impl Driver {
     fn queue_request(&mut self, request: PendingRequest) {
         if self.queue.push_request(request).is_err() {
             tracing::warn!("too many requests wait: one was refused");
+        }
+    }
+
+    /// Addresses or routes of this machine have changed: registrars and far ends learn where we are.
+    fn look_at_addresses(&mut self, now: Instant) {
+        let listen = our_addresses::reachable(self.signalling.bound());
+        let used = self.signalling.endpoint.connection_addresses();
+        let gone: BTreeSet<IpAddr> = used
+            .into_iter()
+            .filter(|address| !our_addresses::is_ours(*address))
+            .collect();
+        if listen != self.listen || !gone.is_empty() {
+            tracing::info!(?listen, ?gone, "our addresses have changed");
+            let endpoint = &mut self.signalling.endpoint;
+            endpoint.addresses_changed(now, listen.clone(), &gone);
+            self.listen = listen;
+        }
+        self.move_media(now);
+    }
+
+    /// Tells the far ends of standing calls where their media is to come now; those of others once
+    /// they stand.
+    fn move_media(&mut self, now: Instant) {
+        for (leg, address) in self.networks.moved() {
+            let Some(call) = self.signalling.call(leg) else {
+                continue;
+            };
+            match self.signalling.endpoint.move_media(now, call, address) {
+                Ok(()) => self.networks.moved_to(leg, address),
+                Err(error) => tracing::debug!(%leg, %error, "its media is not moved yet"),
+            }
         }
     }
 
@@ -432,8 +467,7 @@ impl Driver {
             .map_err(|_| EndReason::InvalidTarget)?;
         let account = AccountName::new(&account.ok_or(EndReason::NoUsableAccount)?);
         let peer = target.as_sip().and_then(|sip| sip.host().address());
-        let address = settings::reachable_address(self.media_address, peer);
-        let local = self.networks.bind(leg, address).map_err(|error| {
+        let local = self.networks.bind(leg, peer).map_err(|error| {
             tracing::error!(%leg, %error, "the call cannot be made");
             EndReason::LocalFault
         })?;
@@ -449,8 +483,7 @@ impl Driver {
 
     fn accept(&mut self, now: Instant, leg: LegId) {
         let caller = self.callers.get(&leg).copied();
-        let address = settings::reachable_address(self.media_address, caller);
-        match self.networks.bind(leg, address) {
+        match self.networks.bind(leg, caller) {
             Ok(local) => {
                 self.with_call(leg, |endpoint, call| endpoint.answer(now, call, local));
             }
@@ -478,6 +511,8 @@ impl Driver {
             Meaning::Leg { leg, media, facts } => {
                 if let Some(media) = media {
                     self.connect(leg, &media);
+                    // A call that was set up while our address changed can be told now.
+                    self.move_media(now);
                 }
                 for fact in facts {
                     self.room.fact(now, fact);

@@ -6,7 +6,7 @@
 //! ```
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use media::Media;
@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::media_ports::leg_transport::{LegRoute, LegTransport};
 use crate::media_ports::sockets::{LegSockets, MediaPortRange, MediumSockets};
 use crate::network_counters::NetworkCounters;
+use crate::our_addresses::reachable_address;
 use crate::owned_tasks::OwnedTasks;
 
 enum LegNetwork {
@@ -26,34 +27,53 @@ enum LegNetwork {
     Running(LegTransport),
 }
 
+/// Where a leg's offer or answer says that media is to come.
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    address: IpAddr,
+    /// Whom it had to be reachable for, where that was known.
+    peer: Option<IpAddr>,
+}
+
 /// The network side of all legs. Owned by the driver.
 pub struct LegNetworks {
     ports: MediaPortRange,
+    /// What media sockets are bound to; unspecified, they go on through a change of address.
+    bound: IpAddr,
     counters: Arc<NetworkCounters>,
     legs: HashMap<LegId, LegNetwork>,
+    named: HashMap<LegId, Named>,
     /// The tasks of the running transports.
     transports: OwnedTasks,
 }
 
 impl LegNetworks {
-    /// No legs yet.
+    /// No legs yet. Their sockets will be bound to `bound`.
     #[must_use]
-    pub fn new(ports: MediaPortRange, counters: Arc<NetworkCounters>) -> Self {
+    pub fn new(ports: MediaPortRange, bound: IpAddr, counters: Arc<NetworkCounters>) -> Self {
         Self {
             ports,
+            bound,
             counters,
             legs: HashMap::new(),
+            named: HashMap::new(),
             transports: OwnedTasks::default(),
         }
     }
 
-    /// Binds the ports of a new leg.
+    /// Binds the ports of a new leg, and names the address by which `peer` reaches them; where nobody
+    /// knows yet who that will be, the one that most reach.
     ///
     /// # Errors
     /// [`Error::MediaPorts`] when there are none.
-    pub fn bind(&mut self, leg: LegId, address: IpAddr) -> Result<LocalMedia, Error> {
+    pub fn bind(&mut self, leg: LegId, peer: Option<IpAddr>) -> Result<LocalMedia, Error> {
+        let address = reachable_address(self.bound, peer);
         let unreadable = |source| Error::MediaPorts { address, source };
-        let sockets = self.ports.bind_leg(address)?;
+        let sockets = self.ports.bind_leg(match address {
+            _ if !self.bound.is_unspecified() => self.bound.to_canonical(),
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        })?;
         let local = LocalMedia {
             address,
             audio: Some(local_port(&sockets.audio).map_err(unreadable)?),
@@ -61,7 +81,32 @@ impl LegNetworks {
             content: None,
         };
         self.legs.insert(leg, LegNetwork::Bound(sockets));
+        self.named.insert(leg, Named { address, peer });
         Ok(local)
+    }
+
+    /// The legs whose peers send to an address that is not ours any more, with the one that is.
+    #[must_use]
+    pub fn moved(&self) -> Vec<(LegId, IpAddr)> {
+        self.named
+            .iter()
+            .map(|(leg, named)| {
+                (
+                    *leg,
+                    named.address,
+                    reachable_address(self.bound, named.peer),
+                )
+            })
+            .filter(|(_, named, reachable)| named != reachable)
+            .map(|(leg, _, reachable)| (leg, reachable))
+            .collect()
+    }
+
+    /// A leg's peer is told the new address.
+    pub fn moved_to(&mut self, leg: LegId, address: IpAddr) {
+        if let Some(named) = self.named.get_mut(&leg) {
+            named.address = address;
+        }
     }
 
     /// Starts a leg's transport, or changes the way of a running one.
@@ -87,6 +132,7 @@ impl LegNetworks {
     /// Closes a leg's sockets.
     pub fn release(&mut self, leg: LegId) {
         self.legs.remove(&leg);
+        self.named.remove(&leg);
     }
 }
 

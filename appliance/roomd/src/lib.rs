@@ -4,6 +4,7 @@
 //! the room and the SIP endpoint, feeds them bytes, facts and requests with the time, and carries
 //! out their commands. Everything else reports to it through bounded channels.
 
+pub mod address_watch;
 pub mod call_facts;
 pub mod certificate;
 pub mod command_line;
@@ -23,6 +24,7 @@ pub mod media_facts;
 pub mod media_ports;
 pub mod monotonic_zero;
 pub mod network_counters;
+pub mod our_addresses;
 pub mod owned_tasks;
 pub mod pictures;
 pub mod process_memory;

@@ -29,6 +29,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::address_watch::AddressWatch;
 use crate::devices::SimulatedDevices;
 use crate::driver::{Driver, Inputs, Parts, PendingRequest};
 use crate::error::Error;
@@ -38,11 +39,12 @@ use crate::leg_networks::LegNetworks;
 use crate::media_ports::sockets::MediaPortRange;
 use crate::monotonic_zero::monotonic_zero;
 use crate::network_counters::NetworkCounters;
+use crate::owned_tasks::OwnedTasks;
 use crate::pictures::MediaPictures;
 use crate::remembered_store::RememberedStore;
 use crate::signalling::Signalling;
 use crate::sip_sockets::SipSockets;
-use crate::{service_notification, settings};
+use crate::{our_addresses, service_notification, settings};
 
 /// Requests that wait for the driver.
 const REQUESTS: usize = 64;
@@ -90,7 +92,8 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
         &directories.state,
         random_bytes()?,
     ));
-    let media_address = settings::media_address(sockets.bound());
+    let media_address = our_addresses::media_address(sockets.bound());
+    let listen = endpoint_settings.listen.clone();
     let endpoint = Endpoint::new(endpoint_settings, random_bytes()?);
     let signalling = Signalling::new(endpoint, sockets);
 
@@ -109,9 +112,9 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
         policy: settings::room_policy(&config),
         remembered: interrupted.remembered.clone(),
         signalling,
-        networks: LegNetworks::new(ports, Arc::clone(&counters)),
+        networks: LegNetworks::new(ports, media_address, Arc::clone(&counters)),
         media,
-        media_address,
+        listen,
         remember,
         capture,
         counters: Arc::clone(&counters),
@@ -129,12 +132,15 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     );
     let api = http::Server::start(&config.http, room, directories.credentials.as_deref());
     let api = api.await.map_err(Error::Api)?;
+    let mut watching = OwnedTasks::default();
+    let address_changes = watch_addresses(&mut watching);
     let inputs = Inputs {
         sockets: socket_events,
         media: media_events,
         facts,
         requests,
         ladders,
+        address_changes,
     };
     let driving = tokio::spawn(driver.run(inputs));
     for (call, reason) in interrupted.not_resumed {
@@ -149,6 +155,19 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let result = supervise(driving, request_sender, api).await;
     let last_parts = end_of_last_parts(devices, storing, LAST_PARTS_LIMIT).await;
     result.and(last_parts)
+}
+
+/// Counts changes of this machine's addresses. A machine that does not tell them keeps the service
+/// where it is: everything else works.
+fn watch_addresses(tasks: &mut OwnedTasks) -> watch::Receiver<u64> {
+    let (changes, changed) = watch::channel(0);
+    match AddressWatch::start() {
+        Ok(watch) => tasks.spawn_lasting(watch.run(changes)),
+        Err(error) => {
+            tracing::warn!(%error, "changes of this machine's addresses are not noticed");
+        }
+    }
+    changed
 }
 
 /// Waits, within a limit, until devices and store have ended: a disk that does not answer must not

@@ -1,7 +1,5 @@
 //! From the configuration's words to those of room, SIP endpoint and sockets.
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,6 +15,7 @@ use sip::secret::Secret;
 use sip::transport::Transport;
 
 use crate::error::Error;
+use crate::our_addresses;
 use crate::sip_sockets::{ListenAddresses, TlsIdentity, TlsTrust};
 
 /// The room's policy.
@@ -107,7 +106,6 @@ pub fn endpoint_settings(
         .iter()
         .map(|account| endpoint_account(config, account, credentials_directory))
         .collect::<Result<Vec<_>, _>>()?;
-    let reachable = |bound: Option<SocketAddr>| bound.map(reachable_addresses).unwrap_or_default();
     Ok(EndpointSettings {
         accounts,
         instance_id: None,
@@ -116,11 +114,7 @@ pub fn endpoint_settings(
             peers: config.sip.peers.iter().map(configured_peer).collect(),
             ..IncomingPolicy::default()
         },
-        listen: endpoint::ListenAddresses {
-            udp: reachable(bound.udp),
-            tcp: reachable(bound.tcp),
-            tls: reachable(bound.tls),
-        },
+        listen: our_addresses::reachable(bound),
         dial_limit: Timeouts::default().dial,
     })
 }
@@ -224,100 +218,4 @@ fn uri(account: &Account, text: &str) -> Result<Uri, Error> {
         address: text.to_owned(),
         source,
     })
-}
-
-/// The address that offers name while the way to the peer is not known: that of the first listener.
-#[must_use]
-pub fn media_address(bound: &ListenAddresses) -> IpAddr {
-    let listeners = [bound.tls, bound.tcp, bound.udp];
-    let first = listeners.into_iter().flatten().next();
-    first.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
-}
-
-/// The address of this machine by which `remote` reaches a socket that is bound to `bound`.
-///
-/// A bound address is that address; for an unspecified one the kernel's routing table tells. No
-/// packet is sent for it. A socket that is bound to `::` serves IPv4 too: an IPv4 peer is told an
-/// IPv4 address, never its IPv4-mapped form, which means nothing outside of this machine.
-#[must_use]
-pub fn reachable_address(bound: IpAddr, remote: Option<IpAddr>) -> IpAddr {
-    /// TEST-NET-1 (RFC 5737): stands for "anywhere", so that the default route answers.
-    const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-    let bound = bound.to_canonical();
-    if !bound.is_unspecified() {
-        return bound;
-    }
-    let remote = remote
-        .map(|remote| remote.to_canonical())
-        .filter(|remote| remote.is_ipv4() || bound.is_ipv6())
-        .unwrap_or(ANYWHERE);
-    route_to(remote).unwrap_or(match remote {
-        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-    })
-}
-
-/// The address of this machine that the kernel's route to `remote` starts from.
-fn route_to(remote: IpAddr) -> io::Result<IpAddr> {
-    let any = match remote {
-        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-    };
-    let probe = UdpSocket::bind((any, 0))?;
-    probe.connect((remote, 9))?;
-    Ok(probe.local_addr()?.ip())
-}
-
-/// The addresses by which a listening socket is reached, one for each family that it serves.
-fn reachable_addresses(bound: SocketAddr) -> Vec<SocketAddr> {
-    /// The documentation prefix (RFC 3849): stands for "anywhere" as TEST-NET-1 does.
-    const ANYWHERE_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
-    let mut addresses = vec![reachable_address(bound.ip(), None)];
-    if bound.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
-        addresses.push(reachable_address(bound.ip(), Some(ANYWHERE_V6)));
-    }
-    addresses
-        .into_iter()
-        .map(|address| SocketAddr::new(address, bound.port()))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ip(text: &str) -> IpAddr {
-        text.parse().expect("an address")
-    }
-
-    #[test]
-    fn a_peer_is_told_an_address_of_its_own_family() {
-        for (bound, remote, reachable) in [
-            ("::", "127.0.0.1", "127.0.0.1"),
-            ("::", "::ffff:127.0.0.1", "127.0.0.1"),
-            ("::", "::1", "::1"),
-            ("0.0.0.0", "127.0.0.1", "127.0.0.1"),
-            ("::1", "127.0.0.1", "::1"),
-            ("::ffff:127.0.0.1", "127.0.0.1", "127.0.0.1"),
-        ] {
-            assert_eq!(
-                reachable_address(ip(bound), Some(ip(remote))),
-                ip(reachable),
-                "{bound} for {remote}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_socket_of_both_families_is_listed_once_for_each() {
-        let families = |bound: &str| -> Vec<bool> {
-            let bound = SocketAddr::new(ip(bound), 5060);
-            let listed = reachable_addresses(bound);
-            assert!(listed.iter().all(|address| address.port() == 5060));
-            listed.iter().map(SocketAddr::is_ipv4).collect()
-        };
-        assert_eq!(families("::"), [true, false]);
-        assert_eq!(families("0.0.0.0"), [true]);
-        assert_eq!(families("::1"), [false]);
-    }
 }

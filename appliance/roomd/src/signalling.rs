@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::error::Error;
 use crate::server_location::ServerLocator;
 use crate::sip_ladders::{LadderQuestion, SipLadders};
-use crate::sip_sockets::{SipSockets, SocketEvent};
+use crate::sip_sockets::{ListenAddresses, SipSockets, SocketEvent};
 
 /// The answer to a name look-up; empty when the name is not known.
 #[derive(Debug)]
@@ -51,6 +51,12 @@ impl Signalling {
             locator: ServerLocator::of_system(),
             resolving: JoinSet::new(),
         }
+    }
+
+    /// The addresses that the SIP sockets are bound to.
+    #[must_use]
+    pub fn bound(&self) -> &ListenAddresses {
+        self.sockets.bound()
     }
 
     /// Whether no peer owes us anything: no call, and no answer.

@@ -59,11 +59,18 @@ impl Authority {
     /// # Errors
     /// When `name` is no host name or the files cannot be written.
     pub fn issue(&self, name: &str) -> Result<Identity> {
+        self.issue_for(name, Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// A certificate for `address`, `localhost` and `name`.
+    ///
+    /// # Errors
+    /// As [`Authority::issue`].
+    pub fn issue_for(&self, name: &str, address: IpAddr) -> Result<Identity> {
         let mut parameters = CertificateParams::new([name.to_owned(), "localhost".to_owned()])?;
-        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
         parameters
             .subject_alt_names
-            .push(SanType::IpAddress(loopback));
+            .push(SanType::IpAddress(address));
         parameters.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate()?;
         let certificate = parameters.signed_by(&key, &self.issuer)?.pem();

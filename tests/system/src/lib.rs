@@ -6,7 +6,8 @@
 //! event, a line or a state, within a limit that says what was waited for when it is over.
 //!
 //! - Programs: [`roomd`] (set up as a [`room_setup`] says), [`baresip`], [`pjsua`], [`sipp`],
-//!   [`kamailio`] as registrar and as [`edge_proxy`], each a [`child_process`].
+//!   [`kamailio`] as registrar and as [`edge_proxy`], each a [`child_process`], where it matters in a
+//!   [`network_namespace`] of its own.
 //! - What they send each other: [`footage`], [`sound`], [`picture`], and whether it arrived:
 //!   [`picture::Luma::psnr`], [`picture::Luma::stamp`], [`sound::Sound::correlation`], [`pesq`].
 
@@ -19,6 +20,7 @@ pub mod footage;
 pub mod journal;
 pub mod kamailio;
 mod netstring;
+pub mod network_namespace;
 pub mod pesq;
 pub mod picture;
 pub mod pjsua;

@@ -1,7 +1,9 @@
 //! A roomd with an account of its own, ready to call and be called on loopback.
 
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,6 +12,7 @@ use api::snapshot::{EndReason, Leg, LegState, Snapshot, VideoFlow};
 use crate::authority::Authority;
 use crate::baresip::{Answer, MediaEncryption, Transport};
 use crate::journal::Mark;
+use crate::network_namespace::NetworkNamespace;
 use crate::ports;
 use crate::roomd::Roomd;
 use crate::sound::Sound;
@@ -26,11 +29,39 @@ pub enum Camera {
     Recording(PathBuf),
 }
 
+/// Where a room is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// By which others call it.
+    pub address: IpAddr,
+    /// What its SIP sockets are bound to.
+    pub listen: IpAddr,
+    /// Whose calls it takes without an account: an address or a network.
+    pub peers: &'static str,
+    /// Its network; that of the test where there is none.
+    pub network: Option<Arc<NetworkNamespace>>,
+}
+
+impl Place {
+    /// On 127.0.0.1, as its peers are.
+    #[must_use]
+    pub fn loopback() -> Self {
+        Self {
+            address: Ipv4Addr::LOCALHOST.into(),
+            listen: Ipv4Addr::LOCALHOST.into(),
+            peers: "127.0.0.1",
+            network: None,
+        }
+    }
+}
+
 /// How a room is set up.
 #[derive(Clone, Debug)]
 pub struct RoomSetup {
     /// Its name: the user part of its address.
     pub name: String,
+    /// Where it is.
+    pub place: Place,
     /// What SIP travels on.
     pub transport: Transport,
     /// Whether its account insists on encrypted media.
@@ -53,6 +84,7 @@ impl RoomSetup {
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            place: Place::loopback(),
             transport: Transport::Tls,
             media_encryption: MediaEncryption::SrtpMandatory,
             answer: Answer::Auto,
@@ -71,12 +103,15 @@ impl RoomSetup {
     pub fn start(&self, authority: &Authority) -> Result<Room> {
         let sip_port = ports::free()?;
         let media_port = ports::free_range(MEDIA_PORTS)?;
-        let roomd = Roomd::start(&self.name, |folder| {
-            self.configuration(folder, authority, sip_port, media_port)
-        })?;
+        let configuration =
+            |folder: &Path| self.configuration(folder, authority, sip_port, media_port);
+        let roomd = match &self.place.network {
+            None => Roomd::start(&self.name, configuration)?,
+            Some(network) => Roomd::start_within(network, &self.name, configuration)?,
+        };
         Ok(Room {
             roomd,
-            uri: format!("sip:{}@127.0.0.1:{sip_port}", self.name),
+            uri: format!("sip:{}@{}:{sip_port}", self.name, self.place.address),
             sip_port,
             media_port,
         })
@@ -92,6 +127,12 @@ impl RoomSetup {
         let Self {
             name, ring_seconds, ..
         } = self;
+        let Place {
+            address,
+            listen,
+            peers,
+            ..
+        } = &self.place;
         let transport = self.transport.uri_parameter();
         let security = match self.media_encryption {
             MediaEncryption::SrtpMandatory => "srtp-required",
@@ -104,18 +145,18 @@ impl RoomSetup {
         let mut text = format!(
             "version = 1\n\
              [room]\nname = \"{name}\"\n\
-             [[account]]\nname = \"{name}\"\naddress = \"sip:{name}@127.0.0.1:{sip_port}\"\n\
+             [[account]]\nname = \"{name}\"\naddress = \"sip:{name}@{address}:{sip_port}\"\n\
              transport = \"{transport}\"\nmedia_security = \"{security}\"\nregister = false\n\
              [incoming]\nauto_answer = \"{answer}\"\nring_seconds = {ring_seconds}\n\
              [log]\nlevel = \"debug\"\n\
-             [sip]\nlisten_{transport} = \"127.0.0.1:{sip_port}\"\npeers = [\"127.0.0.1\"]\n\
+             [sip]\nlisten_{transport} = \"{listen}:{sip_port}\"\npeers = [\"{peers}\"]\n\
              media_ports = \"{media_port}-{last_media_port}\"\n\
              ca_files = [\"{authority}\"]\n",
             last_media_port = media_port + MEDIA_PORTS - 1,
             authority = authority.certificate().display(),
         );
         if self.transport == Transport::Tls {
-            let identity = authority.issue(name)?;
+            let identity = authority.issue_for(name, *address)?;
             writeln!(
                 text,
                 "certificate = \"{}\"\nkey = \"{}\"",

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 use crate::child_process::{ChildProcess, output_of};
 use crate::journal::{Journal, Mark};
+use crate::network_namespace::NetworkNamespace;
 use crate::picture::Luma;
 use crate::poll;
 use crate::supervisor::Supervisor;
@@ -35,12 +36,18 @@ pub struct Roomd {
     process: ChildProcess,
     name: String,
     errors: Errors,
-    environment: Environment,
+    surroundings: Surroundings,
     folder: TempDir,
 }
 
-/// Variables of roomd's environment besides those of the test.
-type Environment = Vec<(&'static str, OsString)>;
+/// What roomd is started with.
+#[derive(Clone, Debug, Default)]
+struct Surroundings {
+    /// Variables besides those of the test.
+    environment: Vec<(&'static str, OsString)>,
+    /// The words before its command line.
+    prefix: Vec<OsString>,
+}
 
 /// What an ERROR in the log means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +64,23 @@ impl Roomd {
     /// # Errors
     /// When roomd does not start; the error shows its log.
     pub fn start(name: &str, configuration: impl FnOnce(&Path) -> Result<String>) -> Result<Self> {
-        Self::start_in(Environment::new(), name, configuration)
+        Self::start_in(Surroundings::default(), name, configuration)
+    }
+
+    /// Starts roomd as [`Roomd::start`] does, in that network.
+    ///
+    /// # Errors
+    /// As [`Roomd::start`].
+    pub fn start_within(
+        network: &NetworkNamespace,
+        name: &str,
+        configuration: impl FnOnce(&Path) -> Result<String>,
+    ) -> Result<Self> {
+        let surroundings = Surroundings {
+            prefix: network.prefix(),
+            ..Surroundings::default()
+        };
+        Self::start_in(surroundings, name, configuration)
     }
 
     /// Starts roomd as [`Roomd::start`] does, as a service of this supervisor.
@@ -69,11 +92,15 @@ impl Roomd {
         name: &str,
         configuration: impl FnOnce(&Path) -> Result<String>,
     ) -> Result<Self> {
-        Self::start_in(supervisor.environment().into(), name, configuration)
+        let surroundings = Surroundings {
+            environment: supervisor.environment().into(),
+            ..Surroundings::default()
+        };
+        Self::start_in(surroundings, name, configuration)
     }
 
     fn start_in(
-        environment: Environment,
+        surroundings: Surroundings,
         name: &str,
         configuration: impl FnOnce(&Path) -> Result<String>,
     ) -> Result<Self> {
@@ -82,14 +109,14 @@ impl Roomd {
         let socket = socket(folder.path());
         text.push_str(&format!("\n[http]\nsocket = \"{}\"\n", socket.display()));
         std::fs::write(folder.path().join("roomd.toml"), text)?;
-        let process = run(name, folder.path(), &environment)?;
+        let process = run(name, folder.path(), &surroundings)?;
         let watcher = watch(name, &socket)?;
         Ok(Self {
             watcher,
             process,
             name: name.to_owned(),
             errors: Errors::Fail,
-            environment,
+            surroundings,
             folder,
         })
     }
@@ -226,7 +253,7 @@ impl Roomd {
     /// When it does not come back.
     pub fn kill_and_restart(&mut self) -> Result<()> {
         self.kill()?;
-        self.process = run(&self.name, self.folder.path(), &self.environment)?;
+        self.process = run(&self.name, self.folder.path(), &self.surroundings)?;
         self.watcher = watch(&self.name, &socket(self.folder.path()))?;
         Ok(())
     }
@@ -287,14 +314,22 @@ fn socket(folder: &Path) -> PathBuf {
 }
 
 /// Starts roomd on its folder and waits until its socket takes connections.
-fn run(name: &str, folder: &Path, environment: &Environment) -> Result<ChildProcess> {
-    let mut command = Command::new(binary("roomd")?);
+fn run(name: &str, folder: &Path, surroundings: &Surroundings) -> Result<ChildProcess> {
+    let program = binary("roomd")?.into_os_string();
+    let mut words = surroundings.prefix.iter().chain([&program]);
+    let mut command = Command::new(words.next().unwrap_or(&program));
     command
+        .args(words)
         .args(["run", "--config"])
         .arg(folder.join("roomd.toml"))
         .arg("--state")
         .arg(folder.join("state"))
-        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .envs(
+            surroundings
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        )
         .current_dir(folder);
     let mut process = ChildProcess::start(name, &mut command)?;
     let what = format!("the API socket of {name}");

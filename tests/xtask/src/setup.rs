@@ -53,6 +53,8 @@ impl Purpose {
                 "kamailio-outbound-modules",
                 "kamailio-tls-modules",
                 "sip-tester",
+                // Networks of their own for some of them.
+                "iproute2",
                 // Recorded and spoken voices.
                 "alsa-utils",
                 "espeak-ng",

@@ -21,7 +21,7 @@ pub struct MediumSockets {
 /// The sockets of one leg.
 #[derive(Debug)]
 pub struct LegSockets {
-    /// Where the peer is to send: the address that the offer or answer names.
+    /// What they are bound to.
     pub address: IpAddr,
     /// Audio's sockets.
     pub audio: MediumSockets,

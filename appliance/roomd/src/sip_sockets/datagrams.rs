@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::{SocketEvent, canonical};
 use crate::error::Error;
-use crate::settings::reachable_address;
+use crate::our_addresses::reachable_address;
 
 /// The largest UDP payload.
 const LARGEST_DATAGRAM: usize = 65_535;

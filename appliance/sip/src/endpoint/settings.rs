@@ -204,7 +204,7 @@ impl Default for IncomingPolicy {
 }
 
 /// Where the caller's sockets are, with addresses that the far end can reach: never unspecified.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListenAddresses {
     /// Bound UDP sockets. The first of the right family sends.
     pub udp: Vec<SocketAddr>,

@@ -1,0 +1,120 @@
+//! A network of its own for a program: addresses and routes that a test may change, which nobody else
+//! on this machine sees (network_namespaces(7)).
+//!
+//! Root makes them as they are; anybody else within a user namespace, where the kernel allows that.
+
+use std::ffi::{OsStr, OsString};
+use std::process::{ChildStdin, Command};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::child_process::{ChildProcess, run};
+
+const START_LIMIT: Duration = Duration::from_secs(10);
+/// Stays for as long as its standard input is open, so that nothing outlives a test that was killed.
+const KEEPER: &str = "echo ready; exec cat";
+
+/// A network namespace. Vanishes with this value and the programs in it.
+#[derive(Debug)]
+pub struct NetworkNamespace {
+    // The input is closed before the process is waited for: fields are dropped in this order.
+    _input: ChildStdin,
+    keeper: ChildProcess,
+    owner: Owner,
+}
+
+/// Whose namespace it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Root,
+    /// A user namespace in which the user of the test is root.
+    UserNamespace,
+}
+
+impl NetworkNamespace {
+    /// A namespace with nothing but a loopback interface.
+    ///
+    /// # Errors
+    /// When the kernel does not let this user make one.
+    pub fn new() -> Result<Self> {
+        let mut unshare = Command::new("unshare");
+        let owner = if rustix::process::geteuid().is_root() {
+            Owner::Root
+        } else {
+            unshare.args(["--user", "--map-root-user"]);
+            Owner::UserNamespace
+        };
+        Self::keep(owner, unshare.arg("--net"))
+    }
+
+    /// Another one, which can be connected with this one.
+    ///
+    /// # Errors
+    /// As [`NetworkNamespace::new`].
+    pub fn beside(&self) -> Result<Self> {
+        let mut unshare = self.command("unshare");
+        Self::keep(self.owner, unshare.arg("--net"))
+    }
+
+    fn keep(owner: Owner, unshare: &mut Command) -> Result<Self> {
+        unshare.args(["sh", "-c", KEEPER]);
+        let (keeper, input) = ChildProcess::start_with_input("network namespace", unshare)?;
+        keeper
+            .lines()
+            .wait_for("a network namespace", START_LIMIT, |line| {
+                (line == "ready").then_some(())
+            })
+            .context("this user cannot make network namespaces")?;
+        let namespace = Self {
+            _input: input,
+            keeper,
+            owner,
+        };
+        namespace.ip("link set lo up")?;
+        Ok(namespace)
+    }
+
+    /// The words before a command line that is to run in here.
+    #[must_use]
+    pub fn prefix(&self) -> Vec<OsString> {
+        let id = self.keeper.id();
+        let mut words = vec!["nsenter".to_owned(), format!("--net=/proc/{id}/ns/net")];
+        match self.owner {
+            Owner::Root => {}
+            Owner::UserNamespace => words.extend([
+                format!("--user=/proc/{id}/ns/user"),
+                "--preserve-credentials".to_owned(),
+            ]),
+        }
+        words.into_iter().map(OsString::from).collect()
+    }
+
+    fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut words = self.prefix().into_iter();
+        let mut command = Command::new(words.next().expect("it begins with a program"));
+        command.args(words).arg(program);
+        command
+    }
+
+    /// Runs ip(8) in here with these words.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn ip(&self, words: &str) -> Result<()> {
+        run(self.command("ip").args(words.split(' '))).with_context(|| format!("ip {words}"))
+    }
+
+    /// Lays a cable between an interface `own` in here and `others` in the other one.
+    ///
+    /// # Errors
+    /// When there is an interface of that name.
+    pub fn connect(&self, own: &str, other: &Self, others: &str) -> Result<()> {
+        let id = other.keeper.id();
+        self.ip(&format!(
+            "link add {own} type veth peer name {others} netns {id}"
+        ))?;
+        self.ip(&format!("link set {own} up"))?;
+        other.ip(&format!("link set {others} up"))
+    }
+}

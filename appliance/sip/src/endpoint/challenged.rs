@@ -1,7 +1,6 @@
 //! Requests that were challenged: sent again with credentials, and those after them with
 //! credentials from the start.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::Endpoint;
@@ -26,6 +25,8 @@ impl Endpoint {
             return false;
         }
         let (mut outgoing, path) = (transaction.outgoing.clone(), transaction.path);
+        // Who has challenged may be gone when the answer arrives.
+        let remaining = transaction.remaining.clone();
         if let User::Call(call) = outgoing.user
             && !self.may_be_sent_again(call, outgoing.request.method())
         {
@@ -47,7 +48,7 @@ impl Endpoint {
         };
         let number = self.sequence_after(&outgoing.user, number);
         outgoing.request.headers.set_typed(&CSeq { number, method });
-        self.transmit(now, outgoing, path, VecDeque::new());
+        self.transmit(now, outgoing, path, remaining);
         true
     }
 

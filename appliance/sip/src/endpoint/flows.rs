@@ -320,12 +320,10 @@ impl Flows {
                 Flow::Opening {
                     target: opening, ..
                 } => opening == target,
-                // A connection is another target's only if it was verified for the same name.
                 Flow::Open(open) => {
                     open.info.transport == target.transport
                         && open.info.remote == target.remote
-                        && (target.transport == Transport::Tcp
-                            || open.is_verified_for(&target.server_name))
+                        && open.may_carry_requests_for(&target.server_name)
                 }
             })
             .map(|(id, _)| *id)
@@ -400,6 +398,16 @@ impl Flows {
 }
 
 impl OpenFlow {
+    /// Whether requests for a name may take this connection: over TLS those for which its other end was
+    /// verified, over TCP only one that we have made ourselves (RFC 5923: who has
+    /// connected may be anybody).
+    fn may_carry_requests_for(&self, name: &str) -> bool {
+        match self.info.transport {
+            Transport::Tls => self.is_verified_for(name),
+            Transport::Tcp | Transport::Udp => self.opened_by == OpenedBy::Us,
+        }
+    }
+
     fn is_verified_for(&self, name: &str) -> bool {
         self.server_name.as_deref() == Some(name)
             || self

@@ -25,6 +25,7 @@
 
 mod address_change;
 mod authorization;
+mod avoided;
 mod binding;
 mod challenged;
 mod content_rules;
@@ -74,6 +75,7 @@ pub(crate) use incoming::{ALLOW, Arrival};
 pub(crate) use outgoing::{Outgoing, User};
 pub(crate) use registrations::user_of;
 
+use self::avoided::Avoided;
 use self::floor_control::FloorControl;
 use self::flows::Flows;
 use self::incoming::ServerTransaction;
@@ -148,6 +150,7 @@ pub struct Endpoint {
     stateless_tag_key: [u8; 16],
     outputs: VecDeque<Output>,
     flows: Flows,
+    avoided: Avoided,
     pub(crate) clients: BTreeMap<ClientKey, ClientTransaction>,
     servers: BTreeMap<ServerKey, ServerTransaction>,
     look_ups: BTreeMap<ResolveId, LookUp>,
@@ -184,6 +187,7 @@ impl Endpoint {
             stateless_tag_key,
             outputs: VecDeque::new(),
             flows: Flows::default(),
+            avoided: Avoided::default(),
             clients: BTreeMap::new(),
             servers: BTreeMap::new(),
             look_ups: BTreeMap::new(),

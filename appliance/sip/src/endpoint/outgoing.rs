@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::authorization::Authorization;
+use super::avoided::Server;
 use super::binding::BindingId;
 use super::event::{CallId, Output, ResolveId};
 use super::flows::{LargeRequest, Target, Waiting};
@@ -30,8 +31,8 @@ use super::{Endpoint, Failure};
 use crate::dialog::{MAX_FORWARDS, next_hop};
 use crate::digest::ServerProof;
 use crate::grammar::{
-    CSeq, HeaderName, Host, Method, Request, Response, SipScheme, SipUri, StatusCode, Uri, Via,
-    ViaTransport,
+    CSeq, HeaderName, Host, Method, Request, Response, RetryAfter, SipScheme, SipUri, StatusCode,
+    Uri, Via, ViaTransport,
 };
 use crate::transaction::{
     InviteClient, InviteClientOutcome, NonInviteClient, NonInviteClientOutcome, ResponseClass,
@@ -127,7 +128,7 @@ pub(crate) struct ClientTransaction {
     wire: Bytes,
     pub(crate) path: Path,
     /// What to try when nothing is heard from here.
-    remaining: VecDeque<Target>,
+    pub(super) remaining: VecDeque<Target>,
     heard: Heard,
     acks: Vec<SentAck>,
     /// The highest sequence number of a request within an early dialog of an INVITE.
@@ -235,8 +236,8 @@ impl Endpoint {
         let targets = addresses
             .iter()
             .take(MAX_TARGETS)
-            .map(|remote| Target::new(look_up.transport, *remote, look_up.host.clone()))
-            .collect();
+            .map(|remote| Target::new(look_up.transport, *remote, look_up.host.clone()));
+        let targets = self.avoided.put_last(now, targets);
         self.launch(now, look_up.outgoing, targets);
     }
 
@@ -451,6 +452,11 @@ impl Endpoint {
             return;
         };
         transaction.heard = Heard::Something;
+        let path = transaction.path;
+        self.note_answer(now, path, response);
+        let Some(transaction) = self.clients.get_mut(&key) else {
+            return;
+        };
         let class = ResponseClass::of(response.status().code());
         match &mut transaction.machine {
             ClientMachine::Invite(machine) => match machine.response(now, class) {
@@ -472,6 +478,24 @@ impl Endpoint {
             },
         }
         self.advance_client(now, &key);
+    }
+
+    /// Whoever answers works, unless it says that it does not.
+    fn note_answer(&mut self, now: Instant, path: Path, response: &Response) {
+        let Some(server) = self.server_of(path) else {
+            return;
+        };
+        if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+            let retry_after = response.headers.typed::<RetryAfter>().ok().flatten();
+            self.avoided
+                .failed(now, server, retry_after.map(|field| field.wait()));
+        } else {
+            self.avoided.works(server);
+        }
+    }
+
+    fn server_of(&self, path: Path) -> Option<Server> {
+        Some((self.transport_of(path), self.remote_end(path)?))
     }
 
     fn deliver(&mut self, now: Instant, key: &ClientKey, response: &Response) {
@@ -656,6 +680,7 @@ impl Endpoint {
             return false;
         };
         let (mut outgoing, path) = (transaction.outgoing.clone(), transaction.path);
+        let remaining = transaction.remaining.clone();
         strip_path(&mut outgoing.request);
         if !change(&mut outgoing.request) {
             return false;
@@ -665,7 +690,7 @@ impl Endpoint {
         };
         let number = self.sequence_after(&outgoing.user, number);
         outgoing.request.headers.set_typed(&CSeq { number, method });
-        self.transmit(now, outgoing, path, VecDeque::new());
+        self.transmit(now, outgoing, path, remaining);
         true
     }
 
@@ -702,14 +727,25 @@ impl Endpoint {
         if retransmit {
             let (path, wire) = (transaction.path, transaction.wire.clone());
             self.send_repeated(now, path, wire);
-        } else if timed_out
-            && !self.try_next_target(now, key)
+        } else if timed_out {
+            self.timed_out(now, key);
+        }
+        self.advance_client(now, key);
+    }
+
+    fn timed_out(&mut self, now: Instant, key: &ClientKey) {
+        if let Some(transaction) = self.clients.get(key)
+            && transaction.heard == Heard::Nothing
+            && let Some(server) = self.server_of(transaction.path)
+        {
+            self.avoided.failed(now, server, None);
+        }
+        if !self.try_next_target(now, key)
             && let Some(transaction) = self.clients.remove(key)
         {
             self.close_if_silent(now, transaction.path);
             self.request_failed(now, &transaction.outgoing, Failure::Timeout);
         }
-        self.advance_client(now, key);
     }
 
     /// Ends zero-length timers at once and forgets what has terminated.
@@ -778,6 +814,11 @@ impl Endpoint {
 }
 
 impl ClientTransaction {
+    /// Whether no response has come at all.
+    pub(super) fn has_heard_nothing(&self) -> bool {
+        self.heard == Heard::Nothing
+    }
+
     /// Whether a final response is still to come.
     pub(crate) fn is_waiting(&self) -> bool {
         match &self.machine {

@@ -153,7 +153,11 @@ impl Endpoint {
     /// Everything that the connection carried is told, or tries another way.
     fn flow_lost(&mut self, now: Instant, flow: FlowId, why: StreamError) {
         match self.flows.remove(flow) {
-            Some(Flow::Opening { waiting, .. }) => {
+            Some(Flow::Opening {
+                target, waiting, ..
+            }) => {
+                self.avoided
+                    .failed(now, (target.transport, target.remote), None);
                 for Waiting {
                     mut outgoing,
                     remaining,
@@ -167,7 +171,11 @@ impl Endpoint {
                     self.launch(now, outgoing, remaining);
                 }
             }
-            Some(Flow::Open(_)) => {
+            Some(Flow::Open(open)) => {
+                if self.has_unanswered(flow) {
+                    let server = (open.info.transport, open.info.remote);
+                    self.avoided.failed(now, server, None);
+                }
                 self.registrations_lost_flow(now, flow);
                 self.calls_lost_flow(now, flow);
                 for key in self.clients_over(flow) {
@@ -179,6 +187,13 @@ impl Endpoint {
             }
             None => {}
         }
+    }
+
+    /// Whether a connection has taken a request and given nothing back.
+    fn has_unanswered(&self, flow: FlowId) -> bool {
+        self.clients.values().any(|transaction| {
+            transaction.path == Path::Stream(flow) && transaction.has_heard_nothing()
+        })
     }
 
     fn clients_over(&self, flow: FlowId) -> Vec<ClientKey> {

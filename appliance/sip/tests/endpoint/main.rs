@@ -9,6 +9,7 @@ mod dialog_rules;
 mod dialogs;
 mod digest;
 mod explanation;
+mod failover;
 mod floors;
 mod hold;
 mod ipv6;

@@ -1,20 +1,22 @@
-//! Where the servers of a name are (RFC 3263 section 4.2).
+//! Where the servers of a name are (RFC 3263 section 4).
 //!
 //! ```text
 //!  name ─┬─ with a port, or known without DNS ───────────────────► addresses of the name
-//!        └─ without ──► SRV ─┬─ services, in their order (RFC 2782) ──► addresses of each
+//!        └─ without ──► NAPTR: at which name the services of the transport are, if elsewhere
+//!                 └───► SRV ─┬─ services, in their order (RFC 2782) ──► addresses of each
 //!                            ├─ "." : the domain says that it has none ──► nothing
 //!                            └─ none, or no answer in time ──► addresses of the name, default port
 //! ```
 //!
-//! The endpoint names the transport, so that NAPTR is not asked for: an account's transport is its
-//! owner's choice, and TLS is never left for another. It tries the addresses in the order given here,
+//! The endpoint names the transport: it is the choice of the account's owner, and TLS is never left for
+//! another, whatever a NAPTR record prefers. The endpoint tries the addresses in the order given here,
 //! and goes on to the next when one does not answer, refuses the connection, or says 503.
 //!
 //! SRV records come by DNS alone. Addresses of the name itself come by the system's own resolver, so
 //! that `/etc/hosts` and what else the owner has set up there counts, also without any DNS server.
 
 mod service_order;
+mod services;
 #[cfg(test)]
 mod tests;
 
@@ -29,16 +31,14 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ResolverConfig, ResolverOpts};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::RData;
 use sip::transport::Transport;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-use service_order::{Service, in_order};
+use service_order::Service;
+use services::Services;
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const HOSTS: &str = "/etc/hosts";
-/// A DNS server that does not answer by then counts as one that knows no services.
-const SERVICES_LIMIT: Duration = Duration::from_secs(3);
 /// All look-ups of one name.
 const WHOLE_LIMIT: Duration = Duration::from_secs(10);
 /// Services whose addresses are looked up.
@@ -67,16 +67,6 @@ struct FileVersion {
     length: u64,
     seconds: i64,
     nanoseconds: i64,
-}
-
-/// What DNS says about a domain's services of a kind.
-#[derive(Debug, PartialEq, Eq)]
-enum Services {
-    Some(Vec<Service>),
-    /// The domain says that it has no such service.
-    Refused,
-    /// It says nothing.
-    Unknown,
 }
 
 impl ServerLocator {
@@ -125,53 +115,10 @@ impl ServerLocator {
     }
 
     async fn services(&self, host: &str, transport: Transport) -> Services {
-        let Some(resolver) = self.dns.resolver() else {
-            return Services::Unknown;
-        };
-        let prefix = match transport {
-            Transport::Udp => "_sip._udp",
-            Transport::Tcp => "_sip._tcp",
-            Transport::Tls => "_sips._tcp",
-        };
-        // The last dot: the search domains of this system are not meant.
-        let name = format!("{prefix}.{}.", host.trim_end_matches('.'));
-        let found = match timeout(SERVICES_LIMIT, resolver.srv_lookup(name)).await {
-            Ok(Ok(found)) => found,
-            Ok(Err(error)) if error.is_no_records_found() => return Services::Unknown,
-            Ok(Err(error)) => {
-                tracing::debug!(%host, %error, "no services by DNS");
-                return Services::Unknown;
-            }
-            Err(_) => {
-                tracing::info!(%host, "no DNS server answers");
-                return Services::Unknown;
-            }
-        };
-        let records: Vec<_> = found
-            .answers()
-            .iter()
-            .filter_map(|record| match &record.data {
-                RData::SRV(srv) => Some(srv),
-                _ => None,
-            })
-            .collect();
-        if records.is_empty() {
-            return Services::Unknown;
+        match self.dns.resolver() {
+            Some(resolver) => services::of_domain(&resolver, host, transport).await,
+            None => Services::Unknown,
         }
-        let services: Vec<_> = records
-            .into_iter()
-            .filter(|srv| !srv.target.is_root())
-            .map(|srv| Service {
-                priority: srv.priority,
-                weight: srv.weight,
-                port: srv.port,
-                target: srv.target.to_ascii(),
-            })
-            .collect();
-        if services.is_empty() {
-            return Services::Refused;
-        }
-        Services::Some(in_order(services, random_up_to))
     }
 
     async fn addresses_of(&self, services: &[Service], deadline: Instant) -> Vec<SocketAddr> {
@@ -249,7 +196,7 @@ fn system_resolver() -> Result<TokioResolver, NetError> {
 
 fn build(config: ResolverConfig, mut options: ResolverOpts) -> Result<TokioResolver, NetError> {
     options.cache_size = CACHED_ANSWERS;
-    options.timeout = options.timeout.min(SERVICES_LIMIT / 2);
+    options.timeout = options.timeout.min(services::LIMIT / 2);
     TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
         .with_options(options)
         .build()
@@ -283,14 +230,4 @@ fn lists(hosts: &str, name: &str) -> bool {
         let mut names = line.split_ascii_whitespace().skip(1);
         names.any(|listed| listed.eq_ignore_ascii_case(name))
     })
-}
-
-/// A number from 0 to `most`, both included. Which server is asked first is no secret, so that the
-/// modulo's bias does not matter, nor a system without randomness.
-fn random_up_to(most: u32) -> u32 {
-    let mut bytes = [0; 8];
-    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
-        return 0;
-    }
-    (u64::from_ne_bytes(bytes) % (u64::from(most) + 1)) as u32
 }

@@ -2,7 +2,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::proto::op::{Message, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, SRV};
+use hickory_resolver::proto::rr::rdata::{A, NAPTR, SRV};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use sip::transport::Transport;
 use tokio::net::UdpSocket;
@@ -31,6 +31,19 @@ fn name(text: &str) -> Name {
 
 fn srv(priority: u16, weight: u16, port: u16, target: &str) -> RData {
     RData::SRV(SRV::new(priority, weight, port, name(target)))
+}
+
+fn naptr(order: u16, preference: u16, kind: &str, replacement: &str) -> RData {
+    let text = |text: &str| text.as_bytes().into();
+    let (kind, none) = (text(kind), text(""));
+    RData::NAPTR(NAPTR::new(
+        order,
+        preference,
+        text("s"),
+        kind,
+        none,
+        name(replacement),
+    ))
 }
 
 fn a(last: u8) -> RData {
@@ -80,7 +93,7 @@ fn answer(zone: &Zone, question: &[u8]) -> Vec<u8> {
         assert!(
             matches!(
                 query.query_type(),
-                RecordType::SRV | RecordType::A | RecordType::AAAA
+                RecordType::NAPTR | RecordType::SRV | RecordType::A | RecordType::AAAA
             ),
             "{query}"
         );
@@ -159,6 +172,103 @@ async fn only_servers_with_an_address_are_tried_and_each_address_once() {
             "{case}"
         );
     }
+}
+
+#[tokio::test]
+async fn services_that_a_domain_keeps_elsewhere_are_found_there() {
+    let zone = vec![
+        // The domain prefers datagrams; the account's transport is its owner's choice.
+        (
+            "example.com.",
+            naptr(10, 10, "SIP+D2U", "_sip._udp.example.com."),
+        ),
+        (
+            "example.com.",
+            naptr(20, 20, "sips+d2t", "_sips._tcp.far.example."),
+        ),
+        (
+            "example.com.",
+            naptr(20, 10, "SIPS+D2T", "_sips._tcp.near.example."),
+        ),
+        ("_sips._tcp.near.example.", srv(1, 0, 5061, "near.example.")),
+        ("_sips._tcp.far.example.", srv(1, 0, 5061, "far.example.")),
+        (
+            "_sips._tcp.example.com.",
+            srv(1, 0, 5061, "old.example.com."),
+        ),
+        (
+            "_sip._udp.example.com.",
+            srv(1, 0, 5060, "datagrams.example.com."),
+        ),
+        ("near.example.", a(1)),
+        ("far.example.", a(2)),
+        ("old.example.com.", a(3)),
+        ("datagrams.example.com.", a(4)),
+    ];
+    let by_tls = found(zone.clone(), "example.com", Transport::Tls).await;
+    assert_eq!(by_tls, [at(1, 5061)]);
+    let by_udp = found(zone.clone(), "example.com", Transport::Udp).await;
+    assert_eq!(by_udp, [at(4, 5060)]);
+
+    // Where the first name leads nowhere, the second does, and then the usual one.
+    for (gone, expected) in [
+        (&["_sips._tcp.near.example."][..], at(2, 5061)),
+        (
+            &["_sips._tcp.near.example.", "_sips._tcp.far.example."],
+            at(3, 5061),
+        ),
+    ] {
+        let mut zone = zone.clone();
+        zone.retain(|(owner, _)| !gone.contains(owner));
+        assert_eq!(found(zone, "example.com", Transport::Tls).await, [expected]);
+    }
+}
+
+#[tokio::test]
+async fn a_rule_that_does_not_lead_to_services_of_the_transport_is_passed_over() {
+    let text = |text: &str| text.as_bytes().into();
+    let odd = |flags: &str, regexp: &str| {
+        let kind = text("SIPS+D2T");
+        let target = name("_sips._tcp.odd.example.");
+        RData::NAPTR(NAPTR::new(1, 1, text(flags), kind, text(regexp), target))
+    };
+    for rule in [
+        naptr(1, 1, "SIP+D2T", "_sip._tcp.odd.example."),
+        naptr(1, 1, "SIPS+D2S", "_sips._sctp.odd.example."),
+        naptr(1, 1, "SIPS+D2T", "."),
+        odd("", ""),
+        odd("u", "!^.*$!sips:room@odd.example!"),
+    ] {
+        let zone = vec![
+            ("example.com.", rule.clone()),
+            ("_sips._tcp.odd.example.", srv(1, 0, 5061, "odd.example.")),
+            (
+                "_sips._tcp.example.com.",
+                srv(1, 0, 5061, "usual.example.com."),
+            ),
+            ("odd.example.", a(9)),
+            ("usual.example.com.", a(1)),
+        ];
+        let found = found(zone, "example.com", Transport::Tls).await;
+        assert_eq!(found, [at(1, 5061)], "{rule}");
+    }
+}
+
+#[tokio::test]
+async fn a_domain_whose_services_are_refused_elsewhere_has_none() {
+    let zone = vec![
+        (
+            "example.com.",
+            naptr(1, 1, "SIPS+D2T", "_sips._tcp.far.example."),
+        ),
+        ("_sips._tcp.far.example.", srv(0, 0, 0, ".")),
+        (
+            "_sips._tcp.example.com.",
+            srv(1, 0, 5061, "old.example.com."),
+        ),
+        ("old.example.com.", a(3)),
+    ];
+    assert_eq!(found(zone, "example.com", Transport::Tls).await, []);
 }
 
 #[tokio::test]

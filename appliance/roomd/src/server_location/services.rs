@@ -1,0 +1,150 @@
+//! What DNS says of a domain's services: where they are (NAPTR, RFC 3263 section 4.1), and which servers
+//! they have (SRV, RFC 2782).
+
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::net::NetError;
+use hickory_resolver::proto::rr::rdata::NAPTR;
+use hickory_resolver::proto::rr::{RData, Record, RecordType};
+use sip::transport::Transport;
+use tokio::time::timeout;
+
+use super::service_order::{Service, in_order};
+
+/// A DNS server that does not answer by then counts as one that knows nothing.
+pub(super) const LIMIT: Duration = Duration::from_secs(3);
+/// Names at which services are looked for.
+const MAX_NAMES: usize = 2;
+
+/// What DNS says about a domain's services of a kind.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Services {
+    Some(Vec<Service>),
+    /// The domain says that it has no such service.
+    Refused,
+    /// It says nothing.
+    Unknown,
+}
+
+/// The services of a domain by a transport.
+pub(super) async fn of_domain(
+    resolver: &TokioResolver,
+    host: &str,
+    transport: Transport,
+) -> Services {
+    let (prefix, kind) = match transport {
+        Transport::Udp => ("_sip._udp", "SIP+D2U"),
+        Transport::Tcp => ("_sip._tcp", "SIP+D2T"),
+        Transport::Tls => ("_sips._tcp", "SIPS+D2T"),
+    };
+    // The last dot: the search domains of this system are not meant.
+    let domain = format!("{}.", host.trim_end_matches('.'));
+    let usual = format!("{prefix}.{domain}");
+    // Few domains have NAPTR records: nobody waits for the one answer before the other is asked for.
+    let (names, at_usual) = tokio::join!(
+        names_of_services(resolver, &domain, kind),
+        services_at(resolver, &usual),
+    );
+    for name in names.iter().take(MAX_NAMES) {
+        if name.eq_ignore_ascii_case(&usual) {
+            return at_usual;
+        }
+        match services_at(resolver, name).await {
+            Services::Unknown => {}
+            known @ (Services::Some(_) | Services::Refused) => return known,
+        }
+    }
+    at_usual
+}
+
+/// The names at which a domain keeps services of that kind, best first. None where it does not say so:
+/// they are at the usual name.
+async fn names_of_services(resolver: &TokioResolver, domain: &str, kind: &str) -> Vec<String> {
+    let look_up = resolver.lookup(domain, RecordType::NAPTR);
+    let Some(records) = asked(domain, async { Ok(look_up.await?.answers().to_vec()) }).await else {
+        return Vec::new();
+    };
+    let mut rules: Vec<&NAPTR> = records
+        .iter()
+        .filter_map(|record| match &record.data {
+            RData::NAPTR(rule) => Some(rule),
+            _ => None,
+        })
+        .filter(|rule| is_name_of(rule, kind))
+        .collect();
+    rules.sort_by_key(|rule| (rule.order, rule.preference));
+    rules
+        .into_iter()
+        .map(|rule| rule.replacement.to_ascii())
+        .collect()
+}
+
+/// Whether a rule names where to ask for SRV records of that kind (RFC 3263 section 4.1: flag `s`, and
+/// no regular expression).
+fn is_name_of(rule: &NAPTR, kind: &str) -> bool {
+    rule.flags.eq_ignore_ascii_case(b"s")
+        && rule.services.eq_ignore_ascii_case(kind.as_bytes())
+        && rule.regexp.is_empty()
+        && !rule.replacement.is_root()
+}
+
+async fn services_at(resolver: &TokioResolver, name: &str) -> Services {
+    let look_up = resolver.srv_lookup(name);
+    let Some(found) = asked(name, async { Ok(look_up.await?.answers().to_vec()) }).await else {
+        return Services::Unknown;
+    };
+    let records: Vec<_> = found
+        .iter()
+        .filter_map(|record| match &record.data {
+            RData::SRV(srv) => Some(srv),
+            _ => None,
+        })
+        .collect();
+    if records.is_empty() {
+        return Services::Unknown;
+    }
+    let services: Vec<_> = records
+        .into_iter()
+        .filter(|srv| !srv.target.is_root())
+        .map(|srv| Service {
+            priority: srv.priority,
+            weight: srv.weight,
+            port: srv.port,
+            target: srv.target.to_ascii(),
+        })
+        .collect();
+    if services.is_empty() {
+        return Services::Refused;
+    }
+    Services::Some(in_order(services, random_up_to))
+}
+
+/// The records of an answer; `None` where there are none, or no answer in time.
+async fn asked(
+    name: &str,
+    look_up: impl Future<Output = Result<Vec<Record>, NetError>>,
+) -> Option<Vec<Record>> {
+    match timeout(LIMIT, look_up).await {
+        Ok(Ok(records)) => Some(records),
+        Ok(Err(error)) if error.is_no_records_found() => None,
+        Ok(Err(error)) => {
+            tracing::debug!(%name, %error, "not found by DNS");
+            None
+        }
+        Err(_) => {
+            tracing::info!(%name, "no DNS server answers");
+            None
+        }
+    }
+}
+
+/// A number from 0 to `most`, both included. Which server is asked first is no secret, so that the
+/// modulo's bias does not matter, nor a system without randomness.
+fn random_up_to(most: u32) -> u32 {
+    let mut bytes = [0; 8];
+    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+        return 0;
+    }
+    (u64::from_ne_bytes(bytes) % (u64::from(most) + 1)) as u32
+}

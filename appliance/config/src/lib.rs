@@ -33,11 +33,11 @@ pub use language::Language;
 pub use location::{KeyPath, Location};
 pub use secret::{Secret, SecretError, SecretSource};
 pub use settings::{
-    Account, AccountName, AutoAnswer, CameraSettings, Config, Credentials, Host, HostPort,
-    HttpSettings, IncomingSettings, JoinSettings, LogFormat, LogLevel, LogSettings,
-    LoopbackListener, MediaSecurity, MicrophoneSettings, Peer, PlayoutSettings, PortRange,
-    Registration, RoomSettings, SecondCall, SipAddress, SipSettings, SipTarget, TlsListener,
-    Transport,
+    Account, AccountCertificate, AccountName, AutoAnswer, CameraSettings, ClientCertificates,
+    Config, Credentials, Host, HostPort, HttpSettings, IncomingSettings, JoinSettings, LogFormat,
+    LogLevel, LogSettings, LoopbackListener, MediaSecurity, MicrophoneSettings, Peer,
+    PlayoutSettings, PortRange, Registration, RoomSettings, SecondCall, SipAddress, SipSettings,
+    SipTarget, TlsListener, Transport,
 };
 pub use store::{Loaded, Origin, Store, write_atomically};
 pub use warning::Warning;

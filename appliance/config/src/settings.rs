@@ -112,15 +112,37 @@ pub struct TlsListener {
     pub certificate: PathBuf,
     /// Its private key (PEM).
     pub key: PathBuf,
+    /// Whether those who connect are asked for a certificate.
+    pub client_certificates: ClientCertificates,
+}
+
+/// Whether those who connect to the TLS listener are asked for a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// They are not.
+    Off,
+    /// They are. One that is shown has to be valid; who shows none gets in as ever.
+    Optional,
+    /// They are, and nobody gets in without a valid one.
+    Required,
+}
+
+/// A certificate by which an account proves itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountCertificate {
+    /// The certificate chain (PEM).
+    pub certificate: PathBuf,
+    /// Its private key (PEM).
+    pub key: PathBuf,
 }
 
 /// Someone who may call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// Whoever is at the other end of a TLS connection that we opened to this name, or to a name
-    /// below it, and proved the name by its certificate: the domain's server once we have
-    /// registered or called there. A peer that connects to us is not asked for a certificate, and
-    /// nobody is this peer by what the name resolves to; name the address for that.
+    /// Whoever is at the other end of a TLS connection and proved this name, or a name below it, by
+    /// its certificate: the domain's server once we have registered or called there, and a peer that
+    /// connects to us where those are asked for one ([`ClientCertificates`]). Nobody is this peer by
+    /// what the name resolves to; name the address for that.
     Domain(Host),
     /// Every address of a network; a single address is one of full prefix length.
     Network {
@@ -204,6 +226,8 @@ pub struct Account {
     pub transport: Transport,
     /// What it answers a challenge with.
     pub credentials: Option<Credentials>,
+    /// What it shows to TLS servers that ask for a certificate.
+    pub certificate: Option<AccountCertificate>,
     /// Whether a leg without SRTP is allowed.
     pub media_security: MediaSecurity,
     /// Whether it registers.

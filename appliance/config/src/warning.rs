@@ -1,13 +1,13 @@
 //! What a valid configuration asks for and will not get.
 
 use crate::language::Language;
-use crate::settings::{Config, Host, Peer, Registration};
+use crate::settings::{ClientCertificates, Config, Host, Peer, Registration};
 
 /// Something that is allowed, and most likely not meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warning {
-    /// A domain is allowed to call, but there is no connection by which its calls could come:
-    /// nobody's certificate is asked for when a peer connects to us, and no account registers.
+    /// A domain is allowed to call, but there is no connection by which its calls could come: those
+    /// who connect to us are not asked for a certificate, and no account registers.
     DomainWithoutRegistration {
         /// The domain.
         domain: Host,
@@ -22,7 +22,12 @@ impl Config {
             Registration::On { .. } => true,
             Registration::Off => false,
         };
-        if self.accounts.iter().any(registers) {
+        let asks = self
+            .sip
+            .listen_tls
+            .as_ref()
+            .is_some_and(|tls| tls.client_certificates != ClientCertificates::Off);
+        if asks || self.accounts.iter().any(registers) {
             return Vec::new();
         }
         let domain_of = |peer: &Peer| match peer {
@@ -43,11 +48,12 @@ impl Warning {
         match (self, language) {
             (Self::DomainWithoutRegistration { domain }, Language::English) => format!(
                 "warning: sip.peers: calls of {domain} will not get in, because no account \
-                 registers (register an account there, or name the addresses that call)"
+                 registers (register an account there, ask for certificates by \
+                 sip.client_certificates, or name the addresses that call)"
             ),
             (Self::DomainWithoutRegistration { domain }, Language::Chinese) => format!(
                 "警告:sip.peers:没有账号注册,来自 {domain} 的呼叫无法接入\
-                 (请在该域注册账号,或改写为呼叫方的地址)"
+                 (请在该域注册账号,或用 sip.client_certificates 要求证书,或改写为呼叫方的地址)"
             ),
         }
     }

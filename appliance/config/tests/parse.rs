@@ -336,6 +336,15 @@ fn what_needs_a_second_key_says_which() {
             "sip.key",
         ),
         ("[sip]\nkey = \"k\"\n", "sip.key"),
+        (
+            "[sip]\nclient_certificates = \"optional\"\n",
+            "sip.client_certificates",
+        ),
+        ("[[account]]\ncertificate = \"c\"\n", "account[0].key"),
+        (
+            "[[account]]\ncertificate = \"c\"\nkey = \"k\"\ntransport = \"udp\"\n",
+            "account[0].certificate",
+        ),
         ("[http]\nloopback = \"127.0.0.1:80\"\n", "http.token_file"),
         ("[http]\ntoken_file = \"t\"\n", "http.token_file"),
         ("[incoming]\nmax_legs = 3\n", "incoming.max_legs"),

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{
-    Account, AccountName, AutoAnswer, CameraSettings, Config, Credentials, HostPort, HttpSettings,
-    IncomingSettings, JoinSettings, LogFormat, LogLevel, LogSettings, LoopbackListener,
-    MediaSecurity, MicrophoneSettings, PlayoutSettings, PortRange, Registration, RoomSettings,
-    SecondCall, SecretSource, SipAddress, SipSettings, SipTarget, TlsListener, Transport, parse,
+    Account, AccountCertificate, AccountName, AutoAnswer, CameraSettings, ClientCertificates,
+    Config, Credentials, HostPort, HttpSettings, IncomingSettings, JoinSettings, LogFormat,
+    LogLevel, LogSettings, LoopbackListener, MediaSecurity, MicrophoneSettings, PlayoutSettings,
+    PortRange, Registration, RoomSettings, SecondCall, SecretSource, SipAddress, SipSettings,
+    SipTarget, TlsListener, Transport, parse,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option;
@@ -108,12 +109,24 @@ fn devices() -> impl Strategy<Value = (CameraSettings, MicrophoneSettings, Playo
 }
 
 fn sip() -> impl Strategy<Value = SipSettings> {
-    let listen_tls =
-        (socket_address(), file(), file()).prop_map(|(address, certificate, key)| TlsListener {
-            address,
-            certificate,
-            key,
-        });
+    let listen_tls = (
+        socket_address(),
+        file(),
+        file(),
+        select(vec![
+            ClientCertificates::Off,
+            ClientCertificates::Optional,
+            ClientCertificates::Required,
+        ]),
+    )
+        .prop_map(
+            |(address, certificate, key, client_certificates)| TlsListener {
+                address,
+                certificate,
+                key,
+                client_certificates,
+            },
+        );
     let peer = select(vec![
         "example.com",
         "10.0.0.0/8",
@@ -164,6 +177,7 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
         option::of(host_port()),
         select(vec![Transport::Tls, Transport::Tcp, Transport::Udp]),
         option::of(credentials),
+        option::of((file(), file())),
         select(vec![
             MediaSecurity::SrtpRequired,
             MediaSecurity::PlainAllowed,
@@ -171,7 +185,16 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
         registration,
     )
         .prop_map(
-            move |(address, registrar, proxy, transport, credentials, media_security, reg)| {
+            move |(
+                address,
+                registrar,
+                proxy,
+                transport,
+                credentials,
+                certificate,
+                media_security,
+                reg,
+            )| {
                 Account {
                     name: name.clone(),
                     address,
@@ -180,6 +203,9 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
                     proxy,
                     transport,
                     credentials,
+                    certificate: certificate
+                        .filter(|_| transport == Transport::Tls)
+                        .map(|(certificate, key)| AccountCertificate { certificate, key }),
                     media_security,
                     registration: reg,
                 }

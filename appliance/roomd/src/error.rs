@@ -27,6 +27,12 @@ pub enum Error {
         /// What rustls says.
         source: rustls::Error,
     },
+    /// There is nothing that the certificates of those who connect could be checked against.
+    #[error("sip.client_certificates: {source} (name the authorities in sip.ca_files)")]
+    ClientCertificates {
+        /// What rustls says.
+        source: rustls::server::VerifierBuilderError,
+    },
     /// A PEM file cannot be read.
     #[error("{path}: {source}", path = .path.display())]
     TlsFile {

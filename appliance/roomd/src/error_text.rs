@@ -31,6 +31,9 @@ fn chinese(error: &Error) -> String {
             source,
         } => format!("无法在 {address} 上监听 SIP（{protocol}）：{source}"),
         Error::Tls { source } => format!("TLS 设置有误：{source}"),
+        Error::ClientCertificates { source } => {
+            format!("sip.client_certificates：{source}（请在 sip.ca_files 中写明证书颁发机构）")
+        }
         Error::TlsFile { path, source } => {
             format!("{}：无法读取 PEM 内容：{source}", path.display())
         }
@@ -155,6 +158,12 @@ mod tests {
                     source: in_use(),
                 },
                 "127.0.0.1:5060",
+            ),
+            (
+                Error::ClientCertificates {
+                    source: rustls::server::VerifierBuilderError::NoRootAnchors,
+                },
+                "sip.ca_files",
             ),
             (Error::TlsFileEmpty { path: path() }, "/srv/room"),
             (Error::TlsKeyWorldReadable { path: path() }, "chmod 600"),

@@ -81,8 +81,7 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
 
     let (sockets, socket_events) = SipSockets::listen(
         &settings::listen_addresses(&config),
-        settings::tls_identity(&config),
-        &settings::tls_trust(&config),
+        &settings::tls(&config),
     )
     .await?;
     let mut endpoint_settings =

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use config::{Account, AutoAnswer, Config, HostPort, MediaSecurity, Peer, Registration};
+use config::{
+    Account, AutoAnswer, ClientCertificates, Config, HostPort, MediaSecurity, Peer, Registration,
+};
 use room::codec::{AudioCodec, PacketizationMode};
 use room::policy::{CallTarget, MediaPolicy, RoomPolicy, SecondCall, Timeouts};
 use sip::digest::Credentials;
@@ -16,7 +18,7 @@ use sip::transport::Transport;
 
 use crate::error::Error;
 use crate::our_addresses;
-use crate::sip_sockets::{ListenAddresses, TlsIdentity, TlsTrust};
+use crate::sip_sockets::{ListenAddresses, TlsIdentity, TlsSettings, TlsTrust};
 
 /// The room's policy.
 #[must_use]
@@ -65,20 +67,32 @@ pub fn listen_addresses(config: &Config) -> ListenAddresses {
     }
 }
 
-/// The certificate that we present, if one is configured.
+/// By what we prove ourselves in TLS, and whom we believe.
 #[must_use]
-pub fn tls_identity(config: &Config) -> Option<TlsIdentity> {
-    config.sip.listen_tls.as_ref().map(|tls| TlsIdentity {
-        certificate_chain: tls.certificate.clone(),
-        private_key: tls.key.clone(),
-    })
-}
-
-/// Whose certificates are accepted.
-#[must_use]
-pub fn tls_trust(config: &Config) -> TlsTrust {
-    TlsTrust {
-        authorities: config.sip.ca_files.clone(),
+pub fn tls(config: &Config) -> TlsSettings {
+    let listener = config.sip.listen_tls.as_ref();
+    TlsSettings {
+        listener: listener.map(|tls| TlsIdentity {
+            certificate_chain: tls.certificate.clone(),
+            private_key: tls.key.clone(),
+        }),
+        client_certificates: listener
+            .map_or(ClientCertificates::Off, |tls| tls.client_certificates),
+        accounts: config
+            .accounts
+            .iter()
+            .filter_map(|account| {
+                let shown = account.certificate.as_ref()?;
+                let identity = TlsIdentity {
+                    certificate_chain: shown.certificate.clone(),
+                    private_key: shown.key.clone(),
+                };
+                Some((endpoint::AccountName::new(account.name.as_str()), identity))
+            })
+            .collect(),
+        trust: TlsTrust {
+            authorities: config.sip.ca_files.clone(),
+        },
     }
 }
 
@@ -184,6 +198,10 @@ fn endpoint_account(
         transport,
         large_requests_by_tcp: true,
         credentials,
+        client_certificate: match account.certificate {
+            None => endpoint::ClientCertificate::None,
+            Some(_) => endpoint::ClientCertificate::Own,
+        },
         registration_expires,
         back_off: BACK_OFF,
         redirects: endpoint::Account::REDIRECTS,

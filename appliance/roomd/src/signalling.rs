@@ -156,8 +156,11 @@ impl Signalling {
                     transport,
                     remote,
                     server_name,
+                    identity,
                 } => {
-                    self.sockets.open(flow, transport, remote, server_name);
+                    let identity = identity.as_ref();
+                    self.sockets
+                        .open(flow, transport, remote, server_name, identity);
                 }
                 Output::SendStream { flow, bytes } => {
                     if let Err(error) = self.sockets.send_stream(flow, bytes) {

@@ -280,6 +280,7 @@ impl SimulatedRoom {
                     transport,
                     remote,
                     server_name,
+                    identity: _,
                 } => {
                     self.connections
                         .connect(now, network, flow, transport, remote, server_name);

@@ -55,6 +55,15 @@ impl Place {
     }
 }
 
+/// Who has to prove itself by a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certificates {
+    /// Who is connected to.
+    OfServers,
+    /// Both ends.
+    OfBoth,
+}
+
 /// How a room is set up.
 #[derive(Clone, Debug)]
 pub struct RoomSetup {
@@ -64,6 +73,9 @@ pub struct RoomSetup {
     pub place: Place,
     /// What SIP travels on.
     pub transport: Transport,
+    /// With TLS, whether it asks those who connect for a certificate, and shows its own to servers that
+    /// ask.
+    pub certificates: Certificates,
     /// Whether its account insists on encrypted media.
     pub media_encryption: MediaEncryption,
     /// What happens with an incoming call.
@@ -86,6 +98,7 @@ impl RoomSetup {
             name: name.to_owned(),
             place: Place::loopback(),
             transport: Transport::Tls,
+            certificates: Certificates::OfServers,
             media_encryption: MediaEncryption::SrtpMandatory,
             answer: Answer::Auto,
             ring_seconds: 45,
@@ -142,12 +155,28 @@ impl RoomSetup {
             Answer::Auto => "trusted",
             Answer::Manual => "never",
         };
+        let identity = match self.transport {
+            Transport::Udp | Transport::Tcp => None,
+            Transport::Tls => Some(authority.issue_for(name, *address)?),
+        };
+        let files = identity.map(|identity| {
+            format!(
+                "certificate = \"{}\"\nkey = \"{}\"\n",
+                identity.certificate.display(),
+                identity.key.display()
+            )
+        });
+        let files = files.unwrap_or_default();
+        let (shown, asked) = match self.certificates {
+            Certificates::OfServers => ("", ""),
+            Certificates::OfBoth => (files.as_str(), "client_certificates = \"required\"\n"),
+        };
         let mut text = format!(
             "version = 1\n\
              [room]\nname = \"{name}\"\n\
              [[account]]\nname = \"{name}\"\naddress = \"sip:{name}@{address}:{sip_port}\"\n\
              transport = \"{transport}\"\nmedia_security = \"{security}\"\nregister = false\n\
-             [incoming]\nauto_answer = \"{answer}\"\nring_seconds = {ring_seconds}\n\
+             {shown}[incoming]\nauto_answer = \"{answer}\"\nring_seconds = {ring_seconds}\n\
              [log]\nlevel = \"debug\"\n\
              [sip]\nlisten_{transport} = \"{listen}:{sip_port}\"\npeers = [\"{peers}\"]\n\
              media_ports = \"{media_port}-{last_media_port}\"\n\
@@ -155,15 +184,8 @@ impl RoomSetup {
             last_media_port = media_port + MEDIA_PORTS - 1,
             authority = authority.certificate().display(),
         );
-        if self.transport == Transport::Tls {
-            let identity = authority.issue_for(name, *address)?;
-            writeln!(
-                text,
-                "certificate = \"{}\"\nkey = \"{}\"",
-                identity.certificate.display(),
-                identity.key.display()
-            )?;
-        }
+        text.push_str(&files);
+        text.push_str(asked);
         text.push_str("[playout]\nvideo = \"none\"\naudio = \"simulated\"\nvolume = 100\n");
         if let Some(file) = &self.recording {
             writeln!(text, "recording = \"{}\"", file.display())?;

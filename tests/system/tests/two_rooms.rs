@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use api::snapshot::{LegState, MediaTransport, MicrophoneState};
+use api::snapshot::{CallDirection, EndReason, LegState, MediaTransport, MicrophoneState};
 use system::authority::Authority;
 use system::journal::Mark;
-use system::room_setup::RoomSetup;
+use system::room_setup::{Certificates, RoomSetup, end_reason};
 
 /// For a state that comes at once on an idle machine.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -91,4 +91,33 @@ fn a_room_that_is_killed_comes_back_into_its_call_still_muted_and_the_far_end_ke
     for room in [&caller, &callee] {
         room.wait_until_idle(Mark::default(), LIMIT).unwrap();
     }
+}
+
+#[test]
+fn rooms_that_prove_themselves_to_each_other_let_each_other_in_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path()).unwrap();
+    let [caller, callee] = ["lobby.example", "board.example"].map(|name| {
+        let mut setup = RoomSetup::new(name);
+        setup.certificates = Certificates::OfBoth;
+        // Nobody is let in by its address.
+        setup.place.peers = "lobby.example";
+        setup.start(&authority).unwrap()
+    });
+    caller.call(callee.uri()).unwrap();
+    for room in [&caller, &callee] {
+        room.wait_for_media(Mark::default(), LIMIT).unwrap();
+    }
+    caller.roomd.roomctl(&["hangup"]).unwrap();
+    callee.wait_until_idle(Mark::default(), LIMIT).unwrap();
+
+    // The other way, the name that is proven is none of those that may call.
+    let mark = callee.roomd.snapshot_mark();
+    callee.call(caller.uri()).unwrap();
+    let reason = callee
+        .wait_for_leg(mark, "an ended leg", LIMIT, |leg| {
+            end_reason(leg).filter(|_| leg.direction == CallDirection::Outgoing)
+        })
+        .unwrap();
+    assert_eq!(reason, EndReason::Forbidden);
 }

@@ -17,10 +17,11 @@ use super::words::{self, Further, Source};
 use crate::error::{ProblemCause, Rule};
 use crate::location::KeyPath;
 use crate::settings::{
-    Account, AccountName, AutoAnswer, CameraSettings, Config, Credentials, HostPort, HttpSettings,
-    IncomingSettings, JoinSettings, LogFormat, LogLevel, LogSettings, LoopbackListener,
-    MediaSecurity, MicrophoneSettings, PlayoutSettings, PortRange, Registration, RoomSettings,
-    SecondCall, SipAddress, SipSettings, SipTarget, TlsListener, Transport,
+    Account, AccountCertificate, AccountName, AutoAnswer, CameraSettings, ClientCertificates,
+    Config, Credentials, HostPort, HttpSettings, IncomingSettings, JoinSettings, LogFormat,
+    LogLevel, LogSettings, LoopbackListener, MediaSecurity, MicrophoneSettings, PlayoutSettings,
+    PortRange, Registration, RoomSettings, SecondCall, SipAddress, SipSettings, SipTarget,
+    TlsListener, Transport,
 };
 
 /// Checks a whole file. Relative paths are taken from `directory`.
@@ -149,7 +150,8 @@ impl Checker<'_> {
     }
 
     fn sip(&mut self, at: &KeyPath, sip: file::Sip) -> SipSettings {
-        let listen_tls = self.tls_listener(at, sip.listen_tls, sip.certificate, sip.key);
+        let asks = sip.client_certificates;
+        let listen_tls = self.tls_listener(at, sip.listen_tls, sip.certificate, sip.key, asks);
         let ca_files = self.list(at, "ca_files", sip.ca_files, &Rule::Path, read::path);
         let media_ports = sip.media_ports;
         let media_ports = self.value(
@@ -191,8 +193,23 @@ impl Checker<'_> {
         address: Option<String>,
         certificate: Option<String>,
         key: Option<String>,
+        client_certificates: Option<String>,
     ) -> Option<TlsListener> {
         let listens = ("listen_tls", address.is_some());
+        if client_certificates.is_some() && address.is_none() {
+            let unless = "listen_tls";
+            self.note(
+                at.key("client_certificates"),
+                ProblemCause::Pointless { unless },
+            );
+        }
+        let client_certificates = self.choice(
+            at,
+            "client_certificates",
+            client_certificates,
+            words::CLIENT_CERTIFICATES,
+            ClientCertificates::Off,
+        );
         self.go_together(at, ("certificate", certificate.is_some()), listens);
         self.go_together(at, ("key", key.is_some()), listens);
         let address = self.socket_address(at, "listen_tls", address);
@@ -200,6 +217,33 @@ impl Checker<'_> {
         let key = self.path(at, "key", key);
         Some(TlsListener {
             address: address?,
+            certificate: certificate?,
+            key: key?,
+            client_certificates,
+        })
+    }
+
+    /// `certificate` and `key` of an account.
+    fn account_certificate(
+        &mut self,
+        at: &KeyPath,
+        transport: Transport,
+        certificate: Option<String>,
+        key: Option<String>,
+    ) -> Option<AccountCertificate> {
+        let shown = match transport {
+            Transport::Tls => true,
+            Transport::Tcp | Transport::Udp => false,
+        };
+        if certificate.is_some() && !shown {
+            let unless = "transport = \"tls\"";
+            self.note(at.key("certificate"), ProblemCause::Pointless { unless });
+        }
+        let given = ("certificate", certificate.is_some());
+        self.go_together(at, ("key", key.is_some()), given);
+        let certificate = self.path(at, "certificate", certificate);
+        let key = self.path(at, "key", key);
+        Some(AccountCertificate {
             certificate: certificate?,
             key: key?,
         })
@@ -254,6 +298,7 @@ impl Checker<'_> {
             words::MEDIA_SECURITIES,
             MediaSecurity::SrtpRequired,
         );
+        let certificate = self.account_certificate(at, transport, account.certificate, account.key);
         let registration = self.registration(at, account.register, account.expires_s);
         let file = account.password_file;
         let credential = account.password_credential;
@@ -268,6 +313,7 @@ impl Checker<'_> {
             backup_proxy,
             transport,
             credentials,
+            certificate,
             media_security,
             registration,
         })

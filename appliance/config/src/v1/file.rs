@@ -121,8 +121,11 @@ table!(
         key: String,
         /// Trusted certificates in place of the system's.
         ca_files: Vec<String>,
+        /// Whether those who connect to the TLS listener are asked for a certificate: `off` (default),
+        /// `optional` or `required`.
+        client_certificates: String,
         /// Domains, addresses and networks that may call; a domain only over a TLS connection
-        /// that we opened to it, as to register.
+        /// that we opened to it, as to register, or by a certificate that it was asked for.
         peers: Vec<String>,
         /// `FIRST-LAST`; default `16384-16483`.
         media_ports: String,
@@ -152,6 +155,11 @@ table!(
         password_file: String,
         /// The systemd credential that holds the password.
         password_credential: String,
+        /// The certificate chain by which it proves itself to servers that ask for one, with
+        /// `transport = "tls"`; default: none.
+        certificate: String,
+        /// Its private key.
+        key: String,
         /// `srtp-required` (default) or `plain-allowed`.
         media_security: String,
         /// Default true.

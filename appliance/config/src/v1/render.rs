@@ -89,6 +89,8 @@ impl From<&settings::SipSettings> for Sip {
             listen_tls: tls.map(|tls| tls.address.to_string()),
             certificate: tls.map(|tls| path(&tls.certificate)),
             key: tls.map(|tls| path(&tls.key)),
+            client_certificates: tls
+                .map(|tls| word(words::CLIENT_CERTIFICATES, tls.client_certificates)),
             ca_files: Some(sip.ca_files.iter().map(|file| path(file)).collect()),
             peers: Some(sip.peers.iter().map(ToString::to_string).collect()),
             media_ports: Some(sip.media_ports.to_string()),
@@ -121,6 +123,11 @@ impl From<&settings::Account> for Account {
                 .map(|credentials| credentials.username.clone()),
             password_file,
             password_credential,
+            certificate: account
+                .certificate
+                .as_ref()
+                .map(|shown| path(&shown.certificate)),
+            key: account.certificate.as_ref().map(|shown| path(&shown.key)),
             media_security: Some(word(words::MEDIA_SECURITIES, account.media_security)),
             register: Some(register),
             expires_s,

@@ -2,7 +2,9 @@
 
 use room::media_plan::{AudioSink, VideoSink};
 
-use crate::settings::{AutoAnswer, LogFormat, LogLevel, MediaSecurity, Transport};
+use crate::settings::{
+    AutoAnswer, ClientCertificates, LogFormat, LogLevel, MediaSecurity, Transport,
+};
 
 /// Each word with what it means.
 pub(super) type Words<T> = &'static [(&'static str, T)];
@@ -41,6 +43,11 @@ pub(super) const TRANSPORTS: Words<Transport> = &[
     ("tls", Transport::Tls),
     ("tcp", Transport::Tcp),
     ("udp", Transport::Udp),
+];
+pub(super) const CLIENT_CERTIFICATES: Words<ClientCertificates> = &[
+    ("off", ClientCertificates::Off),
+    ("optional", ClientCertificates::Optional),
+    ("required", ClientCertificates::Required),
 ];
 pub(super) const MEDIA_SECURITIES: Words<MediaSecurity> = &[
     ("srtp-required", MediaSecurity::SrtpRequired),

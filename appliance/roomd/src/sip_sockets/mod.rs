@@ -6,7 +6,10 @@
 //! queue is full. A listening task that ends by itself would leave a deaf room: the owner waits for
 //! that with [`SipSockets::unexpected_end`].
 
+#[cfg(test)]
+mod client_certificates;
 mod datagrams;
+mod proven_names;
 mod streams;
 mod tls;
 
@@ -15,12 +18,13 @@ use std::io;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use sip::endpoint::AccountName;
 use sip::transport::{FlowId, StreamError, StreamInfo, Transport};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 pub use streams::AcceptedStream;
-pub use tls::{TlsIdentity, TlsTrust};
+pub use tls::{TlsIdentity, TlsSettings, TlsTrust};
 
 use crate::error::Error;
 use crate::owned_tasks::OwnedTasks;
@@ -92,7 +96,7 @@ struct Stream {
 pub struct SipSockets {
     udp: Option<datagrams::UdpPort>,
     streams: HashMap<FlowId, Stream>,
-    connector: tokio_rustls::TlsConnector,
+    connectors: tls::Connectors,
     events: mpsc::Sender<SocketEvent>,
     /// Ends every task of this struct when it is dropped.
     tasks: OwnedTasks,
@@ -104,18 +108,17 @@ impl SipSockets {
     /// Binds the sockets and starts to listen.
     ///
     /// # Errors
-    /// [`Error::Listen`] with the address when one cannot be bound; [`Error::Tls`] when
-    /// certificate, key or trust roots do not fit.
+    /// [`Error::Listen`] with the address when one cannot be bound; [`Error::Tls`] or
+    /// [`Error::ClientCertificates`] when certificates, keys or trust roots do not fit.
     pub async fn listen(
         wanted: &ListenAddresses,
-        identity: Option<TlsIdentity>,
-        trust: &TlsTrust,
+        tls: &TlsSettings,
     ) -> Result<(Self, mpsc::Receiver<SocketEvent>), Error> {
         let (events, receiver) = mpsc::channel(EVENT_QUEUE);
         let mut sockets = Self {
             udp: None,
             streams: HashMap::new(),
-            connector: tls::connector(trust, identity.as_ref())?,
+            connectors: tls::Connectors::new(tls)?,
             events,
             tasks: OwnedTasks::default(),
             bound: ListenAddresses::default(),
@@ -135,8 +138,8 @@ impl SipSockets {
                 .tasks
                 .spawn_lasting(listener.accept(sockets.events.clone()));
         }
-        if let (Some(address), Some(identity)) = (wanted.tls, identity) {
-            let acceptor = tls::acceptor(&identity)?;
+        if let (Some(address), Some(identity)) = (wanted.tls, &tls.listener) {
+            let acceptor = tls::acceptor(identity, tls)?;
             let listener = streams::Listener::bind(address, Some(acceptor)).await?;
             sockets.bound.tls = Some(listener.local());
             sockets
@@ -161,16 +164,18 @@ impl SipSockets {
         }
     }
 
-    /// Connects to a peer; [`SocketEvent::Opened`] or [`SocketEvent::Closed`] follows.
+    /// Connects to a peer, by TLS in the name of `identity`; [`SocketEvent::Opened`] or
+    /// [`SocketEvent::Closed`] follows.
     pub fn open(
         &mut self,
         flow: FlowId,
         transport: Transport,
         remote: SocketAddr,
         server_name: String,
+        identity: Option<&AccountName>,
     ) {
         let (outgoing, queue) = mpsc::channel(STREAM_QUEUE);
-        let connector = (transport == Transport::Tls).then(|| self.connector.clone());
+        let connector = (transport == Transport::Tls).then(|| self.connectors.of(identity));
         let connection = streams::connect(
             flow,
             remote,
@@ -246,8 +251,8 @@ mod tests {
 
     /// Sockets whose events nobody takes: a task ends with the first thing that comes in.
     async fn forlorn_sockets(wanted: ListenAddresses) -> SipSockets {
-        let trust = TlsTrust::default();
-        let (sockets, _) = SipSockets::listen(&wanted, None, &trust).await.unwrap();
+        let tls = TlsSettings::default();
+        let (sockets, _) = SipSockets::listen(&wanted, &tls).await.unwrap();
         sockets
     }
 

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::proven_names::proven_names;
 use super::{SocketEvent, canonical};
 use crate::error::Error;
 
@@ -150,13 +151,22 @@ async fn shake_hands(
     stream.set_nodelay(true)?;
     // Not the listener's address, which may be an unspecified one.
     let local = stream.local_addr()?;
-    let (transport, bytes): (_, Box<dyn ByteStream>) = match acceptor {
-        None => (Transport::Tcp, Box::new(stream)),
-        Some(acceptor) => (Transport::Tls, Box::new(acceptor.accept(stream).await?)),
+    let Some(acceptor) = acceptor else {
+        return Ok(AcceptedStream {
+            info: stream_info(Transport::Tcp, local, remote),
+            bytes: Box::new(stream),
+        });
     };
+    let stream = acceptor.accept(stream).await?;
+    let mut info = stream_info(Transport::Tls, local, remote);
+    // There is one only if it was asked for, and verified.
+    let shown = stream.get_ref().1.peer_certificates();
+    if let Some(certificate) = shown.and_then(<[_]>::first) {
+        info.verified_names = proven_names(certificate);
+    }
     Ok(AcceptedStream {
-        info: stream_info(transport, local, remote),
-        bytes,
+        info,
+        bytes: Box::new(stream),
     })
 }
 

@@ -1,14 +1,18 @@
 //! TLS for SIP: whom we trust, and how we prove who we are.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use config::ClientCertificates;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use sip::endpoint::AccountName;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::error::Error;
@@ -30,25 +34,90 @@ pub struct TlsTrust {
     pub authorities: Vec<PathBuf>,
 }
 
-/// A connector that checks the peer's certificate and name.
-pub(super) fn connector(
-    trust: &TlsTrust,
-    identity: Option<&TlsIdentity>,
-) -> Result<TlsConnector, Error> {
-    let builder = ClientConfig::builder().with_root_certificates(roots(trust)?);
-    let config = match identity {
-        None => builder.with_no_client_auth(),
-        Some(identity) => builder
-            .with_client_auth_cert(read_chain(identity)?, read_key(identity)?)
-            .map_err(|source| Error::Tls { source })?,
-    };
-    Ok(TlsConnector::from(Arc::new(config)))
+/// TLS of all SIP sockets.
+#[derive(Clone, Debug)]
+pub struct TlsSettings {
+    /// By what the listener proves itself.
+    pub listener: Option<TlsIdentity>,
+    /// Whether those who connect to it are asked for a certificate.
+    pub client_certificates: ClientCertificates,
+    /// By what accounts prove themselves to servers that ask for a certificate.
+    pub accounts: Vec<(AccountName, TlsIdentity)>,
+    /// Whose certificates are accepted, of servers and of those who connect.
+    pub trust: TlsTrust,
 }
 
-/// An acceptor that presents our certificate.
-pub(super) fn acceptor(identity: &TlsIdentity) -> Result<TlsAcceptor, Error> {
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
+impl Default for TlsSettings {
+    /// Nobody listens, and nothing is shown to anybody.
+    fn default() -> Self {
+        Self {
+            listener: None,
+            client_certificates: ClientCertificates::Off,
+            accounts: Vec::new(),
+            trust: TlsTrust::default(),
+        }
+    }
+}
+
+/// Connectors that check the server's certificate and name.
+pub(super) struct Connectors {
+    /// Shows nothing.
+    anonymous: TlsConnector,
+    /// Show their account's certificate, if asked for one.
+    accounts: HashMap<AccountName, TlsConnector>,
+}
+
+impl Connectors {
+    pub(super) fn new(settings: &TlsSettings) -> Result<Self, Error> {
+        let roots = Arc::new(roots(&settings.trust)?);
+        let builder = || ClientConfig::builder().with_root_certificates(Arc::clone(&roots));
+        let anonymous = builder().with_no_client_auth();
+        let mut accounts = HashMap::new();
+        for (account, identity) in &settings.accounts {
+            let config = builder()
+                .with_client_auth_cert(read_chain(identity)?, read_key(identity)?)
+                .map_err(|source| Error::Tls { source })?;
+            accounts.insert(account.clone(), TlsConnector::from(Arc::new(config)));
+        }
+        Ok(Self {
+            anonymous: TlsConnector::from(Arc::new(anonymous)),
+            accounts,
+        })
+    }
+
+    /// The one that connects in an account's name; without an account, in nobody's.
+    pub(super) fn of(&self, identity: Option<&AccountName>) -> TlsConnector {
+        identity
+            .and_then(|account| self.accounts.get(account))
+            .unwrap_or(&self.anonymous)
+            .clone()
+    }
+}
+
+/// An acceptor that presents our certificate, and asks for the peer's where the settings say so.
+pub(super) fn acceptor(
+    identity: &TlsIdentity,
+    settings: &TlsSettings,
+) -> Result<TlsAcceptor, Error> {
+    let builder = match settings.client_certificates {
+        ClientCertificates::Off => ServerConfig::builder().with_no_client_auth(),
+        asked @ (ClientCertificates::Optional | ClientCertificates::Required) => {
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots(&settings.trust)?))
+                // The names of all authorities would fill the handshake, and help nobody choose.
+                .clear_root_hint_subjects();
+            let verifier = match asked {
+                ClientCertificates::Off | ClientCertificates::Optional => {
+                    verifier.allow_unauthenticated()
+                }
+                ClientCertificates::Required => verifier,
+            };
+            let verifier = verifier
+                .build()
+                .map_err(|source| Error::ClientCertificates { source })?;
+            ServerConfig::builder().with_client_cert_verifier(verifier)
+        }
+    };
+    let config = builder
         .with_single_cert(read_chain(identity)?, read_key(identity)?)
         .map_err(|source| Error::Tls { source })?;
     Ok(TlsAcceptor::from(Arc::new(config)))

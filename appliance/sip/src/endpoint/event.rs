@@ -46,6 +46,9 @@ pub enum Output {
         remote: SocketAddr,
         /// TLS: the name or address that the certificate has to be valid for.
         server_name: String,
+        /// TLS: the account whose certificate a server that asks for one is shown; none is shown
+        /// where there is no account.
+        identity: Option<AccountName>,
     },
     /// Write to a connection.
     SendStream {

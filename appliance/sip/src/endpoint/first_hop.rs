@@ -1,5 +1,7 @@
 //! Where requests of an account start, and where answers to them find us.
 
+use std::net::SocketAddr;
+
 use super::Endpoint;
 use super::binding::{Binding, Bound};
 use super::grant::Outbound;
@@ -98,18 +100,7 @@ impl Endpoint {
     /// Our address as the other end of a path may use it.
     pub(crate) fn address_on(&self, account: &Account, path: Path) -> Option<NameAddr> {
         let (transport, local) = self.local_end(path)?;
-        let listening = match transport {
-            Transport::Udp => &self.listen.udp,
-            Transport::Tcp => &self.listen.tcp,
-            Transport::Tls => &self.listen.tls,
-        };
-        let port = match transport {
-            Transport::Udp => local.port(),
-            Transport::Tcp | Transport::Tls => listening
-                .iter()
-                .find(|address| address.is_ipv4() == local.is_ipv4())
-                .map_or(local.port(), std::net::SocketAddr::port),
-        };
+        let port = self.listening_port(transport, local);
         let mut uri = SipUri::new(SipScheme::Sip, local.ip().into(), Some(port));
         if let Some(user) = account.address.as_sip().and_then(SipUri::user_decoded) {
             uri = uri.with_user(&user);
@@ -121,5 +112,19 @@ impl Endpoint {
             }
         };
         Some(NameAddr::new(uri.into()))
+    }
+
+    /// The port at which our end of a path takes what comes for us: a connection of ours has one of its
+    /// own, to which nobody can connect.
+    pub(crate) fn listening_port(&self, transport: Transport, local: SocketAddr) -> u16 {
+        let listening = match transport {
+            Transport::Udp => return local.port(),
+            Transport::Tcp => &self.listen.tcp,
+            Transport::Tls => &self.listen.tls,
+        };
+        listening
+            .iter()
+            .find(|address| address.is_ipv4() == local.is_ipv4())
+            .map_or(local.port(), SocketAddr::port)
     }
 }

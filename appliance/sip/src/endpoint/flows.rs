@@ -20,6 +20,7 @@ use crate::transport::{FlowId, StreamInfo, Transport};
 
 use super::keep_alive::random_wait;
 use super::outgoing::Outgoing;
+use super::settings::AccountName;
 use rand_core::Rng;
 
 /// Connections at once, ours and our peers'.
@@ -46,6 +47,8 @@ pub(crate) struct Target {
     pub(crate) remote: SocketAddr,
     /// The host that was asked for: the name that a certificate has to have.
     pub(crate) server_name: String,
+    /// Whose certificate the server is shown if it asks for one.
+    pub(crate) identity: Option<AccountName>,
     pub(crate) large_request: LargeRequest,
 }
 
@@ -64,8 +67,14 @@ impl Target {
             transport,
             remote,
             server_name,
+            identity: None,
             large_request: LargeRequest::MovesToTcp,
         }
+    }
+
+    /// The same, by a connection that is made in an account's name.
+    pub(crate) fn made_as(self, identity: Option<AccountName>) -> Self {
+        Self { identity, ..self }
     }
 
     pub(crate) fn over_tcp(&self) -> Self {
@@ -125,6 +134,10 @@ pub(crate) struct OpenFlow {
     pub(crate) framer: StreamFramer,
     /// Ours: the host that it was opened for.
     pub(crate) server_name: Option<String>,
+    /// Ours: in whose name it was made.
+    identity: Option<AccountName>,
+    /// A peer's: the address for whose requests the peer has offered it (RFC 5923).
+    alias: Option<SocketAddr>,
     first_message: FirstMessage,
     last_received: Instant,
     last_used: Instant,
@@ -153,14 +166,16 @@ impl OpenFlow {
         now: Instant,
         info: StreamInfo,
         opened_by: OpenedBy,
-        server_name: Option<String>,
+        target: Option<&Target>,
         rng: &mut impl Rng,
     ) -> Self {
         Self {
             info,
             opened_by,
             framer: StreamFramer::new(),
-            server_name,
+            server_name: target.map(|target| target.server_name.clone()),
+            identity: target.and_then(|target| target.identity.clone()),
+            alias: None,
             first_message: match opened_by {
                 OpenedBy::Us => FirstMessage::Seen,
                 OpenedBy::Peer => FirstMessage::Awaited {
@@ -322,7 +337,8 @@ impl Flows {
                 } => opening == target,
                 Flow::Open(open) => {
                     open.info.transport == target.transport
-                        && open.info.remote == target.remote
+                        && open.leads_to(target.remote)
+                        && open.identity == target.identity
                         && open.may_carry_requests_for(&target.server_name)
                 }
             })
@@ -330,7 +346,13 @@ impl Flows {
     }
 
     /// The open connection that was opened for a host name, so that no look-up is needed.
-    pub(crate) fn to_host(&self, transport: Transport, host: &str, port: u16) -> Option<FlowId> {
+    pub(crate) fn to_host(
+        &self,
+        transport: Transport,
+        host: &str,
+        port: u16,
+        identity: Option<&AccountName>,
+    ) -> Option<FlowId> {
         self.flows
             .iter()
             .find(|(_, flow)| match flow {
@@ -339,6 +361,7 @@ impl Flows {
                     open.info.transport == transport
                         && open.info.remote.port() == port
                         && open.server_name.as_deref() == Some(host)
+                        && open.identity.as_ref() == identity
                 }
             })
             .map(|(id, _)| *id)
@@ -398,6 +421,23 @@ impl Flows {
 }
 
 impl OpenFlow {
+    /// Whether its other end may know who has made it: it was made with a certificate of ours.
+    pub(crate) fn proves_us(&self) -> bool {
+        self.identity.is_some()
+    }
+
+    /// The peer that has made it offers it for requests to an address of its own (RFC 5923 section 5).
+    /// It counts only together with a certificate, by which the peer has proven whose address that is.
+    pub(crate) fn offered_for(&mut self, port: u16) {
+        if self.opened_by == OpenedBy::Peer && !self.info.verified_names.is_empty() {
+            self.alias = Some(SocketAddr::new(self.info.remote.ip(), port));
+        }
+    }
+
+    fn leads_to(&self, remote: SocketAddr) -> bool {
+        self.info.remote == remote || self.alias == Some(remote)
+    }
+
     /// Whether requests for a name may take this connection: over TLS those for which its other end was
     /// verified, over TCP only one that we have made ourselves (RFC 5923: who has
     /// connected may be anybody).
@@ -408,7 +448,7 @@ impl OpenFlow {
         }
     }
 
-    fn is_verified_for(&self, name: &str) -> bool {
+    pub(super) fn is_verified_for(&self, name: &str) -> bool {
         self.server_name.as_deref() == Some(name)
             || self
                 .info

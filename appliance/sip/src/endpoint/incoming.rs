@@ -179,6 +179,7 @@ impl Endpoint {
         let Ok(key) = ServerKey::of(&arrival.request, &arrival.via) else {
             return self.refuse_malformed(now, &arrival);
         };
+        self.note_alias(&arrival);
         if *arrival.request.method() == Method::Ack {
             return self.ack_received(now, &key, &arrival.request);
         }

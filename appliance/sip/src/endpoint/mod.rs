@@ -67,8 +67,8 @@ pub use event::{
 pub use floor_control::FloorChange;
 pub use instance_id::InstanceId;
 pub use settings::{
-    Account, AccountName, ConfiguredPeer, EndpointSettings, IncomingPolicy, ListenAddresses,
-    ReplacesPolicy,
+    Account, AccountName, ClientCertificate, ConfiguredPeer, EndpointSettings, IncomingPolicy,
+    ListenAddresses, ReplacesPolicy,
 };
 
 pub(crate) use incoming::{ALLOW, Arrival};

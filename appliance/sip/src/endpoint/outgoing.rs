@@ -24,7 +24,7 @@ use super::authorization::Authorization;
 use super::avoided::Server;
 use super::binding::BindingId;
 use super::event::{CallId, Output, ResolveId};
-use super::flows::{LargeRequest, Target, Waiting};
+use super::flows::{LargeRequest, OpenFlow, Target, Waiting};
 use super::keys::{ClientKey, MAGIC_COOKIE};
 use super::settings::Account;
 use super::{Endpoint, Failure};
@@ -189,7 +189,8 @@ impl Endpoint {
         match hop.host.address() {
             Some(address) => {
                 let remote = SocketAddr::new(address, hop.port_or_default());
-                let target = Target::new(hop.transport, remote, address.to_string());
+                let target = Target::new(hop.transport, remote, address.to_string())
+                    .made_as(outgoing.account.identity());
                 self.launch(now, outgoing, VecDeque::from([target]));
             }
             None => self.look_up(now, outgoing, &hop),
@@ -198,9 +199,11 @@ impl Endpoint {
 
     fn look_up(&mut self, now: Instant, outgoing: Outgoing, hop: &Hop) {
         let host = hop.host.to_string();
+        let identity = outgoing.account.identity();
+        let port = hop.port_or_default();
         let reusable = self
             .flows
-            .to_host(hop.transport, &host, hop.port_or_default());
+            .to_host(hop.transport, &host, port, identity.as_ref());
         if let Some(flow) = reusable {
             return self.transmit(now, outgoing, Path::Stream(flow), VecDeque::new());
         }
@@ -233,10 +236,10 @@ impl Endpoint {
         let Some(look_up) = self.look_ups.remove(&id) else {
             return;
         };
-        let targets = addresses
-            .iter()
-            .take(MAX_TARGETS)
-            .map(|remote| Target::new(look_up.transport, *remote, look_up.host.clone()));
+        let targets = addresses.iter().take(MAX_TARGETS).map(|remote| {
+            Target::new(look_up.transport, *remote, look_up.host.clone())
+                .made_as(look_up.outgoing.account.identity())
+        });
         let targets = self.avoided.put_last(now, targets);
         self.launch(now, look_up.outgoing, targets);
     }
@@ -309,6 +312,7 @@ impl Endpoint {
             transport: target.transport,
             remote: target.remote,
             server_name: target.server_name.clone(),
+            identity: target.identity.clone(),
         });
         self.flows.open(now, flow, target, first);
     }
@@ -395,14 +399,21 @@ impl Endpoint {
     fn finalize(&mut self, outgoing: &Outgoing, path: Path) -> Option<(Request, String)> {
         let (transport, local) = self.local_end(path)?;
         let branch = format!("{MAGIC_COOKIE}{}", self.token());
-        let via = Via::new(
+        // Where we listen: there an answer finds us when the connection has broken (section 18.2.2).
+        let port = self.listening_port(transport, local);
+        let mut via = Via::new(
             via_transport(transport),
             local.ip().into(),
-            Some(local.port()),
+            Some(port),
             &branch,
         )
         .expect("our branches are tokens")
         .with_rport();
+        if let Path::Stream(flow) = path
+            && self.flows.get_open(flow).is_some_and(OpenFlow::proves_us)
+        {
+            via = via.with_alias();
+        }
         let mut request = outgoing.request.clone();
         request.headers.push_front_typed(&via);
         if matches!(

@@ -60,6 +60,8 @@ pub struct Account {
     pub large_requests_by_tcp: bool,
     /// Who answers digest challenges.
     pub credentials: Option<Credentials>,
+    /// Whether servers that ask for a certificate are shown one of this account's own.
+    pub client_certificate: ClientCertificate,
     /// How long a registration is asked for.
     pub registration_expires: Duration,
     /// How long it is waited for after a registration has failed.
@@ -87,6 +89,7 @@ impl Account {
             transport: Transport::Tls,
             large_requests_by_tcp: true,
             credentials: None,
+            client_certificate: ClientCertificate::None,
             registration_expires: Duration::from_secs(600),
             back_off: BackOff::default(),
             redirects: Self::REDIRECTS,
@@ -105,7 +108,25 @@ impl Account {
     }
 }
 
+/// How an account proves itself to TLS servers that ask for a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificate {
+    /// Not at all.
+    None,
+    /// By a certificate that no other account shows: connections made with it carry this account's
+    /// requests alone.
+    Own,
+}
+
 impl Account {
+    /// As whom this account's connections are made, where that matters.
+    pub(crate) fn identity(&self) -> Option<AccountName> {
+        match self.client_certificate {
+            ClientCertificate::None => None,
+            ClientCertificate::Own => Some(self.name.clone()),
+        }
+    }
+
     /// The outbound proxy of a flow: the first has `reg-id` 1.
     pub(crate) fn proxy(&self, reg_id: u32) -> Option<&SipUri> {
         let index = usize::try_from(reg_id).ok()?.checked_sub(1)?;

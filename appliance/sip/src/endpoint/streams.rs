@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::event::Output;
 use super::flows::{Flow, FlowDue, OpenFlow, OpenedBy, Waiting};
+use super::incoming::Arrival;
 use super::keys::ClientKey;
 use super::{Endpoint, Failure, ServerKey};
 use crate::error::MessageError;
@@ -29,8 +30,8 @@ impl Endpoint {
             Some(Flow::Opening {
                 target, waiting, ..
             }) => {
-                let name = Some(target.server_name);
-                let open = OpenFlow::new(now, info, OpenedBy::Us, name, &mut self.rng);
+                let target = Some(&target);
+                let open = OpenFlow::new(now, info, OpenedBy::Us, target, &mut self.rng);
                 self.flows.insert(flow, open);
                 for Waiting {
                     outgoing,
@@ -98,6 +99,24 @@ impl Endpoint {
                 });
             }
             OpenedBy::Peer => {}
+        }
+    }
+
+    /// A request may offer the connection that it has come by for requests to where it says that its
+    /// sender listens (RFC 5923). Nobody offers it for an address of somebody else.
+    pub(super) fn note_alias(&mut self, arrival: &Arrival) {
+        let (Path::Stream(flow), true) = (arrival.path, arrival.via.is_alias()) else {
+            return;
+        };
+        let Some(open) = self.flows.get_open_mut(flow) else {
+            return;
+        };
+        let host = arrival.via.host();
+        let proven =
+            host.address() == Some(arrival.remote.ip()) || open.is_verified_for(&host.to_string());
+        if proven {
+            let default = open.info.transport.default_port();
+            open.offered_for(arrival.via.port().unwrap_or(default));
         }
     }
 

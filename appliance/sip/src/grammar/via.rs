@@ -79,6 +79,20 @@ impl Via {
         self
     }
 
+    /// The same Via whose sender takes requests to its sent-by address over the connection that this
+    /// one comes by (RFC 5923 section 5).
+    #[must_use]
+    pub fn with_alias(mut self) -> Self {
+        self.params.set_flag("alias").expect("`alias` is a token");
+        self
+    }
+
+    /// Whether requests to the sent-by address may take the connection that this one has come by.
+    #[must_use]
+    pub fn is_alias(&self) -> bool {
+        self.params.contains("alias")
+    }
+
     /// The transport.
     #[must_use]
     pub const fn transport(&self) -> &ViaTransport {

@@ -12,6 +12,7 @@ mod explanation;
 mod failover;
 mod floors;
 mod hold;
+mod identity;
 mod ipv6;
 mod ladder;
 mod liveness;

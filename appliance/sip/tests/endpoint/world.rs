@@ -101,9 +101,16 @@ pub(crate) struct Node {
     pub(crate) events: Vec<Event>,
     flows: BTreeMap<FlowId, StreamId>,
     /// What the endpoint asked a stream to be, until it is open.
-    wanted: BTreeMap<StreamId, (FlowId, Transport, String)>,
+    wanted: BTreeMap<StreamId, Wanted>,
     /// Connections from an address that it had before: nothing passes.
     dead: BTreeSet<StreamId>,
+}
+
+struct Wanted {
+    flow: FlowId,
+    transport: Transport,
+    server_name: String,
+    identity: Option<AccountName>,
 }
 
 /// Everything that a test runs.
@@ -121,6 +128,8 @@ pub(crate) struct World {
     pub(crate) received: Vec<(SocketAddr, Bytes)>,
     /// Sockets for floor control: whose, of which call, their address, and the peer's.
     pub(crate) floor_ways: Vec<(SocketAddr, CallId, SocketAddr, SocketAddr)>,
+    /// In whose name each connection was made.
+    pub(crate) identities: Vec<Option<AccountName>>,
     /// What becomes of the bytes of every message on its way, as if something stood between.
     pub(crate) rewrite: fn(Bytes) -> Bytes,
     /// Every datagram, for assertions about what was sent.
@@ -141,6 +150,7 @@ impl World {
             refusal: StreamError::NotConnected,
             received: Vec::new(),
             floor_ways: Vec::new(),
+            identities: Vec::new(),
             rewrite: |bytes| bytes,
             sent: Vec::new(),
         }
@@ -308,8 +318,8 @@ impl World {
             Delivery::StreamRefused { stream, to } => {
                 let refusal = self.refusal;
                 let node = self.node(to);
-                let (flow, ..) = node.wanted.remove(&stream).expect("it was asked for");
-                node.endpoint.stream_closed(now, flow, refusal);
+                let wanted = node.wanted.remove(&stream).expect("it was asked for");
+                node.endpoint.stream_closed(now, wanted.flow, refusal);
             }
             Delivery::StreamBytes {
                 stream,
@@ -342,32 +352,30 @@ impl World {
 
     fn stream_opened(&mut self, stream: StreamId, from: SocketAddr, to: SocketAddr) {
         let now = self.now;
-        let caller_wants = self
-            .nodes
-            .iter()
-            .find_map(|node| node.wanted.get(&stream).map(|(_, transport, _)| *transport));
+        let caller_wants = self.nodes.iter().find_map(|node| {
+            let wanted = node.wanted.get(&stream)?;
+            Some((wanted.transport, wanted.identity.clone()))
+        });
         let Some(node) = self.nodes.iter_mut().find(|node| node.address == to) else {
             return;
         };
-        if let Some((flow, transport, server_name)) = node.wanted.remove(&stream) {
-            node.flows.insert(flow, stream);
-            let verified_names = match transport {
-                Transport::Tls => vec![server_name],
-                Transport::Udp | Transport::Tcp => Vec::new(),
-            };
-            let info = StreamInfo {
-                transport,
-                local: to,
-                remote: from,
-                verified_names,
-            };
-            node.endpoint.stream_opened(now, flow, info);
+        if let Some(wanted) = node.wanted.remove(&stream) {
+            node.flows.insert(wanted.flow, stream);
+            let mut info = StreamInfo::new(wanted.transport, to, from);
+            if wanted.transport == Transport::Tls {
+                info.verified_names.push(wanted.server_name);
+            }
+            node.endpoint.stream_opened(now, wanted.flow, info);
         } else {
             let flow = node.endpoint.reserve_flow();
             node.flows.insert(flow, stream);
-            let transport = caller_wants.unwrap_or(Transport::Tcp);
-            node.endpoint
-                .stream_opened(now, flow, StreamInfo::new(transport, to, from));
+            let (transport, identity) = caller_wants.unwrap_or((Transport::Tcp, None));
+            let mut info = StreamInfo::new(transport, to, from);
+            // Whose own certificate is shown is believed: it is for the address of its box.
+            if identity.is_some() {
+                info.verified_names.push(from.ip().to_string());
+            }
+            node.endpoint.stream_opened(now, flow, info);
         }
     }
 
@@ -447,9 +455,17 @@ impl World {
                 transport,
                 remote,
                 server_name,
+                identity,
             } => {
                 let stream = self.network.open_stream(now, node.address, remote);
-                node.wanted.insert(stream, (flow, transport, server_name));
+                self.identities.push(identity.clone());
+                let wanted = Wanted {
+                    flow,
+                    transport,
+                    server_name,
+                    identity,
+                };
+                node.wanted.insert(stream, wanted);
             }
             Output::SendStream { flow, bytes } => {
                 let bytes = (self.rewrite)(bytes);

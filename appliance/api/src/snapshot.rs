@@ -32,9 +32,35 @@ pub struct Snapshot {
     pub media_wanted: u64,
     /// The generation of the media plan that was last reached.
     pub media_applied: u64,
+    /// How long the room's certificates are good for, by their files.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificates: BTreeMap<String, Certificate>,
     /// Why what must survive a restart could last not be stored; absent when it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_fault: Option<String>,
+}
+
+/// A certificate by which the room proves itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct Certificate {
+    /// Whether it is good now, by the clock of the room.
+    pub validity: CertificateValidity,
+    /// The end of its time, in milliseconds since 1970.
+    pub not_after_unix_ms: u64,
+}
+
+/// Whether a certificate is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateValidity {
+    /// For longer than a month.
+    Good,
+    /// For less than a month.
+    ExpiresSoon,
+    /// Its time is over: peers refuse it.
+    Expired,
+    /// Its time has not begun. Most likely the room's clock is wrong.
+    NotYetValid,
 }
 
 /// What the room is doing.

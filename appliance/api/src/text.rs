@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use crate::answer::{DeniedCode, ProblemCode};
 use crate::language::Language;
 use crate::snapshot::{
-    CallDirection, CameraState, DeviceState, EndReason, HeldBy, Layout, LegState, MicrophoneState,
-    Protection, RegistrationFailure, RegistrationState, RoomState, VideoFlow,
+    CallDirection, CameraState, CertificateValidity, DeviceState, EndReason, HeldBy, Layout,
+    LegState, MicrophoneState, Protection, RegistrationFailure, RegistrationState, RoomState,
+    VideoFlow,
 };
 
 /// What has words in every language of the room.
@@ -51,6 +52,13 @@ words!(MicrophoneState {
 words!(CameraState {
     On => "on", "开启";
     Off => "off", "关闭";
+});
+
+words!(CertificateValidity {
+    Good => "good", "有效";
+    ExpiresSoon => "expires soon", "即将过期";
+    Expired => "has expired", "已过期";
+    NotYetValid => "not valid yet, is the clock right?", "尚未生效,时钟是否正确?";
 });
 
 words!(DeviceState {

@@ -4,6 +4,9 @@
 //! in the leg's state, changes nothing: signalling and media run on their own clocks, so a late
 //! word about a leg that is gone is normal.
 
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
 use crate::dtmf::DtmfDigit;
 use crate::ids::{Generation, LegId};
 use crate::leg_state::EndReason;
@@ -156,6 +159,9 @@ pub enum Fact {
     },
     /// Something in the media graph failed. The legs go on with what is left.
     MediaFault(MediaFault),
+    /// How long the certificates of this room are good for, by their files: all of them, when one has
+    /// changed.
+    Certificates(BTreeMap<String, Certificate>),
     /// Sound levels over the last interval.
     Levels {
         /// What leaves the room, mute included.
@@ -221,6 +227,28 @@ pub struct MediaFault {
     pub element: String,
     /// What it said.
     pub text: String,
+}
+
+/// A certificate by which the room proves itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Whether it is good now.
+    pub validity: CertificateValidity,
+    /// The end of its time.
+    pub not_after: SystemTime,
+}
+
+/// Whether a certificate is good at the moment, by the clock of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CertificateValidity {
+    /// For longer than the time that renewing it takes.
+    Good,
+    /// It is, but not for long.
+    ExpiresSoon,
+    /// Its time is over: peers refuse it.
+    Expired,
+    /// Its time has not begun. Most likely the clock is wrong.
+    NotYetValid,
 }
 
 /// How an account stands with its registrar (RFC 3261 section 10).

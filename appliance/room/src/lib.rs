@@ -31,7 +31,10 @@ pub mod units;
 
 pub use command::{Command, RejectCause, Remembered};
 pub use dtmf::{DtmfDigit, DtmfDigits};
-pub use fact::{Fact, Glare, MediaFault, Prevails, RegistrationFailure, RegistrationState};
+pub use fact::{
+    Certificate, CertificateValidity, Fact, Glare, MediaFault, Prevails, RegistrationFailure,
+    RegistrationState,
+};
 pub use ids::{Generation, LegId};
 pub use input_queue::{Input, InputQueue};
 pub use leg_state::{CallDirection, EndReason, HeldBy, HoldChange, LegState};

@@ -404,6 +404,7 @@ impl Room {
             Fact::MicrophoneBack => self.current.microphone_device.back(),
             Fact::MediaApplied { generation } => self.media_applied(generation),
             Fact::MediaFault(fault) => self.media_fault(fault),
+            Fact::Certificates(certificates) => self.current.certificates = certificates,
             Fact::Levels {
                 microphone,
                 loudspeaker,

@@ -9,7 +9,7 @@ use crate::codec::{
     AudioCodec, Direction, PacketizationMode, ProfileLevelId, RtcpMode, SrtpSuite, VideoFeedback,
 };
 use crate::command::Remembered;
-use crate::fact::{MediaFault, RegistrationState};
+use crate::fact::{Certificate, MediaFault, RegistrationState};
 use crate::ids::{Generation, LegId};
 use crate::leg_state::{CallDirection, HoldChange, LegState};
 use crate::leg_stats::LegStats;
@@ -58,6 +58,8 @@ pub struct RoomSnapshot {
     pub media_wanted: Generation,
     /// The plan that the media graph last reached.
     pub media_applied: Generation,
+    /// How long the room's certificates are good for, by their files.
+    pub certificates: BTreeMap<String, Certificate>,
     /// Why the room's memory could last not be stored; `None` when it was.
     pub store_fault: Option<String>,
 }
@@ -87,6 +89,7 @@ impl RoomSnapshot {
             media_faults: Vec::new(),
             media_wanted: Generation(1),
             media_applied: Generation::default(),
+            certificates: BTreeMap::new(),
             store_fault: None,
         }
     }

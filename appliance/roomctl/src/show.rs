@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use api::snapshot::{
-    Audio, CallDirection, CameraState, DeviceState, Leg, LegSecurity, LegState, MediaTransport,
-    MicrophoneState, Protection, RegistrationState, RoomState, StreamStats, Video, VideoFlow,
+    Audio, CallDirection, CameraState, Certificate, CertificateValidity, DeviceState, Leg,
+    LegSecurity, LegState, MediaTransport, MicrophoneState, Protection, RegistrationState,
+    RoomState, StreamStats, Video, VideoFlow,
 };
 use api::{Language, Localized, Snapshot};
 
@@ -78,6 +79,11 @@ pub(crate) fn status(
             ("Account", "账户"),
             &format!("{}: {state}", harmless(account)),
         );
+    }
+    for (file, certificate) in &snapshot.certificates {
+        if certificate.validity != CertificateValidity::Good {
+            sheet.certificate(file, *certificate);
+        }
     }
     if let Some(fault) = &snapshot.store_fault {
         sheet.line(
@@ -168,6 +174,18 @@ impl Sheet {
             ("Microphone", "麦克风"),
             &format!("{state}  {device}  {level}"),
         );
+    }
+
+    fn certificate(&mut self, file: &str, certificate: Certificate) {
+        let tone = match certificate.validity {
+            CertificateValidity::Good => Tone::Good,
+            CertificateValidity::ExpiresSoon => Tone::Notable,
+            CertificateValidity::Expired | CertificateValidity::NotYetValid => Tone::Bad,
+        };
+        let validity = certificate.validity.text(self.language);
+        let validity = self.style.paint(tone, &validity);
+        let text = format!("{}: {validity}", harmless(file));
+        self.line(("Certificate", "证书"), &text);
     }
 
     fn camera(&mut self, snapshot: &Snapshot) {
@@ -467,6 +485,7 @@ pub(crate) mod samples {
             media_faults: Vec::new(),
             media_wanted: 1,
             media_applied: 1,
+            certificates: std::collections::BTreeMap::new(),
             store_fault: None,
         }
     }
@@ -560,6 +579,35 @@ Leg 1       -> sip:board@example.com  in the call  1:02:03
             encrypted  opus  H264 1280x720 30.0 fps
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn the_status_warns_of_certificates_that_are_not_good_for_long_and_is_silent_on_others() {
+        let mut room = samples::snapshot(Vec::new());
+        let certificates = [
+            ("/etc/roomd/good.pem", CertificateValidity::Good),
+            ("/etc/roomd/old.pem", CertificateValidity::Expired),
+            ("/etc/roomd/soon.pem", CertificateValidity::ExpiresSoon),
+        ];
+        room.certificates = certificates
+            .map(|(file, validity)| {
+                let not_after_unix_ms = 1_800_000_000_000;
+                let certificate = Certificate {
+                    validity,
+                    not_after_unix_ms,
+                };
+                (file.to_owned(), certificate)
+            })
+            .into();
+        let text = status(&room, Language::English, Style::Plain, CLOCK);
+        let warnings = "\
+Certificate /etc/roomd/old.pem: has expired
+Certificate /etc/roomd/soon.pem: expires soon
+";
+        assert!(text.contains(warnings), "{text}");
+        assert!(!text.contains("good.pem"), "{text}");
+        let text = status(&room, Language::Chinese, Style::Plain, CLOCK);
+        assert!(text.contains("/etc/roomd/soon.pem: 即将过期\n"), "{text}");
     }
 
     #[test]

@@ -3,14 +3,16 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{Parser, Subcommand};
 use config::{Config, Language, Loaded, Origin, Store};
+use room::CertificateValidity;
 
+use crate::certificate_expiry::CertificateExpiry;
 use crate::error::Error;
 use crate::service::Directories;
-use crate::{certificate, logging, process_memory, service};
+use crate::{certificate, logging, process_memory, service, settings};
 
 /// Where the configuration is when no `--config` says otherwise.
 const DEFAULT_CONFIG: &str = "/etc/roomd/roomd.toml";
@@ -147,12 +149,46 @@ fn check_config(path: &Path, language: Language) -> Result<(), Error> {
     for warning in config.warnings() {
         eprintln!("{}: {}", path.display(), warning.text(language));
     }
+    let tls = settings::tls(&config);
+    match CertificateExpiry::read(tls.certificate_chains()) {
+        Ok(expiry) => {
+            for (file, certificate) in expiry.at(SystemTime::now()) {
+                if let Some(warning) = expiry_warning(certificate.validity, language) {
+                    eprintln!("{file}: {warning}");
+                }
+            }
+        }
+        // A configuration may be checked on another machine than the one that it is for.
+        Err(error) => eprintln!("{}", error.text(language)),
+    }
     let verdict = match language {
         Language::English => "the configuration is valid",
         Language::Chinese => "配置有效",
     };
     println!("{}: {verdict}", path.display());
     Ok(())
+}
+
+fn expiry_warning(validity: CertificateValidity, language: Language) -> Option<&'static str> {
+    let (english, chinese) = match validity {
+        CertificateValidity::Good => return None,
+        CertificateValidity::ExpiresSoon => (
+            "warning: this certificate expires within 30 days",
+            "警告：此证书将在 30 天内过期",
+        ),
+        CertificateValidity::Expired => (
+            "warning: this certificate has expired",
+            "警告：此证书已过期",
+        ),
+        CertificateValidity::NotYetValid => (
+            "warning: this certificate is not valid yet (is the clock right?)",
+            "警告：此证书尚未生效（时钟是否正确？）",
+        ),
+    };
+    Some(match language {
+        Language::English => english,
+        Language::Chinese => chinese,
+    })
 }
 
 /// The language of the person at this terminal: that of `LC_ALL`, `LC_MESSAGES` or `LANG`.

@@ -7,6 +7,7 @@
 pub mod address_watch;
 pub mod call_facts;
 pub mod certificate;
+pub mod certificate_expiry;
 pub mod command_line;
 pub mod devices;
 pub mod driver;

@@ -30,6 +30,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::address_watch::AddressWatch;
+use crate::certificate_expiry::CertificateExpiry;
 use crate::devices::SimulatedDevices;
 use crate::driver::{Driver, Inputs, Parts, PendingRequest};
 use crate::error::Error;
@@ -79,11 +80,10 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let (media, media_events) = Media::start(media_settings, streams).map_err(Error::Media)?;
     let pictures = Arc::new(MediaPictures(media.pictures()));
 
-    let (sockets, socket_events) = SipSockets::listen(
-        &settings::listen_addresses(&config),
-        &settings::tls(&config),
-    )
-    .await?;
+    let tls = settings::tls(&config);
+    let listen = settings::listen_addresses(&config);
+    let (sockets, socket_events) = SipSockets::listen(&listen, &tls).await?;
+    let certificates = CertificateExpiry::read(tls.certificate_chains())?;
     let mut endpoint_settings =
         settings::endpoint_settings(&config, sockets.bound(), directories.credentials.as_deref())?;
     settings::limit_packetization_modes(&mut endpoint_settings, media.packetization_modes());
@@ -132,6 +132,7 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let api = http::Server::start(&config.http, room, directories.credentials.as_deref());
     let api = api.await.map_err(Error::Api)?;
     let mut watching = OwnedTasks::default();
+    watching.spawn_lasting(certificates.watch(fact_sender.clone()));
     let address_changes = watch_addresses(&mut watching);
     let inputs = Inputs {
         sockets: socket_events,

@@ -85,6 +85,7 @@ impl Unanswered {
             | Fact::MicrophoneGone
             | Fact::MicrophoneBack
             | Fact::MediaFault(_)
+            | Fact::Certificates(_)
             | Fact::Levels { .. }
             | Fact::Registration { .. }
             | Fact::NotResumed { .. }

@@ -1,11 +1,14 @@
 //! Mute, camera, volume, layout, devices, configuration and registrations.
 
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
 use room::media_plan::{CameraState, Layout, MicrophoneState, VideoSource};
 use room::snapshot::DeviceState;
 use room::units::AudioLevel;
 use room::{
-    Admission, Command, DeniedReason, Fact, LegState, RegistrationFailure, RegistrationState,
-    Remembered, Request, RoomPolicy,
+    Admission, Certificate, CertificateValidity, Command, DeniedReason, Fact, LegState,
+    RegistrationFailure, RegistrationState, Remembered, Request, RoomPolicy,
 };
 
 use crate::rig::Position::{Dialing, Established};
@@ -188,6 +191,31 @@ fn an_account_that_failed_or_is_locked_is_registered_when_somebody_asks() {
         };
         assert_eq!(admission, expected, "{state:?}");
         assert_eq!(rig.commands(), commands, "{state:?}");
+    }
+}
+
+#[test]
+fn certificates_are_shown_as_they_were_last_told() {
+    let mut rig = Rig::new();
+    let certificate = |validity| Certificate {
+        validity,
+        not_after: SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000),
+    };
+    for validity in [
+        CertificateValidity::Good,
+        CertificateValidity::ExpiresSoon,
+        CertificateValidity::Expired,
+        CertificateValidity::NotYetValid,
+    ] {
+        let told: BTreeMap<_, _> = [("room.pem".to_owned(), certificate(validity))].into();
+        let before = rig.room.snapshot().generation;
+        rig.told(Fact::Certificates(told.clone()));
+        assert_eq!(rig.room.snapshot().certificates, told);
+        assert!(rig.room.snapshot().generation > before, "{validity:?}");
+        // Told again, it is nothing new.
+        let before = rig.room.snapshot().generation;
+        rig.told(Fact::Certificates(told));
+        assert_eq!(rig.room.snapshot().generation, before);
     }
 }
 

@@ -9,9 +9,9 @@ use room::media_plan::{CameraState, Layout, MicrophoneState};
 use room::snapshot::{AudioSummary, DeviceState, TransportSummary, VideoFlow, VideoSummary};
 use room::units::{Fraction, Resolution};
 use room::{
-    CallDirection, DeniedReason, EndReason, HeldBy, LegSecurity, LegSnapshot, LegState, LegStats,
-    MediaFault, Peer, Protection, RegistrationFailure, RegistrationState, RoomSnapshot, RoomState,
-    StreamStats, VideoStats,
+    CallDirection, Certificate, CertificateValidity, DeniedReason, EndReason, HeldBy, LegSecurity,
+    LegSnapshot, LegState, LegStats, MediaFault, Peer, Protection, RegistrationFailure,
+    RegistrationState, RoomSnapshot, RoomState, StreamStats, VideoStats,
 };
 
 /// One moment in the process's time and in the world's, to tell the second by the first.
@@ -90,7 +90,27 @@ pub(super) fn snapshot_to_api(snapshot: &RoomSnapshot, clock: &WallClock) -> Sna
         media_faults: snapshot.media_faults.iter().map(media_fault).collect(),
         media_wanted: snapshot.media_wanted.0,
         media_applied: snapshot.media_applied.0,
+        certificates: snapshot
+            .certificates
+            .iter()
+            .map(|(file, certificate)| (file.clone(), certificate_to_api(*certificate)))
+            .collect(),
         store_fault: snapshot.store_fault.clone(),
+    }
+}
+
+fn certificate_to_api(certificate: Certificate) -> wire::Certificate {
+    let since_1970 = certificate.not_after.duration_since(UNIX_EPOCH);
+    wire::Certificate {
+        validity: match certificate.validity {
+            CertificateValidity::Good => wire::CertificateValidity::Good,
+            CertificateValidity::ExpiresSoon => wire::CertificateValidity::ExpiresSoon,
+            CertificateValidity::Expired => wire::CertificateValidity::Expired,
+            CertificateValidity::NotYetValid => wire::CertificateValidity::NotYetValid,
+        },
+        not_after_unix_ms: since_1970.map_or(0, |time| {
+            u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+        }),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
 
 use axum::http::StatusCode;
 use room::media_plan::MicrophoneState;
@@ -144,6 +145,21 @@ fn render_room(page: &mut Page, room: &RoomSnapshot) {
         "Media plans that the graph has not reached yet",
         room.media_wanted.0.saturating_sub(room.media_applied.0) as f64,
     );
+    if !room.certificates.is_empty() {
+        page.family(
+            "roomd_certificate_expiry_timestamp_seconds",
+            "gauge",
+            "The end of a certificate's time, in seconds since 1970",
+        );
+    }
+    for (file, certificate) in &room.certificates {
+        let since_1970 = certificate.not_after.duration_since(UNIX_EPOCH);
+        page.sample(
+            "roomd_certificate_expiry_timestamp_seconds",
+            &[("file", file)],
+            since_1970.map_or(0.0, |time| time.as_secs_f64()),
+        );
+    }
     page.family(
         "roomd_registered",
         "gauge",

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use config::ClientCertificates;
@@ -56,6 +56,17 @@ impl Default for TlsSettings {
             accounts: Vec::new(),
             trust: TlsTrust::default(),
         }
+    }
+}
+
+impl TlsSettings {
+    /// The files with our own certificates.
+    pub fn certificate_chains(&self) -> impl Iterator<Item = &Path> {
+        let accounts = self.accounts.iter().map(|(_, identity)| identity);
+        self.listener
+            .iter()
+            .chain(accounts)
+            .map(|identity| identity.certificate_chain.as_path())
     }
 }
 

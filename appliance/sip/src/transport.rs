@@ -14,6 +14,10 @@ pub enum Transport {
     Tcp,
     /// TLS over TCP, the certificate checked by the caller.
     Tls,
+    /// Messages of a WebSocket in the clear (RFC 7118). Only as a client: nobody can connect to us.
+    Ws,
+    /// The same over TLS.
+    Wss,
 }
 
 impl Transport {
@@ -24,33 +28,61 @@ impl Transport {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
             Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
         }
     }
 
-    /// The value of a URI's `transport` parameter.
+    /// The value of a URI's `transport` parameter; WebSockets have one, however they are protected
+    /// (RFC 7118 section 5.2.3).
     #[must_use]
     pub const fn uri_parameter(self) -> &'static str {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+            Self::Ws | Self::Wss => "ws",
         }
     }
 
-    /// The transport that a `transport` parameter names, in any case.
+    /// The transport that a `transport` parameter names, in any case; a WebSocket in the clear where it
+    /// does not say `wss`, as some write.
     #[must_use]
     pub fn from_uri_parameter(value: &str) -> Option<Self> {
-        [Self::Udp, Self::Tcp, Self::Tls]
+        if value.eq_ignore_ascii_case("wss") {
+            return Some(Self::Wss);
+        }
+        [Self::Udp, Self::Tcp, Self::Tls, Self::Ws]
             .into_iter()
             .find(|transport| value.eq_ignore_ascii_case(transport.uri_parameter()))
     }
 
-    /// 5061 with TLS, otherwise 5060.
+    /// 5061 with TLS, 80 and 443 with WebSockets, otherwise 5060.
     #[must_use]
     pub const fn default_port(self) -> u16 {
         match self {
             Self::Udp | Self::Tcp => 5060,
             Self::Tls => 5061,
+            Self::Ws => 80,
+            Self::Wss => 443,
+        }
+    }
+
+    /// Whether nobody on the way can read along, and the server has proven its name.
+    #[must_use]
+    pub const fn is_protected(self) -> bool {
+        match self {
+            Self::Udp | Self::Tcp | Self::Ws => false,
+            Self::Tls | Self::Wss => true,
+        }
+    }
+
+    /// Whether each message travels by itself in a WebSocket.
+    #[must_use]
+    pub const fn is_websocket(self) -> bool {
+        match self {
+            Self::Udp | Self::Tcp | Self::Tls => false,
+            Self::Ws | Self::Wss => true,
         }
     }
 
@@ -59,7 +91,7 @@ impl Transport {
     pub const fn reliability(self) -> Reliability {
         match self {
             Self::Udp => Reliability::Unreliable,
-            Self::Tcp | Self::Tls => Reliability::Reliable,
+            Self::Tcp | Self::Tls | Self::Ws | Self::Wss => Reliability::Reliable,
         }
     }
 }
@@ -70,7 +102,7 @@ impl fmt::Display for Transport {
     }
 }
 
-/// One TCP or TLS connection, unique for the life of the endpoint.
+/// One connection, unique for the life of the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FlowId(pub(crate) u64);
 
@@ -83,7 +115,7 @@ impl fmt::Display for FlowId {
 /// What the caller knows of a connection once it is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamInfo {
-    /// TCP or TLS.
+    /// TCP, TLS or a WebSocket.
     pub transport: Transport,
     /// Our end.
     pub local: SocketAddr,

@@ -28,7 +28,6 @@ use crate::endpoint::{
 };
 use crate::grammar::{CSeq, ContentType, HeaderName, Replaces, Request, StatusCode, Uri};
 use crate::offer_answer::{AgreedSecurity, CallMedia, LocalMedia, Session};
-use crate::transport::Transport;
 
 /// What an INVITE with Replaces asks for.
 enum Wanted {
@@ -148,7 +147,7 @@ impl Endpoint {
             ReplacesPolicy::AnyTrusted => true,
         };
         let keeps_protection =
-            call.signalling != Transport::Tls || self.transport_of(arrival.path) == Transport::Tls;
+            !call.signalling.is_protected() || self.transport_of(arrival.path).is_protected();
         if allowed && keeps_protection {
             Wanted::Replace(*id)
         } else {

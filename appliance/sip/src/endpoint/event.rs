@@ -40,11 +40,13 @@ pub enum Output {
     OpenStream {
         /// The name of the connection from now on.
         flow: FlowId,
-        /// TCP or TLS.
+        /// TCP, TLS or a WebSocket.
         transport: Transport,
         /// Where to.
         remote: SocketAddr,
-        /// TLS: the name or address that the certificate has to be valid for.
+        /// A WebSocket: the path that is asked for.
+        websocket_path: Option<String>,
+        /// TLS, and the `Host` of a WebSocket: the name or address that the certificate has to be valid for.
         server_name: String,
         /// TLS: the account whose certificate a server that asks for one is shown; none is shown
         /// where there is no account.
@@ -56,6 +58,12 @@ pub enum Output {
         flow: FlowId,
         /// The bytes, after all that were written before.
         bytes: Bytes,
+    },
+    /// Ask for a sign of life over a WebSocket, by a Ping frame (RFC 7118 section 6);
+    /// `websocket_ponged` follows.
+    PingWebSocket {
+        /// The connection.
+        flow: FlowId,
     },
     /// Close a connection. No `stream_closed` is expected for it.
     CloseStream {

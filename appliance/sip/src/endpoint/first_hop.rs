@@ -7,7 +7,7 @@ use super::binding::{Binding, Bound};
 use super::grant::Outbound;
 use super::registrations::Registrant;
 use super::settings::Account;
-use crate::grammar::{Contact, NameAddr, SipScheme, SipUri};
+use crate::grammar::{Contact, Host, NameAddr, SipScheme, SipUri};
 use crate::transport::{FlowId, Path, Transport};
 
 /// The way of a request outside of dialogs, as far as the account decides it.
@@ -100,25 +100,35 @@ impl Endpoint {
     /// Our address as the other end of a path may use it.
     pub(crate) fn address_on(&self, account: &Account, path: Path) -> Option<NameAddr> {
         let (transport, local) = self.local_end(path)?;
-        let port = self.listening_port(transport, local);
-        let mut uri = SipUri::new(SipScheme::Sip, local.ip().into(), Some(port));
+        let (host, port) = self.sent_by(transport, local);
+        let mut uri = SipUri::new(SipScheme::Sip, host, port);
         if let Some(user) = account.address.as_sip().and_then(SipUri::user_decoded) {
             uri = uri.with_user(&user);
         }
         let uri = match transport {
             Transport::Udp => uri,
-            Transport::Tcp | Transport::Tls => {
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                 uri.with_param("transport", Some(transport.uri_parameter()))
             }
         };
         Some(NameAddr::new(uri.into()))
     }
 
-    /// The port at which our end of a path takes what comes for us: a connection of ours has one of its
-    /// own, to which nobody can connect.
-    pub(crate) fn listening_port(&self, transport: Transport, local: SocketAddr) -> u16 {
+    /// Where our end of a path takes what comes for us. A connection of ours has a port of its own, to
+    /// which nobody can connect: there, it is where we listen, so that an answer finds us when the
+    /// connection has broken (RFC 3261 section 18.2.2). Nobody can connect to a WebSocket's client at
+    /// all, which says so by a name that leads nowhere (RFC 7118 section 5.3).
+    pub(crate) fn sent_by(&self, transport: Transport, local: SocketAddr) -> (Host, Option<u16>) {
+        if transport.is_websocket() {
+            return (self.websocket_host.clone(), None);
+        }
+        let port = self.listening_port(transport, local);
+        (local.ip().into(), Some(port))
+    }
+
+    fn listening_port(&self, transport: Transport, local: SocketAddr) -> u16 {
         let listening = match transport {
-            Transport::Udp => return local.port(),
+            Transport::Udp | Transport::Ws | Transport::Wss => return local.port(),
             Transport::Tcp => &self.listen.tcp,
             Transport::Tls => &self.listen.tls,
         };

@@ -20,7 +20,7 @@ use crate::transport::{FlowId, StreamInfo, Transport};
 
 use super::keep_alive::random_wait;
 use super::outgoing::Outgoing;
-use super::settings::AccountName;
+use super::settings::{Account, AccountName};
 use rand_core::Rng;
 
 /// Connections at once, ours and our peers'.
@@ -49,6 +49,8 @@ pub(crate) struct Target {
     pub(crate) server_name: String,
     /// Whose certificate the server is shown if it asks for one.
     pub(crate) identity: Option<AccountName>,
+    /// The path that a WebSocket asks for.
+    pub(crate) websocket_path: Option<String>,
     pub(crate) large_request: LargeRequest,
 }
 
@@ -68,13 +70,18 @@ impl Target {
             remote,
             server_name,
             identity: None,
+            websocket_path: None,
             large_request: LargeRequest::MovesToTcp,
         }
     }
 
-    /// The same, by a connection that is made in an account's name.
-    pub(crate) fn made_as(self, identity: Option<AccountName>) -> Self {
-        Self { identity, ..self }
+    /// The same, by a connection that is made for an account.
+    pub(crate) fn made_for(self, account: &Account) -> Self {
+        Self {
+            identity: account.identity(),
+            websocket_path: account.websocket_path(self.transport),
+            ..self
+        }
     }
 
     pub(crate) fn over_tcp(&self) -> Self {
@@ -136,6 +143,8 @@ pub(crate) struct OpenFlow {
     pub(crate) server_name: Option<String>,
     /// Ours: in whose name it was made.
     identity: Option<AccountName>,
+    /// Ours: the path that a WebSocket has asked for.
+    websocket_path: Option<String>,
     /// A peer's: the address for whose requests the peer has offered it (RFC 5923).
     alias: Option<SocketAddr>,
     first_message: FirstMessage,
@@ -175,6 +184,7 @@ impl OpenFlow {
             framer: StreamFramer::new(),
             server_name: target.map(|target| target.server_name.clone()),
             identity: target.and_then(|target| target.identity.clone()),
+            websocket_path: target.and_then(|target| target.websocket_path.clone()),
             alias: None,
             first_message: match opened_by {
                 OpenedBy::Us => FirstMessage::Seen,
@@ -339,6 +349,7 @@ impl Flows {
                     open.info.transport == target.transport
                         && open.leads_to(target.remote)
                         && open.identity == target.identity
+                        && open.websocket_path == target.websocket_path
                         && open.may_carry_requests_for(&target.server_name)
                 }
             })
@@ -351,8 +362,9 @@ impl Flows {
         transport: Transport,
         host: &str,
         port: u16,
-        identity: Option<&AccountName>,
+        account: &Account,
     ) -> Option<FlowId> {
+        let (identity, path) = (account.identity(), account.websocket_path(transport));
         self.flows
             .iter()
             .find(|(_, flow)| match flow {
@@ -361,7 +373,8 @@ impl Flows {
                     open.info.transport == transport
                         && open.info.remote.port() == port
                         && open.server_name.as_deref() == Some(host)
-                        && open.identity.as_ref() == identity
+                        && open.identity == identity
+                        && open.websocket_path == path
                 }
             })
             .map(|(id, _)| *id)
@@ -443,8 +456,8 @@ impl OpenFlow {
     /// connected may be anybody).
     fn may_carry_requests_for(&self, name: &str) -> bool {
         match self.info.transport {
-            Transport::Tls => self.is_verified_for(name),
-            Transport::Tcp | Transport::Udp => self.opened_by == OpenedBy::Us,
+            Transport::Tls | Transport::Wss => self.is_verified_for(name),
+            Transport::Tcp | Transport::Ws | Transport::Udp => self.opened_by == OpenedBy::Us,
         }
     }
 

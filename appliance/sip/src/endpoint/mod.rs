@@ -148,6 +148,8 @@ pub struct Endpoint {
     pub(crate) rng: ChaCha20Rng,
     /// Makes the To tags of stateless refusals: the same request gets the same tag.
     stateless_tag_key: [u8; 16],
+    /// Our name in messages over WebSockets.
+    websocket_host: grammar::Host,
     outputs: VecDeque<Output>,
     flows: Flows,
     avoided: Avoided,
@@ -171,6 +173,7 @@ impl Endpoint {
         let mut rng = ChaCha20Rng::from_seed(seed);
         let mut stateless_tag_key = [0; 16];
         rng.fill_bytes(&mut stateless_tag_key);
+        let websocket_host = websocket_host(seed);
         let stranger_limit = StrangerLimit::new(
             settings.incoming.refusal_burst,
             settings.incoming.refusal_interval,
@@ -185,6 +188,7 @@ impl Endpoint {
             dial_limit: settings.dial_limit,
             rng,
             stateless_tag_key,
+            websocket_host,
             outputs: VecDeque::new(),
             flows: Flows::default(),
             avoided: Avoided::default(),
@@ -389,6 +393,14 @@ impl Endpoint {
                 .values()
                 .any(|transaction| transaction.path == Path::Stream(flow))
     }
+}
+
+/// A random name that leads nowhere (RFC 7118 section 5.3, RFC 2606).
+fn websocket_host(seed: [u8; 32]) -> grammar::Host {
+    let mut rng = ChaCha20Rng::from_seed(seed);
+    rng.set_stream(1);
+    let name = format!("{:016x}.invalid", rng.next_u64());
+    name.parse().expect("letters, digits and a dot are a host")
 }
 
 fn due<K: Clone + Ord, V>(

@@ -190,7 +190,7 @@ impl Endpoint {
             Some(address) => {
                 let remote = SocketAddr::new(address, hop.port_or_default());
                 let target = Target::new(hop.transport, remote, address.to_string())
-                    .made_as(outgoing.account.identity());
+                    .made_for(&outgoing.account);
                 self.launch(now, outgoing, VecDeque::from([target]));
             }
             None => self.look_up(now, outgoing, &hop),
@@ -199,11 +199,10 @@ impl Endpoint {
 
     fn look_up(&mut self, now: Instant, outgoing: Outgoing, hop: &Hop) {
         let host = hop.host.to_string();
-        let identity = outgoing.account.identity();
         let port = hop.port_or_default();
         let reusable = self
             .flows
-            .to_host(hop.transport, &host, port, identity.as_ref());
+            .to_host(hop.transport, &host, port, &outgoing.account);
         if let Some(flow) = reusable {
             return self.transmit(now, outgoing, Path::Stream(flow), VecDeque::new());
         }
@@ -238,7 +237,7 @@ impl Endpoint {
         };
         let targets = addresses.iter().take(MAX_TARGETS).map(|remote| {
             Target::new(look_up.transport, *remote, look_up.host.clone())
-                .made_as(look_up.outgoing.account.identity())
+                .made_for(&look_up.outgoing.account)
         });
         let targets = self.avoided.put_last(now, targets);
         self.launch(now, look_up.outgoing, targets);
@@ -270,7 +269,7 @@ impl Endpoint {
                     }
                     return self.transmit(now, outgoing, path, targets);
                 }
-                Transport::Tcp | Transport::Tls => {
+                Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                     return self.launch_on_stream(now, outgoing, target, targets);
                 }
             }
@@ -313,6 +312,7 @@ impl Endpoint {
             remote: target.remote,
             server_name: target.server_name.clone(),
             identity: target.identity.clone(),
+            websocket_path: target.websocket_path.clone(),
         });
         self.flows.open(now, flow, target, first);
     }
@@ -399,16 +399,10 @@ impl Endpoint {
     fn finalize(&mut self, outgoing: &Outgoing, path: Path) -> Option<(Request, String)> {
         let (transport, local) = self.local_end(path)?;
         let branch = format!("{MAGIC_COOKIE}{}", self.token());
-        // Where we listen: there an answer finds us when the connection has broken (section 18.2.2).
-        let port = self.listening_port(transport, local);
-        let mut via = Via::new(
-            via_transport(transport),
-            local.ip().into(),
-            Some(port),
-            &branch,
-        )
-        .expect("our branches are tokens")
-        .with_rport();
+        let (host, port) = self.sent_by(transport, local);
+        let mut via = Via::new(via_transport(transport), host, port, &branch)
+            .expect("our branches are tokens")
+            .with_rport();
         if let Path::Stream(flow) = path
             && self.flows.get_open(flow).is_some_and(OpenFlow::proves_us)
         {
@@ -891,10 +885,12 @@ fn via_transport(transport: Transport) -> ViaTransport {
         Transport::Udp => ViaTransport::Udp,
         Transport::Tcp => ViaTransport::Tcp,
         Transport::Tls => ViaTransport::Tls,
+        Transport::Ws => ViaTransport::Ws,
+        Transport::Wss => ViaTransport::Wss,
     }
 }
 
-/// RFC 3263 section 4, cut to what the settings say: a TLS account never leaves TLS.
+/// RFC 3263 section 4, cut to what the settings say: an account of TLS or WSS never leaves it.
 fn next_hop_of(outgoing: &Outgoing) -> Option<Hop> {
     let uri = match &outgoing.next_hop {
         Some(uri) => uri.clone(),
@@ -910,8 +906,11 @@ fn next_hop_of(outgoing: &Outgoing) -> Option<Hop> {
         .param("transport")
         .and_then(Transport::from_uri_parameter);
     let transport = match (uri.scheme(), account.transport) {
-        (SipScheme::Sips, _) | (SipScheme::Sip, Transport::Tls) => Transport::Tls,
-        (SipScheme::Sip, Transport::Udp | Transport::Tcp) => named.unwrap_or(account.transport),
+        (_, Transport::Wss) | (SipScheme::Sips, Transport::Ws) => Transport::Wss,
+        (_, Transport::Tls) | (SipScheme::Sips, Transport::Udp | Transport::Tcp) => Transport::Tls,
+        (SipScheme::Sip, Transport::Udp | Transport::Tcp | Transport::Ws) => {
+            named.unwrap_or(account.transport)
+        }
     };
     Some(Hop {
         host: uri.host().clone(),

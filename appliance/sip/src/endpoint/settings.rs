@@ -53,13 +53,16 @@ pub struct Account {
     /// can be called while one is out of order (RFC 5626 section 4.2). None: requests go straight to
     /// their target. What is no SIP URI is passed over.
     pub proxies: Vec<Uri>,
-    /// How its requests travel. [`Transport::Tls`] is never left for another transport.
+    /// How its requests travel. [`Transport::Tls`] and [`Transport::Wss`] are never left for another
+    /// transport.
     pub transport: Transport,
     /// Whether a request of more than 1300 bytes leaves UDP for TCP (RFC 3261 section 18.1.1). It
     /// comes back to UDP when the peer takes no connection.
     pub large_requests_by_tcp: bool,
     /// Who answers digest challenges.
     pub credentials: Option<Credentials>,
+    /// The path that WebSockets of this account ask their servers for.
+    pub websocket_path: String,
     /// Whether servers that ask for a certificate are shown one of this account's own.
     pub client_certificate: ClientCertificate,
     /// How long a registration is asked for.
@@ -89,6 +92,7 @@ impl Account {
             transport: Transport::Tls,
             large_requests_by_tcp: true,
             credentials: None,
+            websocket_path: "/".to_owned(),
             client_certificate: ClientCertificate::None,
             registration_expires: Duration::from_secs(600),
             back_off: BackOff::default(),
@@ -125,6 +129,13 @@ impl Account {
             ClientCertificate::None => None,
             ClientCertificate::Own => Some(self.name.clone()),
         }
+    }
+
+    /// The path that a connection by that transport asks for.
+    pub(crate) fn websocket_path(&self, transport: Transport) -> Option<String> {
+        transport
+            .is_websocket()
+            .then(|| self.websocket_path.clone())
     }
 
     /// The outbound proxy of a flow: the first has `reg-id` 1.

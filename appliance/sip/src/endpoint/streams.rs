@@ -10,7 +10,7 @@ use super::incoming::Arrival;
 use super::keys::ClientKey;
 use super::{Endpoint, Failure, ServerKey};
 use crate::error::MessageError;
-use crate::grammar::{FramingError, StreamItem};
+use crate::grammar::{FramingError, Message, StreamItem};
 use crate::transport::{FlowId, Path, StreamError, StreamInfo};
 
 /// Two line ends ask for a sign of life; one is the answer (RFC 5626 section 4.4.1).
@@ -60,6 +60,9 @@ impl Endpoint {
             return;
         };
         open.heard(now);
+        if open.info.transport.is_websocket() {
+            return self.websocket_received(now, flow, bytes);
+        }
         open.framer.push(bytes);
         // What a message does may close the connection: it is looked up each time.
         while let Some(open) = self.flows.get_open_mut(flow) {
@@ -81,6 +84,36 @@ impl Endpoint {
                 }
                 Err(FramingError::Closed) => return self.close_flow(now, flow),
             }
+        }
+    }
+
+    /// Each message of a WebSocket is one of SIP, and needs no Content-Length (RFC 7118 section 5.1). A
+    /// server may also keep alive by line ends (section 6).
+    fn websocket_received(&mut self, now: Instant, flow: FlowId, bytes: &Bytes) {
+        if bytes[..] == *PING || bytes[..] == *PONG {
+            if bytes[..] == *PING {
+                let bytes = Bytes::from_static(PONG);
+                self.output(Output::SendStream { flow, bytes });
+            }
+            return;
+        }
+        let path = Path::Stream(flow);
+        match Message::parse_datagram(bytes.clone()) {
+            Ok(message) => {
+                if let Some(open) = self.flows.get_open_mut(flow) {
+                    open.used(now);
+                }
+                self.message_received(now, path, message, usize::MAX);
+            }
+            Err(error) => self.malformed(now, path, &error, usize::MAX),
+        }
+    }
+
+    /// The other end of a WebSocket has answered [`Output::PingWebSocket`].
+    pub fn websocket_ponged(&mut self, now: Instant, flow: FlowId) {
+        if let Some(open) = self.flows.get_open_mut(flow) {
+            open.heard(now);
+            open.ponged();
         }
     }
 
@@ -140,9 +173,13 @@ impl Endpoint {
             match due {
                 FlowDue::Nothing => {}
                 FlowDue::Ping => {
-                    self.output(Output::SendStream {
-                        flow,
-                        bytes: Bytes::from_static(PING),
+                    let open = self.flows.get_open(flow);
+                    let is_websocket = open.is_some_and(|it| it.info.transport.is_websocket());
+                    self.output(if is_websocket {
+                        Output::PingWebSocket { flow }
+                    } else {
+                        let bytes = Bytes::from_static(PING);
+                        Output::SendStream { flow, bytes }
                     });
                 }
                 FlowDue::Close => self.close_flow(now, flow),

@@ -99,7 +99,8 @@ fn a_peer_that_has_forgotten_the_call_is_not_held_to_it() {
         // for the old Bob, who was called, to refresh the session.
         let expected = match (transport, noticed) {
             (Transport::Udp, Noticed::ByOptions) => CallEndCause::Forgotten,
-            (Transport::Tcp | Transport::Tls, _) | (_, Noticed::ByTimer) => CallEndCause::Timeout,
+            (Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss, _)
+            | (_, Noticed::ByTimer) => CallEndCause::Timeout,
         };
         assert_eq!(cause, expected, "{transport} {noticed:?}");
         // The next call does not try the dead connection.

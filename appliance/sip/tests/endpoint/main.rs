@@ -34,4 +34,5 @@ mod session_timer;
 mod strangers;
 mod treatment;
 mod update;
+mod websocket;
 mod world;

@@ -71,6 +71,7 @@ impl Subject {
                 Output::Event(Event::Incoming { .. }) => self.rings += 1,
                 Output::Event(_) => {}
                 Output::OpenStream { .. }
+                | Output::PingWebSocket { .. }
                 | Output::SendFloorControl { .. }
                 | Output::Resolve { .. } => {
                     panic!("nothing is asked for")

@@ -27,6 +27,34 @@ pub(crate) const REGISTRAR: SocketAddr = address(9, 5060);
 /// A second edge proxy of the same registrar.
 pub(crate) const EDGE: SocketAddr = address(8, 5060);
 
+/// What a frame of a WebSocket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FrameKind {
+    Message = 1,
+    Ping = 9,
+    Pong = 10,
+}
+
+/// A frame as the world writes it: kind, length, and what it carries.
+fn frame(kind: FrameKind, payload: &[u8]) -> Bytes {
+    let length = u32::try_from(payload.len()).expect("messages are short");
+    let head = [&[kind as u8][..], &length.to_be_bytes()].concat();
+    [&head, payload].concat().into()
+}
+
+/// The next whole frame of those that have arrived.
+fn take_frame(
+    frames: &mut BTreeMap<(StreamId, SocketAddr), Vec<u8>>,
+    of: (StreamId, SocketAddr),
+) -> Option<(u8, Bytes)> {
+    let received = frames.get_mut(&of)?;
+    let (head, rest) = received.split_first_chunk::<5>()?;
+    let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+    let (kind, payload) = (head[0], Bytes::copy_from_slice(rest.get(..length)?));
+    received.drain(..5 + length);
+    Some((kind, payload))
+}
+
 /// Whether the registrar is behind an address.
 fn is_edge(address: SocketAddr) -> bool {
     [REGISTRAR, EDGE].contains(&address)
@@ -130,6 +158,11 @@ pub(crate) struct World {
     pub(crate) floor_ways: Vec<(SocketAddr, CallId, SocketAddr, SocketAddr)>,
     /// In whose name each connection was made.
     pub(crate) identities: Vec<Option<AccountName>>,
+    /// What WebSockets asked for.
+    pub(crate) websocket_paths: Vec<String>,
+    websockets: BTreeSet<StreamId>,
+    /// What has arrived of frames that are not whole.
+    frames: BTreeMap<(StreamId, SocketAddr), Vec<u8>>,
     /// What becomes of the bytes of every message on its way, as if something stood between.
     pub(crate) rewrite: fn(Bytes) -> Bytes,
     /// Every datagram, for assertions about what was sent.
@@ -151,6 +184,9 @@ impl World {
             received: Vec::new(),
             floor_ways: Vec::new(),
             identities: Vec::new(),
+            websocket_paths: Vec::new(),
+            websockets: BTreeSet::new(),
+            frames: BTreeMap::new(),
             rewrite: |bytes| bytes,
             sent: Vec::new(),
         }
@@ -325,6 +361,17 @@ impl World {
                 stream,
                 to,
                 payload,
+            } if self.websockets.contains(&stream) => {
+                let received = self.frames.entry((stream, to)).or_default();
+                received.extend_from_slice(&payload);
+                while let Some((kind, payload)) = take_frame(&mut self.frames, (stream, to)) {
+                    self.frame_received(stream, to, kind, payload);
+                }
+            }
+            Delivery::StreamBytes {
+                stream,
+                to,
+                payload,
             } if is_edge(to) => {
                 self.registrar_received(stream, to, &payload);
             }
@@ -362,7 +409,7 @@ impl World {
         if let Some(wanted) = node.wanted.remove(&stream) {
             node.flows.insert(wanted.flow, stream);
             let mut info = StreamInfo::new(wanted.transport, to, from);
-            if wanted.transport == Transport::Tls {
+            if wanted.transport.is_protected() {
                 info.verified_names.push(wanted.server_name);
             }
             node.endpoint.stream_opened(now, wanted.flow, info);
@@ -377,6 +424,30 @@ impl World {
             }
             node.endpoint.stream_opened(now, flow, info);
         }
+    }
+
+    fn frame_received(&mut self, stream: StreamId, to: SocketAddr, kind: u8, payload: Bytes) {
+        let now = self.now;
+        if kind == FrameKind::Ping as u8 {
+            let registrar = self.registrar.as_ref();
+            if !is_edge(to) || registrar.is_some_and(|edge| edge.answers_pings(to)) {
+                let pong = frame(FrameKind::Pong, b"");
+                self.network.stream_send(now, stream, to, pong);
+            }
+        } else if is_edge(to) {
+            if kind == FrameKind::Message as u8 {
+                self.registrar_received(stream, to, &payload);
+            }
+        } else if let Some(node) = self.nodes.iter_mut().find(|node| node.address == to)
+            && let Some(flow) = node.flow_of(stream)
+        {
+            if kind == FrameKind::Pong as u8 {
+                node.endpoint.websocket_ponged(now, flow);
+            } else {
+                node.endpoint.stream_received(now, flow, &payload);
+            }
+        }
+        self.drain();
     }
 
     fn registrar_received(&mut self, stream: StreamId, at: SocketAddr, bytes: &[u8]) {
@@ -394,6 +465,11 @@ impl World {
                 StreamItem::Pong => None,
             };
             if let Some(answer) = answer {
+                let answer = if self.websockets.contains(&stream) {
+                    frame(FrameKind::Message, &answer)
+                } else {
+                    answer
+                };
                 self.network.stream_send(self.now, stream, at, answer);
             }
         }
@@ -456,8 +532,13 @@ impl World {
                 remote,
                 server_name,
                 identity,
+                websocket_path,
             } => {
                 let stream = self.network.open_stream(now, node.address, remote);
+                if let Some(path) = websocket_path {
+                    self.websocket_paths.push(path);
+                    self.websockets.insert(stream);
+                }
                 self.identities.push(identity.clone());
                 let wanted = Wanted {
                     flow,
@@ -471,7 +552,18 @@ impl World {
                 let bytes = (self.rewrite)(bytes);
                 let stream = node.flows.get(&flow);
                 if let Some(stream) = stream.filter(|stream| !node.dead.contains(stream)) {
+                    let bytes = if self.websockets.contains(stream) {
+                        frame(FrameKind::Message, &bytes)
+                    } else {
+                        bytes
+                    };
                     self.network.stream_send(now, *stream, node.address, bytes);
+                }
+            }
+            Output::PingWebSocket { flow } => {
+                if let Some(stream) = node.flows.get(&flow) {
+                    let ping = frame(FrameKind::Ping, b"");
+                    self.network.stream_send(now, *stream, node.address, ping);
                 }
             }
             Output::CloseStream { flow } => {

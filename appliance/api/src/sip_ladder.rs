@@ -70,6 +70,10 @@ pub enum SipTransport {
     Tcp,
     /// An encrypted connection.
     Tls,
+    /// A WebSocket in the clear.
+    Ws,
+    /// An encrypted WebSocket.
+    Wss,
 }
 
 impl SipTransport {
@@ -80,6 +84,8 @@ impl SipTransport {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
             Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
         }
     }
 }

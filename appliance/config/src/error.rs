@@ -173,6 +173,8 @@ pub enum Rule {
     SipTarget,
     /// `HOST` or `HOST:PORT`.
     HostPort,
+    /// The path of a URL.
+    WebSocketPath,
     /// A domain, an address, or a network such as `10.1.0.0/16`.
     Peer,
     /// `FIRST-LAST`, even first, at least four ports.

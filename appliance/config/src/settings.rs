@@ -224,6 +224,8 @@ pub struct Account {
     pub backup_proxy: Option<HostPort>,
     /// How the server is spoken to.
     pub transport: Transport,
+    /// The path that a WebSocket asks for; `/` where nothing else is said.
+    pub websocket_path: String,
     /// What it answers a challenge with.
     pub credentials: Option<Credentials>,
     /// What it shows to TLS servers that ask for a certificate.
@@ -470,6 +472,10 @@ pub enum Transport {
     Tcp,
     /// UDP.
     Udp,
+    /// A WebSocket over TLS.
+    Wss,
+    /// A WebSocket in the clear.
+    Ws,
 }
 
 /// What an account answers a challenge with.

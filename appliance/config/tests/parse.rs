@@ -342,6 +342,18 @@ fn what_needs_a_second_key_says_which() {
         ),
         ("[[account]]\ncertificate = \"c\"\n", "account[0].key"),
         (
+            "[[account]]\nwebsocket_path = \"/ws\"\n",
+            "account[0].websocket_path",
+        ),
+        (
+            "[[account]]\ntransport = \"wss\"\nwebsocket_path = \"ws\"\n",
+            "account[0].websocket_path",
+        ),
+        (
+            "[[account]]\ntransport = \"ws\"\ncertificate = \"c\"\nkey = \"k\"\n",
+            "account[0].certificate",
+        ),
+        (
             "[[account]]\ncertificate = \"c\"\nkey = \"k\"\ntransport = \"udp\"\n",
             "account[0].certificate",
         ),

@@ -175,7 +175,14 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
         sip_address(),
         host_port(),
         option::of(host_port()),
-        select(vec![Transport::Tls, Transport::Tcp, Transport::Udp]),
+        select(vec![
+            Transport::Tls,
+            Transport::Tcp,
+            Transport::Udp,
+            Transport::Wss,
+            Transport::Ws,
+        ]),
+        "/[a-z0-9/?=.-]{0,12}",
         option::of(credentials),
         option::of((file(), file())),
         select(vec![
@@ -190,6 +197,7 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
                 registrar,
                 proxy,
                 transport,
+                websocket_path,
                 credentials,
                 certificate,
                 media_security,
@@ -202,9 +210,13 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
                     backup_proxy: proxy.as_ref().and_then(backup_of),
                     proxy,
                     transport,
+                    websocket_path: match transport {
+                        Transport::Ws | Transport::Wss => websocket_path,
+                        Transport::Tls | Transport::Tcp | Transport::Udp => "/".to_owned(),
+                    },
                     credentials,
                     certificate: certificate
-                        .filter(|_| transport == Transport::Tls)
+                        .filter(|_| [Transport::Tls, Transport::Wss].contains(&transport))
                         .map(|(certificate, key)| AccountCertificate { certificate, key }),
                     media_security,
                     registration: reg,

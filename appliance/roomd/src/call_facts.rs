@@ -18,7 +18,6 @@ use sip::endpoint::{
 use sip::grammar::{HeaderValue, NameAddr, Replaces, StatusCode, Uri};
 use sip::offer_answer::{AgreedSecurity, CallMedia, LocalMedia, PeerHold};
 use sip::registration;
-use sip::transport::Transport;
 
 use crate::dtmf_relay;
 use crate::media_control;
@@ -283,9 +282,10 @@ fn peer_trust(trust: endpoint::PeerTrust) -> PeerTrust {
 
 fn leg_security(security: CallSecurity) -> LegSecurity {
     LegSecurity {
-        signalling: match security.signalling {
-            Transport::Tls => Protection::Encrypted,
-            Transport::Udp | Transport::Tcp => Protection::Plain,
+        signalling: if security.signalling.is_protected() {
+            Protection::Encrypted
+        } else {
+            Protection::Plain
         },
         media: match security.media {
             Some(AgreedSecurity::Secured) => Protection::Encrypted,

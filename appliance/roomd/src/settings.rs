@@ -162,6 +162,8 @@ fn endpoint_account(
         config::Transport::Tls => Transport::Tls,
         config::Transport::Tcp => Transport::Tcp,
         config::Transport::Udp => Transport::Udp,
+        config::Transport::Ws => Transport::Ws,
+        config::Transport::Wss => Transport::Wss,
     };
     let server = |server: &HostPort| server_uri(account, server, transport);
     let credentials = match &account.credentials {
@@ -198,6 +200,7 @@ fn endpoint_account(
         transport,
         large_requests_by_tcp: true,
         credentials,
+        websocket_path: account.websocket_path.clone(),
         client_certificate: match account.certificate {
             None => endpoint::ClientCertificate::None,
             Some(_) => endpoint::ClientCertificate::Own,

@@ -3,12 +3,13 @@
 //! Owned by the driver, which calls [`Signalling::flush`] after everything that it hands in.
 
 use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use room::ids::LegId;
 use sip::endpoint::{CallId, Endpoint, Event, Output, ResolveId};
-use sip::transport::{StreamError, Transport};
+use sip::transport::{FlowId, StreamError, Transport};
 use tokio::task::JoinSet;
 
 use crate::error::Error;
@@ -117,6 +118,7 @@ impl Signalling {
             SocketEvent::Received { flow, payload } => {
                 self.endpoint.stream_received(now, flow, &payload);
             }
+            SocketEvent::Ponged { flow } => self.endpoint.websocket_ponged(now, flow),
             SocketEvent::Closed { flow, error } => {
                 self.sockets.forget(flow);
                 self.endpoint.stream_closed(now, flow, error);
@@ -157,16 +159,20 @@ impl Signalling {
                     remote,
                     server_name,
                     identity,
+                    websocket_path,
                 } => {
                     let identity = identity.as_ref();
+                    let path = websocket_path;
                     self.sockets
-                        .open(flow, transport, remote, server_name, identity);
+                        .open(flow, transport, remote, server_name, identity, path);
+                }
+                Output::PingWebSocket { flow } => {
+                    let result = self.sockets.ping_websocket(flow);
+                    self.cut_off_if_failed(now, flow, result);
                 }
                 Output::SendStream { flow, bytes } => {
-                    if let Err(error) = self.sockets.send_stream(flow, bytes) {
-                        tracing::info!(%flow, %error, "SIP connection cut off");
-                        self.endpoint.stream_closed(now, flow, StreamError::Broken);
-                    }
+                    let result = self.sockets.send_stream(flow, bytes);
+                    self.cut_off_if_failed(now, flow, result);
                 }
                 Output::CloseStream { flow } => self.sockets.close(flow),
                 // Content sharing is off (see `settings`), so no call has a socket for it.
@@ -179,6 +185,13 @@ impl Signalling {
                 } => self.resolve(id, host, port, transport),
                 Output::Event(event) => self.events.push_back(event),
             }
+        }
+    }
+
+    fn cut_off_if_failed(&mut self, now: Instant, flow: FlowId, result: io::Result<()>) {
+        if let Err(error) = result {
+            tracing::info!(%flow, %error, "SIP connection cut off");
+            self.endpoint.stream_closed(now, flow, StreamError::Broken);
         }
     }
 

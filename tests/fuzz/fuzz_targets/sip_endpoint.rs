@@ -94,7 +94,12 @@ impl Run {
             5 => {
                 let flow = self.endpoint.reserve_flow();
                 let remote = if bytes.is_empty() { PEER } else { STRANGER };
-                let info = StreamInfo::new(Transport::Tcp, ROOM, remote);
+                let transport = if bytes.len() % 2 == 0 {
+                    Transport::Tcp
+                } else {
+                    Transport::Ws
+                };
+                let info = StreamInfo::new(transport, ROOM, remote);
                 self.endpoint.stream_opened(self.now, flow, info);
                 self.endpoint.stream_received(self.now, flow, &received);
                 self.flows.push(flow);
@@ -172,6 +177,7 @@ impl Run {
                 self.calls.retain(|known| known != call);
             }
             Output::CloseStream { flow } => self.flows.retain(|known| known != flow),
+            Output::PingWebSocket { flow } => self.endpoint.websocket_ponged(self.now, *flow),
             Output::OpenStream { flow, .. } => {
                 self.endpoint
                     .stream_closed(self.now, *flow, StreamError::NotConnected);

@@ -281,6 +281,7 @@ impl SimulatedRoom {
                     remote,
                     server_name,
                     identity: _,
+                    websocket_path: _,
                 } => {
                     self.connections
                         .connect(now, network, flow, transport, remote, server_name);
@@ -288,6 +289,8 @@ impl SimulatedRoom {
                 Output::SendStream { flow, bytes } => {
                     self.connections.send(now, network, flow, bytes);
                 }
+                // No room of the simulation speaks over WebSockets.
+                Output::PingWebSocket { .. } => {}
                 Output::CloseStream { flow } => self.connections.close(now, network, flow),
                 // Content sharing is off in the rooms of the simulation, as it is in roomd's.
                 Output::SendFloorControl { .. } => {}

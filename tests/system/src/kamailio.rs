@@ -1,8 +1,9 @@
 //! [Kamailio](https://www.kamailio.org), a SIP registrar and proxy that others wrote.
 //!
 //! It authenticates its users by digest (MD5 or SHA-256), keeps where they are, and routes calls
-//! between them, staying in the path. It listens on 127.0.0.1 alone, with UDP, TCP and TLS. What it
-//! knows lives in its memory: a restarted one has no user's place.
+//! between them, staying in the path. It listens on 127.0.0.1 alone, with UDP, TCP and TLS, and takes
+//! WebSockets at the path `/ws` of the latter two. What it knows lives in its memory: a restarted one has
+//! no user's place.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
@@ -256,6 +257,8 @@ pub(crate) fn listening(port: u16, tls_port: u16) -> String {
 /// The whole configuration file.
 fn configuration(config: &KamailioConfig, port: u16, tls_port: u16, tls: &str) -> Result<String> {
     let mut text = listening(port, tls_port);
+    // What asks for a WebSocket has no body and says nothing of it.
+    text.push_str("tcp_accept_no_cl=yes\n");
     for module in [
         "tm",
         "sl",
@@ -269,6 +272,9 @@ fn configuration(config: &KamailioConfig, port: u16, tls_port: u16, tls: &str) -
         "xlog",
         "auth",
         "tls",
+        "nathelper",
+        "xhttp",
+        "websocket",
     ] {
         writeln!(text, "loadmodule \"{module}.so\"")?;
     }
@@ -278,6 +284,11 @@ fn configuration(config: &KamailioConfig, port: u16, tls_port: u16, tls: &str) -
     // Re-registrations of a test come within seconds: a nonce serves them all.
     writeln!(text, "modparam(\"auth\", \"nonce_expire\", 300)")?;
     writeln!(text, "modparam(\"registrar\", \"min_expires\", 1)")?;
+    // Nobody can connect to who comes by a WebSocket: the connection is remembered.
+    writeln!(
+        text,
+        "modparam(\"nathelper|registrar\", \"received_avp\", \"$avp(RECEIVED)\")"
+    )?;
     // Who comes by an edge proxy is called by it.
     writeln!(text, "modparam(\"registrar\", \"use_path\", 1)")?;
     let longest = config.longest_registration.as_secs();
@@ -304,13 +315,21 @@ request_route {
         exit;
     }
     if (has_totag()) {
-        if (loose_route()) { t_relay(); exit; }
+        if (proto == WS || proto == WSS) { add_contact_alias(); }
+        if (loose_route()) {
+            if ($du == $null) { handle_ruri_alias(); }
+            t_relay();
+            exit;
+        }
         if (is_method("ACK")) { if (t_check_trans()) { t_relay(); } exit; }
         sl_send_reply("404", "Not Here");
         exit;
     }
     if (is_method("CANCEL")) { if (t_check_trans()) { t_relay(); } exit; }
     t_check_trans();
+    if (proto == WS || proto == WSS) {
+        if (is_method("REGISTER")) { fix_nated_register(); } else { add_contact_alias(); }
+    }
     route(PASSWORD);
     if ($var(password) == "") { sl_send_reply("403", "Forbidden"); exit; }
     if (is_method("REGISTER")) {
@@ -335,5 +354,16 @@ request_route {
     if (is_method("INVITE")) { record_route(); }
     if (!lookup("location")) { sl_send_reply("404", "Not Found"); exit; }
     t_relay();
+}
+onreply_route {
+    if (proto == WS || proto == WSS) { add_contact_alias(); }
+}
+event_route[xhttp:request] {
+    if ($hu == "/ws" && $hdr(Upgrade) =~ "websocket") {
+        xlog("L_WARN", "WebSocket from $proto\n");
+        ws_handle_handshake();
+        exit;
+    }
+    xhttp_reply("404", "Not Found", "", "");
 }
 "#;

@@ -75,6 +75,14 @@ struct Account<'a> {
     name: &'a str,
     password: &'a str,
     transport: Transport,
+    /// Whether messages travel in a WebSocket, over TCP or TLS.
+    carried: Carried,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Carried {
+    Plainly,
+    ByWebSocket,
 }
 
 impl<'a> Account<'a> {
@@ -83,6 +91,14 @@ impl<'a> Account<'a> {
             name,
             password: PASSWORD,
             transport,
+            carried: Carried::Plainly,
+        }
+    }
+
+    fn by_websocket(name: &'a str, transport: Transport) -> Self {
+        Self {
+            carried: Carried::ByWebSocket,
+            ..Self::new(name, transport)
         }
     }
 
@@ -145,7 +161,15 @@ impl Site {
             name,
             password,
             transport,
+            carried,
         } = account;
+        let way = match (carried, transport) {
+            (Carried::ByWebSocket, Transport::Tls) => "wss\"\nwebsocket_path = \"/ws",
+            (Carried::ByWebSocket, Transport::Tcp | Transport::Udp) => {
+                "ws\"\nwebsocket_path = \"/ws"
+            }
+            (Carried::Plainly, _) => transport.uri_parameter(),
+        };
         let file = folder.join(format!("{name}.password"));
         std::fs::OpenOptions::new()
             .write(true)
@@ -155,9 +179,8 @@ impl Site {
             .write_all(password.as_bytes())?;
         Ok(format!(
             "[[account]]\nname = \"{name}\"\naddress = \"{address}\"\n\
-             transport = \"{transport}\"\npassword_file = \"{file}\"\n",
+             transport = \"{way}\"\npassword_file = \"{file}\"\n",
             address = self.address(name, *transport),
-            transport = transport.uri_parameter(),
             file = file.display(),
         ))
     }
@@ -509,4 +532,59 @@ fn strangers_are_refused_and_one_who_insists_is_answered_no_more() {
     assert_eq!(snapshot.state, RoomState::Idle);
     assert!(snapshot.legs.is_empty() && snapshot.last_ended.is_empty());
     room.roomd.stop().unwrap();
+}
+
+#[test]
+fn a_room_registers_calls_and_is_called_over_websockets_in_the_clear_and_over_tls() {
+    for (transport, signalling) in [
+        (Transport::Tcp, Protection::Plain),
+        (Transport::Tls, Protection::Encrypted),
+    ] {
+        let site = site(DigestAlgorithm::Md5);
+        let room = site.room(
+            Devices::Simulated,
+            &[Account::by_websocket("anna", transport)],
+        );
+        room.wait_for_registration("anna", RegistrationState::Registered);
+        let carried = format!("WebSocket from {}", transport.uri_parameter());
+        site.kamailio
+            .log()
+            .wait_for(&carried, LIMIT, |line| {
+                line.ends_with(&carried).then_some(())
+            })
+            .unwrap();
+
+        let mut peer = site.baresip("boris", Transport::Udp);
+        room.call(&site.address("boris", transport));
+        room.wait_for_media(signalling);
+        // A request that the far end sends finds the room's connection.
+        peer.hang_up().unwrap();
+        room.wait_until_over();
+
+        let mark = room.roomd.snapshot_mark();
+        let closed = peer.events().mark();
+        peer.dial(&site.address("anna", Transport::Udp)).unwrap();
+        let calling = |snapshot: &Snapshot| {
+            let mut legs = snapshot.legs.iter();
+            legs.any(|leg| leg.state == LegState::Incoming)
+                .then_some(())
+        };
+        room.roomd
+            .wait_for_snapshot_after(mark, "an incoming call", LIMIT, calling)
+            .unwrap();
+        room.roomd.roomctl(&["answer"]).unwrap();
+        let flowing = |snapshot: &Snapshot| {
+            let video = snapshot.legs.first()?.video.as_ref()?;
+            (video.flow == VideoFlow::Flowing).then_some(())
+        };
+        room.roomd
+            .wait_for_snapshot_after(mark, "a picture that flows", LIMIT, flowing)
+            .unwrap();
+        room.roomd.roomctl(&["hangup"]).unwrap();
+        peer.wait_for_event(closed, "CALL_CLOSED", LIMIT).unwrap();
+        room.roomd.stop().unwrap();
+        site.kamailio
+            .wait_for_binding("anna", Binding::Removed, LIMIT)
+            .unwrap();
+    }
 }

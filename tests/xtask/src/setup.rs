@@ -52,6 +52,7 @@ impl Purpose {
                 "kamailio",
                 "kamailio-outbound-modules",
                 "kamailio-tls-modules",
+                "kamailio-websocket-modules",
                 "sip-tester",
                 // Networks of their own for some of them.
                 "iproute2",

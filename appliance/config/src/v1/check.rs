@@ -232,8 +232,8 @@ impl Checker<'_> {
         key: Option<String>,
     ) -> Option<AccountCertificate> {
         let shown = match transport {
-            Transport::Tls => true,
-            Transport::Tcp | Transport::Udp => false,
+            Transport::Tls | Transport::Wss => true,
+            Transport::Tcp | Transport::Udp | Transport::Ws => false,
         };
         if certificate.is_some() && !shown {
             let unless = "transport = \"tls\"";
@@ -291,6 +291,7 @@ impl Checker<'_> {
             words::TRANSPORTS,
             Transport::Tls,
         );
+        let websocket_path = self.websocket_path(at, transport, account.websocket_path);
         let media_security = self.choice(
             at,
             "media_security",
@@ -312,11 +313,37 @@ impl Checker<'_> {
             proxy,
             backup_proxy,
             transport,
+            websocket_path,
             credentials,
             certificate,
             media_security,
             registration,
         })
+    }
+
+    fn websocket_path(
+        &mut self,
+        at: &KeyPath,
+        transport: Transport,
+        path: Option<String>,
+    ) -> String {
+        match transport {
+            Transport::Ws | Transport::Wss => {}
+            Transport::Tls | Transport::Tcp | Transport::Udp => {
+                if path.is_some() {
+                    let unless = "transport = \"wss\"";
+                    self.note(at.key("websocket_path"), ProblemCause::Pointless { unless });
+                }
+            }
+        }
+        let path = self.value(
+            at,
+            "websocket_path",
+            path,
+            Rule::WebSocketPath,
+            read::websocket_path,
+        );
+        path.unwrap_or_else(|| words::DEFAULT_WEBSOCKET_PATH.to_owned())
     }
 
     fn credentials(

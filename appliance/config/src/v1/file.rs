@@ -147,8 +147,10 @@ table!(
         proxy: String,
         /// A second proxy of the same provider, for when the first is out of order. Default: none.
         backup_proxy: String,
-        /// `tls` (default), `tcp` or `udp`.
+        /// `tls` (default), `tcp`, `udp`, `wss` or `ws`.
         transport: String,
+        /// The path that is asked for, with `transport = "wss"` or `"ws"`; default `/`.
+        websocket_path: String,
         /// Default: the user of the address.
         username: String,
         /// The file that holds the password.

@@ -20,6 +20,13 @@ pub(super) fn path(text: &str) -> Option<PathBuf> {
     (!text.is_empty() && !text.contains('\0')).then(|| PathBuf::from(text))
 }
 
+/// Printable ASCII of a URL's path and query, without a fragment (RFC 6455 section 3).
+pub(super) fn websocket_path(text: &str) -> Option<String> {
+    let allowed = |c: char| c.is_ascii_graphic() && !"\"#<>\\^`{|}".contains(c);
+    let valid = text.starts_with('/') && text.len() <= 256 && text.chars().all(allowed);
+    valid.then(|| text.to_owned())
+}
+
 pub(super) fn resolution(text: &str) -> Option<Resolution> {
     let (width, height) = text.split_once('x')?;
     let (width, height): (u32, u32) = (digits(width)?, digits(height)?);

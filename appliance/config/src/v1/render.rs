@@ -10,7 +10,7 @@ use super::file::{
 };
 use super::words::{self, Further, Source, word};
 use crate::secret::SecretSource;
-use crate::settings::{self, Config, Registration, SecondCall};
+use crate::settings::{self, Config, Registration, SecondCall, Transport};
 
 /// The configuration as a text of version 1.
 #[must_use]
@@ -117,6 +117,10 @@ impl From<&settings::Account> for Account {
             proxy: account.proxy.as_ref().map(ToString::to_string),
             backup_proxy: account.backup_proxy.as_ref().map(ToString::to_string),
             transport: Some(word(words::TRANSPORTS, account.transport)),
+            websocket_path: match account.transport {
+                Transport::Ws | Transport::Wss => Some(account.websocket_path.clone()),
+                Transport::Tls | Transport::Tcp | Transport::Udp => None,
+            },
             username: account
                 .credentials
                 .as_ref()

@@ -43,6 +43,8 @@ pub(super) const TRANSPORTS: Words<Transport> = &[
     ("tls", Transport::Tls),
     ("tcp", Transport::Tcp),
     ("udp", Transport::Udp),
+    ("wss", Transport::Wss),
+    ("ws", Transport::Ws),
 ];
 pub(super) const CLIENT_CERTIFICATES: Words<ClientCertificates> = &[
     ("off", ClientCertificates::Off),
@@ -76,6 +78,7 @@ pub(super) const DEFAULT_USER_AGENT: &str = "roomd";
 pub(super) const DEFAULT_EXPIRES_S: i64 = 600;
 pub(super) const DEFAULT_MAX_LEGS: i64 = 4;
 pub(super) const DEFAULT_RING_SECONDS: i64 = 45;
+pub(super) const DEFAULT_WEBSOCKET_PATH: &str = "/";
 pub(super) const DEFAULT_SOCKET: &str = "/run/roomd/api.sock";
 
 /// The word for a meaning.

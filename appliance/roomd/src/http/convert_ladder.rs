@@ -32,6 +32,8 @@ fn message(message: LadderMessage) -> SipMessage {
             Transport::Udp => SipTransport::Udp,
             Transport::Tcp => SipTransport::Tcp,
             Transport::Tls => SipTransport::Tls,
+            Transport::Ws => SipTransport::Ws,
+            Transport::Wss => SipTransport::Wss,
         },
         remote: message.remote.to_string(),
         method: message.method,

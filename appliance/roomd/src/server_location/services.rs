@@ -37,6 +37,8 @@ pub(super) async fn of_domain(
         Transport::Udp => ("_sip._udp", "SIP+D2U"),
         Transport::Tcp => ("_sip._tcp", "SIP+D2T"),
         Transport::Tls => ("_sips._tcp", "SIPS+D2T"),
+        // A WebSocket is at the address of its name (RFC 6455 section 4.1).
+        Transport::Ws | Transport::Wss => return Services::Unknown,
     };
     // The last dot: the search domains of this system are not meant.
     let domain = format!("{}.", host.trim_end_matches('.'));

@@ -64,7 +64,7 @@ async fn server(
 }
 
 /// A name for a connection, as an endpoint gives them.
-fn flow() -> FlowId {
+pub(super) fn flow() -> FlowId {
     let settings = EndpointSettings {
         accounts: Vec::new(),
         instance_id: None,
@@ -94,7 +94,14 @@ async fn names_shown(
     let (mut client, mut opened) = SipSockets::listen(&nowhere, &tls).await.unwrap();
     let remote = server.bound().tls.unwrap();
     let (name, identity) = ("127.0.0.1".to_owned(), identity.map(account));
-    client.open(flow(), Transport::Tls, remote, name, identity.as_ref());
+    client.open(
+        flow(),
+        Transport::Tls,
+        remote,
+        name,
+        identity.as_ref(),
+        None,
+    );
     // With TLS 1.3 a client hears only after its handshake that it was refused.
     let refused = async {
         loop {

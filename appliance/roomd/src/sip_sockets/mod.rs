@@ -12,6 +12,7 @@ mod datagrams;
 mod proven_names;
 mod streams;
 mod tls;
+mod websockets;
 
 use std::collections::HashMap;
 use std::io;
@@ -24,6 +25,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 pub use streams::AcceptedStream;
+use streams::{Destination, ToPeer};
 pub use tls::{TlsIdentity, TlsSettings, TlsTrust};
 
 use crate::error::Error;
@@ -62,6 +64,11 @@ pub enum SocketEvent {
         /// The bytes.
         payload: Bytes,
     },
+    /// The peer has answered a WebSocket's Ping frame.
+    Ponged {
+        /// Whose.
+        flow: FlowId,
+    },
     /// A stream ended or could not be opened.
     Closed {
         /// Which.
@@ -88,7 +95,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 struct Stream {
-    outgoing: mpsc::Sender<Bytes>,
+    outgoing: mpsc::Sender<ToPeer>,
     task: AbortHandle,
 }
 
@@ -164,8 +171,8 @@ impl SipSockets {
         }
     }
 
-    /// Connects to a peer, by TLS in the name of `identity`; [`SocketEvent::Opened`] or
-    /// [`SocketEvent::Closed`] follows.
+    /// Connects to a peer, by TLS in the name of `identity`, and asks for `websocket_path` where the
+    /// transport is a WebSocket; [`SocketEvent::Opened`] or [`SocketEvent::Closed`] follows.
     pub fn open(
         &mut self,
         flow: FlowId,
@@ -173,17 +180,18 @@ impl SipSockets {
         remote: SocketAddr,
         server_name: String,
         identity: Option<&AccountName>,
+        websocket_path: Option<String>,
     ) {
         let (outgoing, queue) = mpsc::channel(STREAM_QUEUE);
-        let connector = (transport == Transport::Tls).then(|| self.connectors.of(identity));
-        let connection = streams::connect(
-            flow,
+        let destination = Destination {
             remote,
             server_name,
-            connector,
-            queue,
-            self.events.clone(),
-        );
+            connector: transport
+                .is_protected()
+                .then(|| self.connectors.of(identity)),
+            websocket_path,
+        };
+        let connection = streams::connect(flow, destination, queue, self.events.clone());
         let task = self.tasks.spawn_passing(connection);
         self.streams.insert(flow, Stream { outgoing, task });
     }
@@ -203,10 +211,22 @@ impl SipSockets {
     /// The stream is closed, or its peer does not read and the queue is full: the stream is cut
     /// off, and no [`SocketEvent::Closed`] follows.
     pub fn send_stream(&mut self, flow: FlowId, payload: Bytes) -> io::Result<()> {
+        self.hand_on(flow, ToPeer::Bytes(payload))
+    }
+
+    /// Asks for a sign of life by a WebSocket's Ping frame; [`SocketEvent::Ponged`] follows.
+    ///
+    /// # Errors
+    /// As [`Self::send_stream`].
+    pub fn ping_websocket(&mut self, flow: FlowId) -> io::Result<()> {
+        self.hand_on(flow, ToPeer::Ping)
+    }
+
+    fn hand_on(&mut self, flow: FlowId, what: ToPeer) -> io::Result<()> {
         let Some(stream) = self.streams.get(&flow) else {
             return Err(io::Error::from(io::ErrorKind::NotConnected));
         };
-        let result = stream.outgoing.try_send(payload);
+        let result = stream.outgoing.try_send(what);
         result.map_err(|error| {
             self.cut_off(flow);
             match error {

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::proven_names::proven_names;
+use super::websockets::{self, WebSocket};
 use super::{SocketEvent, canonical};
 use crate::error::Error;
 
@@ -23,11 +24,31 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Handshakes under way at once: each costs a signature, so a flood must not take the processor.
 const HANDSHAKES_AT_ONCE: usize = 16;
 /// How long a peer may leave our bytes unread before the stream is cut off.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes read at once.
 const READ_SIZE: usize = 16 * 1024;
 
-trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+/// What the owner of a stream has for it.
+#[derive(Debug)]
+pub(super) enum ToPeer {
+    /// Bytes; over a WebSocket, one whole message.
+    Bytes(Bytes),
+    /// A WebSocket's Ping frame.
+    Ping,
+}
+
+/// Where to connect to, and as whom.
+pub(super) struct Destination {
+    pub(super) remote: SocketAddr,
+    /// TLS checks the certificate for it, and a WebSocket asks for it.
+    pub(super) server_name: String,
+    /// For TLS.
+    pub(super) connector: Option<TlsConnector>,
+    /// The path of a WebSocket.
+    pub(super) websocket_path: Option<String>,
+}
+
+pub(super) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
 /// A stream that a peer opened, before the endpoint has named it.
@@ -50,7 +71,7 @@ impl AcceptedStream {
     pub(super) async fn run(
         self,
         flow: FlowId,
-        outgoing: mpsc::Receiver<Bytes>,
+        outgoing: mpsc::Receiver<ToPeer>,
         events: mpsc::Sender<SocketEvent>,
     ) {
         let error = end_of(move_bytes(flow, self.bytes, outgoing, &events).await);
@@ -170,22 +191,21 @@ async fn shake_hands(
     })
 }
 
-/// Connects, then moves bytes until either side ends it.
+/// Connects, then moves bytes or messages until either side ends it.
 pub(super) async fn connect(
     flow: FlowId,
-    remote: SocketAddr,
-    server_name: String,
-    connector: Option<TlsConnector>,
-    outgoing: mpsc::Receiver<Bytes>,
+    destination: Destination,
+    outgoing: mpsc::Receiver<ToPeer>,
     events: mpsc::Sender<SocketEvent>,
 ) {
-    let opening = timeout(HANDSHAKE_TIMEOUT, open(remote, server_name, connector)).await;
+    let remote = destination.remote;
+    let opening = timeout(HANDSHAKE_TIMEOUT, open(destination)).await;
     let error = match opening.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
         Err(error) => {
             tracing::info!(%remote, %error, "SIP connection failed");
             opening_failure(&error)
         }
-        Ok((info, bytes)) => {
+        Ok((info, opened)) => {
             if events
                 .send(SocketEvent::Opened { flow, info })
                 .await
@@ -193,30 +213,59 @@ pub(super) async fn connect(
             {
                 return;
             }
-            end_of(move_bytes(flow, bytes, outgoing, &events).await)
+            end_of(match opened {
+                Opened::Bytes(bytes) => move_bytes(flow, bytes, outgoing, &events).await,
+                Opened::Messages(websocket) => {
+                    websockets::move_messages(flow, *websocket, outgoing, &events).await
+                }
+            })
         }
     };
     // The driver being gone is the only way that this fails.
     let _ = events.send(SocketEvent::Closed { flow, error }).await;
 }
 
-async fn open(
-    remote: SocketAddr,
-    server_name: String,
-    connector: Option<TlsConnector>,
-) -> io::Result<(StreamInfo, Box<dyn ByteStream>)> {
+enum Opened {
+    Bytes(Box<dyn ByteStream>),
+    Messages(Box<WebSocket>),
+}
+
+async fn open(destination: Destination) -> io::Result<(StreamInfo, Opened)> {
+    let Destination {
+        remote,
+        server_name,
+        connector,
+        websocket_path,
+    } = destination;
     let stream = TcpStream::connect(remote).await?;
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
-    let Some(connector) = connector else {
-        return Ok((stream_info(Transport::Tcp, local, remote), Box::new(stream)));
+    let (protected, bytes): (_, Box<dyn ByteStream>) = match connector {
+        None => (false, Box::new(stream)),
+        Some(connector) => {
+            let name = ServerName::try_from(server_name.clone())
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+            (true, Box::new(connector.connect(name, stream).await?))
+        }
     };
-    let name = ServerName::try_from(server_name.clone())
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-    let bytes = connector.connect(name, stream).await?;
-    let mut info = stream_info(Transport::Tls, local, remote);
-    info.verified_names.push(server_name);
-    Ok((info, Box::new(bytes)))
+    let transport = match (&websocket_path, protected) {
+        (None, false) => Transport::Tcp,
+        (None, true) => Transport::Tls,
+        (Some(_), false) => Transport::Ws,
+        (Some(_), true) => Transport::Wss,
+    };
+    let mut info = stream_info(transport, local, remote);
+    let opened = match websocket_path {
+        None => Opened::Bytes(bytes),
+        Some(path) => {
+            let address = websockets::address(transport, &server_name, remote.port(), &path);
+            Opened::Messages(Box::new(websockets::shake_hands(bytes, &address).await?))
+        }
+    };
+    if protected {
+        info.verified_names.push(server_name);
+    }
+    Ok((info, opened))
 }
 
 fn stream_info(transport: Transport, local: SocketAddr, remote: SocketAddr) -> StreamInfo {
@@ -253,7 +302,7 @@ fn end_of(result: io::Result<()>) -> StreamError {
 async fn move_bytes(
     flow: FlowId,
     bytes: Box<dyn ByteStream>,
-    mut outgoing: mpsc::Receiver<Bytes>,
+    mut outgoing: mpsc::Receiver<ToPeer>,
     events: &mpsc::Sender<SocketEvent>,
 ) -> io::Result<()> {
     let (mut reader, mut writer) = tokio::io::split(bytes);
@@ -271,8 +320,11 @@ async fn move_bytes(
                 }
             }
             message = outgoing.recv() => {
-                let Some(message) = message else {
-                    return timeout(WRITE_TIMEOUT, writer.shutdown()).await?;
+                let message = match message {
+                    None => return timeout(WRITE_TIMEOUT, writer.shutdown()).await?,
+                    Some(ToPeer::Bytes(message)) => message,
+                    // The endpoint asks for frames of WebSockets alone.
+                    Some(ToPeer::Ping) => continue,
                 };
                 timeout(WRITE_TIMEOUT, async {
                     writer.write_all(&message).await?;

@@ -22,10 +22,6 @@ pub struct ResolveId(pub(crate) u64);
 
 /// What the caller does for the endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "each is moved once, and events are few"
-)]
 pub enum Output {
     /// Send a datagram from the socket that is bound to `local`.
     SendDatagram {

@@ -365,7 +365,7 @@ impl World {
                 let received = self.frames.entry((stream, to)).or_default();
                 received.extend_from_slice(&payload);
                 while let Some((kind, payload)) = take_frame(&mut self.frames, (stream, to)) {
-                    self.frame_received(stream, to, kind, payload);
+                    self.frame_received(stream, to, kind, &payload);
                 }
             }
             Delivery::StreamBytes {
@@ -426,7 +426,7 @@ impl World {
         }
     }
 
-    fn frame_received(&mut self, stream: StreamId, to: SocketAddr, kind: u8, payload: Bytes) {
+    fn frame_received(&mut self, stream: StreamId, to: SocketAddr, kind: u8, payload: &Bytes) {
         let now = self.now;
         if kind == FrameKind::Ping as u8 {
             let registrar = self.registrar.as_ref();
@@ -436,7 +436,7 @@ impl World {
             }
         } else if is_edge(to) {
             if kind == FrameKind::Message as u8 {
-                self.registrar_received(stream, to, &payload);
+                self.registrar_received(stream, to, payload);
             }
         } else if let Some(node) = self.nodes.iter_mut().find(|node| node.address == to)
             && let Some(flow) = node.flow_of(stream)
@@ -444,7 +444,7 @@ impl World {
             if kind == FrameKind::Pong as u8 {
                 node.endpoint.websocket_ponged(now, flow);
             } else {
-                node.endpoint.stream_received(now, flow, &payload);
+                node.endpoint.stream_received(now, flow, payload);
             }
         }
         self.drain();

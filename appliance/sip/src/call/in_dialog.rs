@@ -98,6 +98,7 @@ impl Endpoint {
     /// Sends a re-INVITE when the wanted direction is not the agreed one, or the far end does not know
     /// where we are, and nothing is in its way.
     pub(super) fn drive_reinvite(&mut self, now: Instant, id: CallId) {
+        let allow = self.allow();
         let Ok(established) = self.established_mut(id) else {
             return;
         };
@@ -116,7 +117,7 @@ impl Endpoint {
             return;
         };
         established.reinvite = Reinvite::Sent(purpose);
-        let mut request = established.reinvite_request();
+        let mut request = established.reinvite_request(allow);
         request.set_body(&ContentType::sdp(), body);
         self.send_in_dialog(now, id, request);
     }
@@ -279,13 +280,13 @@ impl Endpoint {
             Method::Info => self.info_received(now, id, key, request),
             Method::Update => self.update_received(now, id, key, request),
             Method::Prack => self.prack_received(now, id, key, request),
+            Method::Refer => self.refer_received(now, id, key, number, request),
             Method::Ack
             | Method::Cancel
             | Method::Options
             | Method::Register
             | Method::Subscribe
             | Method::Notify
-            | Method::Refer
             | Method::Message
             | Method::Publish
             | Method::Other(_) => self.respond_with(now, key, StatusCode::OK),

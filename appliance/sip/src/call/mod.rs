@@ -36,6 +36,7 @@ mod reliable;
 mod replaces;
 mod session_timer;
 mod success_ack;
+mod transfer;
 mod update;
 
 use std::net::IpAddr;
@@ -59,6 +60,7 @@ use self::liveness::Liveness;
 use self::redirect::Redirects;
 use self::reliable::{Progress, ResponseNumber};
 use self::session_timer::SessionTimer;
+use self::transfer::Transfer;
 use self::update::UpdateAllowed;
 
 /// Calls at once, those that are ending included.
@@ -143,6 +145,8 @@ pub(crate) struct Established {
     pub(crate) wanted: Direction,
     /// The address of ours that the far end has refused to hear of.
     pub(crate) refused_place: Option<IpAddr>,
+    /// What the far end has asked for by REFER.
+    pub(crate) transfer: Transfer,
 }
 
 /// Who made the call. The caller's end owns the Call-ID, which decides how long each waits after
@@ -280,6 +284,7 @@ impl Established {
             liveness: Liveness::heard(now),
             wanted: Direction::SendRecv,
             refused_place: None,
+            transfer: Transfer::default(),
         }
     }
 

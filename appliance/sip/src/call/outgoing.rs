@@ -107,6 +107,7 @@ impl Endpoint {
             from = from.with_display_name(name)?;
         }
         let from = from.with_tag(&self.token())?;
+        let allow = self.allow();
         let mut request = Request::new(Method::Invite, target.clone());
         let headers = &mut request.headers;
         headers.push_typed(&MAX_FORWARDS);
@@ -121,7 +122,7 @@ impl Endpoint {
         for route in routes {
             headers.push_value(HeaderName::Route, route);
         }
-        headers.push(HeaderName::Allow, crate::endpoint::ALLOW)?;
+        headers.push(HeaderName::Allow, allow)?;
         // Whether the far end takes UPDATE is not known; most that know session timers do.
         headers.push(HeaderName::Supported, SUPPORTED)?;
         SessionTimer::off().write_wish(headers, UpdateAllowed::Yes);
@@ -213,6 +214,9 @@ impl Endpoint {
             }
             CallState::Established(_) if key.method == Method::Update.as_str() => {
                 self.update_response(now, id, response);
+            }
+            CallState::Established(_) if key.method == Method::Notify.as_str() => {
+                self.transfer_told(now, id, response);
             }
             CallState::Established(_) => self.in_dialog_response(now, id, response),
             CallState::Dialing(_) | CallState::Offered(_) | CallState::Leaving(_) => {
@@ -406,6 +410,9 @@ impl Endpoint {
         let Some(call) = self.calls.get(&id) else {
             return;
         };
+        if *method == Method::Notify {
+            return self.transfer_forgotten(id);
+        }
         if *method == Method::Prack {
             // The far end gives up when it needs it; else its answer will come.
             return;

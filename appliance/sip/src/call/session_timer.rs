@@ -370,6 +370,7 @@ impl Endpoint {
     }
 
     pub(super) fn refresh_session(&mut self, now: Instant, id: CallId) {
+        let allow = self.allow();
         let Ok(established) = self.established_mut(id) else {
             return;
         };
@@ -379,14 +380,14 @@ impl Endpoint {
             return;
         }
         let request = match established.update {
-            UpdateAllowed::Yes => established.update_request(),
+            UpdateAllowed::Yes => established.update_request(allow),
             UpdateAllowed::No => {
                 let direction = established.session.direction();
                 let Ok(body) = established.session.reoffer(direction) else {
                     return;
                 };
                 established.reinvite = Reinvite::Sent(ReinviteFor::Refresh);
-                let mut request = established.reinvite_request();
+                let mut request = established.reinvite_request(allow);
                 request.set_body(&ContentType::sdp(), body);
                 request
             }
@@ -416,11 +417,11 @@ impl Endpoint {
 
 impl Established {
     /// A re-INVITE, complete but for its body.
-    pub(super) fn reinvite_request(&mut self) -> Request {
+    pub(super) fn reinvite_request(&mut self, allow: &str) -> Request {
         let mut request = self.dialog.request(Method::Invite);
         request
             .headers
-            .push(HeaderName::Allow, crate::endpoint::ALLOW)
+            .push(HeaderName::Allow, allow)
             .expect("plain text");
         self.timer.ask(&mut request.headers, self.update);
         request

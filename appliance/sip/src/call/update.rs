@@ -21,7 +21,7 @@ use super::reliable::{EarlyMedia, Standing};
 use super::session_timer::{Grant, TooShort};
 use super::{CallState, Established, Reinvite};
 use crate::endpoint::keys::ServerKey;
-use crate::endpoint::{ALLOW, CallId, Endpoint, Event};
+use crate::endpoint::{CallId, Endpoint, Event};
 use crate::grammar::{
     ContentType, HeaderName, Headers, Method, Request, Response, StatusCode, Token,
 };
@@ -63,11 +63,11 @@ impl Established {
     }
 
     /// An UPDATE that refreshes the session and nothing else.
-    pub(super) fn update_request(&mut self) -> Request {
+    pub(super) fn update_request(&mut self, allow: &str) -> Request {
         let mut request = self.dialog.request(Method::Update);
         request
             .headers
-            .push(HeaderName::Allow, ALLOW)
+            .push(HeaderName::Allow, allow)
             .expect("plain text");
         self.timer.ask(&mut request.headers, self.update);
         request

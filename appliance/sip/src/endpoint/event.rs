@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::floor_control::FloorChange;
 use super::settings::AccountName;
 use crate::call::glare::Glare;
-use crate::grammar::{NameAddr, ReasonValue, StatusCode, Warning};
+use crate::grammar::{NameAddr, ReasonValue, Replaces, StatusCode, Uri, Warning};
 use crate::offer_answer::{AgreedSecurity, CallMedia};
 use crate::registration::RegistrationState;
 use crate::transport::{FlowId, Transport};
@@ -157,6 +157,16 @@ pub enum Event {
     ResumeFailed {
         /// The call.
         call: CallId,
+    },
+    /// The far end asks to be replaced by somebody else: by a call to `target`, which takes the place of
+    /// a dialog there if it names one (RFC 5589 section 7). Accept or refuse it.
+    TransferAsked {
+        /// The call.
+        call: CallId,
+        /// Whom to call.
+        target: Uri,
+        /// The dialog whose place that call takes.
+        replaces: Option<Replaces>,
     },
     /// An INFO request arrived in the call, and was answered 200.
     Info {

@@ -104,6 +104,7 @@ impl Endpoint {
             | Event::Ringing { .. }
             | Event::EarlyMedia { .. }
             | Event::HoldSucceeded { .. }
+            | Event::TransferAsked { .. }
             | Event::ResumeSucceeded { .. }
             | Event::HoldFailed { .. }
             | Event::ResumeFailed { .. }

@@ -21,7 +21,7 @@ use super::content_rules::ACCEPT_ENCODING;
 use super::event::{CallId, PeerTrust};
 use super::extensions::{self, SUPPORTED};
 use super::keys::ServerKey;
-use super::settings::{Account, ConfiguredPeer, is_in_network};
+use super::settings::{Account, ConfiguredPeer, TransferPolicy, is_in_network};
 use super::{Endpoint, User, user_of};
 use crate::error::{HeaderError, MessageError, MessageFault};
 use crate::grammar::{
@@ -38,7 +38,9 @@ use bytes::Bytes;
 /// Server transactions at once.
 const MAX_SERVER_TRANSACTIONS: usize = 512;
 /// The methods that we answer with more than 405.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
+/// The same where a far end may transfer us.
+const ALLOW_WITH_TRANSFERS: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER";
 
 #[derive(Debug)]
 enum ServerMachine {
@@ -272,7 +274,7 @@ impl Endpoint {
         if self.is_merged(&key) {
             return self.respond_with(now, &key, StatusCode::LOOP_DETECTED);
         }
-        if !is_known(arrival.request.method()) {
+        if !self.is_known(arrival.request.method()) {
             let status = unknown_status(arrival.request.method());
             return self.respond_with(now, &key, status);
         }
@@ -287,6 +289,8 @@ impl Endpoint {
         match arrival.request.method() {
             Method::Invite => self.invite_received(now, key, arrival, trust, &account),
             Method::Options => self.options_received(now, &key),
+            // Whoever has no call with us has none to transfer.
+            Method::Refer => self.respond_with(now, &key, StatusCode::DECLINE),
             Method::Ack
             | Method::Bye
             | Method::Cancel
@@ -296,7 +300,6 @@ impl Endpoint {
             | Method::Prack
             | Method::Subscribe
             | Method::Notify
-            | Method::Refer
             | Method::Message
             | Method::Publish
             | Method::Other(_) => {
@@ -318,7 +321,7 @@ impl Endpoint {
         };
         let is_invite = *arrival.request.method() == Method::Invite;
         self.open_server(now, key.clone(), arrival, is_invite.then_some(call));
-        if !is_known(arrival.request.method()) {
+        if !self.is_known(arrival.request.method()) {
             let status = unknown_status(arrival.request.method());
             return self.respond_with(now, key, status);
         }
@@ -525,7 +528,7 @@ impl Endpoint {
         {
             response
                 .headers
-                .push(HeaderName::Allow, ALLOW)
+                .push(HeaderName::Allow, self.allow())
                 .expect("plain text");
         }
         let _ = response.headers.push(HeaderName::Server, self.user_agent());
@@ -649,6 +652,34 @@ impl Endpoint {
         }
     }
 
+    /// What the Allow header field says.
+    pub(crate) fn allow(&self) -> &'static str {
+        match self.policy.transfers {
+            TransferPolicy::Never => ALLOW,
+            TransferPolicy::FarEnd => ALLOW_WITH_TRANSFERS,
+        }
+    }
+
+    fn is_known(&self, method: &Method) -> bool {
+        match method {
+            Method::Invite
+            | Method::Ack
+            | Method::Bye
+            | Method::Cancel
+            | Method::Options
+            | Method::Info
+            | Method::Update
+            | Method::Prack => true,
+            Method::Refer => self.policy.transfers == TransferPolicy::FarEnd,
+            Method::Register
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Message
+            | Method::Publish
+            | Method::Other(_) => false,
+        }
+    }
+
     /// Whether signalling over a path is protected, for the user.
     pub(crate) fn signalling(&self, path: Path) -> Transport {
         self.transport_of(path)
@@ -695,26 +726,6 @@ fn unknown_status(method: &Method) -> StatusCode {
         StatusCode::NOT_IMPLEMENTED
     } else {
         StatusCode::METHOD_NOT_ALLOWED
-    }
-}
-
-fn is_known(method: &Method) -> bool {
-    match method {
-        Method::Invite
-        | Method::Ack
-        | Method::Bye
-        | Method::Cancel
-        | Method::Options
-        | Method::Info
-        | Method::Update
-        | Method::Prack => true,
-        Method::Register
-        | Method::Subscribe
-        | Method::Notify
-        | Method::Refer
-        | Method::Message
-        | Method::Publish
-        | Method::Other(_) => false,
     }
 }
 

@@ -68,10 +68,10 @@ pub use floor_control::FloorChange;
 pub use instance_id::InstanceId;
 pub use settings::{
     Account, AccountName, ClientCertificate, ConfiguredPeer, EndpointSettings, IncomingPolicy,
-    ListenAddresses, ReplacesPolicy,
+    ListenAddresses, ReplacesPolicy, TransferPolicy,
 };
 
-pub(crate) use incoming::{ALLOW, Arrival};
+pub(crate) use incoming::Arrival;
 pub(crate) use outgoing::{Outgoing, User};
 pub(crate) use registrations::user_of;
 

@@ -412,7 +412,7 @@ impl Endpoint {
         request.headers.push_front_typed(&via);
         if matches!(
             request.method(),
-            Method::Invite | Method::Register | Method::Update
+            Method::Invite | Method::Register | Method::Update | Method::Notify
         ) {
             let contact = match &outgoing.user {
                 User::Registration(id) => self.register_contact(id, &outgoing.account, path)?,

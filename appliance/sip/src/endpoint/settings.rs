@@ -218,6 +218,8 @@ pub struct IncomingPolicy {
     pub refusal_interval: Duration,
     /// Whose INVITE may take the place of a call.
     pub replaces: ReplacesPolicy,
+    /// Whether a far end may ask us to call somebody else.
+    pub transfers: TransferPolicy,
     /// A call that is neither answered nor declined ends after this long with 480.
     pub ring_limit: Duration,
 }
@@ -230,9 +232,19 @@ impl Default for IncomingPolicy {
             refusal_burst: 5,
             refusal_interval: Duration::from_secs(10),
             replaces: ReplacesPolicy::SameParty,
+            transfers: TransferPolicy::Never,
             ring_limit: Duration::from_secs(180),
         }
     }
+}
+
+/// Whether a far end may ask us to call somebody else (REFER, RFC 3515).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferPolicy {
+    /// Nobody may: we do not know REFER.
+    Never,
+    /// The far end of a standing call may, within its dialog; our user has the last word.
+    FarEnd,
 }
 
 /// Where the caller's sockets are, with addresses that the far end can reach: never unspecified.

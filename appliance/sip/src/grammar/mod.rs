@@ -71,6 +71,7 @@ pub use retry_after::RetryAfter;
 pub use session_timer::{MinSe, Refresher, SessionExpires};
 pub use status::StatusCode;
 pub use stream_framer::{FramingError, MAX_BODY_BYTES, StreamFramer, StreamItem};
+pub(crate) use syntax::decode_escapes;
 pub use uri::{OtherUri, SipScheme, SipUri, TelUri, Uri};
 pub use values::{CSeq, CallId, ContentLength, Expires, FlowTimer, MaxForwards, MinExpires, Token};
 pub(crate) use via::MAGIC_COOKIE;

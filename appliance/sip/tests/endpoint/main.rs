@@ -32,6 +32,7 @@ mod routing;
 mod scripted;
 mod session_timer;
 mod strangers;
+mod transfer;
 mod treatment;
 mod update;
 mod websocket;

@@ -337,6 +337,8 @@ pub enum EndReason {
     NotAnswered,
     /// The far end called at the same moment, and its call was answered instead.
     GaveWay,
+    /// The far end has handed this room on to somebody else, who has answered.
+    Transferred,
     /// Nothing was heard of the far end until the dial time-out.
     DialTimedOut,
     /// The address exists nowhere.

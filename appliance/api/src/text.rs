@@ -261,6 +261,7 @@ impl Localized for EndReason {
                 "not called again, the room restarted too often in this call",
                 "会议室在此呼叫中多次重启,不再重新呼叫",
             ),
+            Self::Transferred => ("the far end transferred the room", "已被对方转接"),
             Self::ShutDown => ("the room was shut down", "会议室已关闭"),
             Self::HangUpTimedOut => (
                 "hung up here, not confirmed by the far end",

@@ -37,7 +37,7 @@ pub use settings::{
     Config, Credentials, Host, HostPort, HttpSettings, IncomingSettings, JoinSettings, LogFormat,
     LogLevel, LogSettings, LoopbackListener, MediaSecurity, MicrophoneSettings, Peer,
     PlayoutSettings, PortRange, Registration, RoomSettings, SecondCall, SipAddress, SipSettings,
-    SipTarget, TlsListener, Transport,
+    SipTarget, TlsListener, Transfers, Transport,
 };
 pub use store::{Loaded, Origin, Store, write_atomically};
 pub use warning::Warning;

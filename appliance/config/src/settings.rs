@@ -509,9 +509,20 @@ pub enum Registration {
     },
 }
 
+/// Whether the far end of a call may have the room call somebody else in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transfers {
+    /// It may not.
+    Refused,
+    /// It may: its call ends when the other has answered.
+    Allowed,
+}
+
 /// `[incoming]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IncomingSettings {
+    /// Whether the far end of a call may hand the room on to somebody else.
+    pub transfers: Transfers,
     /// Whose call is answered without a person.
     pub auto_answer: AutoAnswer,
     /// What a second caller meets.

@@ -14,7 +14,7 @@ use config::{
     Config, Credentials, HostPort, HttpSettings, IncomingSettings, JoinSettings, LogFormat,
     LogLevel, LogSettings, LoopbackListener, MediaSecurity, MicrophoneSettings, PlayoutSettings,
     PortRange, Registration, RoomSettings, SecondCall, SecretSource, SipAddress, SipSettings,
-    SipTarget, TlsListener, Transport, parse,
+    SipTarget, TlsListener, Transfers, Transport, parse,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option;
@@ -242,14 +242,19 @@ fn rest() -> impl Strategy<Value = (RoomSettings, IncomingSettings, HttpSettings
     let room = "[^\\p{Cc}]{1,20}".prop_map(|name| RoomSettings { name });
     let incoming = (
         select(vec![AutoAnswer::Never, AutoAnswer::Trusted]),
+        select(vec![Transfers::Refused, Transfers::Allowed]),
         option::of(2_u8..=16),
         5_u64..=180,
     )
-        .prop_map(|(auto_answer, max_legs, ring)| IncomingSettings {
-            auto_answer,
-            second_call: max_legs.map_or(SecondCall::Busy, |max_legs| SecondCall::Add { max_legs }),
-            ring_time_out: Duration::from_secs(ring),
-        });
+        .prop_map(
+            |(auto_answer, transfers, max_legs, ring)| IncomingSettings {
+                auto_answer,
+                transfers,
+                second_call: max_legs
+                    .map_or(SecondCall::Busy, |max_legs| SecondCall::Add { max_legs }),
+                ring_time_out: Duration::from_secs(ring),
+            },
+        );
     let loopback = (
         select(vec!["127.0.0.1:0", "127.9.9.9:80", "[::1]:8080"]),
         secret(),

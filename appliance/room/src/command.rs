@@ -2,6 +2,7 @@
 
 use crate::dtmf::DtmfDigits;
 use crate::ids::{Generation, LegId};
+use crate::leg_state::EndReason;
 use crate::media_plan::{CameraState, MediaPlan, MicrophoneState};
 use crate::resumption::{DialogName, WantedCall};
 use crate::units::Volume;
@@ -64,6 +65,23 @@ pub enum Command {
         /// The keys.
         digits: DtmfDigits,
     },
+    /// Agree to call somebody else in the place of this far end, which has asked for it.
+    AcceptTransfer {
+        /// The leg of the far end.
+        leg: LegId,
+    },
+    /// Stay with this far end, which has asked to be replaced by somebody else.
+    RefuseTransfer {
+        /// The leg of the far end.
+        leg: LegId,
+    },
+    /// Tell the far end how the call goes that it has asked for.
+    TellTransfer {
+        /// The leg of the far end.
+        leg: LegId,
+        /// What has come of the call.
+        progress: TransferProgress,
+    },
     /// Ask the registrar of an account at once. [`crate::Fact::Registration`] tells of each change.
     Register {
         /// The account's name.
@@ -82,6 +100,17 @@ pub enum Command {
     },
     /// The room is shut down: no leg, no media, everything stored. The last command.
     ShutDownComplete,
+}
+
+/// What has come of a call that a far end has asked for in its own place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TransferProgress {
+    /// It rings.
+    Ringing,
+    /// It was answered.
+    Answered,
+    /// It was not, and will not be.
+    Failed(EndReason),
 }
 
 /// What a refused caller is told.

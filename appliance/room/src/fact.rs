@@ -100,6 +100,15 @@ pub enum Fact {
         /// Which leg.
         leg: LegId,
     },
+    /// The far end asks to be replaced by somebody else: by a call of this room to `target`.
+    TransferAsked {
+        /// The leg of the far end.
+        leg: LegId,
+        /// Whom to call.
+        target: String,
+        /// The dialog whose place that call takes, as the called party knows it.
+        replaced: Option<DialogName>,
+    },
     /// Signalling is done with the leg.
     Ended {
         /// Which leg.

@@ -190,7 +190,7 @@ pub(crate) struct Turn<'a> {
 
 impl Turn<'_> {
     /// The moment at which a state that begins now has lasted too long.
-    fn deadline(&self, timeout: impl Fn(&Timeouts) -> Duration) -> Instant {
+    pub(crate) fn deadline(&self, timeout: impl Fn(&Timeouts) -> Duration) -> Instant {
         deadline(self.now, timeout(self.timeouts))
     }
 }
@@ -296,6 +296,11 @@ impl Leg {
 
     pub(crate) fn id(&self) -> LegId {
         self.id
+    }
+
+    /// The account that the call goes by.
+    pub(crate) fn account(&self) -> Option<&str> {
+        self.account.as_deref()
     }
 
     /// Whether the leg is over.

@@ -27,9 +27,10 @@ pub mod resumption;
 mod room;
 mod shutdown;
 pub mod snapshot;
+mod transfer;
 pub mod units;
 
-pub use command::{Command, RejectCause, Remembered};
+pub use command::{Command, RejectCause, Remembered, TransferProgress};
 pub use dtmf::{DtmfDigit, DtmfDigits};
 pub use fact::{
     Certificate, CertificateValidity, Fact, Glare, MediaFault, Prevails, RegistrationFailure,

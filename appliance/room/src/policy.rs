@@ -106,6 +106,8 @@ pub struct Timeouts {
     pub answer: Duration,
     /// A hold or resume, until it counts as refused.
     pub hold: Duration,
+    /// After a transfer: how long the far end that has asked for it has to hang up by itself.
+    pub transfer: Duration,
     /// A leg that was ended here, until it is dropped without the far end's confirmation.
     pub hang_up: Duration,
     /// At shutdown: the media graph's emptying.
@@ -123,6 +125,7 @@ impl Default for Timeouts {
             dial: Duration::from_secs(90),
             answer: Duration::from_secs(35),
             hold: Duration::from_secs(35),
+            transfer: Duration::from_secs(2),
             hang_up: Duration::from_secs(2),
             stop_media: Duration::from_secs(2),
             store: Duration::from_secs(2),

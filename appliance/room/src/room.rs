@@ -21,7 +21,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::command::{Command, Remembered};
+use crate::command::{Command, Remembered, TransferProgress};
 use crate::fact::{Fact, MediaFault, Prevails, RegistrationState};
 use crate::ids::{Generation, LegId};
 use crate::leg::{IncomingCall, Leg, Turn};
@@ -30,9 +30,10 @@ use crate::media_plan::{LegPlan, MediaPlan};
 use crate::plan::{Controls, media_plan, tone};
 use crate::policy::{CallTarget, RoomPolicy};
 use crate::request::{Admission, DeniedReason, Request};
-use crate::resumption::WantedCall;
+use crate::resumption::{DialogName, WantedCall};
 use crate::shutdown::{Progress, Shutdown};
 use crate::snapshot::{DeviceState, RoomSnapshot, RoomState, VideoFlow};
+use crate::transfer::{Step, Transfer};
 
 /// The most legs that are kept at a time, those included that only wait for the far end's last
 /// word. Calls beyond are refused.
@@ -50,6 +51,7 @@ pub struct Room {
     last_leg: LegId,
     /// Calls remembered from before a restart that nobody has placed again or given up.
     not_resumed: Vec<WantedCall>,
+    transfers: Vec<Transfer>,
     shutdown: Shutdown,
     ordered: Ordered,
     /// The newest values that the store has spoken about.
@@ -104,6 +106,7 @@ impl Room {
             legs: Vec::new(),
             last_leg: LegId(0),
             not_resumed: initial.wanted.clone(),
+            transfers: Vec::new(),
             shutdown: Shutdown::Running,
             commands: VecDeque::from([Command::ApplyMedia(plan.clone())]),
             ordered: Ordered {
@@ -161,7 +164,10 @@ impl Room {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let legs = self.legs.iter().filter_map(Leg::next_deadline);
-        legs.chain(self.shutdown.next_deadline()).min()
+        let transfers = self.transfers.iter().filter_map(Transfer::next_deadline);
+        legs.chain(transfers)
+            .chain(self.shutdown.next_deadline())
+            .min()
     }
 
     /// Takes the next command. Drain it after every input.
@@ -383,6 +389,11 @@ impl Room {
             Fact::ResumeFailed { leg } => self.tell_leg(leg, Leg::resume_failed),
             Fact::RemoteHold { leg } => self.tell_leg(leg, Leg::far_end_holds),
             Fact::RemoteResume { leg } => self.tell_leg(leg, Leg::far_end_resumes),
+            Fact::TransferAsked {
+                leg,
+                target,
+                replaced,
+            } => self.transfer_asked(now, leg, target, replaced),
             Fact::Ended { leg, reason } => self.tell_leg(leg, |leg| leg.ended(now, reason)),
             Fact::FirstFrame { leg } => self.tell_leg(leg, |leg| leg.first_frame(now)),
             Fact::VideoStalled { leg } => {
@@ -541,6 +552,87 @@ impl Room {
         self.policy = policy;
     }
 
+    // Transfers.
+
+    fn transfer_asked(
+        &mut self,
+        now: Instant,
+        from: LegId,
+        target: String,
+        replaced: Option<DialogName>,
+    ) {
+        match self.transfer_target(from, target) {
+            Some(call) => {
+                self.commands
+                    .push_back(Command::AcceptTransfer { leg: from });
+                let to = self.reserve_leg();
+                let account = call.account.clone();
+                let wanted = WantedCall {
+                    dialog: replaced,
+                    ..WantedCall::new(call)
+                };
+                let leg = Leg::dial(to, wanted, account, &mut self.turn(now));
+                self.legs.push(leg);
+                self.transfers.push(Transfer::new(from, to));
+            }
+            None => self
+                .commands
+                .push_back(Command::RefuseTransfer { leg: from }),
+        }
+    }
+
+    /// Whom to call for a far end, by the account that it is in a call with. `None` where nobody can
+    /// be: the far end is not in a call, has a transfer under way, or there is no leg for it. One leg
+    /// more than usual is allowed, since that of the far end goes.
+    fn transfer_target(&self, from: LegId, target: String) -> Option<CallTarget> {
+        let leg = self.legs.iter().find(|leg| leg.id() == from)?;
+        let stands = matches!(leg.state(), LegState::Established | LegState::Held { .. });
+        let is_first = self.transfers.iter().all(|known| known.from != from);
+        let has_room =
+            self.taken_legs() <= self.policy.second_call.max_legs() && self.legs.len() < MAX_LEGS;
+        let call = CallTarget {
+            target,
+            account: leg.account().map(str::to_owned),
+        };
+        let is_wanted = self.shutdown.is_running()
+            && self.check_target(&call).is_ok()
+            && !self.legs.iter().any(|leg| leg.is_call_to(&call));
+        (stands && is_first && has_room && is_wanted).then_some(call)
+    }
+
+    fn advance_transfers(&mut self, now: Instant) {
+        let mut transfers = std::mem::take(&mut self.transfers);
+        transfers.retain_mut(|transfer| {
+            let state_of = |id| {
+                let mut legs = self.legs.iter();
+                legs.find(|leg| leg.id() == id).map(Leg::state)
+            };
+            match transfer.step(now, state_of(transfer.from), state_of(transfer.to)) {
+                Step::Nothing => true,
+                Step::Tell(progress) => {
+                    let leave = self.turn(now).deadline(|timeouts| timeouts.transfer);
+                    transfer.was_told(progress, leave);
+                    self.commands.push_back(Command::TellTransfer {
+                        leg: transfer.from,
+                        progress,
+                    });
+                    !matches!(progress, TransferProgress::Failed(_))
+                }
+                Step::Leave => {
+                    let index = self.legs.iter().position(|leg| leg.id() == transfer.from);
+                    if let Some(index) = index {
+                        self.at_leg(now, index, |leg, turn| {
+                            leg.end(EndReason::Transferred, turn);
+                        });
+                    }
+                    false
+                }
+                Step::Over => false,
+            }
+        });
+        self.transfers = transfers;
+    }
+
     // Legs.
 
     fn turn(&mut self, now: Instant) -> Turn<'_> {
@@ -593,6 +685,7 @@ impl Room {
     // The end of every input: what follows from the new state is derived, ordered, published.
 
     fn settle(&mut self, now: Instant) {
+        self.advance_transfers(now);
         self.sweep_ended_legs();
         self.order_media();
         self.order_remembering();

@@ -11,6 +11,7 @@ use room::peer::{LegSecurity, Peer, PeerTrust, Protection};
 use room::units::Bitrate;
 use room::{
     DialogName, Fact, Glare, LegId, Prevails, RegistrationFailure, RegistrationState, RejectCause,
+    TransferProgress,
 };
 use sip::endpoint::{
     self, AccountName, ActionError, CallEndCause, CallId, CallSecurity, Endpoint, Event, RefusedWhy,
@@ -142,6 +143,15 @@ pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meanin
             Meaning::Ended { call, leg, reason }
         }),
         Event::Ringing { call } => one_fact(leg_of(call), |leg| Fact::Ringing { leg }),
+        Event::TransferAsked {
+            call,
+            target,
+            replaces,
+        } => one_fact(leg_of(call), |leg| Fact::TransferAsked {
+            leg,
+            target: target.to_string(),
+            replaced: replaces.and_then(|replaces| DialogName::new(replaces.to_string())),
+        }),
         Event::HoldSucceeded { call } => one_fact(leg_of(call), |leg| Fact::HoldSucceeded { leg }),
         Event::HoldFailed { call } => one_fact(leg_of(call), |leg| Fact::HoldFailed { leg }),
         Event::ResumeSucceeded { call } => {
@@ -202,6 +212,49 @@ pub fn place(
 #[must_use]
 pub fn dialog_name(endpoint: &Endpoint, call: CallId) -> Option<DialogName> {
     DialogName::new(endpoint.replaces(call)?.to_string())
+}
+
+/// What a far end that has asked for a transfer is told of the call.
+#[must_use]
+pub fn transfer_status(progress: TransferProgress) -> StatusCode {
+    let reason = match progress {
+        TransferProgress::Ringing => return StatusCode::RINGING,
+        TransferProgress::Answered => return StatusCode::OK,
+        TransferProgress::Failed(reason) => reason,
+    };
+    match reason {
+        EndReason::PeerBusy => StatusCode::BUSY_HERE,
+        EndReason::DeclinedByPeer => StatusCode::DECLINE,
+        EndReason::NotAnswered | EndReason::DialTimedOut => StatusCode::TEMPORARILY_UNAVAILABLE,
+        EndReason::NotFound | EndReason::InvalidTarget => StatusCode::NOT_FOUND,
+        EndReason::Unreachable | EndReason::ConnectionLost | EndReason::CertificateRefused => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        EndReason::Forbidden | EndReason::AuthenticationFailed | EndReason::NoUsableAccount => {
+            StatusCode::FORBIDDEN
+        }
+        EndReason::IncompatibleMedia | EndReason::EncryptionRequired => {
+            StatusCode::NOT_ACCEPTABLE_HERE
+        }
+        EndReason::LocalHangUp | EndReason::ShutDown | EndReason::HangUpTimedOut => {
+            StatusCode::REQUEST_TERMINATED
+        }
+        EndReason::Refused { status } => {
+            StatusCode::new(status).unwrap_or(StatusCode::SERVER_INTERNAL_ERROR)
+        }
+        EndReason::RemoteHangUp
+        | EndReason::Declined
+        | EndReason::RefusedBusy
+        | EndReason::Missed
+        | EndReason::Cancelled
+        | EndReason::AnsweredElsewhere
+        | EndReason::GaveWay
+        | EndReason::Transferred
+        | EndReason::PeerLost
+        | EndReason::AnswerTimedOut
+        | EndReason::LocalFault
+        | EndReason::TooManyRestarts => StatusCode::SERVER_INTERNAL_ERROR,
+    }
 }
 
 /// What the body of an INFO request means.

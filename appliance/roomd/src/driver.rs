@@ -391,6 +391,18 @@ impl Driver {
                 self.with_call(leg, |endpoint, call| endpoint.resume(now, call));
             }
             Command::SendDtmf { leg, digits } => self.send_dtmf(now, leg, &digits),
+            Command::AcceptTransfer { leg } => {
+                self.with_call(leg, |endpoint, call| endpoint.accept_transfer(now, call));
+            }
+            Command::RefuseTransfer { leg } => {
+                self.with_call(leg, |endpoint, call| endpoint.refuse_transfer(now, call));
+            }
+            Command::TellTransfer { leg, progress } => {
+                let status = call_facts::transfer_status(progress);
+                self.with_call(leg, |endpoint, call| {
+                    endpoint.tell_transfer(now, call, status)
+                });
+            }
             Command::Register { account } => {
                 let account = AccountName::new(&account);
                 if let Err(error) = self.signalling.endpoint.register(now, &account) {

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use config::{
     Account, AutoAnswer, ClientCertificates, Config, HostPort, MediaSecurity, Peer, Registration,
+    Transfers,
 };
 use room::codec::{AudioCodec, PacketizationMode};
 use room::policy::{CallTarget, MediaPolicy, RoomPolicy, SecondCall, Timeouts};
 use sip::digest::Credentials;
-use sip::endpoint::{self, ConfiguredPeer, EndpointSettings, IncomingPolicy};
+use sip::endpoint::{self, ConfiguredPeer, EndpointSettings, IncomingPolicy, TransferPolicy};
 use sip::grammar::Uri;
 use sip::offer_answer::{Capabilities, ContentSharing, H264Capabilities};
 use sip::registration::BackOff;
@@ -126,6 +127,10 @@ pub fn endpoint_settings(
         user_agent: config.sip.user_agent.clone(),
         incoming: IncomingPolicy {
             peers: config.sip.peers.iter().map(configured_peer).collect(),
+            transfers: match config.incoming.transfers {
+                Transfers::Refused => TransferPolicy::Never,
+                Transfers::Allowed => TransferPolicy::FarEnd,
+            },
             ..IncomingPolicy::default()
         },
         listen: our_addresses::reachable(bound),

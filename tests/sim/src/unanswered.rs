@@ -36,6 +36,9 @@ impl Unanswered {
             Command::Remember { generation, .. } => Waiting::Store(*generation),
             Command::Ring { .. }
             | Command::SendDtmf { .. }
+            | Command::AcceptTransfer { .. }
+            | Command::RefuseTransfer { .. }
+            | Command::TellTransfer { .. }
             | Command::Register { .. }
             | Command::ShutDownComplete => return,
         };
@@ -74,6 +77,7 @@ impl Unanswered {
             | Fact::StreamsChanged { .. }
             | Fact::RemoteHold { .. }
             | Fact::RemoteResume { .. }
+            | Fact::TransferAsked { .. }
             | Fact::FirstFrame { .. }
             | Fact::VideoStalled { .. }
             | Fact::VideoResumed { .. }

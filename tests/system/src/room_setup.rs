@@ -55,6 +55,15 @@ impl Place {
     }
 }
 
+/// Whether the far end of a call may have a room call somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transfers {
+    /// It may not.
+    Refused,
+    /// It may.
+    Allowed,
+}
+
 /// Who has to prove itself by a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certificates {
@@ -80,6 +89,8 @@ pub struct RoomSetup {
     pub media_encryption: MediaEncryption,
     /// What happens with an incoming call.
     pub answer: Answer,
+    /// Whether the far end of a call may hand the room on.
+    pub transfers: Transfers,
     /// How long an incoming call rings.
     pub ring_seconds: u32,
     /// What the camera sees.
@@ -101,6 +112,7 @@ impl RoomSetup {
             certificates: Certificates::OfServers,
             media_encryption: MediaEncryption::SrtpMandatory,
             answer: Answer::Auto,
+            transfers: Transfers::Refused,
             ring_seconds: 45,
             camera: Camera::Simulated,
             recording: None,
@@ -171,12 +183,16 @@ impl RoomSetup {
             Certificates::OfServers => ("", ""),
             Certificates::OfBoth => (files.as_str(), "client_certificates = \"required\"\n"),
         };
+        let transfers = match self.transfers {
+            Transfers::Refused => "refused",
+            Transfers::Allowed => "allowed",
+        };
         let mut text = format!(
             "version = 1\n\
              [room]\nname = \"{name}\"\n\
              [[account]]\nname = \"{name}\"\naddress = \"sip:{name}@{address}:{sip_port}\"\n\
              transport = \"{transport}\"\nmedia_security = \"{security}\"\nregister = false\n\
-             {shown}[incoming]\nauto_answer = \"{answer}\"\nring_seconds = {ring_seconds}\n\
+             {shown}[incoming]\nauto_answer = \"{answer}\"\nring_seconds = {ring_seconds}\ntransfers = \"{transfers}\"\n\
              [log]\nlevel = \"debug\"\n\
              [sip]\nlisten_{transport} = \"{listen}:{sip_port}\"\npeers = [\"{peers}\"]\n\
              media_ports = \"{media_port}-{last_media_port}\"\n\

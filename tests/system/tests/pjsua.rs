@@ -10,7 +10,8 @@ use system::baresip::{Answer, MediaEncryption, Transport};
 use system::footage::{reply, speech};
 use system::journal::Mark;
 use system::pjsua::{Direction, KeyMethod, Pjsua, PjsuaConfig, ReliableRinging};
-use system::room_setup::{Room, RoomSetup, end_reason};
+use system::ports;
+use system::room_setup::{Room, RoomSetup, Transfers, end_reason};
 use system::sipp::{Scenario, Sipp};
 use system::sound::Sound;
 use tempfile::TempDir;
@@ -27,6 +28,7 @@ const LEAST_CORRELATION: f32 = 0.7;
 struct Site {
     room: Room,
     peer: Pjsua,
+    authority: Authority,
     folder: TempDir,
 }
 
@@ -42,6 +44,7 @@ fn site(adjust: impl FnOnce(&mut RoomSetup, &mut PjsuaConfig)) -> Site {
     Site {
         room: setup.start(&authority).unwrap(),
         peer: Pjsua::start(&config, &authority).unwrap(),
+        authority,
         folder,
     }
 }
@@ -443,4 +446,60 @@ fn an_account_that_insists_on_encryption_refuses_a_call_in_the_clear() {
         .peer
         .wait_for_call(Mark::default(), "DISCONNECTED", LIMIT);
     assert_eq!(status.unwrap(), 488);
+}
+
+fn allowing_transfers(setup: &mut RoomSetup, _: &mut PjsuaConfig) {
+    setup.transfers = Transfers::Allowed;
+}
+
+/// The board room, which answers whoever calls.
+fn board(site: &Site) -> Room {
+    RoomSetup::new("board").start(&site.authority).unwrap()
+}
+
+#[test]
+fn the_peer_hands_the_room_on_to_another_and_hears_that_it_has_answered() {
+    let mut site = site(allowing_transfers);
+    let board = board(&site);
+    site.peer_calls();
+    let mark = site.peer.mark();
+    site.peer
+        .transfer(&format!("{};transport=tls", board.uri()))
+        .unwrap();
+    site.message(mark, Direction::Received, &["SIP/2.0 202 ", " REFER\n"]);
+    site.message(mark, Direction::Received, &["NOTIFY ", "\nSIP/2.0 100 "]);
+    assert_eq!(site.peer.wait_for_transfer(mark, LIMIT).unwrap(), 200);
+    let leg = board.wait_for_media(Mark::default(), LIMIT).unwrap();
+    assert_eq!(leg.direction, CallDirection::Incoming);
+
+    // The peer stays on the line: the room leaves.
+    let left = (CallDirection::Incoming, EndReason::Transferred);
+    assert_eq!(site.wait_for_end(), left);
+    site.peer
+        .wait_for_call(mark, "DISCONNECTED", LIMIT)
+        .unwrap();
+    let leg = site.room.only_leg().unwrap();
+    assert_eq!(
+        (leg.direction, leg.state),
+        (CallDirection::Outgoing, LegState::Established)
+    );
+    site.room.roomd.roomctl(&["hangup"]).unwrap();
+    board.wait_until_idle(Mark::default(), LIMIT).unwrap();
+}
+
+#[test]
+fn a_peer_whose_transfer_leads_nowhere_keeps_the_room_and_one_that_may_not_is_refused() {
+    for (transfers, expected) in [(Transfers::Allowed, 503), (Transfers::Refused, 405)] {
+        let mut site = site(|setup, _| setup.transfers = transfers);
+        site.peer_calls();
+        let mark = site.peer.mark();
+        let nowhere = format!(
+            "sip:nobody@127.0.0.1:{};transport=tls",
+            ports::free().unwrap()
+        );
+        site.peer.transfer(&nowhere).unwrap();
+        assert_eq!(site.peer.wait_for_transfer(mark, LIMIT).unwrap(), expected);
+        site.let_both_hear(10);
+        assert_eq!(site.room.only_leg().unwrap().state, LegState::Established);
+    }
 }

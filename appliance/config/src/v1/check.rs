@@ -21,7 +21,7 @@ use crate::settings::{
     Config, Credentials, HostPort, HttpSettings, IncomingSettings, JoinSettings, LogFormat,
     LogLevel, LogSettings, LoopbackListener, MediaSecurity, MicrophoneSettings, PlayoutSettings,
     PortRange, Registration, RoomSettings, SecondCall, SipAddress, SipSettings, SipTarget,
-    TlsListener, Transport,
+    TlsListener, Transfers, Transport,
 };
 
 /// Checks a whole file. Relative paths are taken from `directory`.
@@ -397,6 +397,13 @@ impl Checker<'_> {
         let (ring, default) = (incoming.ring_seconds, words::DEFAULT_RING_SECONDS);
         let ring = self.number(at, "ring_seconds", ring, (5, 180), default);
         IncomingSettings {
+            transfers: self.choice(
+                at,
+                "transfers",
+                incoming.transfers,
+                words::TRANSFERS,
+                Transfers::Refused,
+            ),
             auto_answer: self.choice(
                 at,
                 "auto_answer",

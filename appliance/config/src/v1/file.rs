@@ -176,6 +176,9 @@ table!(
     Incoming {
         /// `never` (default) or `trusted`.
         auto_answer: String,
+        /// Whether the far end of a call may hand the room on to somebody else: `refused` (default) or
+        /// `allowed`.
+        transfers: String,
         /// `busy` (default) or `add`.
         second_call: String,
         /// The most legs at a time, with `second_call = "add"`; default 4.

@@ -3,7 +3,7 @@
 use room::media_plan::{AudioSink, VideoSink};
 
 use crate::settings::{
-    AutoAnswer, ClientCertificates, LogFormat, LogLevel, MediaSecurity, Transport,
+    AutoAnswer, ClientCertificates, LogFormat, LogLevel, MediaSecurity, Transfers, Transport,
 };
 
 /// Each word with what it means.
@@ -58,6 +58,10 @@ pub(super) const MEDIA_SECURITIES: Words<MediaSecurity> = &[
 pub(super) const AUTO_ANSWERS: Words<AutoAnswer> = &[
     ("never", AutoAnswer::Never),
     ("trusted", AutoAnswer::Trusted),
+];
+pub(super) const TRANSFERS: Words<Transfers> = &[
+    ("refused", Transfers::Refused),
+    ("allowed", Transfers::Allowed),
 ];
 pub(super) const SECOND_CALLS: Words<Further> = &[("busy", Further::Busy), ("add", Further::Add)];
 pub(super) const LOG_FORMATS: Words<LogFormat> =

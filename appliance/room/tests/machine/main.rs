@@ -10,3 +10,4 @@ mod memory;
 mod properties;
 mod rig;
 mod shutdown;
+mod transfer;

@@ -1,7 +1,7 @@
 //! What holds whatever happens in whatever order. A failing run prints the shortest list of steps
 //! that still fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ use room::units::{Bitrate, Volume};
 use room::{
     Admission, AutoAnswer, CallTarget, Command, DtmfDigit, DtmfDigits, EndReason, Fact, Generation,
     Glare, LegId, LegSecurity, LegState, MediaFault, PeerTrust, Prevails, RegistrationState,
-    Request, RoomPolicy, RoomSnapshot, RoomState,
+    Request, RoomPolicy, RoomSnapshot, RoomState, TransferProgress,
 };
 
 use crate::rig::{Rig, audio, established, incoming, policy, policy_with_legs, streams, video};
@@ -111,6 +111,11 @@ const FACTS: &[fn(LegId) -> Fact] = &[
     |leg| Fact::ResumeFailed { leg },
     |leg| Fact::RemoteHold { leg },
     |leg| Fact::RemoteResume { leg },
+    |leg| Fact::TransferAsked {
+        leg,
+        target: "sip:annex@example.com".to_owned(),
+        replaced: None,
+    },
     |leg| Fact::Ended {
         leg,
         reason: EndReason::RemoteHangUp,
@@ -201,6 +206,8 @@ struct Checked {
     max_legs: usize,
     /// How many legs were live after the last step.
     live_legs: usize,
+    /// Legs that hand the room on: until they are gone, one leg more is there.
+    handing_on: BTreeSet<LegId>,
     legs: Vec<LegId>,
     /// What was ordered for each leg so far.
     orders: BTreeMap<LegId, Orders>,
@@ -225,6 +232,7 @@ impl Checked {
         Self {
             max_legs,
             live_legs: 0,
+            handing_on: BTreeSet::new(),
             legs: Vec::new(),
             orders: BTreeMap::new(),
             microphone: MicrophoneState::Open,
@@ -412,12 +420,28 @@ impl Checked {
                 );
                 orders.ended = true;
             }
+            // Also of a leg that there is not, whoever has asked.
+            Command::RefuseTransfer { .. } => {}
             Command::Register { .. } => {}
-            Command::Hold { leg } | Command::Resume { leg } | Command::SendDtmf { leg, .. } => {
+            Command::Hold { leg }
+            | Command::Resume { leg }
+            | Command::SendDtmf { leg, .. }
+            | Command::AcceptTransfer { leg }
+            | Command::TellTransfer { leg, .. } => {
                 assert!(
                     !self.orders[leg].ended,
                     "{command:?} after the leg was ended"
                 );
+                match command {
+                    Command::AcceptTransfer { leg } => {
+                        self.handing_on.insert(*leg);
+                    }
+                    Command::TellTransfer {
+                        leg,
+                        progress: TransferProgress::Failed(_),
+                    } => assert!(self.handing_on.remove(leg)),
+                    _ => {}
+                }
             }
             Command::ApplyMedia(plan) => {
                 assert_eq!(plan.generation, self.last_plan.next());
@@ -469,8 +493,14 @@ impl Checked {
             .iter()
             .filter(|leg| leg.state.end_reason().is_none())
             .count();
+        let is_live = |id: &LegId| {
+            let mut legs = snapshot.legs.iter();
+            legs.any(|leg| leg.id == *id && leg.state.end_reason().is_none())
+        };
+        self.handing_on.retain(is_live);
         // A new policy lets those go on that it would not have let in.
-        let allowed = self.max_legs.max(self.live_legs);
+        let transferred = usize::from(!self.handing_on.is_empty());
+        let allowed = (self.max_legs + transferred).max(self.live_legs);
         assert!(live <= allowed, "{live} legs");
         self.live_legs = live;
         for leg in &snapshot.legs {

@@ -389,6 +389,9 @@ pub(crate) fn wanted(commands: &[Command]) -> Option<Vec<CallTarget>> {
         | Command::Hold { .. }
         | Command::Resume { .. }
         | Command::SendDtmf { .. }
+        | Command::AcceptTransfer { .. }
+        | Command::RefuseTransfer { .. }
+        | Command::TellTransfer { .. }
         | Command::Register { .. }
         | Command::ApplyMedia(_)
         | Command::ShutDownComplete => None,

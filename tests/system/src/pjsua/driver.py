@@ -98,6 +98,10 @@ class Call(pj.Call):
             emit("media", status=statuses[media.status])
 
     @told
+    def onCallTransferStatus(self, prm):
+        emit("transfer", status=prm.statusCode, final=prm.finalNotify)
+
+    @told
     def onDtmfDigit(self, prm):
         emit("dtmf", digit=prm.digit)
 
@@ -174,6 +178,8 @@ def serve(account, command):
         call.answer(parameters(command["status"]))
     elif kind == "hangup":
         call.hangup(pj.CallOpParam(True))
+    elif kind == "transfer":
+        call.xfer(command["uri"], pj.CallOpParam(True))
     elif kind == "hold":
         call.setHold(pj.CallOpParam(True))
     elif kind in ("resume", "reinvite"):

@@ -289,6 +289,26 @@ impl Pjsua {
         self.command(json!({"command": "hangup"}))
     }
 
+    /// Hands the far end of the last call on to that URI, by REFER.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn transfer(&mut self, uri: &str) -> Result<()> {
+        self.command(json!({"command": "transfer", "uri": uri}))
+    }
+
+    /// Waits until the far end has told how the call that it was handed on to has ended its setup; the
+    /// status of that.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub fn wait_for_transfer(&self, mark: Mark, timeout: Duration) -> Result<u64> {
+        self.wait_for(mark, "transfer", timeout, |event| {
+            let is_final = event["final"].as_bool()?;
+            event["status"].as_u64().filter(|_| is_final)
+        })
+    }
+
     /// Puts the last call on hold, by re-INVITE.
     ///
     /// # Errors

@@ -189,7 +189,10 @@ fn endpoint_account(
     };
     let (registrar, registration_expires) = match account.registration {
         Registration::Off => (None, Duration::ZERO),
-        Registration::On { expires } => (Some(server(&account.registrar)?), expires),
+        Registration::On { expires } => {
+            let registrar = registrar_uri(account, transport)?;
+            (Some(registrar), expires)
+        }
     };
     Ok(endpoint::Account {
         name: endpoint::AccountName::new(account.name.as_str()),
@@ -231,6 +234,17 @@ fn endpoint_account(
     })
 }
 
+/// The registrar may lie behind the server that a WebSocket leads to, which cannot open one by itself:
+/// it would refuse what asks for that to go on by `transport=ws`. The first server is reached as the
+/// account says, whatever the address says.
+fn registrar_uri(account: &Account, transport: Transport) -> Result<Uri, Error> {
+    if transport.is_websocket() {
+        uri(account, &format!("sip:{}", account.registrar))
+    } else {
+        server_uri(account, &account.registrar, transport)
+    }
+}
+
 fn server_uri(account: &Account, server: &HostPort, transport: Transport) -> Result<Uri, Error> {
     uri(
         account,
@@ -244,4 +258,38 @@ fn uri(account: &Account, text: &str) -> Result<Uri, Error> {
         address: text.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The registrar and the proxy of an account with this transport.
+    fn servers(transport: &str) -> (String, String) {
+        let text = format!(
+            "version = 1\n[[account]]\nname = \"room\"\naddress = \"sip:room@example.com\"\n\
+             registrar = \"registrar.example:5062\"\nproxy = \"edge.example\"\n\
+             transport = \"{transport}\"\n"
+        );
+        let config = config::parse(&text, Path::new("roomd.toml")).unwrap();
+        let settings = endpoint_settings(&config, &ListenAddresses::default(), None).unwrap();
+        let account = &settings.accounts[0];
+        let registrar = account.registrar.as_ref().unwrap();
+        (registrar.to_string(), account.proxies[0].to_string())
+    }
+
+    #[test]
+    fn a_registrar_behind_a_websocket_is_not_asked_for_by_one() {
+        for transport in ["ws", "wss"] {
+            let (registrar, proxy) = servers(transport);
+            assert_eq!(registrar, "sip:registrar.example:5062", "{transport}");
+            assert_eq!(proxy, "sip:edge.example;transport=ws", "{transport}");
+        }
+        for transport in ["tls", "tcp", "udp"] {
+            let (registrar, proxy) = servers(transport);
+            let expected = format!("sip:registrar.example:5062;transport={transport}");
+            assert_eq!(registrar, expected);
+            assert_eq!(proxy, format!("sip:edge.example;transport={transport}"));
+        }
+    }
 }

@@ -8,6 +8,8 @@ pub(crate) const TIMER: &str = "timer";
 pub(crate) const RELIABLE: &str = "100rel";
 /// Dialogs that take the place of others (RFC 3891).
 pub(crate) const REPLACES: &str = "replaces";
+/// Connections that clients have opened carry what is for them (RFC 5626).
+pub(crate) const OUTBOUND: &str = "outbound";
 /// What Supported says in requests and responses that an extension may change.
 pub(crate) const SUPPORTED: &str = "timer, 100rel, replaces";
 

@@ -63,7 +63,7 @@ impl Endpoint {
     /// Where the far end of a dialog reaches us. Behind a registrar that uses our flows that is the
     /// GRUU that it has given us (RFC 5627 section 4.4): it goes on to mean this box after our
     /// address has changed. Without one, `ob` asks the edge proxy to keep to our flow (RFC 5626
-    /// section 4.3).
+    /// section 4.3); over a WebSocket in any case, as there is no other way to us.
     ///
     /// Why is no GRUU used without flows, though RFC 5627 stands alone? Because Kamailio gives one
     /// to whoever supports them, and in its usual configuration does not look it up within dialogs:
@@ -73,13 +73,15 @@ impl Endpoint {
         let bound = self
             .binding_over(account, path)
             .filter(|bound| bound.grant.outbound == Outbound::Agreed);
-        let uri = bound.and_then(|bound| match &bound.grant.gruu {
-            Some(gruu) => Some(gruu.clone()),
-            None => Some(plain.uri().as_sip()?.clone().with_param("ob", None)),
-        });
-        Some(Contact::Address(
-            uri.map_or(plain, |uri| NameAddr::new(uri.into())),
-        ))
+        if let Some(gruu) = bound.and_then(|bound| bound.grant.gruu.clone()) {
+            return Some(Contact::Address(NameAddr::new(gruu.into())));
+        }
+        let (transport, _) = self.local_end(path)?;
+        if bound.is_none() && !transport.is_websocket() {
+            return Some(Contact::Address(plain));
+        }
+        let kept = plain.uri().as_sip()?.clone().with_param("ob", None);
+        Some(Contact::Address(NameAddr::new(kept.into())))
     }
 
     /// The registration of an account that a path carries.

@@ -24,6 +24,7 @@ use super::authorization::Authorization;
 use super::avoided::Server;
 use super::binding::BindingId;
 use super::event::{CallId, Output, ResolveId};
+use super::extensions::{self, OUTBOUND};
 use super::flows::{LargeRequest, OpenFlow, Target, Waiting};
 use super::keys::{ClientKey, MAGIC_COOKIE};
 use super::settings::Account;
@@ -31,8 +32,8 @@ use super::{Endpoint, Failure};
 use crate::dialog::{MAX_FORWARDS, next_hop};
 use crate::digest::ServerProof;
 use crate::grammar::{
-    CSeq, HeaderName, Host, Method, Request, Response, RetryAfter, SipScheme, SipUri, StatusCode,
-    Uri, Via, ViaTransport,
+    CSeq, Contact, HeaderName, Host, Method, Request, Response, RetryAfter, SipScheme, SipUri,
+    StatusCode, Uri, Via, ViaTransport,
 };
 use crate::transaction::{
     InviteClient, InviteClientOutcome, NonInviteClient, NonInviteClientOutcome, ResponseClass,
@@ -419,6 +420,11 @@ impl Endpoint {
                 User::Call(_) | User::Nobody => self.contact(&outgoing.account, path)?,
             };
             request.headers.push_typed(&contact);
+            let is_said = extensions::sender_supports(&request.headers, OUTBOUND);
+            if asks_to_keep_to_the_flow(&contact) && !is_said {
+                // Kamailio heeds `ob` of those alone who say so.
+                let _ = request.headers.push(HeaderName::Supported, OUTBOUND);
+            }
             if let User::Registration(id) = &outgoing.user
                 && let Some(left) = self.binding(id).and_then(|it| it.left_behind(&contact))
             {
@@ -877,6 +883,17 @@ fn in_transaction(invite: &Request, method: Method) -> Option<Request> {
 pub(super) fn strip_path(request: &mut Request) {
     for name in [HeaderName::Via, HeaderName::Contact, HeaderName::UserAgent] {
         request.headers.remove(&name);
+    }
+}
+
+/// Whether an edge proxy is asked to send what follows by the same flow (RFC 5626 section 4.3).
+fn asks_to_keep_to_the_flow(contact: &Contact) -> bool {
+    match contact {
+        Contact::Address(address) => {
+            let uri = address.uri().as_sip();
+            uri.is_some_and(|uri| uri.param("ob").is_some())
+        }
+        Contact::All => false,
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sip::endpoint::{Account, AccountName, CallEndCause, ClientCertificate, Endpoint, Output};
-use sip::grammar::{HeaderName, Method, Via, ViaTransport};
+use sip::grammar::{HeaderName, Method, Token, Via, ViaTransport};
 use sip::registration::RegistrationState;
 use sip::transport::{FlowId, StreamInfo, Transport};
 
@@ -52,6 +52,36 @@ fn a_registration_asks_for_its_path_and_names_an_address_that_leads_nowhere() {
         let contact = contact_of(request).to_string();
         let expected = format!("<sip:alice@{host};transport=ws>");
         assert!(contact.starts_with(&expected), "{contact}");
+    }
+}
+
+#[test]
+fn dialogs_keep_to_the_websocket_whether_the_registrar_knows_flows_or_not() {
+    let outbound = || (HeaderName::Require, "outbound".to_owned());
+    for transport in WEBSOCKETS {
+        for fields in [Vec::new(), vec![outbound()]] {
+            let mut world = registering_world(transport);
+            registrar(&mut world).fields = fields;
+            register(&mut world);
+            wait_for_state(&mut world, RegistrationState::Registered);
+            world
+                .act(ALICE, |alice, now| {
+                    let uri = "sip:carol@example.test".parse().expect("a SIP URI");
+                    alice.invite(now, &room(), &uri, media_of(ALICE))
+                })
+                .expect("the call can be made");
+            world.run(Duration::from_secs(1));
+            let requests = registrar(&mut world).requests.iter();
+            let mut invites = requests.filter(|(_, it)| *it.method() == Method::Invite);
+            let (_, invite) = invites.next().expect("it calls");
+            let contact = contact_of(invite).to_string();
+            let kept = ".invalid;transport=ws;ob>";
+            assert!(contact.ends_with(kept), "{contact}");
+            let supported = invite.headers.values::<Token>(&HeaderName::Supported);
+            let named = supported.filter_map(Result::ok);
+            let tags: Vec<String> = named.map(|tag| tag.to_string()).collect();
+            assert!(tags.contains(&"outbound".to_owned()), "{tags:?}");
+        }
     }
 }
 

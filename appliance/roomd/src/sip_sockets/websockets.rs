@@ -74,7 +74,12 @@ pub(super) async fn move_messages(
                         timeout(WRITE_TIMEOUT, websocket.flush()).await?.map_err(broken)?;
                         continue;
                     }
-                    Some(Ok(Message::Close(_) | Message::Frame(_))) | None => return Ok(()),
+                    Some(Ok(Message::Close(_))) => {
+                        // The answer is ready too. A server that does not wait for it is gone by now.
+                        let _ = timeout(WRITE_TIMEOUT, websocket.flush()).await;
+                        return Ok(());
+                    }
+                    Some(Ok(Message::Frame(_))) | None => return Ok(()),
                     Some(Err(error)) => return Err(broken(error)),
                 };
                 if events.send(event).await.is_err() {
@@ -247,6 +252,12 @@ mod tests {
                 ..
             }
         ));
+        // It is answered (RFC 6455 section 5.5.1).
+        let farewell = server.next().await;
+        assert!(
+            matches!(farewell, Some(Ok(Message::Close(_)))),
+            "{farewell:?}"
+        );
 
         let (mut site, mut server) = Site::opened("sip").await;
         let too_much = vec![b'x'; LARGEST_MESSAGE + 1];

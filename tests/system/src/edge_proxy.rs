@@ -2,8 +2,9 @@
 //! and their registrar.
 //!
 //! It passes registrations on with its own place in their path and a token of the flow that they
-//! came by, and sends what comes for a room down that flow. Rooms reach it over TLS, the registrar
-//! over UDP. It authenticates nobody: that is for the registrar.
+//! came by, and sends what comes for a room down that flow. Rooms reach it over TLS, also by a WebSocket
+//! at the path `/ws` (RFC 7118), the registrar over UDP. It authenticates nobody: that is for the
+//! registrar.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -51,7 +52,7 @@ impl EdgeProxy {
         Ok(edge)
     }
 
-    /// Host and port for rooms, over TLS.
+    /// Host and port for rooms, over TLS and for WebSockets.
     #[must_use]
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.tls_port)
@@ -73,6 +74,14 @@ impl EdgeProxy {
         self.log().wait_for(&wanted, timeout, |line| {
             line.ends_with(&wanted).then_some(())
         })
+    }
+
+    /// How many WebSockets it has agreed to since its start.
+    #[must_use]
+    pub fn websockets(&self) -> usize {
+        let log = self.log().entries();
+        let agreed = log.iter().filter(|line| line.ends_with("WebSocket agreed"));
+        agreed.count()
     }
 
     /// Ends it: its connections break.
@@ -100,9 +109,23 @@ impl EdgeProxy {
 
 fn configuration(port: u16, tls_port: u16, tls: &str) -> Result<String> {
     let mut text = kamailio::listening(port, tls_port);
+    // What asks for a WebSocket has no body and says nothing of it.
+    text.push_str("tcp_accept_no_cl=yes\n");
     // rr and path ask outbound for flow tokens, and find it only when it is there before them.
     for module in [
-        "tm", "sl", "outbound", "rr", "path", "pv", "maxfwd", "textops", "siputils", "xlog", "tls",
+        "tm",
+        "sl",
+        "outbound",
+        "rr",
+        "path",
+        "pv",
+        "maxfwd",
+        "textops",
+        "siputils",
+        "xlog",
+        "tls",
+        "xhttp",
+        "websocket",
     ] {
         writeln!(text, "loadmodule \"{module}.so\"")?;
     }
@@ -137,6 +160,13 @@ request_route {
 }
 onreply_route[REGISTERED] {
     if (status == "200") { xlog("L_WARN", "$fU is registered\n"); }
+}
+event_route[xhttp:request] {
+    if ($hu == "/ws" && $hdr(Upgrade) =~ "websocket") {
+        if (ws_handle_handshake()) { xlog("L_WARN", "WebSocket agreed\n"); }
+        exit;
+    }
+    xhttp_reply("404", "Not Found", "", "");
 }
 "#;
 

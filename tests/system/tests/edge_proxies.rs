@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
-use api::snapshot::{Leg, LegState, RegistrationState};
+use api::snapshot::{Leg, LegState, RegistrationState, VideoFlow};
 use system::authority::Authority;
 use system::baresip::Transport;
 use system::edge_proxy::EdgeProxy;
@@ -22,6 +22,34 @@ const LIMIT: Duration = Duration::from_secs(30);
 const PASSWORD: &str = "correct-horse-battery";
 /// Four for each leg.
 const MEDIA_PORTS: u16 = 16;
+
+/// What a room's messages travel on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Udp,
+    Tls,
+    /// Over TLS. Only an edge takes it, and knows the registrar by UDP.
+    WebSocket,
+}
+
+impl Way {
+    /// The keys of an account.
+    fn settings(self) -> &'static str {
+        match self {
+            Self::Udp => "transport = \"udp\"\n",
+            Self::Tls => "transport = \"tls\"\n",
+            Self::WebSocket => "transport = \"wss\"\nwebsocket_path = \"/ws\"\n",
+        }
+    }
+
+    /// How the registrar is reached in the end.
+    fn to_registrar(self) -> Transport {
+        match self {
+            Self::Udp | Self::WebSocket => Transport::Udp,
+            Self::Tls => Transport::Tls,
+        }
+    }
+}
 
 /// A registrar, and the authority of everybody's certificates.
 struct Site {
@@ -60,7 +88,7 @@ impl Drop for Site {
 
 impl Site {
     /// A registered room that goes by these proxies, or straight to the registrar.
-    fn room(&self, user: &str, transport: Transport, proxies: &[&EdgeProxy]) -> Roomd {
+    fn room(&self, user: &str, way: Way, proxies: &[&EdgeProxy]) -> Roomd {
         let sip_port = ports::free().unwrap();
         let media_port = ports::free_range(MEDIA_PORTS).unwrap();
         let room = Roomd::start(user, |folder| {
@@ -86,11 +114,11 @@ impl Site {
                  ca_files = [\"{authority}\"]\n\
                  [log]\nlevel = \"debug\"\n\
                  [[account]]\nname = \"{user}\"\naddress = \"{address}\"\n\
-                 transport = \"{transport}\"\npassword_file = \"{password}\"\n{proxies}",
+                 {way}password_file = \"{password}\"\n{proxies}",
                 last_media_port = media_port + MEDIA_PORTS - 1,
                 authority = self.authority.certificate().display(),
-                address = self.address(user, transport),
-                transport = transport.uri_parameter(),
+                address = self.address(user, way.to_registrar()),
+                way = way.settings(),
                 password = password.display(),
             ))
         })
@@ -118,7 +146,7 @@ fn wait_for_leg(room: &Roomd, mark: Mark, what: &str, mut is_so: impl FnMut(&Leg
     .unwrap();
 }
 
-/// The one calls, the other answers, and both are in the call.
+/// The one calls, the other answers, and both are in the call and see each other.
 fn call(caller: &Roomd, address: &str, callee: &Roomd) {
     let (callers, callees) = (caller.snapshot_mark(), callee.snapshot_mark());
     caller.roomctl(&["call", address]).unwrap();
@@ -127,9 +155,15 @@ fn call(caller: &Roomd, address: &str, callee: &Roomd) {
     });
     callee.roomctl(&["answer"]).unwrap();
     for (room, mark) in [(caller, callers), (callee, callees)] {
-        wait_for_leg(room, mark, "a standing call", |leg| {
-            leg.state == LegState::Established
-        });
+        wait_for_leg(
+            room,
+            mark,
+            "a standing call with the far end's picture",
+            |leg| {
+                let picture = leg.video.as_ref().map(|video| video.flow);
+                leg.state == LegState::Established && picture == Some(VideoFlow::Flowing)
+            },
+        );
     }
 }
 
@@ -153,15 +187,15 @@ fn wait_for_flow(edge: &EdgeProxy) {
     edge.wait_for_registration("anna", LIMIT).unwrap();
 }
 
-#[test]
-fn calls_arrive_by_one_edge_proxy_while_the_other_is_gone_and_by_that_when_it_is_back() {
+fn calls_arrive_by_either_of_two_edges(way: Way) {
     let site = site();
     let mut edges =
         ["first", "second"].map(|name| EdgeProxy::start(name, &site.authority).unwrap());
-    let anna = site.room("anna", Transport::Tls, &[&edges[0], &edges[1]]);
-    let boris = site.room("boris", Transport::Udp, &[]);
+    let anna = site.room("anna", way, &[&edges[0], &edges[1]]);
+    let boris = site.room("boris", Way::Udp, &[]);
     for edge in &edges {
         wait_for_flow(edge);
+        assert_eq!(edge.websockets() > 0, way == Way::WebSocket);
     }
     // The call comes by both ways, and rings once.
     call(&boris, &site.address("anna", Transport::Udp), &anna);
@@ -182,10 +216,37 @@ fn calls_arrive_by_one_edge_proxy_while_the_other_is_gone_and_by_that_when_it_is
 }
 
 #[test]
+fn calls_arrive_by_one_edge_proxy_while_the_other_is_gone_and_by_that_when_it_is_back() {
+    calls_arrive_by_either_of_two_edges(Way::Tls);
+}
+
+#[test]
+fn calls_arrive_over_websockets_by_one_edge_proxy_while_the_other_is_gone_and_by_that_when_it_is_back()
+ {
+    calls_arrive_by_either_of_two_edges(Way::WebSocket);
+}
+
+#[test]
+fn rooms_behind_one_edge_call_each_other_over_websockets() {
+    let site = site();
+    let edge = EdgeProxy::start("edge", &site.authority).unwrap();
+    let anna = site.room("anna", Way::WebSocket, &[&edge]);
+    let boris = site.room("boris", Way::WebSocket, &[&edge]);
+    for (caller, callee, name) in [(&anna, &boris, "boris"), (&boris, &anna, "anna")] {
+        call(caller, &site.address(name, Transport::Udp), callee);
+        hang_up(callee, caller);
+    }
+    // Each has one, which carries the registration and all calls of both ways.
+    assert_eq!(edge.websockets(), 2);
+    anna.stop().unwrap();
+    boris.stop().unwrap();
+}
+
+#[test]
 fn a_call_outlives_a_restart_of_its_proxy_and_is_hung_up_through_it() {
     let mut site = site();
-    let anna = site.room("anna", Transport::Udp, &[]);
-    let boris = site.room("boris", Transport::Udp, &[]);
+    let anna = site.room("anna", Way::Udp, &[]);
+    let boris = site.room("boris", Way::Udp, &[]);
     call(&boris, &site.address("anna", Transport::Udp), &anna);
     site.registrar.restart().unwrap();
     hang_up(&boris, &anna);

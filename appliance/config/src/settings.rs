@@ -537,7 +537,9 @@ pub enum AutoAnswer {
     /// Nobody's.
     #[default]
     Never,
-    /// The configured peers'.
+    /// The configured peers', where they wish for it.
+    TrustedWhenAsked,
+    /// The configured peers', unless they wish for a person.
     Trusted,
 }
 

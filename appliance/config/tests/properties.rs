@@ -241,7 +241,11 @@ fn accounts() -> impl Strategy<Value = Vec<Account>> {
 fn rest() -> impl Strategy<Value = (RoomSettings, IncomingSettings, HttpSettings, LogSettings)> {
     let room = "[^\\p{Cc}]{1,20}".prop_map(|name| RoomSettings { name });
     let incoming = (
-        select(vec![AutoAnswer::Never, AutoAnswer::Trusted]),
+        select(vec![
+            AutoAnswer::Never,
+            AutoAnswer::TrustedWhenAsked,
+            AutoAnswer::Trusted,
+        ]),
         select(vec![Transfers::Refused, Transfers::Allowed]),
         option::of(2_u8..=16),
         5_u64..=180,

@@ -12,7 +12,7 @@ use crate::ids::{Generation, LegId};
 use crate::leg_state::EndReason;
 use crate::leg_stats::LegStats;
 use crate::media_plan::LegStreams;
-use crate::peer::{LegSecurity, Peer, PeerTrust};
+use crate::peer::{AnswerWish, LegSecurity, Peer, PeerTrust};
 use crate::policy::{CallTarget, RoomPolicy};
 use crate::resumption::DialogName;
 use crate::units::{AudioLevel, Bitrate};
@@ -32,6 +32,8 @@ pub enum Fact {
         security: LegSecurity,
         /// Whether policy may answer it unasked.
         trust: PeerTrust,
+        /// How the caller wishes to be answered.
+        wish: AnswerWish,
         /// The leg by which this room calls the caller at the same moment, if there is one.
         glare: Option<Glare>,
     },

@@ -36,7 +36,7 @@ use crate::ids::LegId;
 use crate::leg_state::{CallDirection, EndReason, HeldBy, HoldChange, LegState};
 use crate::leg_stats::LegStats;
 use crate::media_plan::{LegStreams, VideoStream};
-use crate::peer::{LegSecurity, Peer, PeerTrust};
+use crate::peer::{AnswerWish, LegSecurity, Peer, PeerTrust};
 use crate::policy::{CallTarget, Timeouts};
 use crate::request::{Admission, DeniedReason};
 use crate::resumption::{DialogName, PROVEN_AFTER, Resumptions, WantedCall};
@@ -175,6 +175,7 @@ pub(crate) struct IncomingCall {
     pub(crate) account: String,
     pub(crate) security: LegSecurity,
     pub(crate) trust: PeerTrust,
+    pub(crate) wish: AnswerWish,
     pub(crate) glare: Option<Glare>,
 }
 
@@ -255,6 +256,7 @@ impl Leg {
             account,
             security,
             trust: _,
+            wish: _,
             glare: _,
         } = call;
         let mut leg = Self::new(

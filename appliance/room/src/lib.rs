@@ -41,7 +41,7 @@ pub use input_queue::{Input, InputQueue};
 pub use leg_state::{CallDirection, EndReason, HeldBy, HoldChange, LegState};
 pub use leg_stats::{AudioStats, LegStats, StreamStats, VideoStats};
 pub use media_plan::MediaPlan;
-pub use peer::{LegSecurity, Peer, PeerTrust, Protection};
+pub use peer::{AnswerWish, LegSecurity, Peer, PeerTrust, Protection};
 pub use policy::{AutoAnswer, CallTarget, MediaPolicy, RoomPolicy, SecondCall, Timeouts};
 pub use request::{Admission, DeniedReason, Request};
 pub use resumption::{DialogName, Resumption, Resumptions, WantedCall};

@@ -19,6 +19,18 @@ pub enum PeerTrust {
     Admitted,
 }
 
+/// How a caller wishes to be answered. The room does so only where its policy allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AnswerWish {
+    /// Nothing is said.
+    #[default]
+    None,
+    /// By nobody but a person.
+    Manual,
+    /// At once, without a hand.
+    Automatic,
+}
+
 /// Whether a path can be read and changed on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protection {

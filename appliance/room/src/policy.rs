@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::media_plan::{AudioSink, AudioSource, VideoSink, VideoSource};
-use crate::peer::PeerTrust;
+use crate::peer::{AnswerWish, PeerTrust};
 use crate::units::{Bitrate, FrameRate, Resolution};
 
 /// The room's rules.
@@ -45,19 +45,26 @@ impl RoomPolicy {
 pub enum AutoAnswer {
     /// None: somebody in the room answers.
     Never,
-    /// Those of trusted peers.
+    /// Those of trusted peers that wish for it.
+    TrustedPeersWhenAsked,
+    /// Those of trusted peers, unless they wish for a person.
     TrustedPeers,
     /// Every call that signalling lets through.
     Everyone,
 }
 
 impl AutoAnswer {
-    /// Whether a call from such a peer is answered unasked.
+    /// Whether a call from such a peer, with such a wish, is answered without a hand.
     #[must_use]
-    pub const fn answers(self, trust: PeerTrust) -> bool {
-        match (self, trust) {
-            (Self::Never, _) | (Self::TrustedPeers, PeerTrust::Admitted) => false,
-            (Self::TrustedPeers, PeerTrust::Trusted) | (Self::Everyone, _) => true,
+    pub const fn answers(self, trust: PeerTrust, wish: AnswerWish) -> bool {
+        match (self, trust, wish) {
+            (Self::Never, _, _)
+            | (_, _, AnswerWish::Manual)
+            | (Self::TrustedPeers | Self::TrustedPeersWhenAsked, PeerTrust::Admitted, _)
+            | (Self::TrustedPeersWhenAsked, PeerTrust::Trusted, AnswerWish::None) => false,
+            (Self::TrustedPeersWhenAsked, PeerTrust::Trusted, AnswerWish::Automatic)
+            | (Self::TrustedPeers, PeerTrust::Trusted, _)
+            | (Self::Everyone, _, _) => true,
         }
     }
 }

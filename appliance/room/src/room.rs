@@ -355,6 +355,7 @@ impl Room {
                 account,
                 security,
                 trust,
+                wish,
                 glare,
             } => {
                 let call = IncomingCall {
@@ -362,6 +363,7 @@ impl Room {
                     account,
                     security,
                     trust,
+                    wish,
                     glare,
                 };
                 self.incoming(now, leg, call);
@@ -463,7 +465,7 @@ impl Room {
         if !self.shutdown.is_running() {
             return Reception::ShuttingDown;
         }
-        let answers = self.policy.auto_answer.answers(call.trust);
+        let answers = self.policy.auto_answer.answers(call.trust, call.wish);
         let glare = call.glare.filter(|_| answers);
         let crossed =
             glare.and_then(|glare| Some((glare.prevails, self.dialed_leg(glare.placed)?)));

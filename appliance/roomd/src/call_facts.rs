@@ -10,8 +10,8 @@ use room::leg_state::EndReason;
 use room::peer::{LegSecurity, Peer, PeerTrust, Protection};
 use room::units::Bitrate;
 use room::{
-    DialogName, Fact, Glare, LegId, Prevails, RegistrationFailure, RegistrationState, RejectCause,
-    TransferProgress,
+    AnswerWish, DialogName, Fact, Glare, LegId, Prevails, RegistrationFailure, RegistrationState,
+    RejectCause, TransferProgress,
 };
 use sip::endpoint::{
     self, AccountName, ActionError, CallEndCause, CallId, CallSecurity, Endpoint, Event, RefusedWhy,
@@ -84,6 +84,7 @@ pub struct IncomingCall {
     account: String,
     security: LegSecurity,
     trust: PeerTrust,
+    wish: AnswerWish,
     glare: Option<Glare>,
 }
 
@@ -97,6 +98,7 @@ impl IncomingCall {
             account: self.account,
             security: self.security,
             trust: self.trust,
+            wish: self.wish,
             glare: self.glare,
         }
     }
@@ -113,6 +115,7 @@ pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meanin
             remote,
             trust,
             security,
+            wish,
             glare,
         } => Meaning::Incoming(IncomingCall {
             call,
@@ -121,6 +124,7 @@ pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meanin
             account: account.to_string(),
             security: leg_security(security),
             trust: peer_trust(trust),
+            wish: answer_wish(wish),
             glare: glare.and_then(|glare| leg_glare(glare, leg_of)),
         }),
         Event::Registration { account, state } => Meaning::Room(Fact::Registration {
@@ -330,6 +334,14 @@ fn peer_trust(trust: endpoint::PeerTrust) -> PeerTrust {
     match trust {
         endpoint::PeerTrust::ConfiguredPeer => PeerTrust::Trusted,
         endpoint::PeerTrust::RegisteredFlow => PeerTrust::Admitted,
+    }
+}
+
+fn answer_wish(wish: endpoint::AnswerWish) -> AnswerWish {
+    match wish {
+        endpoint::AnswerWish::None => AnswerWish::None,
+        endpoint::AnswerWish::Manual => AnswerWish::Manual,
+        endpoint::AnswerWish::Automatic => AnswerWish::Automatic,
     }
 }
 

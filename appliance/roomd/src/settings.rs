@@ -27,6 +27,7 @@ pub fn room_policy(config: &Config) -> RoomPolicy {
     RoomPolicy {
         auto_answer: match config.incoming.auto_answer {
             AutoAnswer::Never => room::AutoAnswer::Never,
+            AutoAnswer::TrustedWhenAsked => room::AutoAnswer::TrustedPeersWhenAsked,
             AutoAnswer::Trusted => room::AutoAnswer::TrustedPeers,
         },
         second_call: match config.incoming.second_call {

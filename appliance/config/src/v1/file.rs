@@ -174,7 +174,8 @@ table!(
 table!(
     /// `[incoming]`
     Incoming {
-        /// `never` (default) or `trusted`.
+        /// `never` (default), `trusted-when-asked`, for peers whose call wishes for it (Answer-Mode,
+        /// Alert-Info, Call-Info), or `trusted`.
         auto_answer: String,
         /// Whether the far end of a call may hand the room on to somebody else: `refused` (default) or
         /// `allowed`.

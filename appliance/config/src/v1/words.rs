@@ -57,6 +57,7 @@ pub(super) const MEDIA_SECURITIES: Words<MediaSecurity> = &[
 ];
 pub(super) const AUTO_ANSWERS: Words<AutoAnswer> = &[
     ("never", AutoAnswer::Never),
+    ("trusted-when-asked", AutoAnswer::TrustedWhenAsked),
     ("trusted", AutoAnswer::Trusted),
 ];
 pub(super) const TRANSFERS: Words<Transfers> = &[

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use room::media_plan::Tone;
 use room::{
-    Admission, AutoAnswer, Command, DeniedReason, EndReason, Fact, Glare, LegId, LegState,
-    PeerTrust, Prevails, RejectCause, Request, RoomPolicy, RoomSnapshot, RoomState,
+    Admission, AnswerWish, AutoAnswer, Command, DeniedReason, EndReason, Fact, Glare, LegId,
+    LegState, PeerTrust, Prevails, RejectCause, Request, RoomPolicy, RoomSnapshot, RoomState,
 };
 
 use crate::rig::Position::{Ending, Established, Incoming};
-use crate::rig::{Rig, TARGET, call, policy, policy_with_legs, target, wanted};
+use crate::rig::{Rig, TARGET, call, incoming, policy, policy_with_legs, target, wanted};
 
 #[test]
 fn a_call_is_dialed_by_the_account_that_was_asked_for() {
@@ -431,4 +431,40 @@ fn an_id_in_use_is_never_given_out_again() {
     reserved.sort();
     reserved.dedup();
     assert_eq!(reserved.len(), 101);
+}
+
+#[test]
+fn a_wish_to_be_answered_at_once_is_granted_to_trusted_peers_where_policy_says_so_and_to_nobody_else()
+ {
+    use AnswerWish::{Automatic, Manual, None};
+    use AutoAnswer::{Everyone, Never, TrustedPeers, TrustedPeersWhenAsked};
+    use PeerTrust::{Admitted, Trusted};
+    for (auto_answer, trust, answered) in [
+        (Never, Trusted, &[][..]),
+        (TrustedPeersWhenAsked, Admitted, &[]),
+        (TrustedPeersWhenAsked, Trusted, &[Automatic]),
+        (TrustedPeers, Admitted, &[]),
+        (TrustedPeers, Trusted, &[None, Automatic]),
+        (Everyone, Admitted, &[None, Automatic]),
+    ] {
+        for wish in [None, Manual, Automatic] {
+            let mut rig = Rig::with_policy(RoomPolicy {
+                auto_answer,
+                ..policy()
+            });
+            let leg = rig.room.reserve_leg();
+            let mut fact = incoming(leg, trust);
+            if let Fact::Incoming { wish: own, .. } = &mut fact {
+                *own = wish;
+            }
+            rig.room.fact(rig.now, fact);
+            let expected = if answered.contains(&wish) {
+                Command::Accept { leg }
+            } else {
+                Command::Ring { leg }
+            };
+            let case = format!("{auto_answer:?} {trust:?} {wish:?}");
+            assert_eq!(rig.signalling(), [expected], "{case}");
+        }
+    }
 }

@@ -8,9 +8,9 @@ use room::codec::{
 use room::media_plan::{AudioStream, LegStreams, VideoStream};
 use room::units::Volume;
 use room::{
-    Admission, CallTarget, Command, EndReason, Fact, Glare, LegId, LegSecurity, LegSnapshot,
-    LegState, MediaPlan, MediaPolicy, Peer, PeerTrust, Remembered, Request, Room, RoomPolicy,
-    SecondCall,
+    Admission, AnswerWish, CallTarget, Command, EndReason, Fact, Glare, LegId, LegSecurity,
+    LegSnapshot, LegState, MediaPlan, MediaPolicy, Peer, PeerTrust, Remembered, Request, Room,
+    RoomPolicy, SecondCall,
 };
 
 /// The address that outgoing calls of the tests go to.
@@ -204,6 +204,7 @@ pub(crate) fn incoming(leg: LegId, trust: PeerTrust) -> Fact {
         account: "work".to_owned(),
         security: LegSecurity::SECURED,
         trust,
+        wish: AnswerWish::None,
         glare: None,
     }
 }

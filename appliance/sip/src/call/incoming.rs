@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rand_core::Rng;
 
+use super::answer_wish::answer_wish;
 use super::explanation::cancelled_cause;
 use super::outgoing::{flow_back, session_description};
 use super::reliable::{EarlyMedia, Progress, Standing};
@@ -78,6 +79,7 @@ impl Endpoint {
             return self.respond_with(now, &key, StatusCode::BAD_REQUEST);
         };
         let glare = self.glare(&account.name, from.uri(), &call_id);
+        let wish = answer_wish(headers);
         let id = CallId(self.next_id());
         let signalling = self.signalling(path);
         let flow = flow_back(path, headers, &dialog);
@@ -113,6 +115,7 @@ impl Endpoint {
             remote,
             trust,
             security,
+            wish,
             glare,
         });
     }

@@ -22,6 +22,7 @@
 //! `incoming` before the answer, with `early_dialog`, `reliable` and `redirect`, and in `success_ack`,
 //! `in_dialog`, `update`, `session_timer`, `liveness` and `replaces` after it, until `hang_up`.
 
+mod answer_wish;
 mod early_dialog;
 mod explanation;
 pub(crate) mod glare;

@@ -107,6 +107,8 @@ pub enum Event {
         trust: PeerTrust,
         /// Signalling and media security.
         security: CallSecurity,
+        /// How the caller wishes to be answered: no reason to do so by itself.
+        wish: AnswerWish,
         /// Our own unanswered call to the caller, if there is one.
         glare: Option<Glare>,
     },
@@ -224,6 +226,18 @@ pub enum PeerTrust {
     RegisteredFlow,
     /// It came from a configured peer.
     ConfiguredPeer,
+}
+
+/// How a caller wishes to be answered (RFC 5373, and what older intercoms say in Alert-Info and
+/// Call-Info).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AnswerWish {
+    /// Nothing is said.
+    None,
+    /// By nobody but a person.
+    Manual,
+    /// At once, without a hand.
+    Automatic,
 }
 
 /// What protects a call.

@@ -61,8 +61,8 @@ use thiserror::Error;
 
 pub use crate::call::glare::{Glare, Prevails};
 pub use event::{
-    CallEndCause, CallId, CallSecurity, Counts, Event, Output, PeerTrust, RefusedWhy, ResolveId,
-    Statistics,
+    AnswerWish, CallEndCause, CallId, CallSecurity, Counts, Event, Output, PeerTrust, RefusedWhy,
+    ResolveId, Statistics,
 };
 pub use floor_control::FloorChange;
 pub use instance_id::InstanceId;

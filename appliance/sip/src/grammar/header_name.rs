@@ -70,6 +70,7 @@ header_names! {
     AcceptEncoding = "Accept-Encoding";
     AcceptLanguage = "Accept-Language";
     AlertInfo = "Alert-Info";
+    AnswerMode = "Answer-Mode";
     AllowEvents = "Allow-Events";
     AuthenticationInfo = "Authentication-Info";
     CallInfo = "Call-Info";

@@ -64,6 +64,7 @@ impl Driver {
             account: "office".into(),
             security: LegSecurity::SECURED,
             trust: PeerTrust::Admitted,
+            wish: room::AnswerWish::None,
             glare: None,
         })
         .await;

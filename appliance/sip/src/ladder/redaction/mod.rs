@@ -141,6 +141,7 @@ fn shown(name: &HeaderName) -> Shown {
         | HeaderName::MaxForwards
         | HeaderName::ContentLength
         | HeaderName::Allow
+        | HeaderName::AnswerMode
         | HeaderName::Supported
         | HeaderName::UserAgent
         | HeaderName::Expires

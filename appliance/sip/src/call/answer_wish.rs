@@ -1,0 +1,110 @@
+//! How a caller wishes to be answered: Answer-Mode (RFC 5373 section 4), and what intercoms and door
+//! stations said before there was one.
+
+use crate::endpoint::AnswerWish;
+use crate::grammar::{HeaderName, Headers};
+
+/// What Alert-Info says, in whatever form, to have a call answered at once.
+const ALERTS: [&str; 3] = ["alert-autoanswer", "auto answer", "auto-answer"];
+/// The same in Call-Info.
+const ANSWER_AFTER_NOTHING: &str = "answer-after=0";
+
+/// What the header fields of an INVITE wish for. Answer-Mode outranks what is older; one that nobody
+/// understands wishes for nothing. Priv-Answer-Mode, which wants what an owner has forbidden, is no
+/// wish that is granted here.
+pub(super) fn answer_wish(headers: &Headers) -> AnswerWish {
+    if let Some(mode) = headers.text(&HeaderName::AnswerMode) {
+        let word = mode.split(';').next().unwrap_or_default().trim();
+        return match word.to_ascii_lowercase().as_str() {
+            "auto" => AnswerWish::Automatic,
+            "manual" => AnswerWish::Manual,
+            _ => AnswerWish::None,
+        };
+    }
+    let says = |name: &HeaderName, words: &[&str]| {
+        headers.all(name).any(|value| {
+            let value = String::from_utf8_lossy(value).to_ascii_lowercase();
+            words.iter().any(|word| value.contains(word))
+        })
+    };
+    let at_once = says(&HeaderName::AlertInfo, &ALERTS)
+        || headers
+            .all(&HeaderName::CallInfo)
+            .any(|value| answers_after_nothing(&String::from_utf8_lossy(value)));
+    if at_once {
+        AnswerWish::Automatic
+    } else {
+        AnswerWish::None
+    }
+}
+
+/// Whether one of the parameters is `answer-after=0`, and not `answer-after=05`.
+fn answers_after_nothing(value: &str) -> bool {
+    value
+        .split([';', ','])
+        .any(|part| part.trim().eq_ignore_ascii_case(ANSWER_AFTER_NOTHING))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_is_read_from_what_peers_really_send() {
+        use HeaderName as H;
+        for (name, value, expected) in [
+            (H::AnswerMode, "Auto", AnswerWish::Automatic),
+            (H::AnswerMode, "auto;require", AnswerWish::Automatic),
+            (H::AnswerMode, "Manual", AnswerWish::Manual),
+            (H::AnswerMode, "Later", AnswerWish::None),
+            (
+                H::AlertInfo,
+                "<http://x.example>;info=alert-autoanswer",
+                AnswerWish::Automatic,
+            ),
+            (
+                H::AlertInfo,
+                "info=alert-autoanswer;delay=0",
+                AnswerWish::Automatic,
+            ),
+            (H::AlertInfo, "Auto Answer", AnswerWish::Automatic),
+            (
+                H::AlertInfo,
+                "<urn:alert:source:internal>",
+                AnswerWish::None,
+            ),
+            (
+                H::CallInfo,
+                "<sip:x.example>;answer-after=0",
+                AnswerWish::Automatic,
+            ),
+            (
+                H::CallInfo,
+                "<sip:x.example>;answer-after=05",
+                AnswerWish::None,
+            ),
+            (
+                H::CallInfo,
+                "<sip:x.example>;answer-after=3",
+                AnswerWish::None,
+            ),
+            (H::Subject, "alert-autoanswer", AnswerWish::None),
+        ] {
+            let mut headers = Headers::default();
+            headers.push(name, value).expect("plain text");
+            assert_eq!(answer_wish(&headers), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_newer_outranks_what_is_older() {
+        let mut headers = Headers::default();
+        headers
+            .push(HeaderName::AlertInfo, "info=alert-autoanswer")
+            .expect("plain text");
+        headers
+            .push(HeaderName::AnswerMode, "Manual")
+            .expect("plain text");
+        assert_eq!(answer_wish(&headers), AnswerWish::Manual);
+    }
+}

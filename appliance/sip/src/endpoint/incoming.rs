@@ -1,7 +1,8 @@
-//! Messages on their way in: validation, server transactions, who may ask for what.
+//! Messages on their way in: validation, and who may ask for what. How requests are answered is
+//! `server_transactions`.
 //!
 //! ```text
-//!  datagram, stream ─► message ─┬─ response ─► client transactions (`outgoing`)
+//!  datagram, stream ─► message ─┬─ response ─► `client_transactions`
 //!                               └─ request: source noted in Via, `check` ─► 400 (`refusals`)
 //!                                    │
 //!                   ACK ─────────────┼─► its INVITE's transaction, or the call whose 2xx it confirms

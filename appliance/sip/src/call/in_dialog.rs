@@ -117,6 +117,7 @@ impl Endpoint {
             return;
         };
         established.reinvite = Reinvite::Sent(purpose);
+        established.reinvite_goes_out(now);
         let mut request = established.reinvite_request(allow);
         request.set_body(&ContentType::sdp(), body);
         self.send_in_dialog(now, id, request);
@@ -218,6 +219,19 @@ impl Endpoint {
                 self.drive_reinvite(now, id);
             }
         }
+    }
+
+    /// Our re-INVITE was cancelled, and nothing was said to it any more.
+    pub(super) fn reinvite_abandoned(&mut self, now: Instant, id: CallId) {
+        let Ok(established) = self.established_mut(id) else {
+            return;
+        };
+        let Reinvite::Sent(purpose) = established.reinvite else {
+            return;
+        };
+        established.session.withdraw_offer();
+        self.refresh_undelivered(now, id);
+        self.reinvite_refused(now, id, purpose);
     }
 
     /// Our re-INVITE got no final response.

@@ -411,6 +411,7 @@ impl Endpoint {
                 if retry {
                     self.drive_reinvite(now, id);
                 }
+                self.reinvite_due(now, id);
                 if self.session_timer_due(now, id) {
                     self.ask_when_due(now, id);
                 }

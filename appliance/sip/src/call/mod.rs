@@ -38,6 +38,7 @@ mod replaces;
 mod session_timer;
 mod success_ack;
 mod transfer;
+mod unanswered_reinvite;
 mod update;
 
 use std::net::IpAddr;
@@ -62,6 +63,7 @@ use self::redirect::Redirects;
 use self::reliable::{Progress, ResponseNumber};
 use self::session_timer::SessionTimer;
 use self::transfer::Transfer;
+use self::unanswered_reinvite::ReinviteLimit;
 use self::update::UpdateAllowed;
 
 /// Calls at once, those that are ending included.
@@ -135,6 +137,7 @@ pub(crate) struct Established {
     pub(crate) session: Session,
     pub(crate) awaiting_ack: Option<AwaitingAck>,
     pub(crate) reinvite: Reinvite,
+    pub(crate) reinvite_limit: ReinviteLimit,
     /// A reliable response that the answer has overtaken.
     pub(crate) late_prack: Option<ResponseNumber>,
     pub(crate) timer: SessionTimer,
@@ -279,6 +282,7 @@ impl Established {
             session,
             awaiting_ack: None,
             reinvite: Reinvite::Idle,
+            reinvite_limit: ReinviteLimit::None,
             late_prack: None,
             timer: SessionTimer::off(),
             update: UpdateAllowed::No,
@@ -311,6 +315,7 @@ impl Established {
         self.ack_deadline()
             .into_iter()
             .chain(retry)
+            .chain(self.reinvite_deadline())
             .chain(ask)
             .chain(self.timer.deadline())
             .min()

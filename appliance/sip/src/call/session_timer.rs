@@ -387,6 +387,7 @@ impl Endpoint {
                     return;
                 };
                 established.reinvite = Reinvite::Sent(ReinviteFor::Refresh);
+                established.reinvite_goes_out(now);
                 let mut request = established.reinvite_request(allow);
                 request.set_body(&ContentType::sdp(), body);
                 request

@@ -287,13 +287,21 @@ impl Endpoint {
 
     /// Whether a re-INVITE of a call has a provisional response, and no final one.
     pub(crate) fn reinvite_has_arrived(&self, call: CallId) -> bool {
-        self.clients.values().any(|transaction| {
-            let proceeds = match &transaction.machine {
-                ClientMachine::Invite(machine) => machine.is_proceeding(),
-                ClientMachine::NonInvite(_) => false,
-            };
-            proceeds && transaction.outgoing.user == User::Call(call)
-        })
+        self.unanswered_reinvite(call).is_some()
+    }
+
+    /// The re-INVITE of a call that has a provisional response, and no final one.
+    pub(crate) fn unanswered_reinvite(&self, call: CallId) -> Option<ClientKey> {
+        let proceeds = |transaction: &ClientTransaction| match &transaction.machine {
+            ClientMachine::Invite(machine) => machine.is_proceeding(),
+            ClientMachine::NonInvite(_) => false,
+        };
+        self.clients
+            .iter()
+            .find(|(_, transaction)| {
+                transaction.outgoing.user == User::Call(call) && proceeds(transaction)
+            })
+            .map(|(key, _)| key.clone())
     }
 
     /// Nobody waits any more for the answers to the INVITEs of a call. A 2xx is acknowledged still.
@@ -325,19 +333,14 @@ impl Endpoint {
         let wire = request.to_bytes();
         self.send_message(now, path, &request, &User::Nobody, wire.clone());
         let reliability = self.transport_of(path).reliability();
-        self.clients.insert(
-            key,
-            ClientTransaction {
-                machine: ClientMachine::NonInvite(NonInviteClient::new(now, reliability)),
-                outgoing: Outgoing::new(request, account, User::Nobody),
-                wire,
-                path,
-                remaining: VecDeque::new(),
-                heard: Heard::Nothing,
-                acks: Vec::new(),
-                last_fork_sequence: 0,
-            },
-        );
+        let sent = Sent {
+            outgoing: Outgoing::new(request, account, User::Nobody),
+            wire,
+            path,
+            remaining: VecDeque::new(),
+        };
+        let transaction = ClientTransaction::new(now, reliability, sent);
+        self.clients.insert(key, transaction);
     }
 
     /// Lets the requests that are under way for one call be another's.

@@ -1,9 +1,11 @@
 //! Messages that are larger than a datagram (RFC 8855 section 6.2.3).
 //!
 //! Each fragment has the whole message's header and payload length, and says which words of the
-//! payload it holds. One end sends one message at a time, so one place to put fragments together is
-//! enough; a retransmission sends the same fragments again, which fill what the first time lost.
+//! payload it holds. What has arrived of a message is kept until it is whole or T2 has passed: one end
+//! may have a response under way and news of its own, and the network may mix their parts. A
+//! retransmission sends the same fragments again, which fill what the first time lost.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,6 +18,9 @@ use crate::transaction::Reliability;
 
 /// The largest message that is put together: some sixty requests with long names.
 const MAX_PAYLOAD_BYTES: usize = 16 * 1024;
+/// The most messages that are put together at a time. An honest peer has a response under way, and
+/// one message of its own; the rest is for what is lost in the middle.
+const MAX_PENDING: usize = 4;
 
 /// Cuts a payload into datagrams of at most `max_bytes`, of at least one word each.
 pub(super) fn cut(header: Header, payload: &[u8], max_bytes: usize) -> Vec<Bytes> {
@@ -52,7 +57,8 @@ pub(super) fn cut(header: Header, payload: &[u8], max_bytes: usize) -> Vec<Bytes
 /// Reads datagrams, and puts the cut ones together.
 #[derive(Debug, Default)]
 pub struct Reassembler {
-    pending: Option<Pending>,
+    /// The oldest first.
+    pending: VecDeque<Pending>,
 }
 
 #[derive(Debug)]
@@ -114,15 +120,18 @@ impl Reassembler {
             fragment: None,
             ..header
         };
-        let mut pending = match self.pending.take() {
-            Some(pending) if pending.header == common && pending.until > now => pending,
-            Some(_) | None => Pending {
+        self.pending.retain(|pending| pending.until > now);
+        let mut pending = self
+            .pending
+            .iter()
+            .position(|pending| pending.header == common)
+            .and_then(|index| self.pending.remove(index))
+            .unwrap_or_else(|| Pending {
                 header: common,
                 payload: vec![0; header.payload_bytes()],
                 arrived: vec![false; usize::from(header.payload_words)],
                 until: now + Self::KEPT,
-            },
-        };
+            });
         let bytes = words.start * WORD..words.end * WORD;
         if let (Some(place), Some(arrived)) = (
             pending.payload.get_mut(bytes),
@@ -134,7 +143,14 @@ impl Reassembler {
         if pending.arrived.iter().all(|arrived| *arrived) {
             return Ok(Some(pending));
         }
-        self.pending = Some(pending);
+        if self.pending.len() >= MAX_PENDING {
+            self.pending.pop_front();
+        }
+        // Kept in the order of their ends: one that was taken out goes back before the younger.
+        let place = self
+            .pending
+            .partition_point(|other| other.until <= pending.until);
+        self.pending.insert(place, pending);
         Ok(None)
     }
 }

@@ -1,12 +1,12 @@
 //! Messages written octet by octet from RFC 8855 sections 5.1 to 5.3, not by our encoder.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sip::bfcp::{
     ConferenceId, Content, DecodeError, ErrorCode, FloorId, FloorRequestId,
     FloorRequestInformation, FramingError, Message, Priority, QueuedStatus, Reassembler,
     RequestStatus, StatusInformation, StreamFramer, TransactionId, TransactionRole, Undecodable,
-    UserId, UserInformation,
+    UserId, UserInformation, timers,
 };
 
 fn message(role: TransactionRole, content: Content) -> Message {
@@ -439,19 +439,80 @@ fn a_message_in_fragments_is_written_and_read_as_the_header_says() {
     }
 }
 
+/// The same fragment, of another transaction.
+fn of_transaction(fragment: &[u8], transaction: u8) -> Vec<u8> {
+    let mut bytes = fragment.to_vec();
+    bytes[9] = transaction;
+    bytes
+}
+
 #[test]
-fn fragments_of_two_messages_and_of_long_ago_are_not_put_together() {
+fn fragments_of_two_messages_are_not_put_together_but_each_with_its_own() {
     let [first, second] = fragments();
-    let mut other = second.clone();
-    other[9] = 77;
+    let query = from_initiator(Content::FloorQuery(vec![FloorId(1), FloorId(2)]));
+    let other = Message {
+        transaction: TransactionId(0x054d),
+        ..query.clone()
+    };
     let now = Instant::now();
     let mut reassembler = Reassembler::default();
     assert_eq!(reassembler.push(now, &first), Ok(None));
-    assert_eq!(reassembler.push(now, &other), Ok(None));
-    assert_eq!(reassembler.push(now, &second), Ok(None));
+    let other_second = of_transaction(&second, 0x4d);
+    assert_eq!(reassembler.push(now, &other_second), Ok(None));
+    assert_eq!(reassembler.push(now, &second), Ok(Some(query)));
+    let other_first = of_transaction(&first, 0x4d);
+    assert_eq!(reassembler.push(now, &other_first), Ok(Some(other)));
+}
+
+#[test]
+fn a_fragment_is_kept_for_t2_from_the_first_of_its_message_and_no_longer() {
+    let [first, second] = fragments();
+    let start = Instant::now();
+    let almost = start + timers::T2 - Duration::from_millis(1);
     let mut reassembler = Reassembler::default();
-    assert_eq!(reassembler.push(now, &first), Ok(None));
-    assert_eq!(reassembler.push(now + Reassembler::KEPT, &second), Ok(None));
+    assert_eq!(reassembler.push(start, &first), Ok(None));
+    assert!(matches!(reassembler.push(almost, &second), Ok(Some(_))));
+    let mut reassembler = Reassembler::default();
+    assert_eq!(reassembler.push(start, &first), Ok(None));
+    // The same part again does not begin the time anew.
+    assert_eq!(reassembler.push(almost, &first), Ok(None));
+    assert_eq!(reassembler.push(start + timers::T2, &second), Ok(None));
+}
+
+#[test]
+fn beginnings_of_many_messages_push_out_the_oldest_one_only() {
+    let [first, second] = fragments();
+    let mut reassembler = Reassembler::default();
+    let now = Instant::now();
+    for transaction in 0..5 {
+        let begun = of_transaction(&first, transaction);
+        assert_eq!(reassembler.push(now, &begun), Ok(None));
+    }
+    for transaction in 1..5 {
+        let whole = reassembler.push(now, &of_transaction(&second, transaction));
+        assert!(matches!(whole, Ok(Some(_))), "{transaction}: {whole:?}");
+    }
+    assert_eq!(reassembler.push(now, &of_transaction(&second, 0)), Ok(None));
+}
+
+#[test]
+fn every_fragment_is_smaller_than_the_path_takes_and_counts_in_words_without_headers() {
+    let floors: Vec<_> = (0..100).map(FloorId).collect();
+    let query = from_initiator(Content::FloorQuery(floors));
+    for limit in [20, 41, 64, 200] {
+        let mut words = 0;
+        for datagram in query.to_datagrams(limit) {
+            assert!(datagram.len() <= limit);
+            let number =
+                |at: usize| usize::from(datagram[at]) * 256 + usize::from(datagram[at + 1]);
+            assert_eq!(datagram[0], 0x48, "version 2, F");
+            assert_eq!(number(2), 100, "the length of the whole message");
+            assert_eq!(number(12), words, "what the fragments before it hold");
+            assert_eq!(number(14) * 4, datagram.len() - 16, "what this one holds");
+            words += number(14);
+        }
+        assert_eq!(words, 100);
+    }
 }
 
 #[test]

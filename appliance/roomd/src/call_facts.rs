@@ -14,7 +14,8 @@ use room::{
     RejectCause, TransferProgress,
 };
 use sip::endpoint::{
-    self, AccountName, ActionError, CallEndCause, CallId, CallSecurity, Endpoint, Event, RefusedWhy,
+    self, AccountName, ActionError, CallEndCause, CallId, CallSecurity, Endpoint, Event,
+    FloorChange, RefusedWhy,
 };
 use sip::grammar::{HeaderValue, NameAddr, Replaces, StatusCode, Uri};
 use sip::offer_answer::{AgreedSecurity, CallMedia, LocalMedia, PeerHold};
@@ -53,6 +54,13 @@ pub enum Meaning {
         leg: LegId,
         /// Values of Reason and Warning, without line ends.
         words: Vec<String>,
+    },
+    /// Who may show slides on a leg has changed, or has not.
+    Floor {
+        /// The leg.
+        leg: LegId,
+        /// What has become of the floor.
+        change: FloorChange,
     },
     /// The far end needs a whole picture of ours.
     KeyframeWanted {
@@ -162,8 +170,9 @@ pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meanin
             one_fact(leg_of(call), |leg| Fact::ResumeSucceeded { leg })
         }
         Event::ResumeFailed { call } => one_fact(leg_of(call), |leg| Fact::ResumeFailed { leg }),
-        // Content sharing is off: see `settings`.
-        Event::Floor { .. } => Meaning::Nothing,
+        Event::Floor { call, change } => {
+            leg_of(call).map_or(Meaning::Nothing, |leg| Meaning::Floor { leg, change })
+        }
         Event::Info {
             call,
             content_type,
@@ -462,7 +471,7 @@ fn registration_state(state: registration::RegistrationState) -> RegistrationSta
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use room::codec::{
         Direction, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode, VideoFeedback,
@@ -508,9 +517,9 @@ mod tests {
         }
     }
 
-    fn video_only(max_bitrate: Option<Bitrate>) -> CallMedia {
+    pub(crate) fn video_stream(max_bitrate: Option<Bitrate>) -> VideoStream {
         let payload_type = PayloadType::new(97).expect("below 128");
-        let video = VideoStream {
+        VideoStream {
             send_packetization_mode: PacketizationMode::NonInterleaved,
             send_profile: ProfileLevelId::CONSTRAINED_BASELINE_31,
             send_payload_type: payload_type,
@@ -520,11 +529,14 @@ mod tests {
             feedback: VideoFeedback::ALL,
             srtp: None,
             rtcp: RtcpMode::default(),
-        };
+        }
+    }
+
+    fn video_only(max_bitrate: Option<Bitrate>) -> CallMedia {
         CallMedia {
             streams: LegStreams {
                 audio: None,
-                video: Some(video),
+                video: Some(video_stream(max_bitrate)),
             },
             remote: RemoteMedia {
                 audio: None,

@@ -30,9 +30,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::call_facts::Meaning;
 use crate::dtmf_relay;
 use crate::error::Error;
+use crate::floor_way::FloorWay;
 use crate::held_answers::{HeldAnswers, Released};
 use crate::latency_probe::LatencyProbe;
-use crate::leg_networks::LegNetworks;
+use crate::leg_networks::{FloorStep, LegNetworks};
+use crate::media_ports::floor_channel::FloorDatagram;
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
 use crate::signalling::Signalling;
@@ -54,6 +56,8 @@ pub type PendingRequest = (Request, oneshot::Sender<Admission>);
 pub struct Inputs {
     /// What SIP sockets saw.
     pub sockets: mpsc::Receiver<SocketEvent>,
+    /// What the peers of floors say. Ends where no content is shared.
+    pub floors: mpsc::Receiver<FloorDatagram>,
     /// What media observed.
     pub media: mpsc::Receiver<MediaEvent>,
     /// What the store, the devices and the like report.
@@ -176,6 +180,9 @@ impl Driver {
         let mut shut_down = false;
         loop {
             self.signalling.flush(now);
+            while let Some((leg, datagram)) = self.signalling.poll_floor_control() {
+                self.networks.send_floor_control(leg, datagram);
+            }
             if let Some(event) = self.signalling.poll_event() {
                 self.take_sip_event(now, event);
             } else if let Some(command) = self.room.poll_command() {
@@ -268,6 +275,7 @@ impl Driver {
             // The channel cannot end, because the sockets hold its other end; that a socket's task
             // ends is seen with the resolutions.
             Some(event) = inputs.sockets.recv() => self.signalling.take_in(Instant::now(), event),
+            Some(datagram) = inputs.floors.recv() => self.take_floor_datagram(&datagram),
             fact = inputs.facts.recv() => {
                 self.queue.push_fact(fact.ok_or(Error::PartEnded { part: "store" })?);
             }
@@ -343,6 +351,13 @@ impl Driver {
                 Ok(()) => self.networks.moved_to(leg, address),
                 Err(error) => tracing::debug!(%leg, %error, "its media is not moved yet"),
             }
+        }
+    }
+
+    fn take_floor_datagram(&mut self, datagram: &FloorDatagram) {
+        if let Some(call) = self.signalling.call(datagram.leg) {
+            let endpoint = &mut self.signalling.endpoint;
+            endpoint.floor_channel_received(Instant::now(), call, &datagram.payload);
         }
     }
 
@@ -522,7 +537,7 @@ impl Driver {
             }
             Meaning::Leg { leg, media, facts } => {
                 if let Some(media) = media {
-                    self.connect(leg, &media);
+                    self.connect(now, leg, &media);
                     // A call that was set up while our address changed can be told now.
                     self.move_media(now);
                 }
@@ -547,6 +562,7 @@ impl Driver {
             Meaning::EndExplained { leg, words } => {
                 tracing::info!(?leg, ?words, "the far end says why a call ends");
             }
+            Meaning::Floor { leg, change } => tracing::info!(%leg, ?change, "floor of the slides"),
             Meaning::KeyframeWanted { leg } => self.media.request_keyframe(leg),
             Meaning::Room(fact) => self.room.fact(now, fact),
             Meaning::Refused { remote, why } => {
@@ -556,7 +572,7 @@ impl Driver {
         }
     }
 
-    fn connect(&mut self, leg: LegId, media: &CallMedia) {
+    fn connect(&mut self, now: Instant, leg: LegId, media: &CallMedia) {
         if call_facts::takes_telephone_event(media) {
             self.telephone_event_legs.insert(leg);
         } else {
@@ -564,6 +580,14 @@ impl Driver {
         }
         let route = call_facts::route(media, self.policy.media.bitrate);
         self.networks.connect(leg, route, &self.media);
+        match self.networks.connect_floor(leg, FloorWay::agreed(media)) {
+            FloorStep::Opened => {
+                self.with_call(leg, |endpoint, call| {
+                    endpoint.floor_channel_opened(now, call)
+                });
+            }
+            FloorStep::Unchanged => {}
+        }
         if !self.latency_probes.contains_key(&leg)
             && let Ok(frames) = self.media.tap_decoded(leg)
         {

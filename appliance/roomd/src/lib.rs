@@ -14,6 +14,7 @@ pub mod driver;
 pub mod dtmf_relay;
 pub mod error;
 mod error_text;
+pub mod floor_way;
 pub mod held_answers;
 pub mod http;
 pub mod instance_id;

@@ -25,6 +25,7 @@ use room::media_plan::{AudioSink, AudioSource, VideoSource};
 use room::policy::CallTarget;
 use room::{EndReason, Fact, Remembered, Request, Resumption};
 use sip::endpoint::{AccountName, Endpoint};
+use sip::offer_answer::ContentSharing;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -37,6 +38,7 @@ use crate::error::Error;
 use crate::http;
 use crate::instance_id;
 use crate::leg_networks::LegNetworks;
+use crate::media_ports::floor_channel::floor_datagrams;
 use crate::media_ports::sockets::MediaPortRange;
 use crate::monotonic_zero::monotonic_zero;
 use crate::network_counters::NetworkCounters;
@@ -107,11 +109,17 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let ports = MediaPortRange::new(config.sip.media_ports.first..=config.sip.media_ports.last)?;
     let counters = Arc::new(NetworkCounters::default());
     let interrupted = Interrupted::count_restart(store.load(initial), &store);
+    let mut networks = LegNetworks::new(ports, media_address, Arc::clone(&counters));
+    let (floor_sender, floors) = floor_datagrams();
+    match settings::CONTENT_SHARING {
+        ContentSharing::On => networks.share_content(floor_sender),
+        ContentSharing::Off => drop(floor_sender),
+    }
     let (driver, snapshots) = Driver::new(Parts {
         policy: settings::room_policy(&config),
         remembered: interrupted.remembered.clone(),
         signalling,
-        networks: LegNetworks::new(ports, media_address, Arc::clone(&counters)),
+        networks,
         media,
         listen,
         remember,
@@ -136,6 +144,7 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let address_changes = watch_addresses(&mut watching);
     let inputs = Inputs {
         sockets: socket_events,
+        floors,
         media: media_events,
         facts,
         requests,

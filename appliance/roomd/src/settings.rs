@@ -21,6 +21,11 @@ use crate::error::Error;
 use crate::our_addresses;
 use crate::sip_sockets::{ListenAddresses, TlsIdentity, TlsSettings, TlsTrust};
 
+/// Whether calls negotiate slides and their floor. Off until media shows slides and sends some: a
+/// far end must not believe that its slides are seen. Floors agreed over TCP or TLS have no connection yet
+/// either: see [`crate::floor_way`].
+pub const CONTENT_SHARING: ContentSharing = ContentSharing::Off;
+
 /// The room's policy.
 #[must_use]
 pub fn room_policy(config: &Config) -> RoomPolicy {
@@ -229,8 +234,7 @@ fn endpoint_account(
                 MediaSecurity::SrtpRequired => sip::offer_answer::MediaSecurity::SrtpRequired,
                 MediaSecurity::PlainAllowed => sip::offer_answer::MediaSecurity::PlainAllowed,
             },
-            // Media has no second picture to send yet.
-            content: ContentSharing::Off,
+            content: CONTENT_SHARING,
         },
     })
 }

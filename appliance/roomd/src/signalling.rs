@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use bytes::Bytes;
 use room::ids::LegId;
 use sip::endpoint::{CallId, Endpoint, Event, Output, ResolveId};
 use sip::transport::{FlowId, StreamError, Transport};
@@ -33,6 +34,8 @@ pub struct Signalling {
     legs: HashMap<CallId, LegId>,
     ladders: SipLadders,
     events: VecDeque<Event>,
+    /// Floor control to be sent, by leg.
+    floor_control: VecDeque<(LegId, Bytes)>,
     locator: ServerLocator,
     /// Name look-ups under way.
     resolving: JoinSet<Resolution>,
@@ -49,6 +52,7 @@ impl Signalling {
             legs: HashMap::new(),
             ladders: SipLadders::default(),
             events: VecDeque::new(),
+            floor_control: VecDeque::new(),
             locator: ServerLocator::of_system(),
             resolving: JoinSet::new(),
         }
@@ -175,8 +179,10 @@ impl Signalling {
                     self.cut_off_if_failed(now, flow, result);
                 }
                 Output::CloseStream { flow } => self.sockets.close(flow),
-                // Content sharing is off (see `settings`), so no call has a socket for it.
-                Output::SendFloorControl { .. } => {}
+                Output::SendFloorControl { call, bytes } => {
+                    let leg = self.leg(call);
+                    self.floor_control.extend(leg.map(|leg| (leg, bytes)));
+                }
                 Output::Resolve {
                     id,
                     host,
@@ -193,6 +199,11 @@ impl Signalling {
             tracing::info!(%flow, %error, "SIP connection cut off");
             self.endpoint.stream_closed(now, flow, StreamError::Broken);
         }
+    }
+
+    /// The next datagram of floor control that is to be sent to the far end of a leg.
+    pub fn poll_floor_control(&mut self) -> Option<(LegId, Bytes)> {
+        self.floor_control.pop_front()
     }
 
     /// The next event of the endpoint.

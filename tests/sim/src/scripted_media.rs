@@ -19,7 +19,7 @@ use room::codec::{Direction, PayloadType, SrtpKeys};
 use room::media_plan::{CameraState, LegStreams, MicrophoneState};
 use room::{DtmfDigits, Fact, LegId, MediaPlan};
 use roomd::media_ports::leg_transport::{LegRoute, MediumRoute};
-use sip::offer_answer::{LocalMedia, LocalPort};
+use sip::offer_answer::{ContentPorts, LocalMedia, LocalPort};
 
 use crate::media_packet::{self, Content};
 
@@ -29,9 +29,10 @@ const APPLY_TIME: Duration = Duration::from_millis(20);
 const PACKET_INTERVAL: Duration = Duration::from_millis(250);
 /// A picture that is expected and absent for this long has stalled.
 const STALL_TIME: Duration = Duration::from_secs(1);
-/// The first port of the first leg. Each leg takes four.
+/// The first port of the first leg. Each leg takes four, two more for slides and one for their
+/// floor.
 const FIRST_PORT: u16 = 20_000;
-const PORTS_A_LEG: u16 = 4;
+const PORTS_A_LEG: u16 = 8;
 
 /// What became of the packets that have arrived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,7 +160,15 @@ impl ScriptedMedia {
                 rtp: first + 2,
                 rtcp: first + 3,
             }),
-            content: None,
+            content: Some(ContentPorts {
+                slides: LocalPort {
+                    rtp: first + 4,
+                    rtcp: first + 5,
+                },
+                bfcp_udp: first + 6,
+                bfcp_tcp: None,
+                certificate: None,
+            }),
         };
         let entry = Leg {
             local,
@@ -170,6 +179,13 @@ impl ScriptedMedia {
         };
         self.legs.insert(leg, entry);
         local
+    }
+
+    /// The BFCP port of a leg.
+    pub(crate) fn floor_port(&self, leg: LegId) -> Option<SocketAddr> {
+        let local = self.legs.get(&leg)?.local;
+        let port = local.content?.bfcp_udp;
+        Some(SocketAddr::new(local.address, port))
     }
 
     /// Says where a leg's media goes.

@@ -6,6 +6,7 @@ use std::path::Path;
 use room::RoomPolicy;
 use roomd::{settings, sip_sockets};
 use sip::endpoint::EndpointSettings;
+use sip::offer_answer::ContentSharing;
 
 /// Where SIP is spoken by UDP and TCP.
 pub(crate) const SIP_PORT: u16 = 5060;
@@ -97,6 +98,9 @@ pub struct RoomSetup {
     pub second_call: SecondCall,
     /// Whom the join button calls.
     pub join: Option<RoomName>,
+    /// Whether its calls negotiate slides and their floor. No configuration can say so: `roomd` does
+    /// not send or show slides.
+    pub content: ContentSharing,
 }
 
 impl RoomSetup {
@@ -109,6 +113,7 @@ impl RoomSetup {
             auto_answer: AutoAnswer::Never,
             second_call: SecondCall::Busy,
             join: None,
+            content: ContentSharing::Off,
         }
     }
 
@@ -139,6 +144,15 @@ impl RoomSetup {
         }
     }
 
+    /// The same, with a second video line and floor control.
+    #[must_use]
+    pub const fn sharing_content(self) -> Self {
+        Self {
+            content: ContentSharing::On,
+            ..self
+        }
+    }
+
     /// The room's policy and its endpoint's settings, by way of the configuration's text.
     pub(crate) fn settings(&self) -> (RoomPolicy, EndpointSettings) {
         let text = self.text();
@@ -147,8 +161,9 @@ impl RoomSetup {
         let bound: sip_sockets::ListenAddresses = settings::listen_addresses(&config);
         let mut endpoint = settings::endpoint_settings(&config, &bound, None)
             .unwrap_or_else(|error| panic!("{error}\n{text}"));
-        if self.signalling == Signalling::Udp {
-            for account in &mut endpoint.accounts {
+        for account in &mut endpoint.accounts {
+            account.capabilities.content = self.content;
+            if self.signalling == Signalling::Udp {
                 account.large_requests_by_tcp = false;
             }
         }

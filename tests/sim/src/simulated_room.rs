@@ -13,7 +13,10 @@ use room::{
 };
 use roomd::call_facts::{self, Meaning};
 use roomd::dtmf_relay;
-use sip::endpoint::{AccountName, ActionError, CallId, Counts, Endpoint, Event, Output};
+use roomd::floor_way::FloorWay;
+use sip::endpoint::{
+    AccountName, ActionError, CallId, Counts, Endpoint, Event, FloorChange, Output,
+};
 use sip::grammar::{ContentType, Uri};
 use sip::offer_answer::CallMedia;
 use sip::transport::{StreamError, StreamInfo, Transport};
@@ -36,6 +39,9 @@ pub struct SimulatedRoom {
     legs: BTreeMap<CallId, LegId>,
     /// Legs whose peer takes key presses as telephone-event (RFC 4733).
     telephone_event_legs: BTreeSet<LegId>,
+    /// The BFCP port of each leg that has a floor, and where its messages go.
+    floor_ways: BTreeMap<LegId, (SocketAddr, FloorWay)>,
+    floor_changes: Vec<FloorChange>,
     events: VecDeque<Event>,
     facts: VecDeque<Fact>,
     unanswered: Unanswered,
@@ -73,6 +79,8 @@ impl SimulatedRoom {
             calls: BTreeMap::new(),
             legs: BTreeMap::new(),
             telephone_event_legs: BTreeSet::new(),
+            floor_ways: BTreeMap::new(),
+            floor_changes: Vec::new(),
             events: VecDeque::new(),
             facts: VecDeque::new(),
             unanswered: Unanswered::default(),
@@ -150,6 +158,44 @@ impl SimulatedRoom {
         });
     }
 
+    /// Wants the floor of a leg's slides, or gives it back.
+    pub(crate) fn ask_for_floor(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        action: fn(&mut Endpoint, Instant, CallId) -> Result<(), ActionError>,
+    ) {
+        self.with_call(leg, |endpoint, call| action(endpoint, now, call));
+    }
+
+    /// What it was told of the floors of its legs, the oldest first.
+    #[must_use]
+    pub fn floor_changes(&self) -> &[FloorChange] {
+        &self.floor_changes
+    }
+
+    /// The BFCP ports of its legs, and of their far ends.
+    #[must_use]
+    pub fn floor_ports(&self) -> Vec<(SocketAddr, Option<SocketAddr>)> {
+        let ways = self.floor_ways.values();
+        ways.map(|(local, way)| (*local, way.remote)).collect()
+    }
+
+    fn floor_at(&self, to: SocketAddr) -> Option<LegId> {
+        let mut ways = self.floor_ways.iter();
+        ways.find_map(|(leg, (local, _))| (*local == to).then_some(*leg))
+    }
+
+    fn floor_received(&mut self, now: Instant, leg: LegId, from: SocketAddr, bytes: &[u8]) {
+        let way = self.floor_ways.get(&leg).map(|(_, way)| way);
+        if !way.is_some_and(|way| way.is_from_peer(from)) {
+            return self.note(format!("leg {leg}: {from} is not the peer of its floor"));
+        }
+        if let Some(call) = self.calls.get(&leg) {
+            self.endpoint.floor_channel_received(now, *call, bytes);
+        }
+    }
+
     /// A datagram has arrived, for SIP or for media.
     pub(crate) fn datagram(
         &mut self,
@@ -160,6 +206,8 @@ impl SimulatedRoom {
     ) {
         if is_listening(to) {
             self.endpoint.datagram_received(now, to, from, bytes);
+        } else if let Some(leg) = self.floor_at(to) {
+            self.floor_received(now, leg, from, &bytes);
         } else {
             self.media.received(now, to, from, &bytes);
         }
@@ -292,8 +340,15 @@ impl SimulatedRoom {
                 // No room of the simulation speaks over WebSockets.
                 Output::PingWebSocket { .. } => {}
                 Output::CloseStream { flow } => self.connections.close(now, network, flow),
-                // Content sharing is off in the rooms of the simulation, as it is in roomd's.
-                Output::SendFloorControl { .. } => {}
+                Output::SendFloorControl { call, bytes } => {
+                    let leg = self.legs.get(&call);
+                    let way = leg.and_then(|leg| self.floor_ways.get(leg));
+                    if let Some((local, way)) = way
+                        && let Some(remote) = way.remote
+                    {
+                        network.send(now, *local, remote, bytes);
+                    }
+                }
                 // Every target of the simulation is an address.
                 Output::Resolve { id, .. } => self.endpoint.resolved(now, id, &[]),
                 Output::Event(event) => self.events.push_back(event),
@@ -429,7 +484,7 @@ impl SimulatedRoom {
             }
             Meaning::Leg { leg, media, facts } => {
                 if let Some(media) = media {
-                    self.connect(leg, &media);
+                    self.connect(now, leg, &media);
                 }
                 for fact in facts {
                     self.fact(now, fact);
@@ -444,10 +499,15 @@ impl SimulatedRoom {
                 self.legs.remove(&call);
                 self.calls.remove(&leg);
                 self.media.release(leg);
+                self.floor_ways.remove(&leg);
                 self.telephone_event_legs.remove(&leg);
                 self.fact(now, Fact::Ended { leg, reason });
             }
             Meaning::EndExplained { leg, words } => self.note(format!("{leg:?}: {words:?}")),
+            Meaning::Floor { leg, change } => {
+                self.note(format!("leg {leg}: floor {change:?}"));
+                self.floor_changes.push(change);
+            }
             Meaning::KeyframeWanted { leg } => self.media.request_keyframe(leg),
             Meaning::Room(fact) => self.fact(now, fact),
             Meaning::Refused { remote, why } => self.note(format!("{remote} refused: {why:?}")),
@@ -455,7 +515,7 @@ impl SimulatedRoom {
         }
     }
 
-    fn connect(&mut self, leg: LegId, media: &CallMedia) {
+    fn connect(&mut self, now: Instant, leg: LegId, media: &CallMedia) {
         if call_facts::takes_telephone_event(media) {
             self.telephone_event_legs.insert(leg);
         } else {
@@ -463,6 +523,21 @@ impl SimulatedRoom {
         }
         let route = call_facts::route(media, self.policy.media.bitrate);
         self.media.connect(leg, route);
+        self.connect_floor(now, leg, media);
+    }
+
+    fn connect_floor(&mut self, now: Instant, leg: LegId, media: &CallMedia) {
+        let way = FloorWay::agreed(media);
+        let before = self.floor_ways.remove(&leg).map(|(_, before)| before);
+        let Some((way, local)) = way.zip(self.media.floor_port(leg)) else {
+            return;
+        };
+        self.floor_ways.insert(leg, (local, way));
+        if !way.continues(before.as_ref()) {
+            self.with_call(leg, |endpoint, call| {
+                endpoint.floor_channel_opened(now, call)
+            });
+        }
     }
 }
 

@@ -29,6 +29,15 @@ pub struct LegSockets {
     pub video: MediumSockets,
 }
 
+/// The sockets of content sharing of one leg.
+#[derive(Debug)]
+pub struct ContentSockets {
+    /// The slides.
+    pub slides: MediumSockets,
+    /// BFCP over UDP.
+    pub bfcp: UdpSocket,
+}
+
 /// Hands out port pairs from the configured range, each time from where the last search ended, so
 /// that a port that was just closed rests before it is used again: late packets of the old call
 /// would otherwise reach the new one.
@@ -69,6 +78,21 @@ impl MediaPortRange {
             audio,
             video,
         })
+    }
+
+    /// Binds the sockets of a leg's content sharing.
+    ///
+    /// # Errors
+    /// [`Error::MediaPorts`] when there are not enough free ports in the range or the address is not
+    /// ours.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn bind_content(&mut self, address: IpAddr) -> Result<ContentSockets, Error> {
+        let slides = self.bind_pair(address)?;
+        // Ports are handed out in pairs; the second of this one rests.
+        let bfcp = self.bind_pair(address)?.rtp;
+        Ok(ContentSockets { slides, bfcp })
     }
 
     fn bind_pair(&mut self, address: IpAddr) -> Result<MediumSockets, Error> {

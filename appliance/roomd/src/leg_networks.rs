@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use media::Media;
 use room::ids::LegId;
-use sip::offer_answer::{ContentPorts, LocalMedia, LocalPort};
+use sip::offer_answer::{BfcpTcp, ContentPorts, LocalMedia, LocalPort};
 use tokio::sync::mpsc;
 
 use crate::error::Error;
@@ -132,7 +132,7 @@ impl LegNetworks {
         let ports = ContentPorts {
             slides: local_port(&sockets.slides).map_err(unreadable)?,
             bfcp_udp: sockets.bfcp.local_addr().map_err(unreadable)?.port(),
-            bfcp_tcp: None,
+            bfcp_tcp: BfcpTcp::Off,
             certificate: None,
         };
         let (tasks, counters) = (&mut self.transports, Arc::clone(&self.counters));

@@ -10,7 +10,7 @@ use rand_core::SeedableRng;
 use room::codec::{AudioCodec, Direction};
 use sip::bfcp::{ConferenceId, FloorId, UserId};
 use sip::offer_answer::{
-    CallMedia, Capabilities, ContentPorts, ContentSharing, Fingerprint, FirstChoice,
+    BfcpTcp, CallMedia, Capabilities, ContentPorts, ContentSharing, Fingerprint, FirstChoice,
     FloorConnection, FloorControlRole, FloorIds, H264Capabilities, LineRefusal, LocalMedia,
     LocalPort, MediaSecurity, SdpError, Session, TcpSetup,
 };
@@ -39,7 +39,7 @@ fn local(host: u8) -> LocalMedia {
         content: Some(ContentPorts {
             slides: port(40_004),
             bfcp_udp: 40_006,
-            bfcp_tcp: Some(40_008),
+            bfcp_tcp: BfcpTcp::Listen(40_008),
             certificate: Some(Fingerprint([0xab; 32])),
         }),
     }
@@ -366,6 +366,59 @@ fn floor_control_that_cannot_be_is_refused_and_the_slides_stay() {
         let refused = media_lines(&answer)[3];
         assert!(refused.starts_with("m=application 0 "), "{what}: {refused}");
     }
+}
+
+/// The answer of an endpoint that can have these connections, for lines of floor control that it is
+/// offered.
+fn answer_with(connections: BfcpTcp, control: &str) -> (String, CallMedia) {
+    let mut ours = local(10);
+    let content = ours.content.as_mut().expect("content is shared");
+    content.bfcp_tcp = connections;
+    let capabilities = capabilities(ContentSharing::On);
+    let offer = with_slides(control);
+    let (_, answer, media) =
+        Session::answer(&capabilities, &ours, &mut rng(1), &offer).expect("a usable offer");
+    (String::from_utf8(answer.to_vec()).expect("UTF-8"), media)
+}
+
+#[test]
+fn without_connections_a_floor_over_tcp_is_refused_whoever_would_connect_and_one_over_udp_taken() {
+    let shown = Fingerprint([0x0c; 32]);
+    for setup in ["active", "passive", "actpass"] {
+        let (answer, media) = answer_with(
+            BfcpTcp::Off,
+            &format!(
+                "m=application 1006 TCP/BFCP *\na=setup:{setup}\na=floorctrl:c-only
+                m=application 1008 TCP/TLS/BFCP *\na=setup:{setup}\na=floorctrl:c-only
+                a=fingerprint:{shown}
+                m=application 1010 UDP/BFCP *\na=floorctrl:c-only"
+            ),
+        );
+        assert_eq!(
+            media_lines(&answer)[3..],
+            [
+                "m=application 0 TCP/BFCP *",
+                "m=application 0 TCP/TLS/BFCP *",
+                "m=application 40006 UDP/BFCP *",
+            ],
+            "{setup}"
+        );
+        let connection = media.floor_control().expect("the third").connection;
+        let remote = Some(([192, 0, 2, 1], 1_010).into());
+        assert_eq!(connection, FloorConnection::Udp { remote }, "{setup}");
+    }
+}
+
+#[test]
+fn who_only_connects_refuses_a_peer_that_only_connects_as_well() {
+    let offered =
+        |setup| format!("m=application 1006 TCP/BFCP *\na=setup:{setup}\na=floorctrl:c-only");
+    let (answer, media) = answer_with(BfcpTcp::Connect, &offered("active"));
+    assert_eq!(media_lines(&answer)[3], "m=application 0 TCP/BFCP *");
+    assert_eq!(media.floor_control(), None);
+    let (answer, media) = answer_with(BfcpTcp::Connect, &offered("passive"));
+    assert_eq!(media_lines(&answer)[3], "m=application 9 TCP/BFCP *");
+    assert!(media.floor_control().is_some());
 }
 
 #[test]

@@ -14,9 +14,9 @@ use room::codec::{
 };
 use room::units::Bitrate;
 use sip::offer_answer::{
-    AgreedSecurity, CallMedia, Capabilities, ContentPorts, ContentSharing, FloorConnection,
-    FloorControlRole, H264Capabilities, LineRefusal, LocalMedia, LocalPort, MediaSecurity,
-    PeerHold, RemotePort, SdpError, Session,
+    AgreedSecurity, BfcpTcp, CallMedia, Capabilities, ContentPorts, ContentSharing,
+    FloorConnection, FloorControlRole, H264Capabilities, LineRefusal, LocalMedia, LocalPort,
+    MediaSecurity, PeerHold, RemotePort, SdpError, Session,
 };
 
 fn audio_codecs() -> impl Strategy<Value = Vec<AudioCodec>> {
@@ -76,7 +76,7 @@ fn local_media(address: [u8; 4]) -> impl Strategy<Value = LocalMedia> {
     let content = (port(), 1_u16..).prop_map(|(slides, bfcp_udp)| ContentPorts {
         slides,
         bfcp_udp,
-        bfcp_tcp: None,
+        bfcp_tcp: BfcpTcp::Connect,
         certificate: None,
     });
     let maybe_video = prop::option::weighted(0.8, port());
@@ -428,7 +428,7 @@ proptest! {
             address: [192, 0, 2, 1].into(),
             audio: Some(ports),
             video: Some(ports),
-            content: Some(ContentPorts { slides: ports, bfcp_udp: 4_006, bfcp_tcp: Some(4_008), certificate: None }),
+            content: Some(ContentPorts { slides: ports, bfcp_udp: 4_006, bfcp_tcp: BfcpTcp::Listen(4_008), certificate: None }),
         };
         let head = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\n";
         let text = format!("{head}{}\r\n", lines.join("\r\n"));

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use room::codec::AudioCodec;
 use sip::offer_answer::{
-    Capabilities, ContentPorts, ContentSharing, Fingerprint, H264Capabilities, LocalMedia,
+    BfcpTcp, Capabilities, ContentPorts, ContentSharing, Fingerprint, H264Capabilities, LocalMedia,
     LocalPort, MediaSecurity, Session,
 };
 
@@ -63,7 +63,7 @@ fn local() -> LocalMedia {
                 rtcp: 4005,
             },
             bfcp_udp: 4006,
-            bfcp_tcp: Some(4008),
+            bfcp_tcp: BfcpTcp::Listen(4008),
             certificate: Some(Fingerprint([7; 32])),
         }),
     }

@@ -19,7 +19,7 @@ use room::codec::{Direction, PayloadType, SrtpKeys};
 use room::media_plan::{CameraState, LegStreams, MicrophoneState};
 use room::{DtmfDigits, Fact, LegId, MediaPlan};
 use roomd::media_ports::leg_transport::{LegRoute, MediumRoute};
-use sip::offer_answer::{ContentPorts, LocalMedia, LocalPort};
+use sip::offer_answer::{BfcpTcp, ContentPorts, LocalMedia, LocalPort};
 
 use crate::media_packet::{self, Content};
 
@@ -166,7 +166,7 @@ impl ScriptedMedia {
                     rtcp: first + 5,
                 },
                 bfcp_udp: first + 6,
-                bfcp_tcp: None,
+                bfcp_tcp: BfcpTcp::Off,
                 certificate: None,
             }),
         };

@@ -25,10 +25,21 @@ pub struct ContentPorts {
     pub slides: LocalPort,
     /// BFCP over UDP: what our offers name.
     pub bfcp_udp: u16,
-    /// A listening socket for BFCP over TCP, or `None` to only connect to the peer's.
-    pub bfcp_tcp: Option<u16>,
+    /// What is to be had of BFCP over TCP.
+    pub bfcp_tcp: BfcpTcp,
     /// The certificate that we show over TLS, or `None` to take no BFCP over TLS.
     pub certificate: Option<Fingerprint>,
+}
+
+/// Which connections of floor control we can make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BfcpTcp {
+    /// None: a line over TCP or TLS is refused, so that the peer keeps to one over UDP.
+    Off,
+    /// To the peer's listening socket only.
+    Connect,
+    /// To the peer's, or from it to this port of ours.
+    Listen(u16),
 }
 
 /// The SHA-256 of a certificate (RFC 8122).

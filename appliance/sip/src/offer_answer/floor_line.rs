@@ -17,8 +17,8 @@ use sdp_types::{Attribute, Media};
 use super::agreement::Answerer;
 use super::capability::{CallMedia, LocalMedia};
 use super::content::{
-    ContentPorts, Fingerprint, FirstChoice, FloorConnection, FloorControlMedia, FloorControlRole,
-    FloorIds, TcpSetup,
+    BfcpTcp, ContentPorts, Fingerprint, FirstChoice, FloorConnection, FloorControlMedia,
+    FloorControlRole, FloorIds, TcpSetup,
 };
 use super::error::LineRefusal;
 use super::line_kind::BfcpTransport;
@@ -185,11 +185,12 @@ impl FloorLine {
                 Some((answered_setup(offered)?, connection))
             }
         };
-        let port = match tcp {
-            None => ports.bfcp_udp,
-            Some((TcpSetup::Active, _)) => NO_PORT,
-            Some((TcpSetup::Passive, _)) => {
-                ports.bfcp_tcp.ok_or(LineRefusal::UnsupportedTransport)?
+        let port = match (tcp, ports.bfcp_tcp) {
+            (None, _) => ports.bfcp_udp,
+            (Some((TcpSetup::Active, _)), BfcpTcp::Connect | BfcpTcp::Listen(_)) => NO_PORT,
+            (Some((TcpSetup::Passive, _)), BfcpTcp::Listen(port)) => port,
+            (Some(_), BfcpTcp::Off) | (Some((TcpSetup::Passive, _)), BfcpTcp::Connect) => {
+                return Err(LineRefusal::UnsupportedTransport);
             }
         };
         let certificate = match transport {

@@ -36,7 +36,7 @@ pub use capability::{
     MediaSecurity, PeerHold, RemoteMedia, RemotePort,
 };
 pub use content::{
-    ContentMedia, ContentPorts, ContentSharing, Fingerprint, FirstChoice, FloorConnection,
+    BfcpTcp, ContentMedia, ContentPorts, ContentSharing, Fingerprint, FirstChoice, FloorConnection,
     FloorControlMedia, FloorControlRole, FloorIds, TcpSetup,
 };
 pub use error::{LineRefusal, SdpError};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use netem::{LinkConditions, Loss, Probability};
 use sip::endpoint::{ActionError, CallId, Endpoint, EndpointSettings, Event, FloorChange as F};
 use sip::offer_answer::{
-    CallMedia, ContentPorts, ContentSharing, FloorConnection, LocalMedia, LocalPort,
+    BfcpTcp, CallMedia, ContentPorts, ContentSharing, FloorConnection, LocalMedia, LocalPort,
 };
 use sip::transport::Transport;
 use std::time::Instant;
@@ -30,7 +30,7 @@ fn media(address: SocketAddr) -> LocalMedia {
                 rtcp: 20_005,
             },
             bfcp_udp: BFCP,
-            bfcp_tcp: None,
+            bfcp_tcp: BfcpTcp::Connect,
             certificate: None,
         }),
         ..media_of(address)

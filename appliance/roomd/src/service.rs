@@ -26,7 +26,7 @@ use room::policy::CallTarget;
 use room::{EndReason, Fact, Remembered, Request, Resumption};
 use sip::endpoint::{AccountName, Endpoint};
 use sip::offer_answer::ContentSharing;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -74,6 +74,8 @@ pub struct Directories {
 /// # Errors
 /// Any [`Error`] that keeps it from starting, or a part that ended before its time.
 pub async fn run(config: Config, directories: &Directories) -> Result<(), Error> {
+    // Before anybody can see that the service is there, and tell it to end.
+    let farewells = Farewells::awaited()?;
     let (capture, captures) = watch::channel(false);
     let (streams, devices) = simulated_devices(&config)?.start(&captures);
     let media_settings = MediaSettings {
@@ -161,7 +163,7 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     service_notification::ready("ready to join");
     tracing::info!(room = %config.room.name, "ready");
 
-    let result = supervise(driving, request_sender, api).await;
+    let result = supervise(driving, request_sender, api, farewells).await;
     let last_parts = end_of_last_parts(devices, storing, LAST_PARTS_LIMIT).await;
     result.and(last_parts)
 }
@@ -199,23 +201,37 @@ async fn end_of_last_parts(
     }
 }
 
+/// The signals by which a supervisor or a terminal ends the service. From when they are awaited on,
+/// none ends the process where it stands.
+struct Farewells {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Farewells {
+    fn awaited() -> Result<Self, Error> {
+        let awaited = |kind| signal(kind).map_err(|source| Error::Runtime { source });
+        Ok(Self {
+            terminate: awaited(SignalKind::terminate())?,
+            interrupt: awaited(SignalKind::interrupt())?,
+        })
+    }
+}
+
 /// Waits for the driver's end. A signal asks the room to shut down, which ends the driver.
 async fn supervise(
     mut driving: JoinHandle<Result<(), Error>>,
     requests: mpsc::Sender<PendingRequest>,
     mut api: http::Server,
+    mut farewells: Farewells,
 ) -> Result<(), Error> {
-    let mut terminate =
-        signal(SignalKind::terminate()).map_err(|source| Error::Runtime { source })?;
-    let mut interrupt =
-        signal(SignalKind::interrupt()).map_err(|source| Error::Runtime { source })?;
     let result = loop {
         tokio::select! {
             ended = &mut driving => {
                 break ended.unwrap_or(Err(Error::PartEnded { part: "driver" }));
             }
-            _ = terminate.recv() => ask_to_shut_down(&requests).await,
-            _ = interrupt.recv() => ask_to_shut_down(&requests).await,
+            _ = farewells.terminate.recv() => ask_to_shut_down(&requests).await,
+            _ = farewells.interrupt.recv() => ask_to_shut_down(&requests).await,
             () = api.ended() => break Err(Error::PartEnded { part: "API" }),
         }
     };

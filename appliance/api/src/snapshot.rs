@@ -26,6 +26,10 @@ pub struct Snapshot {
     pub layout: Layout,
     /// How each account stands with its registrar, by the account's name.
     pub registrations: BTreeMap<String, RegistrationState>,
+    /// How each account with several outbound proxies stands by each of them, in their order. One that
+    /// works is enough to be called.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub registration_flows: BTreeMap<String, Vec<RegistrationState>>,
     /// The last failures of the media graph, newest first.
     pub media_faults: Vec<MediaFault>,
     /// The generation of the media plan that is wanted.

@@ -187,6 +187,13 @@ pub enum Fact {
         /// How it stands.
         state: RegistrationState,
     },
+    /// How an account stands by each of its outbound proxies, where it has several.
+    RegistrationFlows {
+        /// The account's name.
+        account: String,
+        /// The states, in the order of the proxies.
+        flows: Vec<RegistrationState>,
+    },
     /// A call that was remembered from before a restart is not placed again, and no longer wanted.
     NotResumed {
         /// The call.

@@ -426,6 +426,11 @@ impl Room {
                 self.current.loudspeaker_level = loudspeaker;
             }
             Fact::Registration { account, state } => self.registration(account, state),
+            Fact::RegistrationFlows { account, flows } => {
+                if self.policy.accounts.contains(&account) {
+                    self.current.registration_flows.insert(account, flows);
+                }
+            }
             Fact::NotResumed { call, reason } => self.not_resumed(now, call, reason),
             Fact::Stored { generation } => self.store_spoke(generation, None),
             Fact::StoreFailed { generation, text } => self.store_spoke(generation, Some(text)),
@@ -550,6 +555,9 @@ impl Room {
         self.current.microphone_device.reconfigured(microphone);
         self.current
             .registrations
+            .retain(|account, _| policy.accounts.contains(account));
+        self.current
+            .registration_flows
             .retain(|account, _| policy.accounts.contains(account));
         self.policy = policy;
     }

@@ -51,6 +51,8 @@ pub struct RoomSnapshot {
     pub loudspeaker_level: AudioLevel,
     /// How each account stands with its registrar, by the account's name.
     pub registrations: BTreeMap<String, RegistrationState>,
+    /// How each account with several outbound proxies stands by each of them, in their order.
+    pub registration_flows: BTreeMap<String, Vec<RegistrationState>>,
     /// The last failures of the media graph, newest first. At most
     /// [`RoomSnapshot::MAX_MEDIA_FAULTS`].
     pub media_faults: Vec<MediaFault>,
@@ -86,6 +88,7 @@ impl RoomSnapshot {
             microphone_level: AudioLevel::SILENCE,
             loudspeaker_level: AudioLevel::SILENCE,
             registrations: BTreeMap::new(),
+            registration_flows: BTreeMap::new(),
             media_faults: Vec::new(),
             media_wanted: Generation(1),
             media_applied: Generation::default(),

@@ -79,6 +79,15 @@ pub(crate) fn status(
             ("Account", "账户"),
             &format!("{}: {state}", harmless(account)),
         );
+        let flows = snapshot.registration_flows.get(account);
+        for (number, state) in (1..).zip(flows.into_iter().flatten()) {
+            let state = style.paint(registration_tone(*state), &state.text(language));
+            let proxy = match language {
+                Language::English => format!("  by proxy {number}: {state}"),
+                Language::Chinese => format!("  经代理 {number}:{state}"),
+            };
+            sheet.line(("", ""), &proxy);
+        }
     }
     for (file, certificate) in &snapshot.certificates {
         if certificate.validity != CertificateValidity::Good {
@@ -482,6 +491,7 @@ pub(crate) mod samples {
             },
             layout: Layout::Single,
             registrations: [("office".to_owned(), RegistrationState::Registered)].into(),
+            registration_flows: std::collections::BTreeMap::new(),
             media_faults: Vec::new(),
             media_wanted: 1,
             media_applied: 1,
@@ -579,6 +589,25 @@ Leg 1       -> sip:board@example.com  in the call  1:02:03
             encrypted  opus  H264 1280x720 30.0 fps
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn the_status_tells_how_an_account_stands_by_each_of_its_proxies() {
+        let mut room = samples::snapshot(Vec::new());
+        let failed = RegistrationState::Failed {
+            reason: api::snapshot::RegistrationFailure::TimedOut,
+        };
+        let flows = vec![RegistrationState::Registered, failed];
+        room.registration_flows = [("office".to_owned(), flows)].into();
+        let text = status(&room, Language::English, Style::Plain, CLOCK);
+        let expected = "\
+Account     office: registered
+              by proxy 1: registered
+              by proxy 2: failed: the registrar did not answer; trying again
+";
+        assert!(text.contains(expected), "{text}");
+        let text = status(&room, Language::Chinese, Style::Plain, CLOCK);
+        assert!(text.contains("经代理 2:失败:注册服务器没有响应"), "{text}");
     }
 
     #[test]

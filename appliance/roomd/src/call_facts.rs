@@ -139,6 +139,10 @@ pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meanin
             account: account.to_string(),
             state: registration_state(state),
         }),
+        Event::RegistrationFlows { account, flows } => Meaning::Room(Fact::RegistrationFlows {
+            account: account.to_string(),
+            flows: flows.into_iter().map(registration_state).collect(),
+        }),
         Event::Refused { remote, why } => Meaning::Refused { remote, why },
         Event::EndExplained {
             call,

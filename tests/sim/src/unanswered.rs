@@ -92,6 +92,7 @@ impl Unanswered {
             | Fact::Certificates(_)
             | Fact::Levels { .. }
             | Fact::Registration { .. }
+            | Fact::RegistrationFlows { .. }
             | Fact::NotResumed { .. }
             | Fact::PolicyChanged(_) => {}
         }

@@ -195,6 +195,23 @@ fn an_account_that_failed_or_is_locked_is_registered_when_somebody_asks() {
 }
 
 #[test]
+fn flows_of_an_account_are_shown_and_those_of_others_are_not() {
+    let mut rig = Rig::new();
+    let states = vec![
+        RegistrationState::Registered,
+        RegistrationState::Registering,
+    ];
+    let told = |account: &str| Fact::RegistrationFlows {
+        account: account.to_owned(),
+        flows: states.clone(),
+    };
+    rig.told(told("work"));
+    rig.told(told("nobody's"));
+    let shown = rig.room.snapshot().registration_flows;
+    assert_eq!(shown, [("work".to_owned(), states)].into());
+}
+
+#[test]
 fn certificates_are_shown_as_they_were_last_told() {
     let mut rig = Rig::new();
     let certificate = |validity| Certificate {

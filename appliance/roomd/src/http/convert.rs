@@ -87,6 +87,14 @@ pub(super) fn snapshot_to_api(snapshot: &RoomSnapshot, clock: &WallClock) -> Sna
         registrations: registrations
             .map(|(name, state)| (name.clone(), registration(*state)))
             .collect(),
+        registration_flows: snapshot
+            .registration_flows
+            .iter()
+            .map(|(name, flows)| {
+                let flows = flows.iter().map(|state| registration(*state)).collect();
+                (name.clone(), flows)
+            })
+            .collect(),
         media_faults: snapshot.media_faults.iter().map(media_fault).collect(),
         media_wanted: snapshot.media_wanted.0,
         media_applied: snapshot.media_applied.0,

@@ -169,6 +169,24 @@ fn render_room(page: &mut Page, room: &RoomSnapshot) {
         let registered = flag(*state == RegistrationState::Registered);
         page.sample("roomd_registered", &[("account", account)], registered);
     }
+    if !room.registration_flows.is_empty() {
+        page.family(
+            "roomd_registered_by_proxy",
+            "gauge",
+            "1 while the account is registered by that outbound proxy",
+        );
+    }
+    for (account, flows) in &room.registration_flows {
+        for (number, state) in (1..).zip(flows) {
+            let number: usize = number;
+            let labels = [
+                ("account", account.as_str()),
+                ("proxy", &number.to_string()),
+            ];
+            let registered = flag(*state == RegistrationState::Registered);
+            page.sample("roomd_registered_by_proxy", &labels, registered);
+        }
+    }
 }
 
 /// A metric of both media: its name, its type, what it is, and how it is read.

@@ -210,6 +210,14 @@ pub enum Event {
         /// How it stands now.
         state: RegistrationState,
     },
+    /// The registration by one of an account's outbound proxies has changed; only of accounts with
+    /// several.
+    RegistrationFlows {
+        /// The account.
+        account: AccountName,
+        /// How each stands, in the order of the proxies.
+        flows: Vec<RegistrationState>,
+    },
     /// A request of a stranger was refused. Counted; told only as often as it was answered.
     Refused {
         /// Where it came from.

@@ -112,6 +112,7 @@ impl Endpoint {
             | Event::Floor { .. }
             | Event::EndExplained { .. }
             | Event::Registration { .. }
+            | Event::RegistrationFlows { .. }
             | Event::Refused { .. } => return,
         };
         let Some(media) = media else {

@@ -30,6 +30,8 @@ pub(crate) struct Registrant {
     /// That with `reg-id` 1 first.
     bindings: Vec<Binding>,
     told: RegistrationState,
+    /// What was told of each flow, where there are several.
+    told_flows: Vec<RegistrationState>,
 }
 
 impl Registrant {
@@ -204,6 +206,7 @@ impl Endpoint {
         let registrant = Registrant {
             bindings,
             told: RegistrationState::Unregistered,
+            told_flows: Vec::new(),
         };
         self.registrations.insert(account.name.clone(), registrant);
     }
@@ -501,14 +504,29 @@ impl Endpoint {
             return;
         };
         let state = registrant.state();
-        if registrant.told == state {
-            return;
+        let flows: Vec<_> = registrant
+            .bindings
+            .iter()
+            .map(|binding| binding.machine.state())
+            .collect();
+        let told = std::mem::replace(&mut registrant.told, state);
+        // The only flow of an account stands as the account does.
+        let tells_flows = flows.len() > 1 && registrant.told_flows != flows;
+        if tells_flows {
+            registrant.told_flows.clone_from(&flows);
         }
-        registrant.told = state;
-        self.output(Output::Event(Event::Registration {
-            account: account.clone(),
-            state,
-        }));
+        if told != state {
+            self.output(Output::Event(Event::Registration {
+                account: account.clone(),
+                state,
+            }));
+        }
+        if tells_flows {
+            self.output(Output::Event(Event::RegistrationFlows {
+                account: account.clone(),
+                flows,
+            }));
+        }
     }
 }
 

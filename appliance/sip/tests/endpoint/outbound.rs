@@ -587,3 +587,31 @@ fn requests_of_a_call_to_a_gruu_are_those_of_its_account() {
             .all(|(_, bytes)| request(bytes).is_none())
     );
 }
+
+#[test]
+fn each_flow_of_several_is_told_of_and_the_only_one_of_an_account_is_not() {
+    let told = |world: &mut World| {
+        let events = world.events(ALICE).iter();
+        let flows = events.filter_map(|event| match event {
+            Event::RegistrationFlows { flows, .. } => Some(flows.clone()),
+            _ => None,
+        });
+        flows.last()
+    };
+    let both = RegistrationState::Registered;
+    let mut world = registered_world(Transport::Udp, &[REGISTRAR, EDGE]);
+    world.run(Duration::from_secs(1));
+    assert_eq!(told(&mut world), Some(vec![both, both]));
+
+    // The account is registered still, and only this says that something is wrong.
+    registrar(&mut world).silent_at.push(EDGE);
+    world.run(Duration::from_secs(700));
+    assert_eq!(state(&mut world), RegistrationState::Registered);
+    let flows = told(&mut world).expect("it was told");
+    assert_eq!(flows[0], RegistrationState::Registered);
+    assert_ne!(flows[1], RegistrationState::Registered, "{flows:?}");
+
+    let mut world = registered_world(Transport::Udp, &[REGISTRAR]);
+    world.run(Duration::from_secs(700));
+    assert_eq!(told(&mut world), None);
+}

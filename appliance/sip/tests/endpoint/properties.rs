@@ -1,6 +1,7 @@
 //! Random users on random networks: both sides agree in the end, and nothing is left behind.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use sip::grammar::StatusCode;
 use sip::transport::Transport;
 
 use crate::calls::assert_nothing_is_left;
-use crate::world::{ALICE, BOB, World, media_of};
+use crate::world::{ALICE, BOB, World, address, media_of};
 
 #[derive(Clone, Copy, Debug)]
 enum Action {
@@ -26,6 +27,8 @@ enum Action {
     EarlyMedia,
     Info,
     BreakStreams,
+    /// The media of a call comes to another address of the box.
+    MoveMedia(u8),
     Wait(u16),
     /// Long enough for refreshes of the session.
     WaitLong(u8),
@@ -43,6 +46,7 @@ fn action() -> impl Strategy<Value = (bool, Action)> {
         2 => Just(Action::EarlyMedia),
         1 => Just(Action::Info),
         1 => Just(Action::BreakStreams),
+        1 => (100_u8..110).prop_map(Action::MoveMedia),
         5 => (0_u16..3_000).prop_map(Action::Wait),
         1 => (10_u8..120).prop_map(Action::WaitLong),
     ];
@@ -157,6 +161,29 @@ fn directions(world: &mut World) -> Option<[Direction; 2]> {
     believed.try_into().ok()
 }
 
+/// Where the media of the one call that stands is, as its two ends say, and where each believes that of
+/// the other to be.
+fn places(world: &mut World, moved: &Moved) -> Option<[(IpAddr, IpAddr); 2]> {
+    let mut known = Vec::new();
+    for (side, at) in [ALICE, BOB].into_iter().enumerate() {
+        let calls = standing_calls(world, at);
+        let [only] = calls[..] else {
+            return None;
+        };
+        let believed = world.events(at).iter().rev().find_map(|event| match event {
+            Event::Established { call, media, .. } | Event::MediaChanged { call, media }
+                if *call == only =>
+            {
+                media.remote.audio.map(|audio| audio.rtp.ip())
+            }
+            _ => None,
+        });
+        let own = moved.get(&(side, only)).copied().unwrap_or(at.ip());
+        known.push((own, believed?));
+    }
+    known.try_into().ok()
+}
+
 fn standing_calls(world: &mut World, at: SocketAddr) -> Vec<CallId> {
     let events = world.events(at);
     let count = |wanted: fn(&Event) -> Option<CallId>| events.iter().filter_map(wanted).count();
@@ -191,7 +218,16 @@ fn standing_calls(world: &mut World, at: SocketAddr) -> Vec<CallId> {
     established
 }
 
-fn perform(world: &mut World, own: &mut [Vec<CallId>; 2], first: bool, action: Action) {
+/// Where the media of each side's calls has moved to.
+type Moved = BTreeMap<(usize, CallId), IpAddr>;
+
+fn perform(
+    world: &mut World,
+    own: &mut [Vec<CallId>; 2],
+    moved: &mut Moved,
+    first: bool,
+    action: Action,
+) {
     let (side, at, other) = if first {
         (0, ALICE, BOB)
     } else {
@@ -215,6 +251,13 @@ fn perform(world: &mut World, own: &mut [Vec<CallId>; 2], first: bool, action: A
             drop(world.act(at, |end, now| end.reject(now, call, StatusCode::BUSY_HERE)));
         }
         (Action::HangUp, Some(call)) => drop(world.act(at, |end, now| end.hang_up(now, call))),
+        (Action::MoveMedia(host), Some(call)) => {
+            let place = address(host, 0).ip();
+            let told = world.act(at, |end, now| end.move_media(now, call, place));
+            if told.is_ok() {
+                moved.insert((side, call), place);
+            }
+        }
         (Action::Hold, Some(call)) => drop(world.act(at, |end, now| end.hold(now, call))),
         (Action::Resume, Some(call)) => drop(world.act(at, |end, now| end.resume(now, call))),
         (Action::EarlyMedia, Some(call)) => {
@@ -235,6 +278,7 @@ fn perform(world: &mut World, own: &mut [Vec<CallId>; 2], first: bool, action: A
             | Action::Hold
             | Action::Resume
             | Action::EarlyMedia
+            | Action::MoveMedia(_)
             | Action::Info,
             _,
         ) => {}
@@ -251,8 +295,9 @@ fn run(
     let mut world = World::pair(seed, transport).with_conditions(conditions);
     world.rewrite = abilities.rewrite();
     let mut own = [Vec::new(), Vec::new()];
+    let mut moved = Moved::new();
     for (first, action) in actions {
-        perform(&mut world, &mut own, *first, *action);
+        perform(&mut world, &mut own, &mut moved, *first, *action);
     }
     // Longer than ringing lasts, so that what nobody answered has ended.
     world.run(Duration::from_secs(300));
@@ -263,6 +308,10 @@ fn run(
     );
     if let Some([alices, bobs]) = directions(&mut world) {
         assert_eq!(alices, bobs.reversed(), "they agree on who sends");
+    }
+    if let Some([(alice, bob_as_known), (bob, alice_as_known)]) = places(&mut world, &moved) {
+        let known = (alice_as_known, bob_as_known);
+        assert_eq!(known, (alice, bob), "they agree on where media goes");
     }
     for (side, at) in [(0, ALICE), (1, BOB)] {
         for call in open_calls(&mut world, at, &own[side]) {

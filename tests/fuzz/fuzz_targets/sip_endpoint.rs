@@ -94,7 +94,7 @@ impl Run {
             5 => {
                 let flow = self.endpoint.reserve_flow();
                 let remote = if bytes.is_empty() { PEER } else { STRANGER };
-                let transport = if bytes.len() % 2 == 0 {
+                let transport = if bytes.len().is_multiple_of(2) {
                     Transport::Tcp
                 } else {
                     Transport::Ws

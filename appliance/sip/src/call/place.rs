@@ -38,7 +38,7 @@ impl Established {
 impl Endpoint {
     /// Media of a call comes to another address of ours, to the same ports: the far end is told by
     /// re-INVITE, which also names our new Contact. One that is told already, or meets another
-    /// request, is told after it; [`Event::MediaChanged`] follows.
+    /// request, is told after it; [`MediaChanged`](crate::endpoint::Event::MediaChanged) follows.
     ///
     /// # Errors
     /// The call is unknown or not established.

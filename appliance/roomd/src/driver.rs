@@ -79,6 +79,8 @@ pub struct Driver {
     media: Media,
     /// Where peers were last told that SIP reaches us.
     listen: endpoint::ListenAddresses,
+    /// Whether there was no network when the addresses last changed.
+    was_cut_off: bool,
     remember: mpsc::UnboundedSender<(Generation, Remembered)>,
     capture: watch::Sender<bool>,
     snapshots: watch::Sender<RoomSnapshot>,
@@ -133,6 +135,7 @@ impl Driver {
             networks: parts.networks,
             media: parts.media,
             listen: parts.listen,
+            was_cut_off: false,
             remember: parts.remember,
             capture: parts.capture,
             snapshots,
@@ -325,13 +328,21 @@ impl Driver {
 
     /// Addresses or routes of this machine have changed: registrars and far ends learn where we are.
     fn look_at_addresses(&mut self, now: Instant) {
-        let listen = our_addresses::reachable(self.signalling.bound());
+        let now_reached = our_addresses::reachable(self.signalling.bound());
+        if our_addresses::is_cut_off(&self.listen, &now_reached) {
+            // What stands may go on when the network is back, and there is no new place to tell.
+            tracing::info!("no network");
+            self.was_cut_off = true;
+            return;
+        }
+        let is_back = std::mem::take(&mut self.was_cut_off);
+        let listen = our_addresses::following(&self.listen, now_reached);
         let used = self.signalling.endpoint.connection_addresses();
         let gone: BTreeSet<IpAddr> = used
             .into_iter()
             .filter(|address| !our_addresses::is_ours(*address))
             .collect();
-        if listen != self.listen || !gone.is_empty() {
+        if listen != self.listen || !gone.is_empty() || is_back {
             tracing::info!(?listen, ?gone, "our addresses have changed");
             let endpoint = &mut self.signalling.endpoint;
             endpoint.addresses_changed(now, listen.clone(), &gone);

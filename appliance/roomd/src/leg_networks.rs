@@ -21,7 +21,7 @@ use crate::media_ports::floor_channel::{FloorChannel, FloorDatagram};
 use crate::media_ports::leg_transport::{LegRoute, LegTransport};
 use crate::media_ports::sockets::{LegSockets, MediaPortRange, MediumSockets};
 use crate::network_counters::NetworkCounters;
-use crate::our_addresses::reachable_address;
+use crate::our_addresses::{has_lost_its_route, reachable_address};
 use crate::owned_tasks::OwnedTasks;
 
 enum LegNetwork {
@@ -157,7 +157,9 @@ impl LegNetworks {
                     reachable_address(self.bound, named.peer),
                 )
             })
-            .filter(|(_, named, reachable)| named != reachable)
+            .filter(|(_, named, reachable)| {
+                named != reachable && !has_lost_its_route(*named, *reachable)
+            })
             .map(|(leg, _, reachable)| (leg, reachable))
             .collect()
     }

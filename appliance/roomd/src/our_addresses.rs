@@ -19,6 +19,47 @@ pub fn reachable(bound: &ListenAddresses) -> endpoint::ListenAddresses {
     }
 }
 
+/// Where peers are told that we are, after the routes have changed from those by which they were told
+/// `before`. An address whose network has no route at the moment stays what it was: nobody is helped by
+/// hearing of this machine's loopback.
+#[must_use]
+pub fn following(
+    before: &endpoint::ListenAddresses,
+    now: endpoint::ListenAddresses,
+) -> endpoint::ListenAddresses {
+    let follow = |before: &[SocketAddr], now: Vec<SocketAddr>| {
+        let known = |at| before.get(at).copied();
+        now.into_iter()
+            .enumerate()
+            .map(|(at, address)| match known(at) {
+                Some(known) if has_lost_its_route(known.ip(), address.ip()) => known,
+                Some(_) | None => address,
+            })
+            .collect()
+    };
+    endpoint::ListenAddresses {
+        udp: follow(&before.udp, now.udp),
+        tcp: follow(&before.tcp, now.tcp),
+        tls: follow(&before.tls, now.tls),
+    }
+}
+
+/// Whether there is no way out of this machine at all, where there was one.
+#[must_use]
+pub fn is_cut_off(before: &endpoint::ListenAddresses, now: &endpoint::ListenAddresses) -> bool {
+    let is_inside = |listen: &endpoint::ListenAddresses| {
+        let mut all = listen.udp.iter().chain(&listen.tcp).chain(&listen.tls);
+        all.all(|address| address.ip().is_loopback())
+    };
+    is_inside(now) && !is_inside(before)
+}
+
+/// Whether an address is told only because the one before has no route any more.
+#[must_use]
+pub fn has_lost_its_route(before: IpAddr, now: IpAddr) -> bool {
+    now.is_loopback() && !before.is_loopback()
+}
+
 /// Whether packets to that address arrive at this machine.
 #[must_use]
 pub fn is_ours(address: IpAddr) -> bool {
@@ -108,6 +149,45 @@ mod tests {
                 ip(reachable),
                 "{bound} for {remote}"
             );
+        }
+    }
+
+    fn listening(udp: &[&str]) -> endpoint::ListenAddresses {
+        endpoint::ListenAddresses {
+            udp: udp
+                .iter()
+                .map(|address| address.parse().expect("an address"))
+                .collect(),
+            ..endpoint::ListenAddresses::default()
+        }
+    }
+
+    #[test]
+    fn what_has_no_route_for_a_while_is_told_as_before() {
+        const OLD: &str = "192.0.2.7:5060";
+        const NEW: &str = "198.51.100.7:5060";
+        const INSIDE: &str = "127.0.0.1:5060";
+        const OLD_V6: &str = "[2001:db8::7]:5060";
+        const INSIDE_V6: &str = "[::1]:5060";
+        for (before, now, told, cut_off) in [
+            (&[OLD][..], &[NEW][..], &[NEW][..], false),
+            (&[OLD], &[INSIDE], &[OLD], true),
+            (&[INSIDE], &[NEW], &[NEW], false),
+            (&[INSIDE], &[INSIDE], &[INSIDE], false),
+            // One family may have none for good, and the other moves all the same.
+            (&[OLD, OLD_V6], &[NEW, INSIDE_V6], &[NEW, OLD_V6], false),
+            (
+                &[OLD, INSIDE_V6],
+                &[NEW, INSIDE_V6],
+                &[NEW, INSIDE_V6],
+                false,
+            ),
+            (&[OLD, OLD_V6], &[INSIDE, INSIDE_V6], &[OLD, OLD_V6], true),
+        ] {
+            let (before, now) = (listening(before), listening(now));
+            assert_eq!(is_cut_off(&before, &now), cut_off, "{before:?} {now:?}");
+            let case = format!("{before:?} {now:?}");
+            assert_eq!(following(&before, now), listening(told), "{case}");
         }
     }
 

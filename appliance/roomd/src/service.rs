@@ -171,9 +171,13 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
 /// Counts changes of this machine's addresses. A machine that does not tell them keeps the service
 /// where it is: everything else works.
 fn watch_addresses(tasks: &mut OwnedTasks) -> watch::Receiver<u64> {
-    let (changes, changed) = watch::channel(0);
+    let (changes, mut changed) = watch::channel(0);
     match AddressWatch::start() {
-        Ok(watch) => tasks.spawn_lasting(watch.run(changes)),
+        Ok(watch) => {
+            tasks.spawn_lasting(watch.run(changes));
+            // They may have changed since they were read, before anybody watched.
+            changed.mark_changed();
+        }
         Err(error) => {
             tracing::warn!(%error, "changes of this machine's addresses are not noticed");
         }

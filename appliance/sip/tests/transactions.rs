@@ -357,7 +357,7 @@ fn non_invite_server_answers_each_event_in_each_state() {
     ];
     for (before, input, outcome) in table {
         let start = Instant::now();
-        let mut machine = NonInviteServer::new(Unreliable);
+        let mut machine = NonInviteServer::new(start, Unreliable);
         for class in *before {
             machine.respond(start, *class);
         }
@@ -370,11 +370,28 @@ fn non_invite_server_answers_each_event_in_each_state() {
 }
 
 #[test]
+fn non_invite_server_that_nobody_answers_ends_when_nobody_waits_any_more() {
+    for before in [&[][..], &[Provisional]] {
+        let start = Instant::now();
+        let mut machine = NonInviteServer::new(start, Unreliable);
+        for class in before {
+            machine.respond(start, *class);
+        }
+        assert_eq!(machine.deadline(), Some(start + T1_64));
+        machine.handle_timeout(start + T1_64);
+        assert!(machine.is_terminated());
+        assert_eq!(
+            machine.respond(start + T1_64, Success),
+            NonInviteServerOutcome::Nothing
+        );
+    }
+}
+
+#[test]
 fn non_invite_server_lingers_for_timer_j_only_where_requests_may_repeat() {
     for (reliability, lives) in [(Unreliable, T1_64), (Reliable, Duration::ZERO)] {
         let start = Instant::now();
-        let mut machine = NonInviteServer::new(reliability);
-        assert_eq!(machine.deadline(), None);
+        let mut machine = NonInviteServer::new(start, reliability);
         machine.respond(start, Success);
         assert_eq!(machine.deadline(), Some(start + lives));
         machine.handle_timeout(start + lives);

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use sip::endpoint::{
     Account, AccountName, CallId, ConfiguredPeer, Endpoint, EndpointSettings, Event,
-    IncomingPolicy, ListenAddresses, Output,
+    IncomingPolicy, ListenAddresses, Output, TransferPolicy,
 };
 use sip::grammar::{Message, StatusCode};
 use sip::offer_answer::{LocalMedia, LocalPort, MediaSecurity};
@@ -62,6 +62,7 @@ impl Run {
             user_agent: "roomd".to_owned(),
             incoming: IncomingPolicy {
                 peers: vec![ConfiguredPeer::address(PEER.ip())],
+                transfers: TransferPolicy::FarEnd,
                 ..IncomingPolicy::default()
             },
             listen: ListenAddresses {
@@ -94,12 +95,15 @@ impl Run {
             5 => {
                 let flow = self.endpoint.reserve_flow();
                 let remote = if bytes.is_empty() { PEER } else { STRANGER };
-                let transport = if bytes.len().is_multiple_of(2) {
-                    Transport::Tcp
-                } else {
-                    Transport::Ws
+                let transport = match bytes.len() % 3 {
+                    0 => Transport::Tcp,
+                    1 => Transport::Ws,
+                    _ => Transport::Tls,
                 };
-                let info = StreamInfo::new(transport, ROOM, remote);
+                let mut info = StreamInfo::new(transport, ROOM, remote);
+                if transport == Transport::Tls {
+                    info.verified_names.push(remote.ip().to_string());
+                }
                 self.endpoint.stream_opened(self.now, flow, info);
                 self.endpoint.stream_received(self.now, flow, &received);
                 self.flows.push(flow);
@@ -172,6 +176,14 @@ impl Run {
     fn note(&mut self, output: &Output) {
         match output {
             Output::Event(Event::Incoming { call, .. }) => self.calls.push(*call),
+            Output::Event(Event::TransferAsked { call, .. }) => {
+                // Whoever is asked sooner or later says yes, no, or nothing at all.
+                let _ = match self.calls.len() % 3 {
+                    0 => self.endpoint.refuse_transfer(self.now, *call),
+                    1 => self.endpoint.accept_transfer(self.now, *call),
+                    _ => Ok(()),
+                };
+            }
             Output::Event(Event::Ended { call, .. }) => {
                 self.check_ladder(*call);
                 self.calls.retain(|known| known != call);

@@ -84,8 +84,15 @@ fn a_call_goes_on_at_the_new_address_and_the_far_end_hangs_up_there() {
     }
     let legs = [&site.room, &site.far].map(|room| room.only_leg().unwrap().id);
 
-    // The lease ends, and the next one is of another network.
+    // The lease ends; after a while without any, the next one is of another network.
     site.network.ip("address flush dev room0").unwrap();
+    site.room
+        .roomd
+        .log()
+        .wait_for("word of no network", LIMIT, |line| {
+            line.contains("no network").then_some(())
+        })
+        .unwrap();
     site.network
         .ip("address add 10.77.0.2/24 dev room0")
         .unwrap();

@@ -158,7 +158,7 @@ table!(
         /// The systemd credential that holds the password.
         password_credential: String,
         /// The certificate chain by which it proves itself to servers that ask for one, with
-        /// `transport = "tls"`; default: none.
+        /// `transport = "tls"` or `"wss"`; default: none.
         certificate: String,
         /// Its private key.
         key: String,

@@ -1,6 +1,7 @@
 //! What DNS says of a domain's services: where they are (NAPTR, RFC 3263 section 4.1), and which servers
 //! they have (SRV, RFC 2782).
 
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -14,6 +15,8 @@ use super::service_order::{Service, in_order};
 
 /// A DNS server that does not answer by then counts as one that knows nothing.
 pub(super) const LIMIT: Duration = Duration::from_secs(3);
+/// How much longer than for services that are there already it is waited for where others may be.
+const LITTLE: Duration = Duration::from_millis(300);
 /// Names at which services are looked for.
 const MAX_NAMES: usize = 2;
 
@@ -43,11 +46,9 @@ pub(super) async fn of_domain(
     // The last dot: the search domains of this system are not meant.
     let domain = format!("{}.", host.trim_end_matches('.'));
     let usual = format!("{prefix}.{domain}");
-    // Few domains have NAPTR records: nobody waits for the one answer before the other is asked for.
-    let (names, at_usual) = tokio::join!(
-        names_of_services(resolver, &domain, kind),
-        services_at(resolver, &usual),
-    );
+    // Few domains have NAPTR records, and some routers drop the question: nobody waits for long.
+    let names = pin!(names_of_services(resolver, &domain, kind));
+    let (names, at_usual) = both(names, services_at(resolver, &usual)).await;
     for name in names.iter().take(MAX_NAMES) {
         if name.eq_ignore_ascii_case(&usual) {
             return at_usual;
@@ -58,6 +59,26 @@ pub(super) async fn of_domain(
         }
     }
     at_usual
+}
+
+/// The answers to both questions; without the names, where the services are there and the names are
+/// not much later.
+pub(super) async fn both(
+    mut names: Pin<&mut impl Future<Output = Vec<String>>>,
+    services: impl Future<Output = Services>,
+) -> (Vec<String>, Services) {
+    let mut services = pin!(services);
+    tokio::select! {
+        names = names.as_mut() => (names, services.await),
+        services = services.as_mut() => {
+            let patience = match services {
+                Services::Some(_) => LITTLE,
+                Services::Refused | Services::Unknown => LIMIT,
+            };
+            let names = timeout(patience, names).await;
+            (names.unwrap_or_default(), services)
+        }
+    }
 }
 
 /// The names at which a domain keeps services of that kind, best first. None where it does not say so:

@@ -254,6 +254,36 @@ async fn a_rule_that_does_not_lead_to_services_of_the_transport_is_passed_over()
     }
 }
 
+/// Time passes by itself while everybody waits.
+#[tokio::test(start_paused = true)]
+async fn a_router_that_drops_questions_for_names_holds_nobody_up_where_services_are_known() {
+    let services = || Services::Some(Vec::new());
+    let after = |time: u64| tokio::time::sleep(std::time::Duration::from_millis(time));
+    for (names_after, services_after, answer, took) in [
+        (10_000, 20, services(), 320),
+        (100, 20, services(), 100),
+        (20, 100, services(), 100),
+        (2_000, 20, Services::Unknown, 2_000),
+    ] {
+        let start = Instant::now();
+        let names = async {
+            after(names_after).await;
+            vec!["elsewhere.".to_owned()]
+        };
+        let found = async {
+            after(services_after).await;
+            answer
+        };
+        let names = std::pin::pin!(names);
+        super::services::both(names, found).await;
+        assert_eq!(
+            start.elapsed().as_millis(),
+            took,
+            "{names_after} {services_after}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_domain_whose_services_are_refused_elsewhere_has_none() {
     let zone = vec![

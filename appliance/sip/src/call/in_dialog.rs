@@ -157,6 +157,8 @@ impl Endpoint {
             && established.timer.lengthen(&response.headers)
         {
             established.reinvite = Reinvite::Waiting { until: now + T1 };
+        } else if purpose == ReinviteFor::Move && passes(status) {
+            self.move_undelivered(now, id);
         } else {
             self.refresh_refused(now, id, response);
             self.reinvite_refused(now, id, purpose);
@@ -177,6 +179,7 @@ impl Endpoint {
         };
         established.dialog.refresh_target(&response.headers);
         established.reinvite = Reinvite::Idle;
+        established.moves_undelivered = 0;
         established.heard_abilities(&response.headers);
         established.timer.answered(now, &response.headers);
         let before = established.session.media().cloned();
@@ -210,6 +213,8 @@ impl Endpoint {
             ReinviteFor::Direction(direction) => {
                 established.wanted = established.session.direction();
                 self.event(hold_outcome(id, direction, false));
+                // It may have kept the word of a move from the far end.
+                self.drive_reinvite(now, id);
             }
             // What our user has wanted meanwhile.
             ReinviteFor::Refresh => self.drive_reinvite(now, id),
@@ -545,6 +550,11 @@ impl Established {
             Some(_) | None => None,
         }
     }
+}
+
+/// Whether a refusal says more of the moment than of what was asked for.
+fn passes(status: StatusCode) -> bool {
+    status == StatusCode::TEMPORARILY_UNAVAILABLE || (500..600).contains(&status.code())
 }
 
 /// Responses that mean that the far end has no such dialog any more (section 12.2.1.2).

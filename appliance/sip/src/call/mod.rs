@@ -149,6 +149,8 @@ pub(crate) struct Established {
     pub(crate) wanted: Direction,
     /// The address of ours that the far end has refused to hear of.
     pub(crate) refused_place: Option<IpAddr>,
+    /// How often it could not be told where we are, one after the other.
+    pub(crate) moves_undelivered: u8,
     /// What the far end has asked for by REFER.
     pub(crate) transfer: Transfer,
 }
@@ -289,6 +291,7 @@ impl Established {
             liveness: Liveness::heard(now),
             wanted: Direction::SendRecv,
             refused_place: None,
+            moves_undelivered: 0,
             transfer: Transfer::default(),
         }
     }

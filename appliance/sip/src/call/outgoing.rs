@@ -216,7 +216,7 @@ impl Endpoint {
                 self.update_response(now, id, response);
             }
             CallState::Established(_) if key.method == Method::Notify.as_str() => {
-                self.transfer_told(now, id, response);
+                self.transfer_told(now, id, key, response);
             }
             CallState::Established(_) => self.in_dialog_response(now, id, response),
             CallState::Dialing(_) | CallState::Offered(_) | CallState::Leaving(_) => {
@@ -410,9 +410,6 @@ impl Endpoint {
         let Some(call) = self.calls.get(&id) else {
             return;
         };
-        if *method == Method::Notify {
-            return self.transfer_forgotten(id);
-        }
         if *method == Method::Prack {
             // The far end gives up when it needs it; else its answer will come.
             return;

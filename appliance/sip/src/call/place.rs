@@ -12,12 +12,14 @@ use std::time::{Duration, Instant};
 
 use super::outgoing::flow_back;
 use super::{CallState, Established, Reinvite};
-use crate::endpoint::{ActionError, CallId, Endpoint};
+use crate::endpoint::{ActionError, CallEndCause, CallId, Endpoint};
 use crate::grammar::Headers;
 use crate::transport::Path;
 
 /// How soon the far end is told again where we are, after there was no way to it.
 const MOVE_RETRY: Duration = Duration::from_secs(2);
+/// How often, one after the other: about as long as a transaction lasts.
+const MOVE_RETRIES: u8 = 16;
 
 impl Established {
     /// Whether the far end sends media to where we are no more, and may want to know.
@@ -54,13 +56,18 @@ impl Endpoint {
         Ok(())
     }
 
-    /// A new network may take a moment before it leads anywhere. Whether the far end is there at all
-    /// is asked meanwhile, and ends the call.
+    /// A new network may take a moment before it leads anywhere, and a proxy before it does. A far end
+    /// that cannot be told for longer sends to nobody: the call is over.
     pub(super) fn move_undelivered(&mut self, now: Instant, id: CallId) {
-        if let Ok(established) = self.established_mut(id) {
-            let until = now + MOVE_RETRY;
-            established.reinvite = Reinvite::Waiting { until };
+        let Ok(established) = self.established_mut(id) else {
+            return;
+        };
+        established.moves_undelivered = established.moves_undelivered.saturating_add(1);
+        if established.moves_undelivered > MOVE_RETRIES {
+            return self.hang_up_for(now, id, CallEndCause::Timeout);
         }
+        let until = now + MOVE_RETRY;
+        established.reinvite = Reinvite::Waiting { until };
     }
 
     /// The far end says where it is, by a request that came over `path`. It may have moved: what we

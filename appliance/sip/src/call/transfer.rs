@@ -14,8 +14,8 @@
 
 use std::time::Instant;
 
-use super::{CallState, Established};
-use crate::endpoint::keys::ServerKey;
+use super::Established;
+use crate::endpoint::keys::{ClientKey, ServerKey};
 use crate::endpoint::{ActionError, CallId, Endpoint, Event};
 use crate::grammar::{
     ContentType, HeaderName, HeaderValue, Method, NameAddr, Replaces, Request, Response, SipUri,
@@ -91,7 +91,7 @@ impl Endpoint {
     /// The call is unknown, or nobody has asked.
     pub fn refuse_transfer(&mut self, now: Instant, call: CallId) -> Result<(), ActionError> {
         let (key, ..) = self.asked_transfer(call)?;
-        self.transfer_forgotten(call);
+        self.established_mut(call)?.transfer.state = State::Nothing;
         self.respond_with(now, &key, StatusCode::DECLINE);
         Ok(())
     }
@@ -172,19 +172,32 @@ impl Endpoint {
     }
 
     /// The far end has answered a NOTIFY. One that knows nothing of it has forgotten the subscription,
-    /// which is no reason to end the call (RFC 5057).
-    pub(super) fn transfer_told(&mut self, now: Instant, id: CallId, response: &Response) {
+    /// which is no reason to end the call (RFC 5057); to one that came too late, others have come.
+    pub(super) fn transfer_told(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        key: &ClientKey,
+        response: &Response,
+    ) {
+        let notify = self.clients.get(key).map(|it| it.outgoing.request.clone());
         if response.status().is_success() {
             self.heard_far_end(now, id);
-        } else if response.status().is_final() {
-            self.transfer_forgotten(id);
+        } else if response.status().is_final()
+            && response.status() != StatusCode::SERVER_INTERNAL_ERROR
+            && let Some(notify) = notify
+        {
+            self.notify_failed(id, &notify);
         }
     }
 
-    /// Nobody wants to hear of a transfer any more.
-    pub(super) fn transfer_forgotten(&mut self, id: CallId) {
-        if let Some(call) = self.calls.get_mut(&id)
-            && let CallState::Established(established) = &mut call.state
+    /// A NOTIFY has not been taken. What it was about is not told any more; a later transfer is.
+    pub(crate) fn notify_failed(&mut self, id: CallId, notify: &Request) {
+        let Ok(established) = self.established_mut(id) else {
+            return;
+        };
+        if let State::UnderWay { sequence, .. } = established.transfer.state
+            && notify.headers.text(&HeaderName::Event) == Some(established.event_of(sequence))
         {
             established.transfer.state = State::Nothing;
         }
@@ -192,14 +205,19 @@ impl Endpoint {
 }
 
 impl Established {
-    /// NOTIFY of what the called party has said (RFC 3515 section 2.4.5).
-    fn notify(&mut self, sequence: u32, status: StatusCode) -> Request {
-        let mut request = self.dialog.request(Method::Notify);
-        let event = if self.transfer.first == Some(sequence) {
+    /// What the subscription of a REFER is called.
+    fn event_of(&self, sequence: u32) -> String {
+        if self.transfer.first == Some(sequence) {
             "refer".to_owned()
         } else {
             format!("refer;id={sequence}")
-        };
+        }
+    }
+
+    /// NOTIFY of what the called party has said (RFC 3515 section 2.4.5).
+    fn notify(&mut self, sequence: u32, status: StatusCode) -> Request {
+        let event = self.event_of(sequence);
+        let mut request = self.dialog.request(Method::Notify);
         let subscription = if status.is_final() {
             "terminated;reason=noresource".to_owned()
         } else {

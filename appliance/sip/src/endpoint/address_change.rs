@@ -34,31 +34,27 @@ impl Endpoint {
         listen: ListenAddresses,
         gone: &BTreeSet<IpAddr>,
     ) {
-        let left: Vec<(BindingId, FlowPlace, Option<NameAddr>)> = self
+        let places: Vec<(BindingId, FlowPlace)> = self
             .registrations
             .iter()
             .flat_map(|(account, registrant)| {
                 registrant.bindings().map(|(reg_id, binding)| {
                     let account = account.clone();
-                    (BindingId { account, reg_id }, binding.path)
+                    let place = match binding.path {
+                        Some(path) => self.place_of(path, &listen.udp, gone),
+                        // The flow has failed before we moved: what was said of it counts.
+                        None => place_named(binding.named.as_ref(), &listen),
+                    };
+                    (BindingId { account, reg_id }, place)
                 })
-            })
-            .map(|(id, path)| {
-                let place = path.map_or(FlowPlace::Stands, |path| {
-                    self.place_of(path, &listen.udp, gone)
-                });
-                let contact = path
-                    .zip(self.account(&id.account).ok())
-                    .and_then(|(path, account)| self.address_on(&account, path));
-                (id, place, contact)
             })
             .collect();
         self.listen = listen;
-        for (id, place, contact) in &left {
+        for (id, place) in &places {
             if let Some(binding) = self.binding_mut(id)
                 && *place == FlowPlace::Moved
             {
-                binding.moved_from(contact.clone());
+                binding.moved();
                 if let Some(Path::Datagram { .. }) = binding.path {
                     binding.forget_flow();
                 }
@@ -71,9 +67,9 @@ impl Endpoint {
             .map(|(id, _)| id)
             .collect();
         for flow in lost {
-            self.close_flow(now, flow);
+            self.leave_flow(now, flow);
         }
-        for (id, place, _) in left {
+        for (id, place) in places {
             let mut rng = self.rng.clone();
             if let Some(binding) = self.binding_mut(&id) {
                 binding.machine.network_changed(now, place, &mut rng);
@@ -95,5 +91,17 @@ impl Endpoint {
         } else {
             FlowPlace::Moved
         }
+    }
+}
+
+/// Whether an address that a registrar was told is one of those where we are.
+fn place_named(named: Option<&NameAddr>, listen: &ListenAddresses) -> FlowPlace {
+    let address = named
+        .and_then(|named| named.uri().as_sip())
+        .and_then(|uri| uri.host().address());
+    let mut known = listen.udp.iter().chain(&listen.tcp).chain(&listen.tls);
+    match address {
+        Some(address) if !known.any(|ours| ours.ip() == address) => FlowPlace::Moved,
+        Some(_) | None => FlowPlace::Stands,
     }
 }

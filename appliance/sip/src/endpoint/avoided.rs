@@ -59,15 +59,14 @@ impl Avoided {
         targets: impl Iterator<Item = Target>,
     ) -> VecDeque<Target> {
         let (avoided, mut order): (VecDeque<_>, VecDeque<_>) =
-            targets.partition(|target| self.is_avoided(now, target));
+            targets.partition(|target| self.is_avoided(now, (target.transport, target.remote)));
         order.extend(avoided);
         order
     }
 
-    fn is_avoided(&self, now: Instant, target: &Target) -> bool {
-        self.until
-            .get(&(target.transport, target.remote))
-            .is_some_and(|until| *until > now)
+    /// Whether a server has failed a while ago.
+    pub(crate) fn is_avoided(&self, now: Instant, server: Server) -> bool {
+        self.until.get(&server).is_some_and(|until| *until > now)
     }
 }
 

@@ -16,6 +16,9 @@ use crate::registration::{Bindings, FlowPlace, Registration, Send};
 use crate::transport::{FlowId, Path};
 use rand_core::Rng;
 
+/// Places that are taken back at once: a box that moves on before it is heard leaves some behind.
+const MOST_LEFT_BEHIND: usize = 4;
+
 /// Names one binding of ours: the account, and the flow by its `reg-id` (RFC 5626 section 4.2).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct BindingId {
@@ -55,9 +58,11 @@ pub(crate) struct Binding {
     /// The way that the last REGISTER took.
     pub(crate) path: Option<Path>,
     pub(crate) bound: Option<Bound>,
-    /// Where the registrar believes us to be, though we are there no more: taken back by the next
-    /// REGISTER. One that knows our flows (RFC 5626) replaces it by itself.
-    left_behind: Option<NameAddr>,
+    /// What the last REGISTER said of where we are.
+    pub(crate) named: Option<NameAddr>,
+    /// Where the registrar may believe us to be, though we are there no more: taken back by the next
+    /// REGISTER. One that knows our flows (RFC 5626) replaces them by itself.
+    left_behind: Vec<NameAddr>,
 }
 
 impl Binding {
@@ -71,7 +76,8 @@ impl Binding {
             subject: Bindings::Ours,
             path: None,
             bound: None,
-            left_behind: None,
+            named: None,
+            left_behind: Vec::new(),
         }
     }
 
@@ -118,7 +124,7 @@ impl Binding {
             // We have moved while the REGISTER was under way: it named the old place.
             return self.machine.network_changed(now, FlowPlace::Moved, rng);
         };
-        self.left_behind = None;
+        self.left_behind.clear();
         let sign_of_life = match grant.outbound {
             Outbound::Agreed => SignOfLife::Stun,
             Outbound::NotAgreed => SignOfLife::None,
@@ -148,8 +154,8 @@ impl Binding {
         self.bound = None;
     }
 
-    /// We are no more at `contact`, which the last REGISTER named.
-    pub(crate) fn moved_from(&mut self, contact: Option<NameAddr>) {
+    /// We are no more where the last REGISTER said.
+    pub(crate) fn moved(&mut self) {
         let replaced = self
             .bound
             .as_ref()
@@ -157,25 +163,34 @@ impl Binding {
                 Outbound::Agreed => true,
                 Outbound::NotAgreed => false,
             });
-        // After the second of two moves without a REGISTER between them, the first place counts.
-        if self.left_behind.is_none() && !replaced {
-            self.left_behind = contact;
+        if let Some(named) = self.named.take()
+            && !replaced
+            && self.left_behind.len() < MOST_LEFT_BEHIND
+            && self
+                .left_behind
+                .iter()
+                .all(|left| left.uri() != named.uri())
+        {
+            self.left_behind.push(named);
         }
     }
 
-    /// The place that a REGISTER from `contact` takes back.
-    pub(crate) fn left_behind(&self, contact: &Contact) -> Option<Contact> {
+    /// The places that a REGISTER from `contact` takes back.
+    pub(crate) fn left_behind(&self, contact: &Contact) -> Vec<Contact> {
         let (Bindings::Ours, Contact::Address(contact)) = (self.subject, contact) else {
-            return None;
+            return Vec::new();
         };
-        let mut left = self
-            .left_behind
-            .clone()
-            .filter(|left| left.uri() != contact.uri())?;
-        left.params_mut()
-            .set_token("expires", "0")
-            .expect("a digit is a token");
-        Some(Contact::Address(left))
+        self.left_behind
+            .iter()
+            .filter(|left| left.uri() != contact.uri())
+            .map(|left| {
+                let mut left = left.clone();
+                left.params_mut()
+                    .set_token("expires", "0")
+                    .expect("a digit is a token");
+                Contact::Address(left)
+            })
+            .collect()
     }
 
     /// The next REGISTER, complete but for Via and Contact.

@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::authorization::Authorization;
 use super::avoided::Server;
 use super::event::CallId;
 use super::flows::Target;
@@ -492,8 +493,11 @@ impl Endpoint {
             self.clients.remove(key);
         }
         strip_path(&mut outgoing.request);
+        for credentials in [HeaderName::Authorization, HeaderName::ProxyAuthorization] {
+            outgoing.request.headers.remove(&credentials);
+        }
         outgoing.flow = None;
-        outgoing.authorization.carried_over();
+        outgoing.authorization = Authorization::default();
         self.launch(now, outgoing, remaining);
         true
     }

@@ -10,14 +10,24 @@ pub(crate) const RELIABLE: &str = "100rel";
 pub(crate) const REPLACES: &str = "replaces";
 /// Connections that clients have opened carry what is for them (RFC 5626).
 pub(crate) const OUTBOUND: &str = "outbound";
+/// REFER without a subscription (RFC 4488).
+pub(crate) const NO_REFER_SUBSCRIPTION: &str = "norefersub";
+/// How a caller wishes to be answered (RFC 5373).
+pub(crate) const ANSWER_MODE: &str = "answermode";
 /// What Supported says in requests and responses that an extension may change.
 pub(crate) const SUPPORTED: &str = "timer, 100rel, replaces";
 
 /// Whether a request that requires `tag` can be served.
 pub(crate) fn is_supported(tag: &str) -> bool {
-    [TIMER, RELIABLE, REPLACES]
-        .iter()
-        .any(|ours| tag.eq_ignore_ascii_case(ours))
+    [
+        TIMER,
+        RELIABLE,
+        REPLACES,
+        NO_REFER_SUBSCRIPTION,
+        ANSWER_MODE,
+    ]
+    .iter()
+    .any(|ours| tag.eq_ignore_ascii_case(ours))
 }
 
 /// Whether the sender of a message has an extension: requiring it says so too.

@@ -315,6 +315,10 @@ impl Flows {
         self.flows.remove(&id)
     }
 
+    pub(crate) fn get(&self, id: FlowId) -> Option<&Flow> {
+        self.flows.get(&id)
+    }
+
     pub(crate) fn get_open(&self, id: FlowId) -> Option<&OpenFlow> {
         match self.flows.get(&id)? {
             Flow::Open(open) => Some(open),
@@ -348,7 +352,7 @@ impl Flows {
                 Flow::Open(open) => {
                     open.info.transport == target.transport
                         && open.leads_to(target.remote)
-                        && open.identity == target.identity
+                        && (open.opened_by == OpenedBy::Peer || open.identity == target.identity)
                         && open.websocket_path == target.websocket_path
                         && open.may_carry_requests_for(&target.server_name)
                 }

@@ -3,7 +3,7 @@
 //! A server that has challenged one request of a call or registration is given credentials with the
 //! next ones as well (RFC 3261 section 22.3): the nonce is used again and its uses are counted.
 //! Credentials are never shown to an address that did not ask for them, as whoever sees them can
-//! guess passwords.
+//! guess passwords: a request that goes on to another server leaves them behind.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -142,7 +142,15 @@ impl Endpoint {
         let reusable = self
             .flows
             .to_host(hop.transport, &host, port, &outgoing.account);
-        if let Some(flow) = reusable {
+        let is_avoided = |flow| {
+            let open = self.flows.get_open(flow);
+            open.is_some_and(|open| {
+                let server = (open.info.transport, open.info.remote);
+                self.avoided.is_avoided(now, server)
+            })
+        };
+        // Another server of the name may work.
+        if let Some(flow) = reusable.filter(|flow| !is_avoided(*flow)) {
             return self.transmit(now, outgoing, Path::Stream(flow), VecDeque::new());
         }
         if self.look_ups.len() >= MAX_LOOK_UPS {
@@ -339,9 +347,11 @@ impl Endpoint {
                 let _ = request.headers.push(HeaderName::Supported, OUTBOUND);
             }
             if let User::Registration(id) = &outgoing.user
-                && let Some(left) = self.binding(id).and_then(|it| it.left_behind(&contact))
+                && let Some(binding) = self.binding(id)
             {
-                request.headers.push_typed(&left);
+                for left in binding.left_behind(&contact) {
+                    request.headers.push_typed(&left);
+                }
             }
         }
         let agent = self.user_agent.clone();
@@ -357,6 +367,9 @@ impl Endpoint {
 
     pub(crate) fn request_failed(&mut self, now: Instant, outgoing: &Outgoing, failure: Failure) {
         match &outgoing.user {
+            User::Call(call) if *outgoing.request.method() == Method::Notify => {
+                self.notify_failed(*call, &outgoing.request);
+            }
             User::Call(call) => {
                 self.call_request_failed(now, *call, outgoing.request.method(), failure);
             }

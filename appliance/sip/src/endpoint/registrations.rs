@@ -256,8 +256,13 @@ impl Endpoint {
 
     /// A REGISTER has been sent over `path`.
     pub(crate) fn register_sent(&mut self, id: &BindingId, path: Path) {
+        let named = self
+            .account(&id.account)
+            .ok()
+            .and_then(|account| self.address_on(&account, path));
         if let Some(binding) = self.binding_mut(id) {
             binding.path = Some(path);
+            binding.named = named;
         }
     }
 
@@ -351,6 +356,14 @@ impl Endpoint {
             return;
         };
         let worked = binding.machine.is_registered();
+        if let Answer::Failed {
+            failure: RegistrationFailure::Refused(StatusCode::SERVICE_UNAVAILABLE),
+            ..
+        } = answer
+        {
+            // The next one may go to another server of the name.
+            binding.path = None;
+        }
         let again = binding.machine.answered(now, answer, others, &mut self.rng);
         binding.note_outcome(now, grant, &mut self.rng);
         if worked && !binding.machine.is_registered() {

@@ -119,7 +119,7 @@ impl Endpoint {
         let machine = if *arrival.request.method() == Method::Invite {
             ServerMachine::Invite(InviteServer::new(now, reliability))
         } else {
-            ServerMachine::NonInvite(NonInviteServer::new(reliability))
+            ServerMachine::NonInvite(NonInviteServer::new(now, reliability))
         };
         self.servers.insert(
             key,

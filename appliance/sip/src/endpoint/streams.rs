@@ -155,6 +155,7 @@ impl Endpoint {
 
     /// A connection has ended, or could not be made.
     pub fn stream_closed(&mut self, now: Instant, flow: FlowId, why: StreamError) {
+        self.flow_failed(now, flow);
         self.flow_lost(now, flow, why);
     }
 
@@ -201,19 +202,34 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn close_flow(&mut self, now: Instant, flow: FlowId) {
+    fn close_flow(&mut self, now: Instant, flow: FlowId) {
+        self.flow_failed(now, flow);
+        self.leave_flow(now, flow);
+    }
+
+    /// Gives a connection up through no fault of its other end.
+    pub(super) fn leave_flow(&mut self, now: Instant, flow: FlowId) {
         self.output(Output::CloseStream { flow });
         self.flow_lost(now, flow, StreamError::Closed);
+    }
+
+    /// A connection could not be made, or has taken a request and given nothing back: its server is
+    /// asked last for a while.
+    fn flow_failed(&mut self, now: Instant, flow: FlowId) {
+        let server = match self.flows.get(flow) {
+            Some(Flow::Opening { target, .. }) => (target.transport, target.remote),
+            Some(Flow::Open(open)) if self.has_unanswered(flow) => {
+                (open.info.transport, open.info.remote)
+            }
+            Some(Flow::Open(_)) | None => return,
+        };
+        self.avoided.failed(now, server, None);
     }
 
     /// Everything that the connection carried is told, or tries another way.
     fn flow_lost(&mut self, now: Instant, flow: FlowId, why: StreamError) {
         match self.flows.remove(flow) {
-            Some(Flow::Opening {
-                target, waiting, ..
-            }) => {
-                self.avoided
-                    .failed(now, (target.transport, target.remote), None);
+            Some(Flow::Opening { waiting, .. }) => {
                 for Waiting {
                     mut outgoing,
                     remaining,
@@ -227,11 +243,7 @@ impl Endpoint {
                     self.launch(now, outgoing, remaining);
                 }
             }
-            Some(Flow::Open(open)) => {
-                if self.has_unanswered(flow) {
-                    let server = (open.info.transport, open.info.remote);
-                    self.avoided.failed(now, server, None);
-                }
+            Some(Flow::Open(_)) => {
                 self.registrations_lost_flow(now, flow);
                 self.calls_lost_flow(now, flow);
                 for key in self.clients_over(flow) {

@@ -7,6 +7,8 @@
 //!              │ user's 200-699          │ user's 200-699
 //!              ▼                         ▼
 //!           Completed (request again: last response) ── timer J ──► Terminated
+//!
+//!           Trying, Proceeding ── 64 x T1: nobody waits any more (RFC 4320) ──► Terminated
 //! ```
 
 use std::time::Instant;
@@ -23,8 +25,12 @@ pub struct NonInviteServer {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Trying,
-    Proceeding,
+    Trying {
+        until: Instant,
+    },
+    Proceeding {
+        until: Instant,
+    },
     Completed {
         /// Timer J.
         until: Instant,
@@ -46,30 +52,30 @@ pub enum Outcome {
 impl NonInviteServer {
     /// The transaction of a request that has just arrived.
     #[must_use]
-    pub fn new(reliability: Reliability) -> Self {
+    pub fn new(now: Instant, reliability: Reliability) -> Self {
         Self {
             reliability,
-            state: State::Trying,
+            state: State::Trying { until: now + T1_64 },
         }
     }
 
     /// The request has arrived again.
     pub fn retransmitted(&mut self) -> Outcome {
         match self.state {
-            State::Proceeding | State::Completed { .. } => Outcome::SendLast,
-            State::Trying | State::Terminated => Outcome::Nothing,
+            State::Proceeding { .. } | State::Completed { .. } => Outcome::SendLast,
+            State::Trying { .. } | State::Terminated => Outcome::Nothing,
         }
     }
 
     /// The user sends a response.
     pub fn respond(&mut self, now: Instant, class: ResponseClass) -> Outcome {
         match (self.state, class) {
-            (State::Trying | State::Proceeding, ResponseClass::Provisional) => {
-                self.state = State::Proceeding;
+            (State::Trying { until } | State::Proceeding { until }, ResponseClass::Provisional) => {
+                self.state = State::Proceeding { until };
                 Outcome::Send
             }
             (
-                State::Trying | State::Proceeding,
+                State::Trying { .. } | State::Proceeding { .. },
                 ResponseClass::Success | ResponseClass::Failure,
             ) => {
                 self.state = State::Completed {
@@ -85,16 +91,16 @@ impl NonInviteServer {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Completed { until } => Some(until),
-            State::Trying | State::Proceeding | State::Terminated => None,
+            State::Trying { until } | State::Proceeding { until } | State::Completed { until } => {
+                Some(until)
+            }
+            State::Terminated => None,
         }
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if let State::Completed { until } = self.state
-            && until <= now
-        {
+        if self.deadline().is_some_and(|until| until <= now) {
             self.state = State::Terminated;
         }
     }

@@ -302,3 +302,83 @@ fn a_call_that_is_over_or_only_rings_is_not_moved() {
     });
     assert!(moved.is_err());
 }
+
+#[test]
+fn a_far_end_that_cannot_be_told_for_half_a_minute_has_lost_the_call() {
+    let mut world = World::pair(6, Transport::Tcp);
+    let (alices, _) = call(&mut world);
+    world.network.stop_listening(BOB);
+    let moved = world.now;
+    move_alice(&mut world, ALICE, NEW_ALICE, alices);
+    assert_eq!(ended(&mut world, NEW_ALICE, alices), CallEndCause::Timeout);
+    let took = world.now - moved;
+    assert!((30..60).contains(&took.as_secs()), "{took:?}");
+}
+
+#[test]
+fn a_hold_that_fails_on_the_way_does_not_keep_the_move_from_the_far_end() {
+    let mut world = World::pair(7, Transport::Tcp);
+    let (alices, _) = call(&mut world);
+    world.network.stop_listening(BOB);
+    move_alice(&mut world, ALICE, NEW_ALICE, alices);
+    world.run(Duration::from_millis(500));
+    world
+        .act(NEW_ALICE, |alice, now| alice.hold(now, alices))
+        .expect("the call stands");
+    world.run(Duration::from_secs(3));
+    world.network.listen(BOB);
+    world.run(Duration::from_secs(5));
+    assert_eq!(bobs_target(&mut world).ip(), NEW_ALICE.ip());
+}
+
+#[test]
+fn a_proxy_that_is_overloaded_for_a_moment_does_not_end_the_telling() {
+    let mut world = alice_alone();
+    let (alices, invite) = alice_calls_carol(&mut world);
+    let accepted = answering(&invite, StatusCode::OK, "c");
+    send(&mut world, ALICE, accepted.to_bytes());
+    world
+        .act(ALICE, |alice, now| {
+            alice.move_media(now, alices, NEW_ALICE.ip())
+        })
+        .expect("the call stands");
+    for told in 2..5 {
+        world.run(Duration::from_millis(50));
+        assert_eq!(requests(&world, &Method::Invite).len(), told);
+        let moved = requests(&world, &Method::Invite).pop().expect("it arrived");
+        let busy = reply(&moved, StatusCode::SERVICE_UNAVAILABLE, "c");
+        send(&mut world, ALICE, busy.to_bytes());
+        world.run(Duration::from_secs(2));
+    }
+}
+
+#[test]
+fn a_box_that_moves_on_before_it_is_heard_takes_back_all_places_that_it_has_named() {
+    let mut world = world(Algorithm::Md5, "correct");
+    register(&mut world);
+    wait_for_state(&mut world, RegistrationState::Registered);
+    registrar(&mut world).silent = true;
+    world.move_node(ALICE, NEW_ALICE);
+    // The REGISTER from there is sent, and not answered.
+    world.run(SOON);
+    world.move_node(NEW_ALICE, NEWER_ALICE);
+    registrar(&mut world).silent = false;
+    world.run(Duration::from_secs(60));
+    let told = contacts(&last_register(&mut world));
+    assert!(told[0].contains("192.0.2.42"), "{told:?}");
+    for left in ["192.0.2.1:", "192.0.2.41:"] {
+        let taken_back = told
+            .iter()
+            .any(|contact| contact.contains(left) && contact.ends_with(";expires=0"));
+        let all: Vec<_> = registrar(&mut world)
+            .requests
+            .iter()
+            .map(|(_, request)| contacts(request))
+            .collect();
+        let ever = all
+            .iter()
+            .flatten()
+            .any(|contact| contact.contains(left) && contact.ends_with(";expires=0"));
+        assert!(taken_back || ever, "{left} {all:?}");
+    }
+}

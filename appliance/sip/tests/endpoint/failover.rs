@@ -13,7 +13,9 @@ use crate::calls::{assert_nothing_is_left, ended};
 use crate::carol::{push, reply, requests, send};
 use crate::registrar::{Algorithm, Registrar};
 use crate::registration::{register, registering_account, registrar, wait_for_state};
-use crate::world::{ALICE, BOB, CAROL, EDGE, REGISTRAR, World, address, media_of, room, settings};
+use crate::world::{
+    ALICE, BOB, CAROL, EDGE, REGISTRAR, World, account, address, media_of, room, settings,
+};
 
 /// Where nobody is.
 const DEAD: std::net::SocketAddr = address(77, 5060);
@@ -148,4 +150,27 @@ fn requests_do_not_go_over_a_connection_that_somebody_has_made_from_the_targets_
     // Carol takes no connections: nobody has proven that the one from her port is hers.
     let call = world.invite(ALICE, CAROL);
     assert_eq!(ended(&mut world, ALICE, call), CallEndCause::Transport);
+}
+
+#[test]
+fn a_server_that_is_overloaded_is_left_by_the_next_call_though_a_connection_to_it_stands() {
+    let mut world = World::new(5);
+    world.add(settings(account("alice", Transport::Tcp), ALICE), ALICE);
+    world.registrar = Some(Registrar::new(Algorithm::Sha256, "correct"));
+    for server in [REGISTRAR, EDGE] {
+        world.network.listen(server);
+    }
+    let servers = vec![REGISTRAR, EDGE];
+    world.names.insert("two.example".to_owned(), servers);
+    for (answer, asked) in [
+        (StatusCode::NOT_FOUND, REGISTRAR),
+        (StatusCode::SERVICE_UNAVAILABLE, REGISTRAR),
+        (StatusCode::NOT_FOUND, EDGE),
+    ] {
+        registrar(&mut world).called = answer;
+        let call = call_name(&mut world);
+        ended(&mut world, ALICE, call);
+        let (at, _) = registrar(&mut world).requests.last().expect("it asked");
+        assert_eq!(*at, asked, "{answer}");
+    }
 }

@@ -88,9 +88,20 @@ fn a_peer_that_has_proven_itself_is_called_back_by_its_own_connection() {
 /// Whether a call to where a peer listens takes the connection that the peer has made from some other
 /// port, and by which it has sent a request with this Via.
 fn is_called_back_by_its_connection(via: &str, proven: &[&str]) -> bool {
+    let anonymous = account("bob", Transport::Tls);
+    let own = Account {
+        client_certificate: ClientCertificate::Own,
+        ..account("bob", Transport::Tls)
+    };
+    let [anonymous, own] = [anonymous, own].map(|bob| calls_back(bob, via, proven));
+    assert_eq!(anonymous, own, "whatever Bob would show elsewhere");
+    own
+}
+
+fn calls_back(bob: Account, via: &str, proven: &[&str]) -> bool {
     let listening = address(3, 5061);
     let now = Instant::now();
-    let mut bob = Endpoint::new(settings(account("bob", Transport::Tls), BOB), [7; 32]);
+    let mut bob = Endpoint::new(settings(bob, BOB), [7; 32]);
     let flow = bob.reserve_flow();
     let mut info = StreamInfo::new(Transport::Tls, BOB, address(3, 49_152));
     info.verified_names = proven.iter().map(|name| (*name).to_owned()).collect();

@@ -272,3 +272,48 @@ fn a_far_end_that_takes_no_notify_is_told_no_more_and_keeps_its_call() {
     site.world.run(Duration::from_secs(33));
     assert!(!site.tell(StatusCode::RINGING));
 }
+
+#[test]
+fn a_notify_that_comes_too_late_silences_no_other() {
+    let mut site = site(TransferPolicy::FarEnd);
+    site.refer_to(DAVE);
+    site.accept();
+    // The one before was lost and comes again after this one: out of order (RFC 3261 section 12.2.2).
+    site.answer_notify(StatusCode::SERVER_INTERNAL_ERROR);
+    assert!(site.tell(StatusCode::RINGING));
+    site.answer_notify(StatusCode::OK);
+
+    // Nor does the last word of one transfer count for the next.
+    assert!(site.tell(StatusCode::BUSY_HERE));
+    let last_word = requests(&site.world, &Method::Notify).pop().expect("told");
+    site.refer_to(DAVE);
+    let forgotten = StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
+    let answer = Response::to(&last_word, forgotten).to_bytes();
+    send(&mut site.world, BOB, answer);
+    site.accept();
+    assert!(site.tell(StatusCode::RINGING));
+}
+
+#[test]
+fn extensions_of_a_refer_that_it_requires_are_known() {
+    let mut site = site(TransferPolicy::FarEnd);
+    let required = site.refer(&[
+        (HeaderName::ReferTo, DAVE),
+        (HeaderName::ReferSub, "false"),
+        (HeaderName::Require, "norefersub"),
+    ]);
+    assert_eq!(required, None, "Bob's user is asked");
+    assert_eq!(site.asked().len(), 1);
+}
+
+#[test]
+fn a_refer_whose_call_ends_before_anybody_judges_it_leaves_nothing_behind() {
+    let mut site = site(TransferPolicy::FarEnd);
+    site.refer_to(DAVE);
+    site.sequence += 1;
+    let bye = to_bob(Method::Bye, site.sequence, &site.tag);
+    send(&mut site.world, BOB, bye.to_bytes());
+    site.world.run(Duration::from_secs(70));
+    let counts = site.world.act(BOB, |bob, _| bob.counts());
+    assert_eq!((counts.calls, counts.server_transactions), (0, 0));
+}

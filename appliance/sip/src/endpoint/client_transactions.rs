@@ -135,29 +135,33 @@ impl Endpoint {
         };
         transaction.heard = Heard::Something;
         let path = transaction.path;
-        self.note_answer(now, path, response);
-        let Some(transaction) = self.clients.get_mut(&key) else {
-            return;
-        };
         let class = ResponseClass::of(response.status().code());
-        match &mut transaction.machine {
+        let (acknowledges, delivers) = match &mut transaction.machine {
             ClientMachine::Invite(machine) => match machine.response(now, class) {
-                InviteClientOutcome::Deliver => self.deliver(now, &key, response),
-                InviteClientOutcome::AcknowledgeAndDeliver => {
-                    self.acknowledge_failure(now, &key, response);
-                    self.deliver(now, &key, response);
-                }
-                InviteClientOutcome::Acknowledge => self.acknowledge_failure(now, &key, response),
+                InviteClientOutcome::Deliver => (false, true),
+                InviteClientOutcome::AcknowledgeAndDeliver => (true, true),
+                InviteClientOutcome::Acknowledge => (true, false),
                 InviteClientOutcome::Nothing
                 | InviteClientOutcome::Retransmit
-                | InviteClientOutcome::TimedOut => {}
+                | InviteClientOutcome::TimedOut => (false, false),
             },
             ClientMachine::NonInvite(machine) => match machine.response(now, class) {
-                NonInviteClientOutcome::Deliver => self.deliver(now, &key, response),
+                NonInviteClientOutcome::Deliver => (false, true),
                 NonInviteClientOutcome::Nothing
                 | NonInviteClientOutcome::Retransmit
-                | NonInviteClientOutcome::TimedOut => {}
+                | NonInviteClientOutcome::TimedOut => (false, false),
             },
+        };
+        // One that is out of order, or repeated, says nothing new: a 100 that a 503 has overtaken is no
+        // sign of life.
+        if delivers {
+            self.note_answer(now, path, response);
+        }
+        if acknowledges {
+            self.acknowledge_failure(now, &key, response);
+        }
+        if delivers {
+            self.deliver(now, &key, response);
         }
         self.advance_client(now, &key);
     }

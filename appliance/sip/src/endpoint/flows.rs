@@ -376,7 +376,7 @@ impl Flows {
                 Flow::Open(open) => {
                     open.info.transport == transport
                         && open.info.remote.port() == port
-                        && open.server_name.as_deref() == Some(host)
+                        && open.was_opened_for(host)
                         && open.identity == identity
                         && open.websocket_path == path
                 }
@@ -465,8 +465,14 @@ impl OpenFlow {
         }
     }
 
+    /// Whether it was opened to reach a host of that name (no name tells upper case from lower).
+    fn was_opened_for(&self, name: &str) -> bool {
+        let opened_for = self.server_name.as_deref();
+        opened_for.is_some_and(|opened_for| opened_for.eq_ignore_ascii_case(name))
+    }
+
     pub(super) fn is_verified_for(&self, name: &str) -> bool {
-        self.server_name.as_deref() == Some(name)
+        self.was_opened_for(name)
             || self
                 .info
                 .verified_names

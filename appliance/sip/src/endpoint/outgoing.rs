@@ -37,8 +37,8 @@ use crate::transport::{FlowId, Path, Transport};
 const MAX_CLIENT_TRANSACTIONS: usize = 512;
 /// Requests that wait for a look-up at once.
 const MAX_LOOK_UPS: usize = 64;
-/// How long the caller may take to look a name up.
-const LOOK_UP_LIMIT: Duration = Duration::from_secs(10);
+/// How long the caller may take to look a name up: longer than any resolver takes to give up.
+const LOOK_UP_LIMIT: Duration = Duration::from_secs(15);
 /// Addresses of one name that are tried.
 const MAX_TARGETS: usize = 8;
 /// A larger request does not travel by UDP (RFC 3261 section 18.1.1).
@@ -182,11 +182,13 @@ impl Endpoint {
         let Some(look_up) = self.look_ups.remove(&id) else {
             return;
         };
-        let targets = addresses.iter().take(MAX_TARGETS).map(|remote| {
+        let targets = addresses.iter().map(|remote| {
             Target::new(look_up.transport, *remote, look_up.host.clone())
                 .made_for(&look_up.outgoing.account)
         });
-        let targets = self.avoided.put_last(now, targets);
+        // Bounded after that, so that those beyond the bound are found when the first are down.
+        let mut targets = self.avoided.put_last(now, targets);
+        targets.truncate(MAX_TARGETS);
         self.launch(now, look_up.outgoing, targets);
     }
 

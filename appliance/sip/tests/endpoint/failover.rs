@@ -95,8 +95,10 @@ fn a_server_that_is_overloaded_is_left_alone_for_as_long_as_it_asks() {
     let mut refusal = reply(&invite, StatusCode::SERVICE_UNAVAILABLE, "c");
     push(&mut refusal.headers, HeaderName::RetryAfter, "120");
     send(&mut world, ALICE, refusal.to_bytes());
-    // Said twice, it is no sign of life.
+    // Said twice, it is no sign of life; nor is what it has overtaken on the way.
     send(&mut world, ALICE, refusal.to_bytes());
+    let trying = reply(&invite, StatusCode::TRYING, "c");
+    send(&mut world, ALICE, trying.to_bytes());
     world.run(Duration::from_millis(100));
     assert_eq!(asked(&world), 1);
 
@@ -109,6 +111,18 @@ fn a_server_that_is_overloaded_is_left_alone_for_as_long_as_it_asks() {
     call_name(&mut world);
     world.run(AT_ONCE);
     assert_eq!(asked(&world), 2, "its time is over");
+}
+
+#[test]
+fn servers_beyond_those_that_one_request_tries_are_found_when_the_first_are_down() {
+    let mut world = World::pair(6, Transport::Tcp);
+    // Nobody listens at any of them: each refuses the connection.
+    let mut servers: Vec<_> = (80..88).map(|host| address(host, 5060)).collect();
+    servers.push(BOB);
+    world.names.insert("two.example".to_owned(), servers);
+    let call = call_name(&mut world);
+    assert_eq!(ended(&mut world, ALICE, call), CallEndCause::Transport);
+    assert!(time_until_bob_rings(&mut world, 1) <= AT_ONCE);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use netem::{LinkConditions, Loss, Probability};
+use proptest::prelude::*;
 use sip::endpoint::{Account, CallEndCause, CallId, Event};
 use sip::grammar::{HeaderName, Method, StatusCode};
 use sip::registration::RegistrationState;
@@ -19,6 +20,8 @@ use crate::world::{
 
 /// Where nobody is.
 const DEAD: std::net::SocketAddr = address(77, 5060);
+/// Seven servers that are silent, at most 32 s each.
+const LONGEST_SEARCH: Duration = Duration::from_secs(7 * 32);
 const AT_ONCE: Duration = Duration::from_millis(100);
 
 /// Alice calls a name; its servers are known to the world.
@@ -42,10 +45,7 @@ fn time_until_bob_rings(world: &mut World, calls: usize) -> Duration {
             .count()
     };
     while rang(world) < calls {
-        assert!(
-            world.now < start + Duration::from_secs(120),
-            "it never rings"
-        );
+        assert!(world.now < start + LONGEST_SEARCH, "it never rings");
         world.run(Duration::from_millis(10));
     }
     let took = world.now - start;
@@ -56,15 +56,65 @@ fn time_until_bob_rings(world: &mut World, calls: usize) -> Duration {
     took
 }
 
+/// A way on which nothing arrives.
+fn unplugged() -> LinkConditions {
+    LinkConditions {
+        loss: Loss::Random(Probability::percent(100.0).expect("a percentage")),
+        ..LinkConditions::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48,
+        failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Of up to eight servers, some are silent and some have no service; one works, or none does.
+    #[test]
+    fn the_one_server_that_works_is_found_and_remembered(
+        seed in any::<u64>(),
+        transport in prop::sample::select(vec![Transport::Udp, Transport::Tcp, Transport::Tls]),
+        silent in prop::collection::vec(any::<bool>(), 0..8),
+        working in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let mut world = World::pair(seed, transport);
+        let mut servers = Vec::new();
+        // By UDP all are silent, and the call is given up after three.
+        let down = if transport == Transport::Udp { 2 } else { 7 };
+        for (host, silent) in (80..).zip(silent.iter().take(down)) {
+            let server = address(host, 5060);
+            if *silent {
+                world.network.set_conditions(ALICE, server, unplugged());
+            }
+            servers.push(server);
+        }
+        if let Some(working) = working {
+            servers.insert(working.index(servers.len() + 1), BOB);
+        }
+        world.names.insert("two.example".to_owned(), servers);
+        if working.is_some() {
+            let first = time_until_bob_rings(&mut world, 1);
+            let second = time_until_bob_rings(&mut world, 2);
+            // The first that was silent has its next chance after a minute.
+            let limit = if first < Duration::from_secs(60) { AT_ONCE } else { first };
+            prop_assert!(second <= limit, "{first:?}, then {second:?}");
+        } else {
+            let call = call_name(&mut world);
+            world.run(LONGEST_SEARCH);
+            let cause = ended(&mut world, ALICE, call);
+            prop_assert!(
+                matches!(cause, CallEndCause::Transport | CallEndCause::Timeout),
+                "{cause:?}"
+            );
+        }
+        assert_nothing_is_left(&mut world);
+    }
+}
+
 #[test]
 fn a_server_that_was_down_is_asked_last_by_the_next_calls_and_first_again_later() {
     for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
         let mut world = World::pair(1, transport);
-        let unplugged = LinkConditions {
-            loss: Loss::Random(Probability::percent(100.0).expect("a percentage")),
-            ..LinkConditions::default()
-        };
-        world.network.set_conditions(ALICE, DEAD, unplugged);
+        world.network.set_conditions(ALICE, DEAD, unplugged());
         world
             .names
             .insert("two.example".to_owned(), vec![DEAD, BOB]);

@@ -28,6 +28,7 @@ mod room;
 mod shutdown;
 pub mod snapshot;
 mod transfer;
+mod turn;
 pub mod units;
 
 pub use command::{Command, RejectCause, Remembered, TransferProgress};

@@ -24,7 +24,7 @@ use std::time::Instant;
 use crate::command::{Command, Remembered, TransferProgress};
 use crate::fact::{Fact, MediaFault, Prevails, RegistrationState};
 use crate::ids::{Generation, LegId};
-use crate::leg::{IncomingCall, Leg, Turn};
+use crate::leg::{IncomingCall, Leg};
 use crate::leg_state::{EndReason, LegState};
 use crate::media_plan::{LegPlan, MediaPlan};
 use crate::plan::{Controls, media_plan, tone};
@@ -34,6 +34,7 @@ use crate::resumption::{DialogName, WantedCall};
 use crate::shutdown::{Progress, Shutdown};
 use crate::snapshot::{DeviceState, RoomSnapshot, RoomState, VideoFlow};
 use crate::transfer::{Step, Transfer};
+use crate::turn::Turn;
 
 /// The most legs that are kept at a time, those included that only wait for the far end's last
 /// word. Calls beyond are refused.

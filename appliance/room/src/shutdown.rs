@@ -12,8 +12,8 @@
 
 use std::time::Instant;
 
-use crate::leg::deadline;
 use crate::policy::Timeouts;
+use crate::turn::deadline;
 
 /// How far a shutdown has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

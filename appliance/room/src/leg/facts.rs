@@ -1,0 +1,186 @@
+//! What signalling and media tell of a leg.
+
+use std::time::Instant;
+
+use super::hold::{LocalHold, RemoteHold};
+use super::media::Media;
+use super::{Leg, State};
+use crate::dtmf::DtmfDigit;
+use crate::leg_state::EndReason;
+use crate::leg_stats::LegStats;
+use crate::media_plan::{LegStreams, VideoStream};
+use crate::peer::LegSecurity;
+use crate::snapshot::VideoFlow;
+use crate::units::Bitrate;
+
+/// How many received keys a leg keeps.
+const MAX_DTMF_RECEIVED: usize = 32;
+
+impl Leg {
+    pub(crate) fn far_end_rings(&mut self) {
+        if let State::Dialing { until } = self.state {
+            self.state = State::Ringing { until };
+        }
+    }
+
+    pub(crate) fn early_media(&mut self, streams: LegStreams) {
+        match &mut self.state {
+            State::Dialing { until } | State::Ringing { until } => {
+                self.state = State::Early {
+                    until: *until,
+                    media: Media::new(streams),
+                };
+            }
+            State::Early { media, .. } => media.settle(streams),
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Connected { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => {}
+        }
+    }
+
+    pub(crate) fn established(&mut self, now: Instant, streams: LegStreams, security: LegSecurity) {
+        let flow = match &mut self.state {
+            State::Dialing { .. } | State::Ringing { .. } | State::Answering { .. } => {
+                VideoFlow::Waiting
+            }
+            State::Early { media, .. } => media.flow,
+            State::Connected { media, .. } => {
+                media.settle(streams);
+                self.security = Some(security);
+                return;
+            }
+            // Nobody here answered, or somebody hung up at the same moment.
+            State::Incoming { .. } | State::Ending { .. } | State::Ended(_) => return,
+        };
+        self.state = State::Connected {
+            media: Media {
+                flow,
+                ..Media::new(streams)
+            },
+            local: LocalHold::Open,
+            remote: RemoteHold::Open,
+        };
+        self.security = Some(security);
+        self.established = Some(now);
+    }
+
+    pub(crate) fn streams_changed(&mut self, streams: LegStreams) {
+        if let Some(media) = self.media() {
+            media.settle(streams);
+            let receives = |video: &VideoStream| video.direction.receives();
+            if !media.streams.video.as_ref().is_some_and(receives) {
+                // After a hold, whether pictures flow again is to be seen first.
+                media.flow = VideoFlow::Waiting;
+            }
+        }
+    }
+
+    /// The far end sets a limit for the time being.
+    pub(crate) fn bitrate_requested(&mut self, most: Bitrate) {
+        if let Some(media) = self.media() {
+            media.requested_bitrate = Some(most);
+        }
+    }
+
+    pub(crate) fn hold_succeeded(&mut self) {
+        if let Some(local @ LocalHold::Holding { .. }) = self.local_hold() {
+            *local = LocalHold::Held;
+        }
+    }
+
+    pub(crate) fn hold_failed(&mut self) {
+        if let Some(local @ LocalHold::Holding { .. }) = self.local_hold() {
+            *local = LocalHold::Open;
+        }
+    }
+
+    pub(crate) fn resume_succeeded(&mut self) {
+        if let Some(local @ LocalHold::Resuming { .. }) = self.local_hold() {
+            *local = LocalHold::Open;
+        }
+    }
+
+    pub(crate) fn resume_failed(&mut self) {
+        if let Some(local @ LocalHold::Resuming { .. }) = self.local_hold() {
+            *local = LocalHold::Held;
+        }
+    }
+
+    pub(crate) fn far_end_holds(&mut self) {
+        if let State::Connected { remote, .. } = &mut self.state {
+            *remote = RemoteHold::Held;
+        }
+    }
+
+    pub(crate) fn far_end_resumes(&mut self) {
+        if let State::Connected { remote, .. } = &mut self.state {
+            *remote = RemoteHold::Open;
+        }
+    }
+
+    /// Signalling is done with the leg. What was decided here outranks what signalling saw of it,
+    /// and only a far end that took part can be lost.
+    pub(crate) fn ended(&mut self, now: Instant, reason: EndReason) {
+        let reason = match (&self.state, reason) {
+            (State::Ending { reason, .. }, _) => *reason,
+            (State::Ended(_), _) => return,
+            (State::Dialing { .. }, EndReason::PeerLost) => EndReason::Unreachable,
+            (State::Answering { .. }, EndReason::PeerLost) => EndReason::AnswerTimedOut,
+            (
+                State::Incoming { .. }
+                | State::Answering { .. }
+                | State::Dialing { .. }
+                | State::Ringing { .. }
+                | State::Early { .. }
+                | State::Connected { .. },
+                reason,
+            ) => reason,
+        };
+        self.state = State::Ended(reason);
+        self.ended = Some(now);
+    }
+
+    pub(crate) fn first_frame(&mut self, now: Instant) {
+        if self.media().is_some() {
+            self.video_flow(VideoFlow::Flowing);
+            self.first_frame.get_or_insert(now);
+        }
+    }
+
+    /// What was seen before a hold reached the media is no news of what follows it.
+    pub(crate) fn video_flow(&mut self, flow: VideoFlow) {
+        match &mut self.state {
+            State::Early { media, .. }
+            | State::Connected {
+                media,
+                local: LocalHold::Open,
+                ..
+            } => media.flow = flow,
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Connected { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => {}
+        }
+    }
+
+    pub(crate) fn measured(&mut self, stats: LegStats) {
+        if self.media().is_some() {
+            self.stats = Some(stats);
+        }
+    }
+
+    pub(crate) fn dtmf_received(&mut self, digit: DtmfDigit) {
+        if self.media().is_none() {
+            return;
+        }
+        if self.dtmf_received.len() >= MAX_DTMF_RECEIVED {
+            self.dtmf_received.remove(0);
+        }
+        self.dtmf_received.push(digit.as_char());
+    }
+}

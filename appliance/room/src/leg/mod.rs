@@ -1,0 +1,428 @@
+//! One leg: its machine, and what has been seen of it.
+//!
+//! ```text
+//!               call comes                                       call is placed
+//!                   │                                                  │
+//!                   ▼                  EarlyMedia                      ▼
+//!   decline ┌── Incoming          ┌───────────────────────────────  Dialing ───┐
+//!   ring    │       │ answer      │     EarlyMedia                     │       │
+//!   time-out│       ▼             │   ┌──────────── Ringing ◄── Ringing┘       │
+//!           │   Answering         ▼   ▼                │                       │
+//!           │       │           Early                  │      hang up, dial    │
+//!           │       │             │    Established     │      time-out         │
+//!           │       └──────────┐  │   ┌────────────────┴───────────────────────┤
+//!           │  hang up,        ▼  ▼   ▼                                        │
+//!           │  answer time-out Connected: local hold (open, holding, held,     │
+//!           │       │            resuming) x remote hold (open, held)          │
+//!           │       │                  │ hang up                               │
+//!           ▼       ▼                  ▼                                       ▼
+//!         Ending(reason, until) ◄────────────────────────────────────────────────
+//!                   │ Ended, or nothing until the hang-up time-out
+//!                   ▼
+//!                 Ended ◄── Ended(reason) in any state
+//! ```
+//!
+//! The room drives it: requests and facts come in, commands go out, and every state that waits for
+//! somebody else has a deadline, `Connected` excepted. Clients see the state as [`LegState`].
+
+mod facts;
+mod hold;
+mod media;
+mod requests;
+
+use std::time::Instant;
+
+use crate::command::Command;
+use crate::fact::Glare;
+use crate::ids::LegId;
+use crate::leg_state::{CallDirection, EndReason, HoldChange, LegState};
+use crate::leg_stats::LegStats;
+use crate::media_plan::LegStreams;
+use crate::peer::{AnswerWish, LegSecurity, Peer, PeerTrust};
+use crate::policy::CallTarget;
+use crate::resumption::{DialogName, PROVEN_AFTER, Resumptions, WantedCall};
+use crate::snapshot::{LegSnapshot, VideoFlow, summaries};
+use crate::turn::Turn;
+use hold::{LocalHold, RemoteHold, connected_state};
+use media::Media;
+
+/// One leg of the room.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    id: LegId,
+    direction: CallDirection,
+    peer: Peer,
+    /// The account that the call goes by.
+    account: Option<String>,
+    /// The call that somebody here asked for; `None` for a leg that only the far end wanted.
+    placed: Option<WantedCall>,
+    security: Option<LegSecurity>,
+    state: State,
+    stats: Option<LegStats>,
+    dtmf_received: String,
+    started: Instant,
+    established: Option<Instant>,
+    first_frame: Option<Instant>,
+    ended: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum State {
+    Incoming {
+        until: Instant,
+    },
+    Answering {
+        until: Instant,
+    },
+    Dialing {
+        until: Instant,
+    },
+    Ringing {
+        until: Instant,
+    },
+    Early {
+        until: Instant,
+        media: Media,
+    },
+    Connected {
+        media: Media,
+        local: LocalHold,
+        remote: RemoteHold,
+    },
+    Ending {
+        reason: EndReason,
+        until: Instant,
+    },
+    Ended(EndReason),
+}
+
+/// A call that comes in, as signalling tells of it.
+#[derive(Debug)]
+pub(crate) struct IncomingCall {
+    pub(crate) peer: Peer,
+    pub(crate) account: String,
+    pub(crate) security: LegSecurity,
+    pub(crate) trust: PeerTrust,
+    pub(crate) wish: AnswerWish,
+    pub(crate) glare: Option<Glare>,
+}
+
+impl Leg {
+    /// A leg that this room dials, by `account` if it has any.
+    pub(crate) fn dial(
+        id: LegId,
+        wanted: WantedCall,
+        account: Option<String>,
+        turn: &mut Turn<'_>,
+    ) -> Self {
+        turn.commands.push_back(Command::Dial {
+            leg: id,
+            target: wanted.call.target.clone(),
+            account: account.clone(),
+            replaced: wanted.dialog.clone(),
+        });
+        let until = turn.deadline(|timeouts| timeouts.dial);
+        let state = State::Dialing { until };
+        let mut leg = Self::outgoing(id, &wanted.call.target, account, state, turn.now);
+        leg.placed = Some(wanted);
+        leg
+    }
+
+    /// A leg that is over before it began: a call that will not be placed, shown with the reason.
+    pub(crate) fn not_placed(id: LegId, call: CallTarget, reason: EndReason, now: Instant) -> Self {
+        let state = State::Ended(reason);
+        let mut leg = Self::outgoing(id, &call.target, call.account, state, now);
+        leg.ended = Some(now);
+        leg
+    }
+
+    fn outgoing(
+        id: LegId,
+        target: &str,
+        account: Option<String>,
+        state: State,
+        now: Instant,
+    ) -> Self {
+        let peer = Peer {
+            uri: target.to_owned(),
+            display_name: None,
+        };
+        Self::new(id, CallDirection::Outgoing, peer, account, state, now)
+    }
+
+    /// A leg that a far end opened. Nothing is told to it yet: [`Leg::ring`], [`Leg::answer`],
+    /// [`Leg::refuse_busy`] or [`Leg::end`] follows at once.
+    pub(crate) fn incoming(id: LegId, call: IncomingCall, turn: &Turn<'_>) -> Self {
+        let state = State::Incoming {
+            until: turn.deadline(|timeouts| timeouts.ring),
+        };
+        let IncomingCall {
+            peer,
+            account,
+            security,
+            trust: _,
+            wish: _,
+            glare: _,
+        } = call;
+        let mut leg = Self::new(
+            id,
+            CallDirection::Incoming,
+            peer,
+            Some(account),
+            state,
+            turn.now,
+        );
+        leg.security = Some(security);
+        leg
+    }
+
+    fn new(
+        id: LegId,
+        direction: CallDirection,
+        peer: Peer,
+        account: Option<String>,
+        state: State,
+        now: Instant,
+    ) -> Self {
+        Self {
+            id,
+            direction,
+            peer,
+            account,
+            placed: None,
+            security: None,
+            state,
+            stats: None,
+            dtmf_received: String::new(),
+            started: now,
+            established: None,
+            first_frame: None,
+            ended: None,
+        }
+    }
+
+    pub(crate) fn id(&self) -> LegId {
+        self.id
+    }
+
+    /// The account that the call goes by.
+    pub(crate) fn account(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+
+    /// Whether the leg is over.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.state, State::Ended(_))
+    }
+
+    /// Whether this room is done with the leg, confirmed or not.
+    pub(crate) fn is_ending(&self) -> bool {
+        matches!(self.state, State::Ending { .. } | State::Ended(_))
+    }
+
+    /// Whether this room placed exactly such a call. A call that names no account is the same as
+    /// one to the same address by any account.
+    pub(crate) fn is_call_to(&self, call: &CallTarget) -> bool {
+        let placed = self.placed.as_ref();
+        placed.is_some_and(|placed| placed.call.target == call.target)
+            && (call.account.is_none() || call.account == self.account)
+    }
+
+    /// The call that somebody here asked for, unless only the far end wanted the leg.
+    pub(crate) fn placed_call(&self) -> Option<WantedCall> {
+        self.placed.clone()
+    }
+
+    /// What the way back into this call is, should it be interrupted. Of a call that somebody else
+    /// placed it is theirs to know.
+    pub(crate) fn dialog_named(&mut self, dialog: DialogName) {
+        if let Some(placed) = &mut self.placed {
+            placed.dialog = Some(dialog);
+        }
+    }
+
+    /// Whether the leg was dialed and the far end has not answered yet.
+    pub(crate) fn is_dialed(&self) -> bool {
+        matches!(
+            self.state,
+            State::Dialing { .. } | State::Ringing { .. } | State::Early { .. }
+        )
+    }
+
+    /// Ends in favour of the far end's own call, and hands over what was asked for here: the other
+    /// leg fulfils it.
+    pub(crate) fn give_way(&mut self, turn: &mut Turn<'_>) -> Option<WantedCall> {
+        self.end(EndReason::GaveWay, turn);
+        self.placed.take()
+    }
+
+    /// The leg fulfils a call that was asked for here.
+    pub(crate) fn take_place_of(&mut self, placed: Option<WantedCall>) {
+        self.placed = placed;
+    }
+
+    pub(crate) fn state(&self) -> LegState {
+        match &self.state {
+            State::Incoming { .. } => LegState::Incoming,
+            State::Answering { .. } => LegState::Answering,
+            State::Dialing { .. } => LegState::Dialing,
+            State::Ringing { .. } => LegState::Ringing,
+            State::Early { .. } => LegState::Early,
+            State::Connected { local, remote, .. } => connected_state(*local, *remote),
+            State::Ending { reason, .. } => LegState::Ending(*reason),
+            State::Ended(reason) => LegState::Ended(*reason),
+        }
+    }
+
+    fn hold_change(&self) -> HoldChange {
+        match &self.state {
+            State::Connected { local, .. } => local.change(),
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Early { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => HoldChange::None,
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> LegSnapshot {
+        let (audio, video) = match &self.state {
+            State::Early { media, .. } => summaries(&media.streams, media.flow),
+            State::Connected { media, local, .. } => {
+                let flow = match local {
+                    LocalHold::Open => media.flow,
+                    LocalHold::Holding { .. } | LocalHold::Held | LocalHold::Resuming { .. } => {
+                        VideoFlow::Off
+                    }
+                };
+                summaries(&media.streams, flow)
+            }
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => (None, None),
+        };
+        LegSnapshot {
+            id: self.id,
+            direction: self.direction,
+            peer: self.peer.clone(),
+            account: self.account.clone(),
+            state: self.state(),
+            hold_change: self.hold_change(),
+            security: self.security,
+            audio,
+            video,
+            stats: self.stats.clone(),
+            dtmf_received: self.dtmf_received.clone(),
+            started: self.started,
+            established: self.established,
+            first_frame: self.first_frame,
+            ended: self.ended,
+        }
+    }
+
+    /// The streams that media should carry now: nothing leaves the room before the call is
+    /// answered, and nothing flows while we hold the leg. `None` without media.
+    pub(crate) fn planned_streams(&self) -> Option<LegStreams> {
+        match &self.state {
+            State::Early { media, .. } => Some(media.receiving_streams()),
+            State::Connected { media, local, .. } => match local {
+                LocalHold::Open => Some(media.limited_streams()),
+                LocalHold::Holding { .. } | LocalHold::Held | LocalHold::Resuming { .. } => {
+                    Some(media.inactive_streams())
+                }
+            },
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => None,
+        }
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Incoming { until }
+            | State::Answering { until }
+            | State::Dialing { until }
+            | State::Ringing { until }
+            | State::Early { until, .. }
+            | State::Ending { until, .. } => Some(*until),
+            State::Connected { local, .. } => {
+                let hold = local.deadline();
+                hold.into_iter().chain(self.proven()).min()
+            }
+            State::Ended(_) => None,
+        }
+    }
+
+    /// When a call that was interrupted by restarts will have lasted so long that they do not count
+    /// any more.
+    fn proven(&self) -> Option<Instant> {
+        let interrupted = |wanted: &WantedCall| !wanted.resumptions.is_empty();
+        self.placed.as_ref().filter(|placed| interrupted(placed))?;
+        Some(self.established? + PROVEN_AFTER)
+    }
+
+    pub(crate) fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
+        if self.next_deadline().is_none_or(|until| turn.now < until) {
+            return;
+        }
+        match &self.state {
+            State::Incoming { .. } => self.end(EndReason::Missed, turn),
+            State::Answering { .. } => {
+                self.end(EndReason::AnswerTimedOut, turn);
+            }
+            State::Dialing { .. } => self.end(EndReason::DialTimedOut, turn),
+            State::Ringing { .. } | State::Early { .. } => {
+                self.end(EndReason::NotAnswered, turn);
+            }
+            State::Connected { local, .. } => {
+                if local.deadline().is_some_and(|until| until <= turn.now) {
+                    self.hold_failed();
+                    self.resume_failed();
+                }
+                if self.proven().is_some_and(|until| until <= turn.now)
+                    && let Some(placed) = &mut self.placed
+                {
+                    placed.resumptions = Resumptions::default();
+                }
+            }
+            State::Ending { .. } => {
+                self.state = State::Ended(EndReason::HangUpTimedOut);
+                self.ended = Some(turn.now);
+            }
+            State::Ended(_) => {}
+        }
+    }
+
+    fn media(&mut self) -> Option<&mut Media> {
+        match &mut self.state {
+            State::Early { media, .. } | State::Connected { media, .. } => Some(media),
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => None,
+        }
+    }
+
+    fn local_hold(&mut self) -> Option<&mut LocalHold> {
+        match &mut self.state {
+            State::Connected { local, .. } => Some(local),
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Early { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => None,
+        }
+    }
+}

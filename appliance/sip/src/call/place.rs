@@ -4,7 +4,9 @@
 //!
 //! ```text
 //!   told ── move_media ──► moved ── an offer or answer with the address is agreed on ──► told
-//!                            │ refused other than by 491 ──► (nothing more is said of it)
+//!                            │ 491: told again, after the other request
+//!                            │ 480, 5xx, or no way: told again, sixteen times; then the call is over
+//!                            │ another refusal: nothing more is said of it
 //! ```
 
 use std::net::IpAddr;

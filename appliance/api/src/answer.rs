@@ -50,11 +50,15 @@ pub enum DeniedCode {
     LegHeld,
     /// The opposite change of the leg's hold is still being settled.
     HoldInProgress,
+    /// The configuration names no source of slides.
+    NoSlides,
+    /// No far end takes slides.
+    SlidesNotTaken,
 }
 
 impl DeniedCode {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::ShuttingDown,
         Self::NoFreeLeg,
         Self::UnknownLeg,
@@ -66,6 +70,8 @@ impl DeniedCode {
         Self::NotEstablished,
         Self::LegHeld,
         Self::HoldInProgress,
+        Self::NoSlides,
+        Self::SlidesNotTaken,
     ];
 }
 

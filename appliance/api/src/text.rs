@@ -104,6 +104,8 @@ words!(DeniedCode {
     LegHeld => "the leg is held", "该路通话处于保持状态";
     HoldInProgress => "the far end has not answered the last hold or resume yet",
         "对方尚未答复上一次保持或恢复";
+    NoSlides => "no source of slides is configured", "未配置幻灯片来源";
+    SlidesNotTaken => "no far end takes slides", "没有可接收幻灯片的对方";
 });
 
 words!(ProblemCode {

@@ -50,6 +50,8 @@ pub struct AudioFrame {
 pub struct DeviceStreams {
     /// Frames of the simulated camera, at the pace of the camera.
     pub camera: Option<mpsc::Receiver<VideoFrame>>,
+    /// Frames of the simulated source of slides, at its pace.
+    pub slides: Option<mpsc::Receiver<VideoFrame>>,
     /// Frames of the simulated microphone, one every 10 ms.
     pub microphone: Option<mpsc::Receiver<AudioFrame>>,
     /// Takes what the simulated loudspeaker plays, at the moment it plays it.

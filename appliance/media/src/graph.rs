@@ -102,6 +102,7 @@ struct RunningMicrophone {
 /// What belongs to devices and waits here while it is not in use.
 struct Devices {
     camera: Option<mpsc::Receiver<VideoFrame>>,
+    slides: Option<mpsc::Receiver<VideoFrame>>,
     microphone: Option<MicrophoneParts>,
     loudspeaker: Option<mpsc::Sender<AudioFrame>>,
 }
@@ -130,6 +131,7 @@ impl Graph {
         let MediaSettings { front_end } = settings;
         let DeviceStreams {
             camera,
+            slides,
             microphone,
             loudspeaker,
         } = devices;
@@ -152,6 +154,7 @@ impl Graph {
             parts: Parts::default(),
             devices: Devices {
                 camera,
+                slides,
                 microphone,
                 loudspeaker,
             },

@@ -168,6 +168,7 @@ async fn garbage_from_the_network_is_counted_and_changes_nothing() {
     let streams = LegStreams {
         audio: Some(support::audio(AudioCodec::Opus)),
         video: Some(support::video(PacketizationMode::NonInterleaved)),
+        slides: None,
     };
     let a = left.open(1, streams.clone());
     let b = right.open(1, support::mirrored(&streams));

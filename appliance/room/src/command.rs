@@ -58,6 +58,22 @@ pub enum Command {
         /// Which leg.
         leg: LegId,
     },
+    /// Ask for the right to show slides. [`crate::Fact::Floor`] tells what comes of it; where nobody
+    /// decides about it, it is ours at once.
+    RequestFloor {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// Give it back, or no longer wait for it.
+    ReleaseFloor {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// Take it from the far end, where this room decides about it. Elsewhere nothing comes of it.
+    RevokeFloor {
+        /// Which leg.
+        leg: LegId,
+    },
     /// Send touch tones: by telephone-event where the streams have it, else by INFO.
     SendDtmf {
         /// Which leg.

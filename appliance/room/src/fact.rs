@@ -133,6 +133,23 @@ pub enum Fact {
         /// Which leg.
         leg: LegId,
     },
+    /// The right to show slides went to somebody, or did not (RFC 8855).
+    Floor {
+        /// Which leg.
+        leg: LegId,
+        /// What happened.
+        change: FloorChange,
+    },
+    /// Slides of the far end are decoded.
+    SlidesResumed {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// No slides of the far end were decoded for longer than it had left between them.
+    SlidesStalled {
+        /// Which leg.
+        leg: LegId,
+    },
     /// The far end pressed a key.
     DtmfReceived {
         /// Which leg.
@@ -159,6 +176,10 @@ pub enum Fact {
     CameraGone,
     /// The camera gives frames again.
     CameraBack,
+    /// The source of our slides is gone, or gives no frames.
+    SlidesGone,
+    /// The source of our slides gives frames again.
+    SlidesBack,
     /// The microphone is gone, or gives no sound.
     MicrophoneGone,
     /// The microphone gives sound again.
@@ -216,6 +237,23 @@ pub enum Fact {
     /// A new configuration is in force. It changes what is wanted from now on; legs that are there
     /// stay.
     PolicyChanged(Box<RoomPolicy>),
+}
+
+/// What became of the right to show slides on a leg, which is called the floor (RFC 8855).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FloorChange {
+    /// Nobody has it.
+    Free,
+    /// We have it: our slides may be sent.
+    Ours,
+    /// The far end has it.
+    Theirs,
+    /// The far end asks us for it, and waits.
+    PeerWaits,
+    /// What we asked for was denied, or what we had was taken.
+    NotGranted,
+    /// Whoever decides about it does not answer.
+    Unreachable,
 }
 
 /// Two rooms that call each other at the same moment.

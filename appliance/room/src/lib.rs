@@ -34,8 +34,8 @@ pub mod units;
 pub use command::{Command, RejectCause, Remembered, TransferProgress};
 pub use dtmf::{DtmfDigit, DtmfDigits};
 pub use fact::{
-    Certificate, CertificateValidity, Fact, Glare, MediaFault, Prevails, RegistrationFailure,
-    RegistrationState,
+    Certificate, CertificateValidity, Fact, FloorChange, Glare, MediaFault, Prevails,
+    RegistrationFailure, RegistrationState,
 };
 pub use ids::{Generation, LegId};
 pub use input_queue::{Input, InputQueue};
@@ -43,7 +43,9 @@ pub use leg_state::{CallDirection, EndReason, HeldBy, HoldChange, LegState};
 pub use leg_stats::{AudioStats, LegStats, StreamStats, VideoStats};
 pub use media_plan::MediaPlan;
 pub use peer::{AnswerWish, LegSecurity, Peer, PeerTrust, Protection};
-pub use policy::{AutoAnswer, CallTarget, MediaPolicy, RoomPolicy, SecondCall, Timeouts};
+pub use policy::{
+    AutoAnswer, CallTarget, MediaPolicy, RoomPolicy, SecondCall, SlidesPolicy, Timeouts,
+};
 pub use request::{Admission, DeniedReason, Request};
 pub use resumption::{DialogName, Resumption, Resumptions, WantedCall};
 pub use room::Room;

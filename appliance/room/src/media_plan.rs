@@ -22,8 +22,10 @@ pub struct MediaPlan {
     pub camera: CameraPlan,
     /// The sound that goes out.
     pub microphone: MicrophonePlan,
-    /// The encodes, best first; empty while no leg sends video. At most two.
+    /// The encodes of the camera, best first; empty while no leg sends video. At most two.
     pub ladder: Vec<Rung>,
+    /// The slides that go out.
+    pub slides: SlidesPlan,
     /// One entry for each leg that has media.
     pub legs: Vec<LegPlan>,
     /// How the far ends share the screen.
@@ -45,6 +47,38 @@ pub struct CameraPlan {
     pub state: CameraState,
 }
 
+/// The slides: where they come from, in what format, and their one encode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlidesPlan {
+    /// Where the slides come from.
+    pub source: VideoSource,
+    /// What they are converted to before they are encoded.
+    pub resolution: Resolution,
+    /// Frames per second, after conversion.
+    pub frame_rate: FrameRate,
+    /// The encode; `None` while no leg takes slides of ours.
+    pub rung: Option<Rung>,
+}
+
+impl SlidesPlan {
+    /// No slides at all.
+    pub const NONE: Self = Self {
+        source: VideoSource::None,
+        resolution: Resolution::HD720,
+        frame_rate: FrameRate(10),
+        rung: None,
+    };
+}
+
+/// Whether the room shows slides of its own to the far ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SlidesState {
+    /// It shows them, as soon as the far ends let it.
+    On,
+    /// It does not.
+    Off,
+}
+
 /// Where the outgoing picture comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VideoSource {
@@ -52,7 +86,7 @@ pub enum VideoSource {
     Simulated,
     /// A recording, played in a loop at its own speed.
     File(PathBuf),
-    /// No camera at all.
+    /// No such device at all.
     None,
 }
 
@@ -94,7 +128,7 @@ pub enum MicrophoneState {
     Muted,
 }
 
-/// One encode of the camera, shared by every leg that takes it.
+/// One encode of the camera or of the slides, shared by every leg that takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rung {
     /// Size of the encoded picture.
@@ -124,6 +158,9 @@ pub struct LegStreams {
     pub audio: Option<AudioStream>,
     /// The video stream.
     pub video: Option<VideoStream>,
+    /// The second video stream, for slides (RFC 4796). In a plan it sends only while this room
+    /// shows its slides.
+    pub slides: Option<Box<VideoStream>>,
 }
 
 /// A negotiated audio stream.
@@ -192,6 +229,8 @@ pub struct PlayoutPlan {
     pub volume: Volume,
     /// What the loudspeaker plays of a call that is not answered yet.
     pub tone: Option<Tone>,
+    /// The leg whose slides fill the screen. The far ends' pictures then lie small in a corner.
+    pub slides: Option<LegId>,
 }
 
 /// A tone that tells people in the room how a call stands.

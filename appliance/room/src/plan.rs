@@ -5,11 +5,11 @@
 
 use crate::codec::PacketizationMode;
 use crate::h264_level::H264Level;
-use crate::ids::Generation;
+use crate::ids::{Generation, LegId};
 use crate::leg_state::LegState;
 use crate::media_plan::{
     CameraPlan, CameraState, Layout, LegPlan, MediaPlan, MicrophonePlan, MicrophoneState,
-    PlayoutPlan, Rung, Tone, VideoStream,
+    PlayoutPlan, Rung, SlidesPlan, Tone, VideoStream,
 };
 use crate::policy::MediaPolicy;
 use crate::snapshot::RoomSnapshot;
@@ -58,14 +58,40 @@ impl Controls {
     }
 }
 
+/// What follows from the states of the legs for people in the room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// What the loudspeaker plays of a call that is not answered yet.
+    pub(crate) tone: Option<Tone>,
+    /// The leg whose slides fill the screen.
+    pub(crate) slides: Option<LegId>,
+}
+
+/// The most that an encode of one source may be.
+struct Most {
+    resolution: Resolution,
+    frame_rate: FrameRate,
+    bitrate: Bitrate,
+}
+
 /// The plan for these devices, controls and legs.
 pub(crate) fn media_plan(
     generation: Generation,
     policy: &MediaPolicy,
     controls: Controls,
     legs: Vec<LegPlan>,
-    tone: Option<Tone>,
+    shown: Shown,
 ) -> MediaPlan {
+    let camera = Most {
+        resolution: policy.resolution,
+        frame_rate: policy.frame_rate,
+        bitrate: policy.bitrate,
+    };
+    let slides = Most {
+        resolution: policy.slides.resolution,
+        frame_rate: policy.slides.frame_rate,
+        bitrate: policy.slides.bitrate,
+    };
     MediaPlan {
         generation,
         camera: CameraPlan {
@@ -78,14 +104,29 @@ pub(crate) fn media_plan(
             source: policy.microphone.clone(),
             state: controls.microphone,
         },
-        ladder: rung(policy, &legs).into_iter().collect(),
+        ladder: rung(
+            &camera,
+            legs.iter().filter_map(|leg| leg.streams.video.as_ref()),
+        )
+        .into_iter()
+        .collect(),
+        slides: SlidesPlan {
+            source: policy.slides.source.clone(),
+            resolution: policy.slides.resolution,
+            frame_rate: policy.slides.frame_rate,
+            rung: rung(
+                &slides,
+                legs.iter().filter_map(|leg| leg.streams.slides.as_deref()),
+            ),
+        },
         legs,
         layout: controls.layout,
         playout: PlayoutPlan {
             video: policy.video_sink,
             audio: policy.audio_sink,
             volume: controls.volume,
-            tone,
+            tone: shown.tone,
+            slides: shown.slides,
         },
     }
 }
@@ -106,13 +147,9 @@ pub(crate) fn tone(states: &[LegState]) -> Option<Tone> {
         .then_some(Tone::Ringback)
 }
 
-/// The one rung that all sending legs can take; `None` while no leg sends video.
-fn rung(policy: &MediaPolicy, legs: &[LegPlan]) -> Option<Rung> {
-    let sending: Vec<&VideoStream> = legs
-        .iter()
-        .filter_map(|leg| leg.streams.video.as_ref())
-        .filter(|video| video.direction.sends())
-        .collect();
+/// The one rung that all sending streams can take; `None` while none sends.
+fn rung<'a>(most: &Most, streams: impl Iterator<Item = &'a VideoStream>) -> Option<Rung> {
+    let sending: Vec<&VideoStream> = streams.filter(|video| video.direction.sends()).collect();
     if sending.is_empty() {
         return None;
     }
@@ -120,12 +157,12 @@ fn rung(policy: &MediaPolicy, legs: &[LegPlan]) -> Option<Rung> {
         .iter()
         .map(|video| H264Level::of(video.send_profile))
         .collect();
-    let (resolution, frame_rate) = picture(policy.resolution, policy.frame_rate, &levels);
+    let (resolution, frame_rate) = picture(most.resolution, most.frame_rate, &levels);
     let asked = sending.iter().filter_map(|video| video.max_bitrate);
     let decodable = levels.iter().map(|level| level.max_bitrate);
     let bitrate = asked
         .chain(decodable)
-        .fold(policy.bitrate, Bitrate::min)
+        .fold(most.bitrate, Bitrate::min)
         .max(MIN_BITRATE);
     let single_nal_unit = sending
         .iter()
@@ -175,7 +212,6 @@ mod tests {
 
     use super::*;
     use crate::codec::{Direction, PayloadType, ProfileLevelId, RtcpMode, VideoFeedback};
-    use crate::ids::LegId;
     use crate::media_plan::LegStreams;
 
     const CONTROLS: Controls = Controls {
@@ -201,8 +237,8 @@ mod tests {
         LegPlan {
             id: LegId(1),
             streams: LegStreams {
-                audio: None,
                 video: Some(video),
+                ..LegStreams::default()
             },
         }
     }
@@ -213,7 +249,7 @@ mod tests {
             &MediaPolicy::simulated(),
             CONTROLS,
             legs,
-            None,
+            Shown::default(),
         )
         .ladder
     }
@@ -303,9 +339,23 @@ mod tests {
             resolution: full,
             ..MediaPolicy::simulated()
         };
-        let rung = media_plan(Generation(1), &policy, CONTROLS, vec![level(31)], None).ladder[0];
+        let rung = media_plan(
+            Generation(1),
+            &policy,
+            CONTROLS,
+            vec![level(31)],
+            Shown::default(),
+        )
+        .ladder[0];
         assert_eq!(rung.resolution, Resolution::HD720);
-        let rung = media_plan(Generation(1), &policy, CONTROLS, vec![level(40)], None).ladder[0];
+        let rung = media_plan(
+            Generation(1),
+            &policy,
+            CONTROLS,
+            vec![level(40)],
+            Shown::default(),
+        )
+        .ladder[0];
         assert_eq!(rung.resolution, full);
     }
 
@@ -319,7 +369,14 @@ mod tests {
             resolution: wall,
             ..MediaPolicy::simulated()
         };
-        let rung = media_plan(Generation(1), &policy, CONTROLS, vec![level(10)], None).ladder[0];
+        let rung = media_plan(
+            Generation(1),
+            &policy,
+            CONTROLS,
+            vec![level(10)],
+            Shown::default(),
+        )
+        .ladder[0];
         assert_eq!(rung.frame_rate, FrameRate(1));
     }
 
@@ -337,7 +394,7 @@ mod tests {
                 ..MediaPolicy::simulated()
             };
             let legs = levels.iter().map(|idc| level(*idc)).collect();
-            let rung = media_plan(Generation(1), &policy, CONTROLS, legs, None).ladder[0];
+            let rung = media_plan(Generation(1), &policy, CONTROLS, legs, Shown::default()).ladder[0];
             prop_assert!(rung.resolution.width.is_multiple_of(2));
             prop_assert!(rung.resolution.height.is_multiple_of(2));
             for level_idc in levels {

@@ -113,6 +113,8 @@ pub struct Timeouts {
     pub answer: Duration,
     /// A hold or resume, until it counts as refused.
     pub hold: Duration,
+    /// From asking for the floor until it counts as refused.
+    pub floor: Duration,
     /// After a transfer: how long the far end that has asked for it has to hang up by itself.
     pub transfer: Duration,
     /// A leg that was ended here, until it is dropped without the far end's confirmation.
@@ -132,6 +134,7 @@ impl Default for Timeouts {
             dial: Duration::from_secs(90),
             answer: Duration::from_secs(35),
             hold: Duration::from_secs(35),
+            floor: Duration::from_secs(15),
             transfer: Duration::from_secs(2),
             hang_up: Duration::from_secs(2),
             stop_media: Duration::from_secs(2),
@@ -151,6 +154,8 @@ pub struct MediaPolicy {
     pub frame_rate: FrameRate,
     /// The most that one encode takes.
     pub bitrate: Bitrate,
+    /// The slides.
+    pub slides: SlidesPolicy,
     /// Where the sound comes from.
     pub microphone: AudioSource,
     /// Where the far ends' picture goes.
@@ -159,9 +164,22 @@ pub struct MediaPolicy {
     pub audio_sink: AudioSink,
 }
 
+/// Source and format of the slides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlidesPolicy {
+    /// Where the slides come from.
+    pub source: VideoSource,
+    /// The captured size, and the largest that is sent.
+    pub resolution: Resolution,
+    /// Captured frames per second, and the most that are sent.
+    pub frame_rate: FrameRate,
+    /// The most that their encode takes.
+    pub bitrate: Bitrate,
+}
+
 impl MediaPolicy {
-    /// Simulated camera, microphone and loudspeaker, no screen; 720p at 30 frames per second and
-    /// 2 Mbit/s.
+    /// Simulated camera, slides, microphone and loudspeaker, no screen; 720p at 30 frames per second
+    /// and 2 Mbit/s, slides at 10 frames per second and 1 Mbit/s.
     #[must_use]
     pub const fn simulated() -> Self {
         Self {
@@ -169,6 +187,12 @@ impl MediaPolicy {
             resolution: Resolution::HD720,
             frame_rate: FrameRate(30),
             bitrate: Bitrate::kbps(2_000),
+            slides: SlidesPolicy {
+                source: VideoSource::Simulated,
+                resolution: Resolution::HD720,
+                frame_rate: FrameRate(10),
+                bitrate: Bitrate::kbps(1_000),
+            },
             microphone: AudioSource::Simulated,
             video_sink: VideoSink::None,
             audio_sink: AudioSink::Simulated,

@@ -2,7 +2,7 @@
 
 use crate::dtmf::DtmfDigits;
 use crate::ids::LegId;
-use crate::media_plan::{CameraState, Layout, MicrophoneState};
+use crate::media_plan::{CameraState, Layout, MicrophoneState, SlidesState};
 use crate::units::Volume;
 
 /// What a client asks for. A request names the wanted state, never a toggle, so that a repeated
@@ -39,6 +39,8 @@ pub enum Request {
     SetMicrophone(MicrophoneState),
     /// Show or hide the camera's picture.
     SetCamera(CameraState),
+    /// Show slides of this room to the far ends, in place of anybody else's, or stop that.
+    SetSlides(SlidesState),
     /// Set the loudspeaker's volume.
     SetVolume(Volume),
     /// Arrange the far ends on the screen.
@@ -104,6 +106,10 @@ pub enum DeniedReason {
     NotRinging,
     /// The leg is not in the meeting (yet, or any more).
     NotEstablished,
+    /// The configuration names no source of slides.
+    NoSlides,
+    /// No far end takes slides.
+    SlidesNotTaken,
     /// The leg is held, so nothing can be sent on it.
     LegHeld,
     /// The opposite change of the leg's hold is still being settled with the far end.

@@ -18,22 +18,25 @@
 //! input they are derived anew, and a command goes out for each that differs from what was last
 //! ordered.
 
+mod slides;
+mod transfers;
+
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::command::{Command, Remembered, TransferProgress};
+use crate::command::{Command, Remembered};
 use crate::fact::{Fact, MediaFault, Prevails, RegistrationState};
 use crate::ids::{Generation, LegId};
 use crate::leg::{IncomingCall, Leg};
 use crate::leg_state::{EndReason, LegState};
-use crate::media_plan::{LegPlan, MediaPlan};
-use crate::plan::{Controls, media_plan, tone};
+use crate::media_plan::{LegPlan, MediaPlan, SlidesState};
+use crate::plan::{Controls, Shown, media_plan, tone};
 use crate::policy::{CallTarget, RoomPolicy};
 use crate::request::{Admission, DeniedReason, Request};
-use crate::resumption::{DialogName, WantedCall};
+use crate::resumption::WantedCall;
 use crate::shutdown::{Progress, Shutdown};
 use crate::snapshot::{DeviceState, RoomSnapshot, RoomState, VideoFlow};
-use crate::transfer::{Step, Transfer};
+use crate::transfer::Transfer;
 use crate::turn::Turn;
 
 /// The most legs that are kept at a time, those included that only wait for the far end's last
@@ -53,6 +56,8 @@ pub struct Room {
     /// Calls remembered from before a restart that nobody has placed again or given up.
     not_resumed: Vec<WantedCall>,
     transfers: Vec<Transfer>,
+    /// Whether users of the room want its slides shown.
+    slides: SlidesState,
     shutdown: Shutdown,
     ordered: Ordered,
     /// The newest values that the store has spoken about.
@@ -100,7 +105,7 @@ impl Room {
             &policy.media,
             Controls::of(&current),
             Vec::new(),
-            None,
+            Shown::default(),
         );
         Self {
             policy,
@@ -108,6 +113,7 @@ impl Room {
             last_leg: LegId(0),
             not_resumed: initial.wanted.clone(),
             transfers: Vec::new(),
+            slides: SlidesState::Off,
             shutdown: Shutdown::Running,
             commands: VecDeque::from([Command::ApplyMedia(plan.clone())]),
             ordered: Ordered {
@@ -208,6 +214,7 @@ impl Room {
             Request::HangUp { leg: None } => self.hang_up_all(now),
             Request::SetMicrophone(state) => set(&mut self.current.microphone, state),
             Request::SetCamera(state) => set(&mut self.current.camera, state),
+            Request::SetSlides(state) => self.set_slides(now, state),
             Request::SetVolume(volume) => set(&mut self.current.volume, volume),
             Request::SetLayout(layout) => set(&mut self.current.layout, layout),
             Request::Hold { leg } => self.ask_leg(now, leg, Leg::hold),
@@ -405,6 +412,20 @@ impl Room {
             Fact::VideoResumed { leg } => {
                 self.tell_leg(leg, |leg| leg.video_flow(VideoFlow::Flowing));
             }
+            Fact::Floor { leg, change } => {
+                let index = self.legs.iter().position(|known| known.id() == leg);
+                if let Some(index) = index {
+                    self.at_leg(now, index, |leg, turn| leg.floor_changed(change, turn));
+                }
+            }
+            Fact::SlidesResumed { leg } => {
+                self.tell_leg(leg, |leg| leg.slides_flow(VideoFlow::Flowing));
+            }
+            Fact::SlidesStalled { leg } => {
+                self.tell_leg(leg, |leg| leg.slides_flow(VideoFlow::Stalled));
+            }
+            Fact::SlidesGone => self.current.slides_device.gone(),
+            Fact::SlidesBack => self.current.slides_device.back(),
             Fact::DtmfReceived { leg, digit } => {
                 self.tell_leg(leg, |leg| leg.dtmf_received(digit));
             }
@@ -550,9 +571,11 @@ impl Room {
     }
 
     fn policy_changed(&mut self, policy: RoomPolicy) {
-        let camera = DeviceState::of_camera(&policy.media.camera);
+        let camera = DeviceState::of_pictures(&policy.media.camera);
+        let slides = DeviceState::of_pictures(&policy.media.slides.source);
         let microphone = DeviceState::of_microphone(&policy.media.microphone);
         self.current.camera_device.reconfigured(camera);
+        self.current.slides_device.reconfigured(slides);
         self.current.microphone_device.reconfigured(microphone);
         self.current
             .registrations
@@ -561,87 +584,6 @@ impl Room {
             .registration_flows
             .retain(|account, _| policy.accounts.contains(account));
         self.policy = policy;
-    }
-
-    // Transfers.
-
-    fn transfer_asked(
-        &mut self,
-        now: Instant,
-        from: LegId,
-        target: String,
-        replaced: Option<DialogName>,
-    ) {
-        match self.transfer_target(from, target) {
-            Some(call) => {
-                self.commands
-                    .push_back(Command::AcceptTransfer { leg: from });
-                let to = self.reserve_leg();
-                let account = call.account.clone();
-                let wanted = WantedCall {
-                    dialog: replaced,
-                    ..WantedCall::new(call)
-                };
-                let leg = Leg::dial(to, wanted, account, &mut self.turn(now));
-                self.legs.push(leg);
-                self.transfers.push(Transfer::new(from, to));
-            }
-            None => self
-                .commands
-                .push_back(Command::RefuseTransfer { leg: from }),
-        }
-    }
-
-    /// Whom to call for a far end, by the account that it is in a call with. `None` where nobody can
-    /// be: the far end is not in a call, has a transfer under way, or there is no leg for it. One leg
-    /// more than usual is allowed, since that of the far end goes.
-    fn transfer_target(&self, from: LegId, target: String) -> Option<CallTarget> {
-        let leg = self.legs.iter().find(|leg| leg.id() == from)?;
-        let stands = matches!(leg.state(), LegState::Established | LegState::Held { .. });
-        let is_first = self.transfers.iter().all(|known| known.from != from);
-        let has_room =
-            self.taken_legs() <= self.policy.second_call.max_legs() && self.legs.len() < MAX_LEGS;
-        let call = CallTarget {
-            target,
-            account: leg.account().map(str::to_owned),
-        };
-        let is_wanted = self.shutdown.is_running()
-            && self.check_target(&call).is_ok()
-            && !self.legs.iter().any(|leg| leg.is_call_to(&call));
-        (stands && is_first && has_room && is_wanted).then_some(call)
-    }
-
-    fn advance_transfers(&mut self, now: Instant) {
-        let mut transfers = std::mem::take(&mut self.transfers);
-        transfers.retain_mut(|transfer| {
-            let state_of = |id| {
-                let mut legs = self.legs.iter();
-                legs.find(|leg| leg.id() == id).map(Leg::state)
-            };
-            match transfer.step(now, state_of(transfer.from), state_of(transfer.to)) {
-                Step::Nothing => true,
-                Step::Tell(progress) => {
-                    let leave = self.turn(now).deadline(|timeouts| timeouts.transfer);
-                    transfer.was_told(progress, leave);
-                    self.commands.push_back(Command::TellTransfer {
-                        leg: transfer.from,
-                        progress,
-                    });
-                    !matches!(progress, TransferProgress::Failed(_))
-                }
-                Step::Leave => {
-                    let index = self.legs.iter().position(|leg| leg.id() == transfer.from);
-                    if let Some(index) = index {
-                        self.at_leg(now, index, |leg, turn| {
-                            leg.end(EndReason::Transferred, turn);
-                        });
-                    }
-                    false
-                }
-                Step::Over => false,
-            }
-        });
-        self.transfers = transfers;
     }
 
     // Legs.
@@ -698,6 +640,7 @@ impl Room {
     fn settle(&mut self, now: Instant) {
         self.advance_transfers(now);
         self.sweep_ended_legs();
+        self.advance_slides(now);
         self.order_media();
         self.order_remembering();
         self.advance_shutdown(now);
@@ -723,8 +666,11 @@ impl Room {
         let generation = self.ordered.plan.generation;
         let controls = Controls::of(&self.current);
         let states: Vec<LegState> = self.legs.iter().map(Leg::state).collect();
-        let tone = tone(&states);
-        let mut plan = media_plan(generation, &self.policy.media, controls, legs, tone);
+        let shown = Shown {
+            tone: tone(&states),
+            slides: self.shown_slides(),
+        };
+        let mut plan = media_plan(generation, &self.policy.media, controls, legs, shown);
         if plan != self.ordered.plan {
             plan.generation = generation.next();
             self.current.media_wanted = plan.generation;

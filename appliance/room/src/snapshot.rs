@@ -14,8 +14,7 @@ use crate::ids::{Generation, LegId};
 use crate::leg_state::{CallDirection, HoldChange, LegState};
 use crate::leg_stats::LegStats;
 use crate::media_plan::{
-    AudioSource, AudioStream, CameraState, Layout, LegStreams, MicrophoneState, VideoSource,
-    VideoStream,
+    AudioSource, AudioStream, CameraState, Layout, MicrophoneState, VideoSource, VideoStream,
 };
 use crate::peer::{LegSecurity, Peer};
 use crate::policy::MediaPolicy;
@@ -41,6 +40,10 @@ pub struct RoomSnapshot {
     pub camera: CameraState,
     /// Whether there is a camera: what was seen.
     pub camera_device: DeviceState,
+    /// How far the room's own slides have come, on the leg where they have come farthest.
+    pub slides: SlidesSending,
+    /// Whether there is a source of slides: what was seen.
+    pub slides_device: DeviceState,
     /// The loudspeaker's volume.
     pub volume: Volume,
     /// How the far ends share the screen.
@@ -82,7 +85,9 @@ impl RoomSnapshot {
             microphone: remembered.microphone,
             microphone_device: DeviceState::of_microphone(&media.microphone),
             camera: remembered.camera,
-            camera_device: DeviceState::of_camera(&media.camera),
+            camera_device: DeviceState::of_pictures(&media.camera),
+            slides: SlidesSending::Off,
+            slides_device: DeviceState::of_pictures(&media.slides.source),
             volume: remembered.volume,
             layout: Layout::Single,
             microphone_level: AudioLevel::SILENCE,
@@ -127,8 +132,8 @@ pub enum DeviceState {
 }
 
 impl DeviceState {
-    /// What is known of a configured camera before it was missed.
-    pub(crate) fn of_camera(source: &VideoSource) -> Self {
+    /// What is known of a configured camera or source of slides before it was missed.
+    pub(crate) fn of_pictures(source: &VideoSource) -> Self {
         match source {
             VideoSource::Simulated | VideoSource::File(_) => Self::Present,
             VideoSource::None => Self::NotConfigured,
@@ -191,6 +196,8 @@ pub struct LegSnapshot {
     pub audio: Option<AudioSummary>,
     /// The video stream, while there is one.
     pub video: Option<VideoSummary>,
+    /// The stream of slides, while there is one.
+    pub slides: Option<SlidesSummary>,
     /// The last measurements.
     pub stats: Option<LegStats>,
     /// The keys that the far end pressed last, oldest first; at most 32.
@@ -277,6 +284,26 @@ impl VideoSummary {
     }
 }
 
+/// A stream of slides without its keys. Its flow tells of the far end's slides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SlidesSummary {
+    /// The stream. Its direction is what was settled; whoever has the floor sends.
+    pub stream: VideoSummary,
+    /// How far our own slides have come.
+    pub sending: SlidesSending,
+}
+
+/// How far slides of this room have come on their way to a far end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SlidesSending {
+    /// They are not shown.
+    Off,
+    /// They are to be shown as soon as the far end lets this room.
+    Waiting,
+    /// They are shown.
+    Sending,
+}
+
 /// Whether the far end's picture flows: what was seen, not what was agreed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VideoFlow {
@@ -288,17 +315,4 @@ pub enum VideoFlow {
     Flowing,
     /// Frames were decoded, but none of late: within a second of the last one at camera rates.
     Stalled,
-}
-
-/// What a snapshot tells of settled streams.
-pub(crate) fn summaries(
-    streams: &LegStreams,
-    flow: VideoFlow,
-) -> (Option<AudioSummary>, Option<VideoSummary>) {
-    let audio = streams.audio.as_ref().map(AudioSummary::from);
-    let video = streams
-        .video
-        .as_ref()
-        .map(|video| VideoSummary::new(video, flow));
-    (audio, video)
 }

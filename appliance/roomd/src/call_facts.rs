@@ -7,15 +7,15 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use room::leg_state::EndReason;
+use room::media_plan::LegStreams;
 use room::peer::{LegSecurity, Peer, PeerTrust, Protection};
 use room::units::Bitrate;
 use room::{
-    AnswerWish, DialogName, Fact, Glare, LegId, Prevails, RegistrationFailure, RegistrationState,
-    RejectCause, TransferProgress,
+    AnswerWish, DialogName, Fact, FloorChange, Glare, LegId, Prevails, RegistrationFailure,
+    RegistrationState, RejectCause, TransferProgress,
 };
 use sip::endpoint::{
-    self, AccountName, ActionError, CallEndCause, CallId, CallSecurity, Endpoint, Event,
-    FloorChange, RefusedWhy,
+    self, AccountName, ActionError, CallEndCause, CallId, CallSecurity, Endpoint, Event, RefusedWhy,
 };
 use sip::grammar::{HeaderValue, NameAddr, Replaces, StatusCode, Uri};
 use sip::offer_answer::{AgreedSecurity, CallMedia, LocalMedia, PeerHold};
@@ -54,13 +54,6 @@ pub enum Meaning {
         leg: LegId,
         /// Values of Reason and Warning, without line ends.
         words: Vec<String>,
-    },
-    /// Who may show slides on a leg has changed, or has not.
-    Floor {
-        /// The leg.
-        leg: LegId,
-        /// What has become of the floor.
-        change: FloorChange,
     },
     /// The far end needs a whole picture of ours.
     KeyframeWanted {
@@ -174,16 +167,14 @@ pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meanin
             one_fact(leg_of(call), |leg| Fact::ResumeSucceeded { leg })
         }
         Event::ResumeFailed { call } => one_fact(leg_of(call), |leg| Fact::ResumeFailed { leg }),
-        Event::Floor { call, change } => {
-            leg_of(call).map_or(Meaning::Nothing, |leg| Meaning::Floor { leg, change })
-        }
+        Event::Floor { call, change } => one_fact(leg_of(call), |leg| Fact::Floor { leg, change }),
         Event::Info {
             call,
             content_type,
             body,
         } => leg_of(call).map_or(Meaning::Nothing, |leg| info(leg, &content_type, &body)),
         Event::EarlyMedia { call, media } => with_media(leg_of(call), media, |leg, media| {
-            let streams = media.streams.clone();
+            let streams = streams(media);
             vec![Fact::EarlyMedia { leg, streams }]
         }),
         Event::Established {
@@ -193,13 +184,13 @@ pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meanin
         } => with_media(leg_of(call), media, |leg, media| {
             let established = Fact::Established {
                 leg,
-                streams: media.streams.clone(),
+                streams: streams(media),
                 security: leg_security(security),
             };
             vec![established, hold_fact(leg, media.peer_hold)]
         }),
         Event::MediaChanged { call, media } => with_media(leg_of(call), media, |leg, media| {
-            let streams = media.streams.clone();
+            let streams = streams(media);
             let changed = Fact::StreamsChanged { leg, streams };
             vec![changed, hold_fact(leg, media.peer_hold)]
         }),
@@ -222,6 +213,31 @@ pub fn place(
     match replaced.and_then(|dialog| Replaces::parse_value(dialog.as_str()).ok()) {
         Some(replaced) => endpoint.invite_replacing(now, account, target, local, &replaced),
         None => endpoint.invite(now, account, target, local),
+    }
+}
+
+/// Asks for the floor of a call. Where nobody decides about it, it is ours, as the fact says.
+pub fn request_floor(
+    endpoint: &mut Endpoint,
+    now: Instant,
+    leg: LegId,
+    call: CallId,
+) -> Option<Fact> {
+    let ours = |change| Fact::Floor { leg, change };
+    match endpoint.request_floor(now, call) {
+        Ok(()) => None,
+        Err(ActionError::NoFloorControl) => Some(ours(FloorChange::Ours)),
+        // The call is over, as its own fact says.
+        Err(_) => None,
+    }
+}
+
+/// What offer and answer settled, as the room knows it: slides are one of its streams.
+fn streams(media: &CallMedia) -> LegStreams {
+    let content = media.content.as_ref();
+    LegStreams {
+        slides: content.map(|content| Box::new(content.stream.clone())),
+        ..media.streams.clone()
     }
 }
 
@@ -480,7 +496,7 @@ pub(crate) mod tests {
     use room::codec::{
         Direction, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode, VideoFeedback,
     };
-    use room::media_plan::{LegStreams, VideoStream};
+    use room::media_plan::VideoStream;
     use sip::endpoint::AccountName;
     use sip::offer_answer::{RemoteMedia, RemotePort};
 
@@ -539,8 +555,8 @@ pub(crate) mod tests {
     fn video_only(max_bitrate: Option<Bitrate>) -> CallMedia {
         CallMedia {
             streams: LegStreams {
-                audio: None,
                 video: Some(video_stream(max_bitrate)),
+                ..LegStreams::default()
             },
             remote: RemoteMedia {
                 audio: None,

@@ -416,6 +416,13 @@ impl Driver {
             Command::Resume { leg } => {
                 self.with_call(leg, |endpoint, call| endpoint.resume(now, call));
             }
+            Command::RequestFloor { leg } => self.request_floor(now, leg),
+            Command::ReleaseFloor { leg } => {
+                self.with_call(leg, |endpoint, call| endpoint.release_floor(now, call));
+            }
+            Command::RevokeFloor { leg } => {
+                self.with_call(leg, |endpoint, call| endpoint.revoke_floor(now, call));
+            }
             Command::SendDtmf { leg, digits } => self.send_dtmf(now, leg, &digits),
             Command::AcceptTransfer { leg } => {
                 self.with_call(leg, |endpoint, call| endpoint.accept_transfer(now, call));
@@ -461,6 +468,16 @@ impl Driver {
         // The call may have ended in the meantime; the room hears of that by a fact.
         if let Err(error) = action(&mut self.signalling.endpoint, call) {
             tracing::debug!(%leg, %error, "not done");
+        }
+    }
+
+    fn request_floor(&mut self, now: Instant, leg: LegId) {
+        if let Some(call) = self.signalling.call(leg) {
+            let endpoint = &mut self.signalling.endpoint;
+            let fact = call_facts::request_floor(endpoint, now, leg, call);
+            if let Some(fact) = fact {
+                self.queue.push_fact(fact);
+            }
         }
     }
 
@@ -573,7 +590,6 @@ impl Driver {
             Meaning::EndExplained { leg, words } => {
                 tracing::info!(?leg, ?words, "the far end says why a call ends");
             }
-            Meaning::Floor { leg, change } => tracing::info!(%leg, ?change, "floor of the slides"),
             Meaning::KeyframeWanted { leg } => self.media.request_keyframe(leg),
             Meaning::Room(fact) => self.room.fact(now, fact),
             Meaning::Refused { remote, why } => {

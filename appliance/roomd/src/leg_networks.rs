@@ -261,10 +261,7 @@ mod tests {
             floor: FloorId(1),
         };
         FloorWay::agreed(&CallMedia {
-            streams: LegStreams {
-                audio: None,
-                video: None,
-            },
+            streams: LegStreams::default(),
             remote: RemoteMedia::default(),
             content: Some(Box::new(ContentMedia {
                 stream: video_stream(None),

@@ -8,7 +8,9 @@ use config::{
     Transfers,
 };
 use room::codec::{AudioCodec, PacketizationMode};
-use room::policy::{CallTarget, MediaPolicy, RoomPolicy, SecondCall, Timeouts};
+use room::media_plan::VideoSource;
+use room::policy::{CallTarget, MediaPolicy, RoomPolicy, SecondCall, SlidesPolicy, Timeouts};
+use room::units::{Bitrate, FrameRate, Resolution};
 use sip::digest::Credentials;
 use sip::endpoint::{self, ConfiguredPeer, EndpointSettings, IncomingPolicy, TransferPolicy};
 use sip::grammar::Uri;
@@ -57,6 +59,12 @@ pub fn room_policy(config: &Config) -> RoomPolicy {
             resolution: config.camera.resolution,
             frame_rate: config.camera.frame_rate,
             bitrate: config.camera.bitrate,
+            slides: SlidesPolicy {
+                source: VideoSource::Simulated,
+                resolution: Resolution::HD720,
+                frame_rate: FrameRate(10),
+                bitrate: Bitrate::kbps(1_000),
+            },
             microphone: config.microphone.source.clone(),
             video_sink: config.playout.video,
             audio_sink: config.playout.audio,

@@ -8,15 +8,13 @@ use std::time::Instant;
 use bytes::Bytes;
 use netem::{Network, StreamId};
 use room::{
-    Admission, Command, DialogName, DtmfDigits, EndReason, Fact, LegId, Remembered, Request, Room,
-    RoomPolicy, RoomSnapshot,
+    Admission, Command, DialogName, DtmfDigits, EndReason, Fact, FloorChange, LegId, Remembered,
+    Request, Room, RoomPolicy, RoomSnapshot,
 };
 use roomd::call_facts::{self, Meaning};
 use roomd::dtmf_relay;
 use roomd::floor_way::FloorWay;
-use sip::endpoint::{
-    AccountName, ActionError, CallId, Counts, Endpoint, Event, FloorChange, Output,
-};
+use sip::endpoint::{AccountName, ActionError, CallId, Counts, Endpoint, Event, Output};
 use sip::grammar::{ContentType, Uri};
 use sip::offer_answer::CallMedia;
 use sip::transport::{StreamError, StreamInfo, Transport};
@@ -156,16 +154,6 @@ impl SimulatedRoom {
         self.with_call(leg, |endpoint, call| {
             endpoint.send_info(now, call, content_type, body)
         });
-    }
-
-    /// Wants the floor of a leg's slides, or gives it back.
-    pub(crate) fn ask_for_floor(
-        &mut self,
-        now: Instant,
-        leg: LegId,
-        action: fn(&mut Endpoint, Instant, CallId) -> Result<(), ActionError>,
-    ) {
-        self.with_call(leg, |endpoint, call| action(endpoint, now, call));
     }
 
     /// What it was told of the floors of its legs, the oldest first.
@@ -309,6 +297,9 @@ impl SimulatedRoom {
 
     fn fact(&mut self, now: Instant, fact: Fact) {
         self.unanswered.told(&fact);
+        if let Fact::Floor { change, .. } = &fact {
+            self.floor_changes.push(*change);
+        }
         self.note(format!("fact {}", brief(&fact)));
         self.room.fact(now, fact);
     }
@@ -384,6 +375,19 @@ impl SimulatedRoom {
             Command::Hold { leg } => self.with_call(leg, |endpoint, call| endpoint.hold(now, call)),
             Command::Resume { leg } => {
                 self.with_call(leg, |endpoint, call| endpoint.resume(now, call));
+            }
+            Command::RequestFloor { leg } => {
+                if let Some(call) = self.calls.get(&leg) {
+                    let endpoint = &mut self.endpoint;
+                    let fact = call_facts::request_floor(endpoint, now, leg, *call);
+                    self.facts.extend(fact);
+                }
+            }
+            Command::ReleaseFloor { leg } => {
+                self.with_call(leg, |endpoint, call| endpoint.release_floor(now, call));
+            }
+            Command::RevokeFloor { leg } => {
+                self.with_call(leg, |endpoint, call| endpoint.revoke_floor(now, call));
             }
             Command::SendDtmf { leg, digits } => self.send_dtmf(now, leg, &digits),
             Command::AcceptTransfer { leg } => {
@@ -504,10 +508,6 @@ impl SimulatedRoom {
                 self.fact(now, Fact::Ended { leg, reason });
             }
             Meaning::EndExplained { leg, words } => self.note(format!("{leg:?}: {words:?}")),
-            Meaning::Floor { leg, change } => {
-                self.note(format!("leg {leg}: floor {change:?}"));
-                self.floor_changes.push(change);
-            }
             Meaning::KeyframeWanted { leg } => self.media.request_keyframe(leg),
             Meaning::Room(fact) => self.fact(now, fact),
             Meaning::Refused { remote, why } => self.note(format!("{remote} refused: {why:?}")),

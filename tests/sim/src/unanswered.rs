@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use room::{Command, Fact, Generation, LegId};
+use room::{Command, Fact, FloorChange, Generation, LegId};
 
 /// A command that a fact must answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,6 +12,7 @@ enum Waiting {
     End(LegId),
     Hold(LegId),
     Resume(LegId),
+    Floor(LegId),
     Media(Generation),
     Store(Generation),
 }
@@ -32,9 +33,16 @@ impl Unanswered {
             Command::Reject { leg, .. } | Command::HangUp { leg } => Waiting::End(*leg),
             Command::Hold { leg } => Waiting::Hold(*leg),
             Command::Resume { leg } => Waiting::Resume(*leg),
+            Command::RequestFloor { leg } => Waiting::Floor(*leg),
+            Command::ReleaseFloor { leg } => {
+                // Nobody waits for it any more.
+                self.waiting.remove(&Waiting::Floor(*leg));
+                return;
+            }
             Command::ApplyMedia(plan) => Waiting::Media(plan.generation),
             Command::Remember { generation, .. } => Waiting::Store(*generation),
             Command::Ring { .. }
+            | Command::RevokeFloor { .. }
             | Command::SendDtmf { .. }
             | Command::AcceptTransfer { .. }
             | Command::RefuseTransfer { .. }
@@ -60,6 +68,12 @@ impl Unanswered {
             Fact::ResumeSucceeded { leg } | Fact::ResumeFailed { leg } => {
                 self.waiting.remove(&Waiting::Resume(*leg));
             }
+            Fact::Floor {
+                leg,
+                change: FloorChange::Ours | FloorChange::NotGranted,
+            } => {
+                self.waiting.remove(&Waiting::Floor(*leg));
+            }
             Fact::Ended { leg, .. } => {
                 self.waiting.retain(|waiting| waiting.leg() != Some(*leg));
                 self.over.insert(*leg);
@@ -81,6 +95,11 @@ impl Unanswered {
             | Fact::FirstFrame { .. }
             | Fact::VideoStalled { .. }
             | Fact::VideoResumed { .. }
+            | Fact::Floor { .. }
+            | Fact::SlidesResumed { .. }
+            | Fact::SlidesStalled { .. }
+            | Fact::SlidesGone
+            | Fact::SlidesBack
             | Fact::DtmfReceived { .. }
             | Fact::BitrateRequested { .. }
             | Fact::Measured { .. }
@@ -114,7 +133,8 @@ impl Waiting {
             | Self::Accept(leg)
             | Self::End(leg)
             | Self::Hold(leg)
-            | Self::Resume(leg) => Some(leg),
+            | Self::Resume(leg)
+            | Self::Floor(leg) => Some(leg),
             Self::Media(_) | Self::Store(_) => None,
         }
     }

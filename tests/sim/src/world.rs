@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use netem::{Delivery, LinkConditions, Network};
 use room::{Admission, Fact, LegId, LegState, Remembered, Request, RoomSnapshot};
-use sip::endpoint::{ActionError, CallId, Endpoint};
 
 use crate::journal::Journal;
 use crate::setup::RoomSetup;
@@ -189,32 +188,6 @@ impl World {
         let (now, leg) = (self.now, self.leg(name));
         let body = Bytes::from_static(body.as_bytes());
         self.room_mut(name).send_info(now, leg, &content_type, body);
-        self.settle(name);
-    }
-
-    /// Lets a room want the floor of the slides on its leg.
-    ///
-    /// # Panics
-    /// When the room has not exactly one leg.
-    pub fn request_floor(&mut self, name: RoomName) {
-        self.ask_for_floor(name, Endpoint::request_floor);
-    }
-
-    /// Lets a room give the floor of the slides back, or wait for it no longer.
-    ///
-    /// # Panics
-    /// When the room has not exactly one leg.
-    pub fn release_floor(&mut self, name: RoomName) {
-        self.ask_for_floor(name, Endpoint::release_floor);
-    }
-
-    fn ask_for_floor(
-        &mut self,
-        name: RoomName,
-        action: fn(&mut Endpoint, Instant, CallId) -> Result<(), ActionError>,
-    ) {
-        let (now, leg) = (self.now, self.leg(name));
-        self.room_mut(name).ask_for_floor(now, leg, action);
         self.settle(name);
     }
 

@@ -6,12 +6,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use netem::{LinkConditions, Loss, Probability};
 use proptest::prelude::*;
-use room::{LegState, Request};
+use room::media_plan::SlidesState;
+use room::{FloorChange as F, LegState, Request};
 use sim::{RoomName, RoomSetup, Signalling, World};
 use sip::bfcp::{ConferenceId, Content, Message, TransactionId, TransactionRole, UserId, timers};
-use sip::endpoint::FloorChange as F;
 
 use RoomName::{Board, Lobby};
+
+const SHOW: Request = Request::SetSlides(SlidesState::On);
+const STOP: Request = Request::SetSlides(SlidesState::Off);
 
 /// Long enough for a few messages on a good network.
 const SOON: Duration = Duration::from_secs(1);
@@ -53,25 +56,24 @@ fn wait_for_floor(world: &mut World, lobby: F, board: F, limit: Duration) {
 fn the_floor_goes_from_one_room_to_the_other_and_back() {
     for signalling in [Signalling::Udp, Signalling::Tcp, Signalling::Tls] {
         let mut world = call(1, signalling);
-        world.request_floor(Lobby);
+        world.request(Lobby, SHOW);
         wait_for_floor(&mut world, F::Ours, F::Theirs, SOON);
-        world.release_floor(Lobby);
+        world.request(Lobby, STOP);
         wait_for_floor(&mut world, F::Free, F::Free, SOON);
-        world.request_floor(Board);
+        world.request(Board, SHOW);
         wait_for_floor(&mut world, F::Theirs, F::Ours, SOON);
-        // The other waits for its turn, and gets it.
-        world.request_floor(Lobby);
-        world.run_for(SOON);
-        assert_ne!(last_change(&world, Lobby), Some(F::Ours));
-        world.release_floor(Board);
+        // Whoever presses last shows.
+        world.request(Lobby, SHOW);
         wait_for_floor(&mut world, F::Ours, F::Theirs, SOON);
+        world.request(Board, SHOW);
+        wait_for_floor(&mut world, F::Theirs, F::Ours, SOON);
     }
 }
 
 #[test]
 fn a_hold_and_its_end_leave_the_floor_where_it_is() {
     let mut world = call(2, Signalling::Tls);
-    world.request_floor(Board);
+    world.request(Board, SHOW);
     wait_for_floor(&mut world, F::Theirs, F::Ours, SOON);
     let leg = world.leg(Lobby);
     world.request(Lobby, Request::Hold { leg });
@@ -79,7 +81,7 @@ fn a_hold_and_its_end_leave_the_floor_where_it_is() {
     world.request(Lobby, Request::Resume { leg });
     world.run_for(SOON);
     wait_for_floor(&mut world, F::Theirs, F::Ours, SOON);
-    world.release_floor(Board);
+    world.request(Board, STOP);
     wait_for_floor(&mut world, F::Free, F::Free, SOON);
 }
 
@@ -92,7 +94,7 @@ fn a_room_that_does_not_share_content_calls_as_before_and_has_no_floor() {
     let mut world = World::new(3, &rooms);
     establish(&mut world);
     for name in [Lobby, Board] {
-        world.request_floor(name);
+        world.request(name, SHOW);
     }
     world.run_for(SOON);
     for name in [Lobby, Board] {
@@ -104,10 +106,10 @@ fn a_room_that_does_not_share_content_calls_as_before_and_has_no_floor() {
 #[test]
 fn a_far_end_that_loses_power_is_told_to_be_unreachable_and_its_floor_ends_with_the_call() {
     let mut world = call(4, Signalling::Tls);
-    world.request_floor(Board);
+    world.request(Board, SHOW);
     wait_for_floor(&mut world, F::Theirs, F::Ours, SOON);
     world.power_off(Board);
-    world.request_floor(Lobby);
+    world.request(Lobby, SHOW);
     world.wait_until("it does not answer", EVERY_RETRANSMISSION, |world| {
         world.room(Lobby).floor_changes().contains(&F::Unreachable)
     });
@@ -120,7 +122,7 @@ fn a_far_end_that_loses_power_is_told_to_be_unreachable_and_its_floor_ends_with_
 #[test]
 fn messages_from_elsewhere_do_not_move_the_floor() {
     let mut world = call(5, Signalling::Tls);
-    world.request_floor(Board);
+    world.request(Board, SHOW);
     wait_for_floor(&mut world, F::Theirs, F::Ours, SOON);
     let stranger: SocketAddr = ([203, 0, 113, 9], 6_000).into();
     for name in [Lobby, Board] {
@@ -168,9 +170,9 @@ proptest! {
         for (lobby, wants, pause) in presses {
             let name = if lobby { Lobby } else { Board };
             if wants {
-                world.request_floor(name);
+                world.request(name, SHOW);
             } else {
-                world.release_floor(name);
+                world.request(name, STOP);
             }
             world.run_for(Duration::from_millis(pause));
         }
@@ -178,9 +180,9 @@ proptest! {
         world.run_for(EVERY_RETRANSMISSION + timers::T2);
         let has = |world: &World, name| last_change(world, name) == Some(F::Ours);
         prop_assert!(!(has(&world, Lobby) && has(&world, Board)), "{}", world.story());
-        world.release_floor(Lobby);
+        world.request(Lobby, STOP);
         world.run_for(SOON);
-        world.request_floor(Board);
+        world.request(Board, SHOW);
         world.run_for(EVERY_RETRANSMISSION + timers::T2);
         prop_assert!(has(&world, Board), "{}", world.story());
         prop_assert!(!has(&world, Lobby), "{}", world.story());

@@ -9,7 +9,7 @@ use room::codec::{
 use room::ids::Generation;
 use room::media_plan::{
     AudioStream, CameraPlan, Layout, LegPlan, LegStreams, MediaPlan, MicrophonePlan, PlayoutPlan,
-    Rung, VideoSink, VideoSource, VideoStream,
+    Rung, SlidesPlan, VideoSink, VideoSource, VideoStream,
 };
 use room::units::{FrameRate, Resolution};
 
@@ -68,6 +68,7 @@ fn plan(legs: Vec<LegPlan>) -> MediaPlan {
             state: MicrophoneState::Open,
         },
         ladder: vec![rung(Resolution::HD720, 1_500)],
+        slides: SlidesPlan::NONE,
         legs,
         layout: Layout::Single,
         playout: PlayoutPlan {
@@ -75,6 +76,7 @@ fn plan(legs: Vec<LegPlan>) -> MediaPlan {
             audio: AudioSink::None,
             volume: Volume::FULL,
             tone: None,
+            slides: None,
         },
     }
 }
@@ -89,6 +91,7 @@ fn leg(id: u32) -> LegPlan {
                 Direction::SendRecv,
                 None,
             )),
+            slides: None,
         },
     }
 }
@@ -260,7 +263,11 @@ fn any_leg(id: u32) -> impl Strategy<Value = LegPlan> {
         prop::option::of((mode, any_direction(), most).prop_map(|(m, d, b)| video(m, d, b)));
     (audio_stream, video_stream).prop_map(move |(audio, video)| LegPlan {
         id: LegId(id),
-        streams: LegStreams { audio, video },
+        streams: LegStreams {
+            audio,
+            video,
+            slides: None,
+        },
     })
 }
 

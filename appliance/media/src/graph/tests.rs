@@ -8,7 +8,7 @@ use room::codec::{
 use room::ids::Generation;
 use room::media_plan::{
     AudioSink, AudioSource, CameraPlan, CameraState, Layout, LegPlan, LegStreams, MicrophonePlan,
-    MicrophoneState, PlayoutPlan, Rung, VideoSink, VideoSource, VideoStream,
+    MicrophoneState, PlayoutPlan, Rung, SlidesPlan, VideoSink, VideoSource, VideoStream,
 };
 use room::units::{Bitrate, FrameRate, Resolution, Volume};
 
@@ -52,11 +52,12 @@ fn plan() -> MediaPlan {
             bitrate: Bitrate::kbps(500),
             max_nal_unit: None,
         }],
+        slides: SlidesPlan::NONE,
         legs: vec![LegPlan {
             id: LEG,
             streams: LegStreams {
-                audio: None,
                 video: Some(video),
+                ..LegStreams::default()
             },
         }],
         layout: Layout::Single,
@@ -65,6 +66,7 @@ fn plan() -> MediaPlan {
             audio: AudioSink::None,
             volume: Volume::FULL,
             tone: None,
+            slides: None,
         },
     }
 }

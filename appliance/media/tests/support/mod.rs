@@ -20,8 +20,8 @@ use room::codec::{
 use room::ids::{Generation, LegId};
 use room::media_plan::{
     AudioSink, AudioSource, AudioStream, CameraPlan, CameraState, Layout, LegPlan, LegStreams,
-    MediaPlan, MicrophonePlan, MicrophoneState, PlayoutPlan, Rung, VideoSink, VideoSource,
-    VideoStream,
+    MediaPlan, MicrophonePlan, MicrophoneState, PlayoutPlan, Rung, SlidesPlan, VideoSink,
+    VideoSource, VideoStream,
 };
 use room::units::{Bitrate, FrameRate, Resolution, Volume};
 use tokio::sync::mpsc;
@@ -175,6 +175,13 @@ pub(crate) fn mirrored(streams: &LegStreams) -> LegStreams {
             remote: keys.local,
         })
     };
+    let mirrored_video = |video: &VideoStream| VideoStream {
+        send_payload_type: video.receive_payload_type,
+        receive_payload_type: video.send_payload_type,
+        direction: video.direction.reversed(),
+        srtp: swap(&video.srtp),
+        ..video.clone()
+    };
     LegStreams {
         audio: streams.audio.clone().map(|audio| AudioStream {
             send_payload_type: audio.receive_payload_type,
@@ -185,13 +192,11 @@ pub(crate) fn mirrored(streams: &LegStreams) -> LegStreams {
             srtp: swap(&audio.srtp),
             ..audio
         }),
-        video: streams.video.clone().map(|video| VideoStream {
-            send_payload_type: video.receive_payload_type,
-            receive_payload_type: video.send_payload_type,
-            direction: video.direction.reversed(),
-            srtp: swap(&video.srtp),
-            ..video
-        }),
+        video: streams.video.as_ref().map(mirrored_video),
+        slides: streams
+            .slides
+            .as_deref()
+            .map(|slides| Box::new(mirrored_video(slides))),
     }
 }
 
@@ -237,20 +242,21 @@ pub(crate) fn audio_and_video() -> LegStreams {
     LegStreams {
         audio: Some(audio(AudioCodec::Opus)),
         video: Some(video(PacketizationMode::NonInterleaved)),
+        slides: None,
     }
 }
 
 pub(crate) fn only_video(stream: VideoStream) -> LegStreams {
     LegStreams {
-        audio: None,
         video: Some(stream),
+        ..LegStreams::default()
     }
 }
 
 pub(crate) fn only_audio(stream: AudioStream) -> LegStreams {
     LegStreams {
         audio: Some(stream),
-        video: None,
+        ..LegStreams::default()
     }
 }
 
@@ -292,6 +298,7 @@ pub(crate) fn idle_plan() -> MediaPlan {
             state: MicrophoneState::Open,
         },
         ladder: vec![rung()],
+        slides: SlidesPlan::NONE,
         legs: Vec::new(),
         layout: Layout::Single,
         playout: PlayoutPlan {
@@ -299,6 +306,7 @@ pub(crate) fn idle_plan() -> MediaPlan {
             audio: AudioSink::Simulated,
             volume: Volume::FULL,
             tone: None,
+            slides: None,
         },
     }
 }

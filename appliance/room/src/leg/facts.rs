@@ -6,11 +6,13 @@ use super::hold::{LocalHold, RemoteHold};
 use super::media::Media;
 use super::{Leg, State};
 use crate::dtmf::DtmfDigit;
+use crate::fact::FloorChange;
 use crate::leg_state::EndReason;
 use crate::leg_stats::LegStats;
 use crate::media_plan::{LegStreams, VideoStream};
 use crate::peer::LegSecurity;
 use crate::snapshot::VideoFlow;
+use crate::turn::Turn;
 use crate::units::Bitrate;
 
 /// How many received keys a leg keeps.
@@ -73,6 +75,9 @@ impl Leg {
             if !media.streams.video.as_ref().is_some_and(receives) {
                 // After a hold, whether pictures flow again is to be seen first.
                 media.flow = VideoFlow::Waiting;
+            }
+            if !media.streams.slides.as_deref().is_some_and(receives) {
+                media.slides.seen(VideoFlow::Waiting);
             }
         }
     }
@@ -165,6 +170,25 @@ impl Leg {
             | State::Connected { .. }
             | State::Ending { .. }
             | State::Ended(_) => {}
+        }
+    }
+
+    /// Who may show slides has changed.
+    pub(crate) fn floor_changed(&mut self, change: FloorChange, turn: &mut Turn<'_>) {
+        if let State::Connected { media, .. } = &mut self.state {
+            media.slides.floor_changed(change, self.id, turn);
+        }
+    }
+
+    /// What was seen of the far end's slides. It is no news of what follows a hold.
+    pub(crate) fn slides_flow(&mut self, flow: VideoFlow) {
+        if let State::Connected {
+            media,
+            local: LocalHold::Open,
+            ..
+        } = &mut self.state
+        {
+            media.slides.seen(flow);
         }
     }
 

@@ -1,9 +1,10 @@
 //! The media of a leg: the streams as settled, what the far end takes of them for the time being, and
 //! whether its pictures flow.
 
+use super::slides::Slides;
 use crate::codec::Direction;
 use crate::media_plan::{LegStreams, VideoStream};
-use crate::snapshot::VideoFlow;
+use crate::snapshot::{AudioSummary, SlidesSending, SlidesSummary, VideoFlow, VideoSummary};
 use crate::units::Bitrate;
 
 #[derive(Debug)]
@@ -13,6 +14,15 @@ pub(super) struct Media {
     /// The most video that the far end takes for the time being.
     pub(super) requested_bitrate: Option<Bitrate>,
     pub(super) flow: VideoFlow,
+    pub(super) slides: Slides,
+}
+
+/// What a snapshot tells of the media of a leg.
+#[derive(Default)]
+pub(super) struct MediaSummary {
+    pub(super) audio: Option<AudioSummary>,
+    pub(super) video: Option<VideoSummary>,
+    pub(super) slides: Option<SlidesSummary>,
 }
 
 impl Media {
@@ -21,6 +31,7 @@ impl Media {
             streams,
             requested_bitrate: None,
             flow: VideoFlow::Waiting,
+            slides: Slides::default(),
         }
     }
 
@@ -40,6 +51,36 @@ impl Media {
         if !same {
             self.requested_bitrate = None;
         }
+        if self.streams.slides.is_none() {
+            // Nor is there a floor any more.
+            self.slides = Slides::default();
+        }
+    }
+
+    /// Whether the far end takes slides of ours, once it lets us.
+    pub(super) fn takes_slides(&self) -> bool {
+        let slides = self.streams.slides.as_ref();
+        slides.is_some_and(|slides| slides.direction.sends())
+    }
+
+    /// What is to be told of it while the far end's picture does this.
+    pub(super) fn summary(&self, flow: VideoFlow) -> MediaSummary {
+        let flowing = |seen| match flow {
+            VideoFlow::Off => VideoFlow::Off,
+            VideoFlow::Waiting | VideoFlow::Flowing | VideoFlow::Stalled => seen,
+        };
+        MediaSummary {
+            audio: self.streams.audio.as_ref().map(AudioSummary::from),
+            video: self
+                .streams
+                .video
+                .as_ref()
+                .map(|video| VideoSummary::new(video, flow)),
+            slides: self.streams.slides.as_ref().map(|slides| SlidesSummary {
+                stream: VideoSummary::new(slides, flowing(self.slides.flow())),
+                sending: self.slides.sending(),
+            }),
+        }
     }
 
     /// The streams within what the far end takes now.
@@ -49,18 +90,18 @@ impl Media {
             let limits = video.max_bitrate.into_iter().chain(self.requested_bitrate);
             video.max_bitrate = limits.min();
         }
+        if let Some(slides) = &mut streams.slides {
+            slides.direction = match self.slides.sending() {
+                SlidesSending::Sending => slides.direction,
+                SlidesSending::Off | SlidesSending::Waiting => receiving(slides.direction),
+            };
+        }
         streams
     }
 
     /// The streams by which the far end is heard and seen, and nothing leaves the room.
     pub(super) fn receiving_streams(&self) -> LegStreams {
-        self.redirected_streams(|direction| {
-            if direction.receives() {
-                Direction::RecvOnly
-            } else {
-                Direction::Inactive
-            }
-        })
+        self.redirected_streams(receiving)
     }
 
     /// The streams while nothing flows.
@@ -73,9 +114,22 @@ impl Media {
         if let Some(audio) = &mut streams.audio {
             audio.direction = direction(audio.direction);
         }
-        if let Some(video) = &mut streams.video {
+        for video in streams
+            .video
+            .iter_mut()
+            .chain(streams.slides.as_deref_mut())
+        {
             video.direction = direction(video.direction);
         }
         streams
+    }
+}
+
+/// The direction without what leaves the room.
+fn receiving(direction: Direction) -> Direction {
+    if direction.receives() {
+        Direction::RecvOnly
+    } else {
+        Direction::Inactive
     }
 }

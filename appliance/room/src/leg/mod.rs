@@ -29,6 +29,7 @@ mod facts;
 mod hold;
 mod media;
 mod requests;
+mod slides;
 
 use std::time::Instant;
 
@@ -41,10 +42,10 @@ use crate::media_plan::LegStreams;
 use crate::peer::{AnswerWish, LegSecurity, Peer, PeerTrust};
 use crate::policy::CallTarget;
 use crate::resumption::{DialogName, PROVEN_AFTER, Resumptions, WantedCall};
-use crate::snapshot::{LegSnapshot, VideoFlow, summaries};
+use crate::snapshot::{LegSnapshot, SlidesSending, VideoFlow};
 use crate::turn::Turn;
 use hold::{LocalHold, RemoteHold, connected_state};
-use media::Media;
+use media::{Media, MediaSummary};
 
 /// One leg of the room.
 #[derive(Debug)]
@@ -288,8 +289,12 @@ impl Leg {
     }
 
     pub(crate) fn snapshot(&self) -> LegSnapshot {
-        let (audio, video) = match &self.state {
-            State::Early { media, .. } => summaries(&media.streams, media.flow),
+        let MediaSummary {
+            audio,
+            video,
+            slides,
+        } = match &self.state {
+            State::Early { media, .. } => media.summary(media.flow),
             State::Connected { media, local, .. } => {
                 let flow = match local {
                     LocalHold::Open => media.flow,
@@ -297,14 +302,14 @@ impl Leg {
                         VideoFlow::Off
                     }
                 };
-                summaries(&media.streams, flow)
+                media.summary(flow)
             }
             State::Incoming { .. }
             | State::Answering { .. }
             | State::Dialing { .. }
             | State::Ringing { .. }
             | State::Ending { .. }
-            | State::Ended(_) => (None, None),
+            | State::Ended(_) => MediaSummary::default(),
         };
         LegSnapshot {
             id: self.id,
@@ -316,6 +321,7 @@ impl Leg {
             security: self.security,
             audio,
             video,
+            slides,
             stats: self.stats.clone(),
             dtmf_received: self.dtmf_received.clone(),
             started: self.started,
@@ -353,9 +359,9 @@ impl Leg {
             | State::Ringing { until }
             | State::Early { until, .. }
             | State::Ending { until, .. } => Some(*until),
-            State::Connected { local, .. } => {
-                let hold = local.deadline();
-                hold.into_iter().chain(self.proven()).min()
+            State::Connected { local, media, .. } => {
+                let asked = [local.deadline(), media.slides.deadline(), self.proven()];
+                asked.into_iter().flatten().min()
             }
             State::Ended(_) => None,
         }
@@ -373,7 +379,7 @@ impl Leg {
         if self.next_deadline().is_none_or(|until| turn.now < until) {
             return;
         }
-        match &self.state {
+        match &mut self.state {
             State::Incoming { .. } => self.end(EndReason::Missed, turn),
             State::Answering { .. } => {
                 self.end(EndReason::AnswerTimedOut, turn);
@@ -382,7 +388,8 @@ impl Leg {
             State::Ringing { .. } | State::Early { .. } => {
                 self.end(EndReason::NotAnswered, turn);
             }
-            State::Connected { local, .. } => {
+            State::Connected { local, media, .. } => {
+                media.slides.handle_timeout(self.id, turn);
                 if local.deadline().is_some_and(|until| until <= turn.now) {
                     self.hold_failed();
                     self.resume_failed();
@@ -398,6 +405,69 @@ impl Leg {
                 self.ended = Some(turn.now);
             }
             State::Ended(_) => {}
+        }
+    }
+
+    /// Whether the far end takes slides of ours, once it lets us.
+    pub(crate) fn takes_slides(&self) -> bool {
+        match &self.state {
+            State::Connected { media, .. } => media.takes_slides(),
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Early { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => false,
+        }
+    }
+
+    /// The room shows slides: the far end is asked to let it, unless it was and would not.
+    pub(crate) fn show_slides(&mut self, turn: &mut Turn<'_>) {
+        if let State::Connected { media, .. } = &mut self.state
+            && media.takes_slides()
+        {
+            media.slides.show(self.id, turn);
+        }
+    }
+
+    /// The room shows no slides any more.
+    pub(crate) fn withdraw_slides(&mut self, turn: &mut Turn<'_>) {
+        if let State::Connected { media, .. } = &mut self.state {
+            media.slides.withdraw(self.id, turn);
+        }
+    }
+
+    /// How far our slides have come.
+    pub(crate) fn slides_sending(&self) -> SlidesSending {
+        match &self.state {
+            State::Connected { media, .. } => media.slides.sending(),
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Early { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => SlidesSending::Off,
+        }
+    }
+
+    /// Whether slides of the far end are to be seen.
+    pub(crate) fn shows_slides(&self) -> bool {
+        match &self.state {
+            State::Connected {
+                media,
+                local: LocalHold::Open,
+                ..
+            } => media.slides.are_shown(),
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Early { .. }
+            | State::Connected { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => false,
         }
     }
 

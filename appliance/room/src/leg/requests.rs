@@ -89,6 +89,7 @@ impl Leg {
                 // Afterwards, whether pictures flow again is to be seen first.
                 if let Some(media) = self.media() {
                     media.flow = VideoFlow::Waiting;
+                    media.slides.seen(VideoFlow::Waiting);
                 }
                 self.accepted()
             }

@@ -152,6 +152,7 @@ fn a_time_out_of_any_length_does_not_overflow_the_clock() {
         dial: forever,
         answer: forever,
         hold: forever,
+        floor: forever,
         transfer: forever,
         hang_up: forever,
         stop_media: forever,

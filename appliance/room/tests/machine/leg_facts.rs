@@ -52,7 +52,7 @@ const NOT_HELD_HERE: &[Position] = &[Early, Established, RemotelyHeld];
 fn audio_only() -> LegStreams {
     LegStreams {
         audio: Some(audio(Direction::SendRecv)),
-        video: None,
+        ..LegStreams::default()
     }
 }
 

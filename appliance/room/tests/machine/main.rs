@@ -10,4 +10,5 @@ mod memory;
 mod properties;
 mod rig;
 mod shutdown;
+mod slides;
 mod transfer;

@@ -48,7 +48,7 @@ fn the_far_ends_hold_is_what_it_settled_and_no_more() {
     let (mut rig, leg) = Established.reach();
     let held = LegStreams {
         audio: Some(audio(Direction::RecvOnly)),
-        video: None,
+        ..LegStreams::default()
     };
     rig.told(Fact::RemoteHold { leg });
     rig.told(Fact::StreamsChanged { leg, streams: held });

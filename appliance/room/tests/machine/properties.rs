@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use room::codec::Direction;
-use room::media_plan::{CameraState, Layout, LegStreams, MicrophoneState};
+use room::media_plan::{CameraState, Layout, LegPlan, LegStreams, MicrophoneState, SlidesState};
 use room::units::{Bitrate, Volume};
 use room::{
-    Admission, AutoAnswer, CallTarget, Command, DtmfDigit, DtmfDigits, EndReason, Fact, Generation,
-    Glare, LegId, LegSecurity, LegState, MediaFault, PeerTrust, Prevails, RegistrationState,
-    Request, RoomPolicy, RoomSnapshot, RoomState, TransferProgress,
+    Admission, AutoAnswer, CallTarget, Command, DtmfDigit, DtmfDigits, EndReason, Fact,
+    FloorChange, Generation, Glare, LegId, LegSecurity, LegState, MediaFault, PeerTrust, Prevails,
+    RegistrationState, Request, RoomPolicy, RoomSnapshot, RoomState, TransferProgress,
 };
 
 use crate::rig::{Rig, audio, established, incoming, policy, policy_with_legs, streams, video};
@@ -61,6 +61,8 @@ const REQUESTS: &[fn(LegId) -> Request] = &[
     |_| Request::SetMicrophone(MicrophoneState::Open),
     |_| Request::SetCamera(CameraState::Off),
     |_| Request::SetCamera(CameraState::On),
+    |_| Request::SetSlides(SlidesState::On),
+    |_| Request::SetSlides(SlidesState::Off),
     |_| Request::SetVolume(Volume::FULL),
     |_| Request::SetVolume(Volume::DEFAULT),
     |_| Request::SetLayout(Layout::Grid),
@@ -90,15 +92,15 @@ const FACTS: &[fn(LegId) -> Fact] = &[
         leg,
         streams: LegStreams {
             audio: Some(audio(Direction::SendRecv)),
-            video: None,
+            ..LegStreams::default()
         },
         security: LegSecurity::PLAIN,
     },
     |leg| Fact::StreamsChanged {
         leg,
         streams: LegStreams {
-            audio: None,
             video: Some(video(Direction::SendOnly)),
+            ..LegStreams::default()
         },
     },
     |leg| Fact::StreamsChanged {
@@ -123,6 +125,15 @@ const FACTS: &[fn(LegId) -> Fact] = &[
     |leg| Fact::FirstFrame { leg },
     |leg| Fact::VideoStalled { leg },
     |leg| Fact::VideoResumed { leg },
+    |leg| Fact::SlidesResumed { leg },
+    |leg| Fact::SlidesStalled { leg },
+    |leg| floor(leg, FloorChange::Free),
+    |leg| floor(leg, FloorChange::Ours),
+    |leg| floor(leg, FloorChange::Ours),
+    |leg| floor(leg, FloorChange::Theirs),
+    |leg| floor(leg, FloorChange::PeerWaits),
+    |leg| floor(leg, FloorChange::NotGranted),
+    |leg| floor(leg, FloorChange::Unreachable),
     |leg| Fact::DtmfReceived {
         leg,
         digit: DtmfDigit::from_char('7').expect("a digit"),
@@ -159,9 +170,15 @@ const FACTS: &[fn(LegId) -> Fact] = &[
     },
     |_| Fact::CameraGone,
     |_| Fact::CameraBack,
+    |_| Fact::SlidesGone,
+    |_| Fact::SlidesBack,
     |_| Fact::MicrophoneGone,
     |_| Fact::MicrophoneBack,
 ];
+
+const fn floor(leg: LegId, change: FloorChange) -> Fact {
+    Fact::Floor { leg, change }
+}
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let leg = || 0..6_usize;
@@ -223,6 +240,7 @@ struct Checked {
 struct Orders {
     accepted: bool,
     ended: bool,
+    floor: bool,
 }
 
 impl Checked {
@@ -426,13 +444,23 @@ impl Checked {
             Command::Hold { leg }
             | Command::Resume { leg }
             | Command::SendDtmf { leg, .. }
+            | Command::RequestFloor { leg }
+            | Command::ReleaseFloor { leg }
+            | Command::RevokeFloor { leg }
             | Command::AcceptTransfer { leg }
             | Command::TellTransfer { leg, .. } => {
                 assert!(
                     !self.orders[leg].ended,
                     "{command:?} after the leg was ended"
                 );
+                let floor = &mut self.orders.entry(*leg).or_default().floor;
                 match command {
+                    Command::RequestFloor { .. } => {
+                        assert!(!*floor, "asked for twice");
+                        *floor = true;
+                    }
+                    Command::RevokeFloor { .. } => assert!(*floor, "taken and not wanted"),
+                    Command::ReleaseFloor { .. } => *floor = false,
                     Command::AcceptTransfer { leg } => {
                         self.handing_on.insert(*leg);
                     }
@@ -487,6 +515,15 @@ impl Checked {
                 .is_some_and(|video| video.direction.sends())
         });
         assert_eq!(!plan.ladder.is_empty(), sends_video);
+        let sending = |leg: &&LegPlan| {
+            let slides = leg.streams.slides.as_ref();
+            slides.is_some_and(|slides| slides.direction.sends())
+        };
+        let shown: Vec<LegId> = plan.legs.iter().filter(sending).map(|leg| leg.id).collect();
+        assert_eq!(plan.slides.rung.is_some(), !shown.is_empty());
+        for leg in shown {
+            assert!(self.orders[&leg].floor, "slides without the floor");
+        }
 
         let live = snapshot
             .legs

@@ -185,12 +185,13 @@ pub(crate) fn video(direction: Direction) -> VideoStream {
     }
 }
 
-/// Audio and video both ways.
+/// Audio, video and slides both ways.
 pub(crate) fn streams() -> LegStreams {
     let both_ways = Direction::SendRecv;
     LegStreams {
         audio: Some(audio(both_ways)),
         video: Some(video(both_ways)),
+        slides: Some(Box::new(video(both_ways))),
     }
 }
 
@@ -395,6 +396,9 @@ pub(crate) fn wanted(commands: &[Command]) -> Option<Vec<CallTarget>> {
         | Command::TellTransfer { .. }
         | Command::Register { .. }
         | Command::ApplyMedia(_)
+        | Command::RequestFloor { .. }
+        | Command::ReleaseFloor { .. }
+        | Command::RevokeFloor { .. }
         | Command::ShutDownComplete => None,
     })
 }

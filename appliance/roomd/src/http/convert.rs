@@ -136,6 +136,8 @@ pub(super) fn denied_to_api(reason: DeniedReason) -> DeniedCode {
         DeniedReason::NotEstablished => DeniedCode::NotEstablished,
         DeniedReason::LegHeld => DeniedCode::LegHeld,
         DeniedReason::HoldInProgress => DeniedCode::HoldInProgress,
+        DeniedReason::NoSlides => DeniedCode::NoSlides,
+        DeniedReason::SlidesNotTaken => DeniedCode::SlidesNotTaken,
     }
 }
 

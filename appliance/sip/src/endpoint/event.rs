@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use super::floor_control::FloorChange;
 use super::settings::AccountName;
 use crate::call::glare::Glare;
 use crate::grammar::{NameAddr, ReasonValue, Replaces, StatusCode, Uri, Warning};
 use crate::offer_answer::{AgreedSecurity, CallMedia};
 use crate::registration::RegistrationState;
 use crate::transport::{FlowId, Transport};
+use room::FloorChange;
 
 /// One call, unique for the life of the endpoint. Not the Call-ID header field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -66,7 +66,6 @@ pub use event::{
     AnswerWish, CallEndCause, CallId, CallSecurity, Counts, Event, Output, PeerTrust, RefusedWhy,
     ResolveId, Statistics,
 };
-pub use floor_control::FloorChange;
 pub use instance_id::InstanceId;
 pub use settings::{
     Account, AccountName, ClientCertificate, ConfiguredPeer, EndpointSettings, IncomingPolicy,

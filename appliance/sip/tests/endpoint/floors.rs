@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use netem::{LinkConditions, Loss, Probability};
-use sip::endpoint::{ActionError, CallId, Endpoint, EndpointSettings, Event, FloorChange as F};
+use room::FloorChange as F;
+use sip::endpoint::{ActionError, CallId, Endpoint, EndpointSettings, Event};
 use sip::offer_answer::{
     BfcpTcp, CallMedia, ContentPorts, ContentSharing, FloorConnection, LocalMedia, LocalPort,
 };

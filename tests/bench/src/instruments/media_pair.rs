@@ -26,7 +26,7 @@ use rand_core::SeedableRng;
 use room::ids::{Generation, LegId};
 use room::media_plan::{
     AudioSink, AudioSource, CameraPlan, CameraState, Layout, LegPlan, LegStreams, MediaPlan,
-    MicrophonePlan, MicrophoneState, PlayoutPlan, Rung, VideoSink, VideoSource,
+    MicrophonePlan, MicrophoneState, PlayoutPlan, Rung, SlidesPlan, VideoSink, VideoSource,
 };
 use room::units::{Bitrate, FrameRate, Resolution, Volume};
 use sip::offer_answer::{CallMedia, LocalMedia, LocalPort, RemoteMedia, Session};
@@ -386,6 +386,7 @@ fn plan(streams: &LegStreams) -> MediaPlan {
             bitrate: Bitrate::kbps(2_000),
             max_nal_unit: None,
         }],
+        slides: SlidesPlan::NONE,
         legs: vec![LegPlan {
             id: LEG,
             streams: streams.clone(),
@@ -396,6 +397,7 @@ fn plan(streams: &LegStreams) -> MediaPlan {
             audio: AudioSink::Simulated,
             volume: Volume::FULL,
             tone: None,
+            slides: None,
         },
     }
 }

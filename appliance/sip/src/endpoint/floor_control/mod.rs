@@ -11,6 +11,7 @@ mod tests;
 use std::time::Instant;
 
 use bytes::Bytes;
+use room::FloorChange;
 
 use crate::bfcp::{
     FloorEnd, FloorHolder, Participant, ParticipantEvent, ParticipantOutput, ParticipantSettings,
@@ -23,23 +24,6 @@ use crate::transaction::Reliability;
 
 /// We, in conferences of our own server.
 const OWNER: UserId = UserId(1);
-
-/// What became of the floor of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FloorChange {
-    /// Nobody has it.
-    Free,
-    /// We have it: our slides may be sent.
-    Ours,
-    /// The far end has it.
-    Theirs,
-    /// The far end asks our server for it and waits.
-    PeerWaits,
-    /// What we asked for was denied, or what we had was taken.
-    NotGranted,
-    /// The far end does not answer. Over UDP it is asked again soon.
-    Unreachable,
-}
 
 /// Whether our user wants the floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

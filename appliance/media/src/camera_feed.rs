@@ -22,9 +22,9 @@ use tokio::time::sleep_until;
 
 use crate::clock::MediaClock;
 use crate::device::VideoFrame;
-use crate::event::Source;
 use crate::graph_input::{GraphInput, GraphInputs};
 use crate::slate;
+use crate::video_role::VideoRole;
 
 /// A camera that gives nothing for so long is gone: within a second, the snapshot says so.
 pub(crate) const GONE_AFTER: Duration = Duration::from_millis(900);
@@ -102,6 +102,7 @@ impl SentPicture {
 
 /// What the feed needs of its surroundings.
 pub(crate) struct CameraFeedSettings {
+    pub(crate) role: VideoRole,
     pub(crate) resolution: Resolution,
     pub(crate) frame_rate: FrameRate,
     pub(crate) switch: Arc<CameraSwitch>,
@@ -153,6 +154,12 @@ impl CameraFeed {
     }
 }
 
+/// How long a source may give nothing: a slow one, such as one of slides, some of its intervals.
+fn gone_after(frame_rate: FrameRate) -> Duration {
+    let interval = Duration::from_secs(1) / frame_rate.0.max(1);
+    GONE_AFTER.max(interval * 3)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Camera {
     Giving { last: Instant },
@@ -161,6 +168,7 @@ enum Camera {
 
 struct Feed {
     settings: CameraFeedSettings,
+    gone_after: Duration,
     target: gst_app::AppSrc,
     camera: Camera,
     next_slate: Instant,
@@ -174,6 +182,7 @@ impl Feed {
         let now = Instant::now();
         let camera = Camera::Giving { last: now };
         Self {
+            gone_after: gone_after(settings.frame_rate),
             settings,
             target,
             camera,
@@ -209,7 +218,7 @@ impl Feed {
 
     fn deadline(&self) -> Instant {
         match self.camera {
-            Camera::Giving { last } if self.settings.switch.is_on() => last + GONE_AFTER,
+            Camera::Giving { last } if self.settings.switch.is_on() => last + self.gone_after,
             Camera::Giving { .. } | Camera::Gone => self.next_slate,
         }
     }
@@ -223,9 +232,8 @@ impl Feed {
             return;
         }
         if self.camera == Camera::Gone {
-            self.settings
-                .inputs
-                .send(GraphInput::SourceBack(Source::Camera));
+            let source = self.settings.role.source();
+            self.settings.inputs.send(GraphInput::SourceBack(source));
         }
         let now = Instant::now();
         self.camera = Camera::Giving { last: now };
@@ -240,7 +248,7 @@ impl Feed {
 
     fn handle_timeout(&mut self, now: Instant) {
         match self.camera {
-            Camera::Giving { last } if last + GONE_AFTER <= now => self.gone(),
+            Camera::Giving { last } if last + self.gone_after <= now => self.gone(),
             Camera::Giving { .. } | Camera::Gone => {}
         }
         if self.next_slate <= now {
@@ -250,9 +258,8 @@ impl Feed {
 
     fn gone(&mut self) {
         self.camera = Camera::Gone;
-        self.settings
-            .inputs
-            .send(GraphInput::SourceGone(Source::Camera));
+        let source = self.settings.role.source();
+        self.settings.inputs.send(GraphInput::SourceGone(source));
     }
 
     fn push_slate(&mut self, now: Instant) {

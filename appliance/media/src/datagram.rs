@@ -8,13 +8,15 @@ use tokio::sync::mpsc;
 pub enum Medium {
     /// Sound.
     Audio,
-    /// Picture.
+    /// The main picture.
     Video,
+    /// Slides: the second picture (RFC 4796).
+    Slides,
 }
 
 impl Medium {
-    /// Both kinds.
-    pub const ALL: [Self; 2] = [Self::Audio, Self::Video];
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Audio, Self::Video, Self::Slides];
 
     /// The name in element names and logs.
     #[must_use]
@@ -22,6 +24,7 @@ impl Medium {
         match self {
             Self::Audio => "audio",
             Self::Video => "video",
+            Self::Slides => "slides",
         }
     }
 }

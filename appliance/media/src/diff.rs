@@ -5,12 +5,12 @@
 //! the capture that they share. The order matters: a mute comes before everything else, what goes
 //! is gone before what replaces it comes, and capture starts before the legs that wait for it.
 
-use room::codec::Direction;
 use room::ids::LegId;
 use room::media_plan::{AudioSink, AudioSource, CameraState, MicrophoneState, Tone};
 use room::units::{Bitrate, Volume};
 
-use crate::shape::{GraphShape, LegShape, VideoCaptureShape, VideoPlayoutShape};
+use crate::shape::{GraphShape, LegDirections, LegShape, VideoCaptureShape, VideoPlayoutShape};
+use crate::video_role::VideoRole;
 
 /// One step from one graph to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,28 +18,26 @@ pub(crate) enum GraphChange {
     SetMicrophone(MicrophoneState),
     SetCamera(CameraState),
     RemoveLeg(LegId),
-    StopVideoCapture,
+    StopVideoCapture(VideoRole),
     StopAudioCapture,
     StopVideoPlayout,
     StopAudioPlayout,
-    StartVideoCapture(VideoCaptureShape),
+    StartVideoCapture(VideoRole, VideoCaptureShape),
     StartAudioCapture(AudioSource),
     StartAudioPlayout(AudioSink),
     StartVideoPlayout(VideoPlayoutShape),
     SetBitrate {
+        role: VideoRole,
         rung: usize,
         bitrate: Bitrate,
     },
     SetVolume(Volume),
     SetTone(Option<Tone>),
     AddLeg(LegId, LegShape),
-    SetLegDirections {
-        leg: LegId,
-        audio: Option<Direction>,
-        video: Option<Direction>,
-    },
+    SetLegDirections(LegId, LegDirections),
     SetLegRung {
         leg: LegId,
+        role: VideoRole,
         rung: Option<usize>,
     },
 }
@@ -92,13 +90,13 @@ fn removed_legs(current: &GraphShape, wanted: &GraphShape) -> impl Iterator<Item
 
 fn stopped_parts(current: &GraphShape, wanted: &GraphShape) -> Vec<GraphChange> {
     let mut changes = Vec::new();
-    if let Some(before) = &current.video_capture
-        && !wanted
-            .video_capture
-            .as_ref()
-            .is_some_and(|after| before.same_but_bitrates(after))
-    {
-        changes.push(GraphChange::StopVideoCapture);
+    for (role, before) in current.video_captures.iter() {
+        let after = wanted.video_captures.get(role).as_ref();
+        if let Some(before) = before
+            && !after.is_some_and(|after| before.same_but_bitrates(after))
+        {
+            changes.push(GraphChange::StopVideoCapture(role));
+        }
     }
     if current.audio_capture.is_some() && current.audio_capture != wanted.audio_capture {
         changes.push(GraphChange::StopAudioCapture);
@@ -114,14 +112,12 @@ fn stopped_parts(current: &GraphShape, wanted: &GraphShape) -> Vec<GraphChange> 
 
 fn started_parts(current: &GraphShape, wanted: &GraphShape) -> Vec<GraphChange> {
     let mut changes = Vec::new();
-    if let Some(after) = &wanted.video_capture {
-        match current
-            .video_capture
-            .as_ref()
-            .filter(|before| before.same_but_bitrates(after))
-        {
-            Some(before) => changes.extend(bitrate_changes(before, after)),
-            None => changes.push(GraphChange::StartVideoCapture(after.clone())),
+    for (role, after) in wanted.video_captures.iter() {
+        let Some(after) = after else { continue };
+        let before = current.video_captures.get(role).as_ref();
+        match before.filter(|before| before.same_but_bitrates(after)) {
+            Some(before) => changes.extend(bitrate_changes(role, before, after)),
+            None => changes.push(GraphChange::StartVideoCapture(role, after.clone())),
         }
     }
     if current.audio_capture != wanted.audio_capture {
@@ -147,13 +143,15 @@ fn started_parts(current: &GraphShape, wanted: &GraphShape) -> Vec<GraphChange> 
 }
 
 fn bitrate_changes(
+    role: VideoRole,
     before: &VideoCaptureShape,
     after: &VideoCaptureShape,
 ) -> impl Iterator<Item = GraphChange> {
     let pairs = before.rungs.iter().zip(&after.rungs).enumerate();
     pairs
         .filter(|(_, (before, after))| before.bitrate != after.bitrate)
-        .map(|(rung, (_, after))| GraphChange::SetBitrate {
+        .map(move |(rung, (_, after))| GraphChange::SetBitrate {
+            role,
             rung,
             bitrate: after.bitrate,
         })
@@ -162,18 +160,16 @@ fn bitrate_changes(
 fn live_leg_changes(id: LegId, before: &LegShape, after: &LegShape) -> Vec<GraphChange> {
     let mut changes = Vec::new();
     if before.directions() != after.directions() {
-        let [audio, video] = after.directions();
-        changes.push(GraphChange::SetLegDirections {
-            leg: id,
-            audio,
-            video,
-        });
+        changes.push(GraphChange::SetLegDirections(id, after.directions()));
     }
-    if before.rung != after.rung {
-        changes.push(GraphChange::SetLegRung {
-            leg: id,
-            rung: after.rung,
-        });
+    for (role, &rung) in after.rungs.iter() {
+        if *before.rungs.get(role) != rung {
+            changes.push(GraphChange::SetLegRung {
+                leg: id,
+                role,
+                rung,
+            });
+        }
     }
     changes
 }

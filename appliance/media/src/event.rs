@@ -17,7 +17,7 @@ pub enum MediaEvent {
         /// The plan's generation.
         generation: Generation,
     },
-    /// The leg's first picture since it was added, or since its graph was built anew.
+    /// The leg's first main picture since it was added, or since its graph was built anew.
     FirstFrame {
         /// Which leg.
         leg: LegId,
@@ -30,6 +30,16 @@ pub enum MediaEvent {
     },
     /// Pictures come, for the first time, again, or after a hold.
     VideoResumed {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// No slides came from the peer for as long, though they may: it may show none any more.
+    SlidesStalled {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// Slides come, for the first time or again.
+    SlidesResumed {
         /// Which leg.
         leg: LegId,
     },
@@ -87,6 +97,8 @@ pub enum MediaEvent {
 pub enum Source {
     /// The camera or the recording in its place.
     Camera,
+    /// The source of slides or the recording in its place.
+    Slides,
     /// The microphone or the recording in its place.
     Microphone,
 }

@@ -10,13 +10,15 @@ use room::ids::LegId;
 
 use crate::graph_input::{GraphInput, GraphInputs};
 use crate::leg::LegHub;
+use crate::video_role::VideoRole;
 
 /// Encoded pictures that may wait in one leg.
 const QUEUE: u64 = 8;
 
-/// The legs that take encodes. One instance serves all rungs.
+/// The legs that take encodes. One instance serves all rungs of the camera, one that of the slides.
 #[derive(Debug)]
 pub(crate) struct VideoFanOut {
+    role: VideoRole,
     branches: Mutex<Vec<VideoBranch>>,
     inputs: GraphInputs,
 }
@@ -39,8 +41,9 @@ enum BranchState {
 
 impl VideoFanOut {
     /// Nobody takes anything yet.
-    pub(crate) fn new(inputs: GraphInputs) -> Self {
+    pub(crate) fn new(role: VideoRole, inputs: GraphInputs) -> Self {
         Self {
+            role,
             branches: Mutex::default(),
             inputs,
         }
@@ -87,24 +90,17 @@ impl VideoFanOut {
             if delta && branch.state == BranchState::AwaitingKeyframe {
                 continue;
             }
+            let meters = branch.leg.meters().video.get(self.role);
             if branch.inlet.current_level_buffers() >= QUEUE {
-                branch
-                    .leg
-                    .meters()
-                    .dropped_pictures
-                    .fetch_add(1, Ordering::Relaxed);
+                meters.dropped_pictures.fetch_add(1, Ordering::Relaxed);
                 branch.state = BranchState::AwaitingKeyframe;
-                self.inputs
-                    .send(GraphInput::KeyframeWanted(branch.leg.id()));
+                let wanted = GraphInput::KeyframeWanted(branch.leg.id(), self.role);
+                self.inputs.send(wanted);
                 continue;
             }
             branch.state = BranchState::Flowing;
             if branch.inlet.push_sample(picture).is_ok() {
-                branch
-                    .leg
-                    .meters()
-                    .sent_pictures
-                    .fetch_add(1, Ordering::Relaxed);
+                meters.sent_pictures.fetch_add(1, Ordering::Relaxed);
             }
         }
     }

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use room::dtmf::DtmfDigits;
 use room::ids::LegId;
-use room::media_plan::MediaPlan;
+use room::media_plan::{CameraState, MediaPlan};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -50,6 +50,7 @@ use crate::settings::MediaSettings;
 use crate::shape::GraphShape;
 use crate::video_capture::VideoCapture;
 use crate::video_playout::VideoPlayout;
+use crate::video_role::{ByRole, VideoRole};
 use crate::warm_up::warm_up;
 
 /// What the graph shares with its owner.
@@ -60,7 +61,7 @@ pub(crate) struct GraphSurroundings {
     pub(crate) runtime: Handle,
     pub(crate) plan: Arc<PlanSlot>,
     pub(crate) legs: OpenLegs,
-    pub(crate) sent: Arc<SentPicture>,
+    pub(crate) sent: ByRole<Arc<SentPicture>>,
 }
 
 /// The graph as it is.
@@ -73,7 +74,7 @@ pub(crate) struct Graph {
     parts: Parts,
     devices: Devices,
     switches: Switches,
-    video_fan_out: Arc<VideoFanOut>,
+    video_fan_outs: ByRole<Arc<VideoFanOut>>,
     audio_fan_out: Arc<AudioFanOut>,
     tap: Arc<LoudspeakerTap>,
     watch: Watch,
@@ -84,7 +85,7 @@ pub(crate) struct Graph {
 /// What runs.
 #[derive(Default)]
 struct Parts {
-    video_capture: Option<VideoCapture>,
+    video_captures: ByRole<Option<VideoCapture>>,
     microphone: Option<RunningMicrophone>,
     video_playout: Option<VideoPlayout>,
     audio_playout: Option<AudioPlayout>,
@@ -101,14 +102,14 @@ struct RunningMicrophone {
 
 /// What belongs to devices and waits here while it is not in use.
 struct Devices {
-    camera: Option<mpsc::Receiver<VideoFrame>>,
-    slides: Option<mpsc::Receiver<VideoFrame>>,
+    pictures: ByRole<Option<mpsc::Receiver<VideoFrame>>>,
     microphone: Option<MicrophoneParts>,
     loudspeaker: Option<mpsc::Sender<AudioFrame>>,
 }
 
 struct Switches {
-    camera: Arc<CameraSwitch>,
+    /// Slides are never hidden: they are not sent at all.
+    pictures: ByRole<Arc<CameraSwitch>>,
     microphone: Arc<MicrophoneSwitch>,
 }
 
@@ -141,10 +142,15 @@ impl Graph {
         });
         Self {
             switches: Switches {
-                camera: Arc::new(CameraSwitch::new(shape.camera)),
+                pictures: ByRole {
+                    main: Arc::new(CameraSwitch::new(shape.camera)),
+                    slides: Arc::new(CameraSwitch::new(CameraState::On)),
+                },
                 microphone: Arc::new(MicrophoneSwitch::new(shape.microphone)),
             },
-            video_fan_out: Arc::new(VideoFanOut::new(surroundings.inputs.clone())),
+            video_fan_outs: ByRole::new(|role| {
+                Arc::new(VideoFanOut::new(role, surroundings.inputs.clone()))
+            }),
             audio_fan_out: Arc::default(),
             tap: Arc::default(),
             watch: Watch::default(),
@@ -153,8 +159,10 @@ impl Graph {
             plan: None,
             parts: Parts::default(),
             devices: Devices {
-                camera,
-                slides,
+                pictures: ByRole {
+                    main: camera,
+                    slides,
+                },
                 microphone,
                 loudspeaker,
             },
@@ -194,13 +202,13 @@ impl Graph {
 
     fn is_empty(&self) -> bool {
         let Parts {
-            video_capture,
+            video_captures,
             microphone,
             video_playout,
             audio_playout,
             legs,
         } = &self.parts;
-        video_capture.is_none()
+        video_captures.present().next().is_none()
             && microphone.is_none()
             && video_playout.is_none()
             && audio_playout.is_none()
@@ -219,7 +227,7 @@ impl Graph {
             }
             GraphInput::SendDtmf(leg, digits) => self.send_dtmf(leg, &digits),
             GraphInput::ShutDown(done) => self.shut_down(done),
-            GraphInput::KeyframeWanted(leg) => self.keyframe_wanted(leg, now),
+            GraphInput::KeyframeWanted(leg, role) => self.keyframe_wanted(leg, role, now),
             GraphInput::PictureNeeded(leg) => self.picture_needed(leg, now),
             GraphInput::BitrateRequested(leg, most) => {
                 self.tell(MediaEvent::BitrateRequested { leg, most });
@@ -316,9 +324,10 @@ impl Graph {
         }
     }
 
-    fn keyframe_wanted(&mut self, leg: LegId, now: Instant) {
-        let rung = self.video_fan_out.rung_of(leg);
-        if let (Some(capture), Some(rung)) = (&mut self.parts.video_capture, rung) {
+    fn keyframe_wanted(&mut self, leg: LegId, role: VideoRole, now: Instant) {
+        let rung = self.video_fan_outs.get(role).rung_of(leg);
+        let capture = self.parts.video_captures.get_mut(role);
+        if let (Some(capture), Some(rung)) = (capture, rung) {
             capture.request_keyframe(rung, now);
         }
     }
@@ -339,40 +348,32 @@ impl Graph {
     }
 
     fn end_of_stream(&self, id: PipelineId) {
-        let camera = self
-            .parts
-            .video_capture
-            .as_ref()
-            .and_then(|capture| capture.supply().recording());
+        let captures = self.parts.video_captures.present();
+        let pictures = captures.filter_map(|capture| capture.supply().recording());
         let microphone = self
             .parts
             .microphone
             .as_ref()
             .and_then(|microphone| microphone.supply.recording());
-        if let Some(recording) = camera.into_iter().chain(microphone).find(|r| r.id() == id) {
+        if let Some(recording) = pictures.chain(microphone).find(|r| r.id() == id) {
             recording.rewind();
         }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let capture = self
-            .parts
-            .video_capture
-            .as_ref()
-            .and_then(VideoCapture::next_deadline);
-        [
-            capture,
-            self.watch.next_deadline(),
-            self.repairs.next_deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let captures = self.parts.video_captures.present();
+        captures
+            .filter_map(VideoCapture::next_deadline)
+            .chain(self.watch.next_deadline())
+            .chain(self.repairs.next_deadline())
+            .min()
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        if let Some(capture) = &mut self.parts.video_capture {
-            capture.handle_timeout(now);
+        for role in VideoRole::ALL {
+            if let Some(capture) = self.parts.video_captures.get_mut(role) {
+                capture.handle_timeout(now);
+            }
         }
         self.look_around(now);
         if self.repairs.take_due(now) {

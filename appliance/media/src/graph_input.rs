@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::event::Source;
 use crate::pipeline::PipelineId;
+use crate::video_role::VideoRole;
 
 /// Inputs that may wait. Far more than ever come at once: reaching it means that the media thread
 /// hangs.
@@ -28,12 +29,12 @@ pub(crate) enum GraphInput {
     /// The owner wants the graph empty, and to know when it is.
     ShutDown(oneshot::Sender<()>),
     /// A peer, or a leg that lost encoded pictures, asks for a keyframe.
-    KeyframeWanted(LegId),
+    KeyframeWanted(LegId, VideoRole),
     /// A leg needs a whole picture of its peer, and RTCP cannot ask for one.
     PictureNeeded(LegId),
     /// A leg's peer asks for at most this much video.
     BitrateRequested(LegId, Bitrate),
-    /// A leg's first picture was decoded.
+    /// A leg's first main picture was decoded.
     FirstFrame(LegId),
     /// A device stopped or began to give frames.
     SourceGone(Source),

@@ -16,7 +16,7 @@
 //! Each box in brackets is a pipeline or thread of its own, in one shared running time: one that
 //! hangs or fails is dropped and built again while the others go on.
 //!
-//! Terms: a *rung* is one encode of the camera; an *inlet* is where a pipeline is fed from
+//! Terms: a *rung* is one encode of the camera or of the slides; an *inlet* is where a pipeline is fed from
 //! outside; a *hub* is the part of a leg that outlives its pipeline.
 
 mod arrival_delay;
@@ -53,6 +53,7 @@ mod telephone_event;
 mod tone;
 mod video_capture;
 mod video_playout;
+mod video_role;
 mod warm_up;
 
 pub use datagram::{Channel, Datagram, LegDatagrams, Medium};
@@ -62,3 +63,4 @@ pub use error::MediaError;
 pub use event::{MediaEvent, Source};
 pub use media::{Media, PictureOf, PictureTaker};
 pub use settings::MediaSettings;
+pub use video_role::VideoRole;

@@ -24,6 +24,7 @@ use crate::graph::{Graph, GraphSurroundings};
 use crate::graph_input::{GraphInput, GraphInputs};
 use crate::leg::{LegHub, pump};
 use crate::settings::MediaSettings;
+use crate::video_role::{ByRole, VideoRole};
 
 /// Datagrams that may wait in either direction of a leg: a keyframe of 1 Mbyte fits.
 const DATAGRAMS: usize = 1_024;
@@ -43,6 +44,10 @@ pub enum PictureOf {
     FarEnd(LegId),
     /// What we send, slate included.
     Sent,
+    /// The slides that a far end shows.
+    FarEndSlides(LegId),
+    /// The slides that we send.
+    SentSlides,
 }
 
 /// The place where the newest plan waits for the media thread.
@@ -98,7 +103,7 @@ pub struct Media {
     inputs: GraphInputs,
     plan: Arc<PlanSlot>,
     legs: OpenLegs,
-    sent: Arc<SentPicture>,
+    sent: ByRole<Arc<SentPicture>>,
     packetization_modes: Vec<PacketizationMode>,
     /// Taken only when the handle is dropped.
     runtime: Option<Runtime>,
@@ -129,7 +134,7 @@ impl Media {
             .build()
             .map_err(thread_error)?;
         let (plan, legs) = (Arc::new(PlanSlot::default()), OpenLegs::default());
-        let sent = Arc::new(SentPicture::default());
+        let sent = ByRole::<Arc<SentPicture>>::default();
         let surroundings = GraphSurroundings {
             clock: MediaClock::start(),
             inputs: inputs.clone(),
@@ -137,7 +142,7 @@ impl Media {
             runtime: runtime.handle().clone(),
             plan: Arc::clone(&plan),
             legs: legs.clone(),
-            sent: Arc::clone(&sent),
+            sent: sent.clone(),
         };
         let packetization_modes = encoders.packetization_modes();
         let graph = Graph::new(surroundings, settings, devices, encoders);
@@ -202,10 +207,12 @@ impl Media {
         self.inputs.send(GraphInput::SendDtmf(leg, digits.clone()));
     }
 
-    /// Asks for a keyframe on a leg, as a peer does by RTCP feedback. Requests that come close
+    /// Asks for a keyframe of each picture on a leg, as a peer does by RTCP feedback. Requests that come close
     /// together make one keyframe.
     pub fn request_keyframe(&self, leg: LegId) {
-        self.inputs.send(GraphInput::KeyframeWanted(leg));
+        for role in VideoRole::ALL {
+            self.inputs.send(GraphInput::KeyframeWanted(leg, role));
+        }
     }
 
     /// Takes a picture as JPEG.
@@ -224,19 +231,23 @@ impl Media {
     pub fn pictures(&self) -> PictureTaker {
         PictureTaker {
             legs: self.legs.clone(),
-            sent: Arc::clone(&self.sent),
+            sent: self.sent.clone(),
         }
     }
 
-    /// A copy of every decoded picture of a leg, until the receiver is dropped; what it does not
+    /// A copy of every decoded picture of a leg's main stream or slides, until the receiver is dropped; what it does not
     /// take in time is dropped. Replaces the tap before it.
     ///
     /// # Errors
     /// There is no such leg.
-    pub fn tap_decoded(&self, leg: LegId) -> Result<mpsc::Receiver<DecodedFrame>, MediaError> {
+    pub fn tap_decoded(
+        &self,
+        leg: LegId,
+        role: VideoRole,
+    ) -> Result<mpsc::Receiver<DecodedFrame>, MediaError> {
         let hub = self.legs.get(leg).ok_or(MediaError::UnknownLeg(leg))?;
         let (tap, frames) = mpsc::channel(TAPPED);
-        hub.set_tap(tap);
+        hub.set_tap(role, tap);
         Ok(frames)
     }
 
@@ -282,7 +293,7 @@ impl Drop for Media {
 #[derive(Clone, Debug)]
 pub struct PictureTaker {
     legs: OpenLegs,
-    sent: Arc<SentPicture>,
+    sent: ByRole<Arc<SentPicture>>,
 }
 
 impl PictureTaker {
@@ -291,13 +302,15 @@ impl PictureTaker {
     /// # Errors
     /// There is no such leg, or nothing was seen of it yet.
     pub fn take(&self, of: PictureOf) -> Result<Vec<u8>, MediaError> {
+        let far_end = |leg: LegId, role| {
+            let hub = self.legs.get(leg).ok_or(MediaError::UnknownLeg(leg))?;
+            Ok(hub.latest_picture(role))
+        };
         let sample = match of {
-            PictureOf::Sent => self.sent.latest(),
-            PictureOf::FarEnd(leg) => self
-                .legs
-                .get(leg)
-                .ok_or(MediaError::UnknownLeg(leg))?
-                .latest_picture(),
+            PictureOf::Sent => self.sent.main.latest(),
+            PictureOf::SentSlides => self.sent.slides.latest(),
+            PictureOf::FarEnd(leg) => far_end(leg, VideoRole::Main)?,
+            PictureOf::FarEndSlides(leg) => far_end(leg, VideoRole::Slides)?,
         };
         let sample = sample.ok_or(MediaError::NoPicture)?;
         let jpeg = gst::Caps::new_empty_simple("image/jpeg");

@@ -12,12 +12,13 @@ use room::ids::LegId;
 use crate::clock::MediaClock;
 use crate::error::MediaError;
 use crate::graph_input::{GraphInput, GraphInputs};
+use crate::video_role::VideoRole;
 
 /// What a pipeline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum PipelineRole {
-    VideoCapture,
-    CameraRecording,
+    VideoCapture(VideoRole),
+    VideoRecording(VideoRole),
     MicrophoneRecording,
     VideoPlayout,
     AudioPlayout,
@@ -27,8 +28,8 @@ pub(crate) enum PipelineRole {
 impl PipelineRole {
     fn name(self) -> String {
         match self {
-            Self::VideoCapture => "video-capture".to_owned(),
-            Self::CameraRecording => "camera-recording".to_owned(),
+            Self::VideoCapture(role) => format!("{}-capture", role.medium().name()),
+            Self::VideoRecording(role) => format!("{}-recording", role.medium().name()),
             Self::MicrophoneRecording => "microphone-recording".to_owned(),
             Self::VideoPlayout => "video-playout".to_owned(),
             Self::AudioPlayout => "audio-playout".to_owned(),

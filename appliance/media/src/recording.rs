@@ -20,6 +20,7 @@ use crate::device::{AUDIO_FRAME_SAMPLES, AudioFrame, SAMPLE_RATE_HZ, VideoFrame}
 use crate::error::MediaError;
 use crate::graph_input::GraphInputs;
 use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, link};
+use crate::video_role::VideoRole;
 
 /// Frames that may wait; what does not fit is dropped, as by a camera.
 const QUEUE: usize = 4;
@@ -78,13 +79,14 @@ pub(crate) fn no_frames<T>() -> mpsc::Receiver<T> {
 impl Recording {
     /// Plays pictures.
     pub(crate) fn of_pictures(
+        role: VideoRole,
         file: &Path,
         resolution: Resolution,
         frame_rate: FrameRate,
         clock: &MediaClock,
         inputs: &GraphInputs,
     ) -> Result<(Self, mpsc::Receiver<VideoFrame>), MediaError> {
-        let pipeline = OwnedPipeline::new(PipelineRole::CameraRecording, clock, inputs);
+        let pipeline = OwnedPipeline::new(PipelineRole::VideoRecording(role), clock, inputs);
         let convert = pipeline.make("videoconvert", |b| b)?;
         let scale = pipeline.make("videoscale", |b| b.property("add-borders", true))?;
         let rate = pipeline.make("videorate", |b| b)?;

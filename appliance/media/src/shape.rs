@@ -15,6 +15,7 @@ use room::media_plan::{
 use room::units::{FrameRate, Resolution, Volume};
 
 use crate::diff::GraphChange;
+use crate::video_role::{ByRole, VideoRole};
 
 /// The whole graph. An idle room has neither capture nor playout.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,14 +24,15 @@ pub(crate) struct GraphShape {
     pub(crate) microphone: MicrophoneState,
     pub(crate) volume: Volume,
     pub(crate) tone: Option<Tone>,
-    pub(crate) video_capture: Option<VideoCaptureShape>,
+    /// The camera and the slides, each with its encodes.
+    pub(crate) video_captures: ByRole<Option<VideoCaptureShape>>,
     pub(crate) audio_capture: Option<AudioSource>,
     pub(crate) video_playout: Option<VideoPlayoutShape>,
     pub(crate) audio_playout: Option<AudioSink>,
     pub(crate) legs: BTreeMap<LegId, LegShape>,
 }
 
-/// The camera and its encodes.
+/// A source of pictures and its encodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct VideoCaptureShape {
     pub(crate) source: VideoSource,
@@ -60,34 +62,49 @@ impl VideoCaptureShape {
 pub(crate) struct VideoPlayoutShape {
     pub(crate) sink: VideoSink,
     pub(crate) far_ends: Vec<LegId>,
+    /// Whose slides fill the screen.
+    pub(crate) slides: Option<LegId>,
     /// The own camera, small in a corner.
     pub(crate) self_view: bool,
 }
 
-/// One leg and the encode that it takes.
+/// The directions of a leg's streams; `None` for a refused one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LegDirections {
+    pub(crate) audio: Option<Direction>,
+    pub(crate) video: ByRole<Option<Direction>>,
+}
+
+/// One leg and the encodes that it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LegShape {
     pub(crate) streams: LegStreams,
-    /// Index into the ladder; `None` while it takes none.
-    pub(crate) rung: Option<usize>,
+    /// Index into the ladder of the camera or of the slides; `None` while it takes none.
+    pub(crate) rungs: ByRole<Option<usize>>,
 }
 
 impl LegShape {
-    /// Audio's and video's directions; `None` for a refused stream.
-    pub(crate) fn directions(&self) -> [Option<Direction>; 2] {
-        [
-            self.streams.audio.as_ref().map(|audio| audio.direction),
-            self.streams.video.as_ref().map(|video| video.direction),
-        ]
+    /// Which way its streams flow.
+    pub(crate) fn directions(&self) -> LegDirections {
+        LegDirections {
+            audio: self.streams.audio.as_ref().map(|audio| audio.direction),
+            video: ByRole::new(|role| video_of(&self.streams, role).map(|video| video.direction)),
+        }
     }
 
     /// Follows a hold or its end.
-    fn set_directions(&mut self, audio: Option<Direction>, video: Option<Direction>) {
-        if let (Some(stream), Some(direction)) = (&mut self.streams.audio, audio) {
+    fn set_directions(&mut self, directions: LegDirections) {
+        if let (Some(stream), Some(direction)) = (&mut self.streams.audio, directions.audio) {
             stream.direction = direction;
         }
-        if let (Some(stream), Some(direction)) = (&mut self.streams.video, video) {
-            stream.direction = direction;
+        let videos = [
+            (self.streams.video.as_mut(), directions.video.main),
+            (self.streams.slides.as_deref_mut(), directions.video.slides),
+        ];
+        for (stream, direction) in videos {
+            if let (Some(stream), Some(direction)) = (stream, direction) {
+                stream.direction = direction;
+            }
         }
     }
 
@@ -100,7 +117,8 @@ impl LegShape {
                 // Ports are roomd's.
                 audio.rtcp.port = RtcpPort::Own;
             }
-            if let Some(video) = &mut streams.video {
+            let main = streams.video.as_mut();
+            for video in main.into_iter().chain(streams.slides.as_deref_mut()) {
                 video.direction = Direction::Inactive;
                 video.rtcp.port = RtcpPort::Own;
                 // It only chooses the rung.
@@ -121,7 +139,7 @@ impl GraphShape {
             microphone: MicrophoneState::Muted,
             volume: Volume::FULL,
             tone: None,
-            video_capture: None,
+            video_captures: ByRole::default(),
             audio_capture: None,
             video_playout: None,
             audio_playout: None,
@@ -131,27 +149,25 @@ impl GraphShape {
 
     /// The graph that a plan asks for.
     pub(crate) fn wanted(plan: &MediaPlan) -> Self {
+        let ladders = ByRole {
+            main: plan.ladder.as_slice(),
+            slides: plan.slides.rung.as_slice(),
+        };
         let legs: BTreeMap<LegId, LegShape> = plan
             .legs
             .iter()
             .map(|leg| {
-                let rung = leg
-                    .streams
-                    .video
-                    .as_ref()
-                    .and_then(|v| rung_for(v, &plan.ladder));
-                (
-                    leg.id,
-                    LegShape {
-                        streams: leg.streams.clone(),
-                        rung,
-                    },
-                )
+                let rungs = ByRole::new(|role| {
+                    video_of(&leg.streams, role)
+                        .and_then(|video| rung_for(video, ladders.get(role)))
+                });
+                let streams = leg.streams.clone();
+                (leg.id, LegShape { streams, rungs })
             })
             .collect();
         let sends_audio = legs
             .values()
-            .any(|leg| leg.directions()[0].is_some_and(Direction::sends));
+            .any(|leg| leg.directions().audio.is_some_and(Direction::sends));
         let is_heard =
             plan.playout.tone.is_some() || legs.values().any(|leg| leg.streams.audio.is_some());
         Self {
@@ -159,7 +175,7 @@ impl GraphShape {
             microphone: plan.microphone.state,
             volume: plan.playout.volume,
             tone: plan.playout.tone,
-            video_capture: video_capture(plan, &legs),
+            video_captures: ByRole::new(|role| video_capture(role, plan, &legs)),
             audio_capture: sends_audio.then(|| plan.microphone.source.clone()),
             video_playout: video_playout(plan, &legs),
             audio_playout: is_heard.then_some(plan.playout.audio),
@@ -182,31 +198,46 @@ impl GraphShape {
             GraphChange::AddLeg(leg, shape) => {
                 self.legs.insert(*leg, shape.clone());
             }
-            GraphChange::StopVideoCapture => self.video_capture = None,
+            GraphChange::StopVideoCapture(role) => *self.video_captures.get_mut(*role) = None,
             GraphChange::StopAudioCapture => self.audio_capture = None,
             GraphChange::StopVideoPlayout => self.video_playout = None,
             GraphChange::StopAudioPlayout => self.audio_playout = None,
-            GraphChange::StartVideoCapture(shape) => self.video_capture = Some(shape.clone()),
+            GraphChange::StartVideoCapture(role, shape) => {
+                *self.video_captures.get_mut(*role) = Some(shape.clone());
+            }
             GraphChange::StartAudioCapture(source) => self.audio_capture = Some(source.clone()),
             GraphChange::StartVideoPlayout(shape) => self.video_playout = Some(shape.clone()),
             GraphChange::StartAudioPlayout(sink) => self.audio_playout = Some(*sink),
-            GraphChange::SetBitrate { rung, bitrate } => {
-                let rungs = self.video_capture.as_mut().map(|shape| &mut shape.rungs);
+            GraphChange::SetBitrate {
+                role,
+                rung,
+                bitrate,
+            } => {
+                let capture = self.video_captures.get_mut(*role).as_mut();
+                let rungs = capture.map(|shape| &mut shape.rungs);
                 if let Some(rung) = rungs.and_then(|rungs| rungs.get_mut(*rung)) {
                     rung.bitrate = *bitrate;
                 }
             }
-            GraphChange::SetLegDirections { leg, audio, video } => {
+            GraphChange::SetLegDirections(leg, directions) => {
                 if let Some(leg) = self.legs.get_mut(leg) {
-                    leg.set_directions(*audio, *video);
+                    leg.set_directions(*directions);
                 }
             }
-            GraphChange::SetLegRung { leg, rung } => {
+            GraphChange::SetLegRung { leg, role, rung } => {
                 if let Some(leg) = self.legs.get_mut(leg) {
-                    leg.rung = *rung;
+                    *leg.rungs.get_mut(*role) = *rung;
                 }
             }
         }
+    }
+}
+
+/// The stream of a leg for one picture; `None` for a refused one.
+pub(crate) fn video_of(streams: &LegStreams, role: VideoRole) -> Option<&VideoStream> {
+    match role {
+        VideoRole::Main => streams.video.as_ref(),
+        VideoRole::Slides => streams.slides.as_deref(),
     }
 }
 
@@ -235,23 +266,44 @@ fn rung_for(stream: &VideoStream, ladder: &[Rung]) -> Option<usize> {
         .map(|(index, _)| index)
 }
 
-fn video_capture(plan: &MediaPlan, legs: &BTreeMap<LegId, LegShape>) -> Option<VideoCaptureShape> {
-    legs.values()
-        .any(|leg| leg.rung.is_some())
-        .then(|| VideoCaptureShape {
+fn video_capture(
+    role: VideoRole,
+    plan: &MediaPlan,
+    legs: &BTreeMap<LegId, LegShape>,
+) -> Option<VideoCaptureShape> {
+    let needed = legs.values().any(|leg| leg.rungs.get(role).is_some());
+    needed.then(|| match role {
+        VideoRole::Main => VideoCaptureShape {
             source: plan.camera.source.clone(),
             resolution: plan.camera.resolution,
             frame_rate: plan.camera.frame_rate,
             rungs: plan.ladder.clone(),
-        })
+        },
+        VideoRole::Slides => VideoCaptureShape {
+            source: plan.slides.source.clone(),
+            resolution: plan.slides.resolution,
+            frame_rate: plan.slides.frame_rate,
+            rungs: plan.slides.rung.into_iter().collect(),
+        },
+    })
+}
+
+fn receives(leg: &LegShape, role: VideoRole) -> bool {
+    let video = video_of(&leg.streams, role);
+    video.is_some_and(|video| video.direction.receives())
 }
 
 fn video_playout(plan: &MediaPlan, legs: &BTreeMap<LegId, LegShape>) -> Option<VideoPlayoutShape> {
     let mut far_ends: Vec<LegId> = legs
         .iter()
-        .filter(|(_, leg)| leg.directions()[1].is_some_and(Direction::receives))
+        .filter(|(_, leg)| receives(leg, VideoRole::Main))
         .map(|(&id, _)| id)
         .collect();
+    let slides = plan.playout.slides;
+    let slides = slides.filter(|id| {
+        let leg = legs.get(id);
+        leg.is_some_and(|leg| receives(leg, VideoRole::Slides))
+    });
     let self_view = match plan.layout {
         Layout::Grid => false,
         Layout::Single => {
@@ -264,9 +316,11 @@ fn video_playout(plan: &MediaPlan, legs: &BTreeMap<LegId, LegShape>) -> Option<V
         }
     };
     let sink = plan.playout.video;
-    (!far_ends.is_empty()).then_some(VideoPlayoutShape {
+    let shows = slides.is_some() || !far_ends.is_empty();
+    shows.then_some(VideoPlayoutShape {
         sink,
         far_ends,
+        slides,
         self_view,
     })
 }

@@ -25,6 +25,7 @@ use crate::keyframe_gate::{KeyframeGate, KeyframeVerdict};
 use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, link};
 use crate::recording::{Recording, Supply, no_frames};
 use crate::shape::VideoCaptureShape;
+use crate::video_role::VideoRole;
 
 /// Raw pictures that may wait for the encoder; older ones give way.
 const QUEUE: u64 = 2;
@@ -100,13 +101,14 @@ impl VideoCapture {
     /// # Errors
     /// No encoder, or an element is missing.
     pub(crate) fn build(
+        role: VideoRole,
         shape: &VideoCaptureShape,
         encoders: &Encoders,
         fan_out: &Arc<VideoFanOut>,
         settings: &CameraFeedSettings,
     ) -> Result<BuiltCapture, MediaError> {
         let pipeline = OwnedPipeline::new(
-            PipelineRole::VideoCapture,
+            PipelineRole::VideoCapture(role),
             &settings.clock,
             &settings.inputs,
         );

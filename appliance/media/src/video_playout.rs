@@ -1,11 +1,13 @@
 //! From the legs' decoded pictures to the screen.
 //!
 //! ```text
-//!  one far end:   leg ──► appsrc ──► [convert] ──► sink, in time
+//!  one picture:   leg ──► appsrc ──► [convert] ──► sink, in time
 //!  several:       leg ──► appsrc ──┐
-//!                 leg ──► appsrc ──┼► compositor ──► [convert] ──► sink, in time
+//!              slides ──► appsrc ──┼► compositor ──► [convert] ──► sink, in time
 //!                 own ──► appsrc ──┘
 //! ```
+//!
+//! Slides fill the canvas; the far ends then lie small in its lower corner.
 //!
 //! A change of layout, of the sink or of who is shown builds this pipeline anew. Legs and capture
 //! do not notice.
@@ -26,6 +28,7 @@ use crate::pipeline::{
     OwnedPipeline, PipelineId, PipelineRole, count_buffers, link, link_pads, make_element, pad,
 };
 use crate::shape::VideoPlayoutShape;
+use crate::video_role::VideoRole;
 
 /// What the sink itself needs to show a picture.
 const SINK_TIME: gst::ClockTime = gst::ClockTime::from_mseconds(2);
@@ -33,15 +36,17 @@ const SINK_TIME: gst::ClockTime = gst::ClockTime::from_mseconds(2);
 const QUEUE: u64 = 16;
 /// The canvas on which several pictures are arranged.
 const CANVAS: (i32, i32) = (1280, 720);
-/// The own picture's part of the canvas, as a divisor, and its distance from the edge.
-const SELF_VIEW_DIVISOR: i32 = 4;
-const SELF_VIEW_MARGIN: i32 = 24;
+/// A small picture's part of the canvas, as a divisor, and its distance from the edge and others.
+const SMALL_DIVISOR: i32 = 4;
+const SMALL_MARGIN: i32 = 24;
+/// The far ends that are shown beside slides, one above the other.
+const MOST_BESIDE_SLIDES: i32 = 3;
 
 /// The running playout.
 #[derive(Debug)]
 pub(crate) struct VideoPlayout {
     pipeline: OwnedPipeline,
-    inlets: HashMap<LegId, gst_app::AppSrc>,
+    inlets: HashMap<(LegId, VideoRole), gst_app::AppSrc>,
     self_view: Option<gst_app::AppSrc>,
     shown: Arc<AtomicU64>,
 }
@@ -64,10 +69,13 @@ impl VideoPlayout {
         inputs: &GraphInputs,
     ) -> Result<Self, MediaError> {
         let pipeline = OwnedPipeline::starting_now(PipelineRole::VideoPlayout, clock, inputs);
-        let inlets = shape
-            .far_ends
+        let tiles = tiles(shape);
+        let inlets = tiles
             .iter()
-            .map(|&leg| Ok((leg, pipeline.add(inlet(&format!("leg-{leg}"), delay(leg)))?)))
+            .map(|&(leg, role, _)| {
+                let name = format!("leg-{leg}-{}", role.medium().name());
+                Ok(((leg, role), pipeline.add(inlet(&name, delay(leg)))?))
+            })
             .collect::<Result<HashMap<_, _>, MediaError>>()?;
         let self_view = match shape.self_view {
             true => Some(pipeline.add(inlet("self-view", Duration::ZERO))?),
@@ -83,21 +91,26 @@ impl VideoPlayout {
         };
         let mut tail: Vec<&gst::Element> = converter.iter().collect();
         tail.push(&sink);
-        match (&self_view, shape.far_ends.as_slice()) {
-            (None, [only]) => {
-                let source = inlets.get(only).map(Cast::upcast_ref::<gst::Element>);
-                link(&source.into_iter().chain(tail).collect::<Vec<_>>())?;
+        match (&self_view, tiles.as_slice()) {
+            (None, [_]) => {
+                let source = inlets.values().map(Cast::upcast_ref::<gst::Element>);
+                link(&source.chain(tail).collect::<Vec<_>>())?;
             }
-            (_, far_ends) => {
+            (_, tiles) => {
                 let canvas = canvas(&pipeline)?;
                 link(&canvas.iter().chain(tail).collect::<Vec<_>>())?;
-                for (leg, tile) in far_ends.iter().zip(tiles(far_ends.len())) {
-                    if let Some(inlet) = inlets.get(leg) {
-                        place(&canvas[0], inlet, tile, 0)?;
+                for (layer, (leg, role, tile)) in (0..).zip(tiles) {
+                    if let Some(inlet) = inlets.get(&(*leg, *role)) {
+                        place(&canvas[0], inlet, *tile, layer)?;
                     }
                 }
                 if let Some(inlet) = &self_view {
-                    place(&canvas[0], inlet, self_view_tile(), 1)?;
+                    let tile = match shape.slides {
+                        None => corner(Corner::Right, 0),
+                        // The right one has the far end.
+                        Some(_) => corner(Corner::Left, 0),
+                    };
+                    place(&canvas[0], inlet, tile, u32::MAX)?;
                 }
             }
         }
@@ -121,14 +134,14 @@ impl VideoPlayout {
         self.shown.load(Ordering::Relaxed)
     }
 
-    /// The far ends on the screen.
-    pub(crate) fn far_ends(&self) -> impl Iterator<Item = LegId> {
+    /// The pictures on the screen, by the legs that they come from.
+    pub(crate) fn pictures(&self) -> impl Iterator<Item = (LegId, VideoRole)> {
         self.inlets.keys().copied()
     }
 
-    /// The way in for a leg's pictures; `None` when it is not shown.
-    pub(crate) fn inlet(&self, leg: LegId) -> Option<gst_app::AppSrc> {
-        self.inlets.get(&leg).cloned()
+    /// The way in for a picture of a leg; `None` when it is not shown.
+    pub(crate) fn inlet(&self, leg: LegId, role: VideoRole) -> Option<gst_app::AppSrc> {
+        self.inlets.get(&(leg, role)).cloned()
     }
 
     /// The way in for the own picture; `None` when it is not shown.
@@ -143,8 +156,14 @@ impl VideoPlayout {
 
     /// A leg's pictures are held for another time.
     pub(crate) fn set_delay(&self, leg: LegId, delay: Duration) {
-        if let Some(inlet) = self.inlets.get(&leg) {
+        let inlets: Vec<_> = VideoRole::ALL
+            .into_iter()
+            .filter_map(|role| self.inlets.get(&(leg, role)))
+            .collect();
+        for inlet in &inlets {
             inlet.set_property("min-latency", latency(delay));
+        }
+        if !inlets.is_empty() {
             self.recalculate_latency();
         }
     }
@@ -216,8 +235,33 @@ fn place(
     link_pads(&inlet.static_pad("src").ok_or_else(refused)?, &pad)
 }
 
+/// What is shown where, from the lowest layer to the highest.
+fn tiles(shape: &VideoPlayoutShape) -> Vec<(LegId, VideoRole, Tile)> {
+    let far_ends = shape.far_ends.iter().map(|leg| (*leg, VideoRole::Main));
+    let Some(slides) = shape.slides else {
+        let tiles = grid(shape.far_ends.len());
+        return far_ends
+            .zip(tiles)
+            .map(|((leg, role), tile)| (leg, role, tile))
+            .collect();
+    };
+    let whole = Tile {
+        x: 0,
+        y: 0,
+        width: CANVAS.0,
+        height: CANVAS.1,
+    };
+    let small = (0..MOST_BESIDE_SLIDES).map(|place| corner(Corner::Right, place));
+    let small = far_ends
+        .zip(small)
+        .map(|((leg, role), tile)| (leg, role, tile));
+    std::iter::once((slides, VideoRole::Slides, whole))
+        .chain(small)
+        .collect()
+}
+
 /// Equally large tiles, row by row, in the flattest grid that holds them all.
-fn tiles(count: usize) -> Vec<Tile> {
+fn grid(count: usize) -> Vec<Tile> {
     let count = i32::try_from(count).unwrap_or(i32::MAX).max(1);
     let columns = (1..)
         .find(|columns| columns * columns >= count)
@@ -238,12 +282,20 @@ fn tiles(count: usize) -> Vec<Tile> {
         .collect()
 }
 
-fn self_view_tile() -> Tile {
-    let (width, height) = (CANVAS.0 / SELF_VIEW_DIVISOR, CANVAS.1 / SELF_VIEW_DIVISOR);
-    let (x, y) = (
-        CANVAS.0 - width - SELF_VIEW_MARGIN,
-        CANVAS.1 - height - SELF_VIEW_MARGIN,
-    );
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Corner {
+    Left,
+    Right,
+}
+
+/// A small tile at a lower corner, or above those of the places before it.
+fn corner(corner: Corner, place: i32) -> Tile {
+    let (width, height) = (CANVAS.0 / SMALL_DIVISOR, CANVAS.1 / SMALL_DIVISOR);
+    let x = match corner {
+        Corner::Left => SMALL_MARGIN,
+        Corner::Right => CANVAS.0 - width - SMALL_MARGIN,
+    };
+    let y = CANVAS.1 - (height + SMALL_MARGIN) * (place + 1);
     Tile {
         x,
         y,
@@ -262,7 +314,7 @@ mod tests {
     use crate::camera_feed::raw_caps;
 
     /// Starts a playout, feeds everything that it shows, and waits for what the sink gets.
-    fn picture_size_of(far_ends: u32, self_view: bool) -> (i32, i32) {
+    fn picture_size_of(far_ends: u32, slides: Option<LegId>, self_view: bool) -> (i32, i32) {
         gst::init().unwrap();
         let (inputs, _queue) = GraphInputs::new();
         let clock = MediaClock::start();
@@ -270,6 +322,7 @@ mod tests {
         let shape = VideoPlayoutShape {
             sink: VideoSink::None,
             far_ends,
+            slides,
             self_view,
         };
         let playout = VideoPlayout::start(&shape, |_| Duration::ZERO, &clock, &inputs).unwrap();
@@ -310,16 +363,18 @@ mod tests {
     }
 
     #[test]
-    fn a_single_far_end_is_shown_as_it_comes_and_several_on_a_canvas() {
-        assert_eq!(picture_size_of(1, false), (640, 360));
-        assert_eq!(picture_size_of(2, false), CANVAS);
-        assert_eq!(picture_size_of(1, true), CANVAS);
+    fn a_single_picture_is_shown_as_it_comes_and_several_on_a_canvas() {
+        assert_eq!(picture_size_of(1, None, false), (640, 360));
+        assert_eq!(picture_size_of(2, None, false), CANVAS);
+        assert_eq!(picture_size_of(1, None, true), CANVAS);
+        assert_eq!(picture_size_of(0, Some(LegId(1)), false), (640, 360));
+        assert_eq!(picture_size_of(1, Some(LegId(1)), false), CANVAS);
     }
 
     #[test]
     fn tiles_lie_on_the_canvas_and_never_overlap() {
         for count in 1..=16 {
-            let tiles = tiles(count);
+            let tiles = grid(count);
             assert_eq!(tiles.len(), count);
             for (n, a) in tiles.iter().enumerate() {
                 assert!(a.x >= 0 && a.y >= 0 && a.width > 0 && a.height > 0);
@@ -331,6 +386,30 @@ mod tests {
                         || b.y + b.height <= a.y;
                     assert!(apart, "{count}: {a:?} {b:?}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn slides_fill_the_canvas_and_far_ends_lie_on_it_beside_each_other() {
+        let shape = VideoPlayoutShape {
+            sink: VideoSink::None,
+            far_ends: (1..=5).map(LegId).collect(),
+            slides: Some(LegId(2)),
+            self_view: true,
+        };
+        let tiles = tiles(&shape);
+        let (leg, role, whole) = tiles[0];
+        assert_eq!((leg, role), (LegId(2), VideoRole::Slides));
+        assert_eq!((whole.width, whole.height), CANVAS);
+        let mut small: Vec<Tile> = tiles[1..].iter().map(|(_, _, tile)| *tile).collect();
+        assert_eq!(small.len(), 3);
+        small.push(corner(Corner::Left, 0));
+        for (n, a) in small.iter().enumerate() {
+            assert!(a.x > 0 && a.y > 0);
+            assert!(a.x + a.width < CANVAS.0 && a.y + a.height < CANVAS.1);
+            for b in &small[n + 1..] {
+                assert!(a.x != b.x || (a.y - b.y).abs() >= a.height);
             }
         }
     }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use media::{DeviceStreams, Media, MediaEvent, MediaSettings, Source};
+use media::{DeviceStreams, Media, MediaEvent, MediaSettings, Source, VideoRole};
 use room::codec::{AudioCodec, PacketizationMode, SrtpSuite};
 use room::ids::LegId;
 use room::media_plan::{AudioSource, LegStreams, VideoSource};
@@ -154,7 +154,7 @@ async fn a_plan_with_a_leg_that_was_not_opened_leaves_the_other_legs_running() {
     left.plan.legs.push(unknown);
     left.apply();
     left.wait_for_applied().await;
-    let mut frames = right.media.tap_decoded(LegId(1)).unwrap();
+    let mut frames = right.media.tap_decoded(LegId(1), VideoRole::Main).unwrap();
     for _ in 0..10 {
         timeout(PATIENCE, frames.recv()).await.unwrap().unwrap();
     }
@@ -251,7 +251,7 @@ async fn recordings_play_in_a_loop_as_camera_and_microphone() {
     let b = right.open(1, support::mirrored(&streams));
     Wire::default().join(a, b);
     right.wait_for_first_frame(1).await;
-    let mut frames = right.media.tap_decoded(LegId(1)).unwrap();
+    let mut frames = right.media.tap_decoded(LegId(1), VideoRole::Main).unwrap();
     // Three times the recording's length at 30 pictures a second.
     for _ in 0..90 {
         let frame = timeout(PATIENCE, frames.recv()).await.unwrap().unwrap();
@@ -286,7 +286,7 @@ async fn shows_the_slate_instead_of(file: PathBuf) {
         .await;
     right.wait_for_first_frame(1).await;
     // The slates keep coming while the recording is tried again.
-    let mut slates = right.media.tap_decoded(LegId(1)).unwrap();
+    let mut slates = right.media.tap_decoded(LegId(1), VideoRole::Main).unwrap();
     for _ in 0..20 {
         timeout(PATIENCE, slates.recv()).await.unwrap().unwrap();
     }
@@ -347,6 +347,7 @@ async fn devices_that_hang_up_are_told_as_gone() {
     let (microphone, heard) = tokio::sync::mpsc::channel(2);
     let devices = DeviceStreams {
         camera: Some(frames),
+        slides: None,
         microphone: Some(heard),
         loudspeaker: None,
     };

@@ -7,7 +7,7 @@ mod support;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use media::{DecodedFrame, MediaEvent, PictureOf, Source};
+use media::{DecodedFrame, MediaEvent, PictureOf, Source, VideoRole};
 use room::codec::{Direction, PacketizationMode, SrtpSuite};
 use room::ids::LegId;
 use room::media_plan::{CameraState, LegStreams, VideoSource};
@@ -25,7 +25,7 @@ async fn next(frames: &mut Receiver<DecodedFrame>) -> DecodedFrame {
 
 /// Takes pictures until `enough` of them show their number and are close to what was sent.
 async fn see(room: &Room, enough: usize) -> Vec<u32> {
-    let mut frames = room.media.tap_decoded(LegId(1)).unwrap();
+    let mut frames = room.media.tap_decoded(LegId(1), VideoRole::Main).unwrap();
     let mut numbers = Vec::new();
     let mut looked = 0;
     while numbers.len() < enough {
@@ -164,7 +164,7 @@ async fn a_camera_that_is_off_sends_a_slate_and_comes_back() {
     see(&right, 10).await;
     left.plan.camera.state = CameraState::Off;
     left.apply();
-    let mut frames = right.media.tap_decoded(LegId(1)).unwrap();
+    let mut frames = right.media.tap_decoded(LegId(1), VideoRole::Main).unwrap();
     let slate = |frame: &DecodedFrame| frame.luma_row(16).iter().all(|&pixel| pixel < 60);
     let mut seen = false;
     for _ in 0..60 {
@@ -192,7 +192,7 @@ async fn a_camera_that_hangs_in_a_call_is_told_the_slate_is_sent_and_the_camera_
     };
     left.camera_works.store(false, Ordering::Relaxed);
     assert!(!left.wait_for(is_about_the_camera).await);
-    let mut frames = right.media.tap_decoded(LegId(1)).unwrap();
+    let mut frames = right.media.tap_decoded(LegId(1), VideoRole::Main).unwrap();
     let slate = |frame: &DecodedFrame| frame.luma_row(16).iter().all(|&pixel| pixel < 60);
     while !slate(&next(&mut frames).await) {}
     left.camera_works.store(true, Ordering::Relaxed);
@@ -260,7 +260,7 @@ async fn one_encode_feeds_two_legs_and_a_new_leg_leaves_the_first_alone() {
         let b = room.open(1, support::mirrored(&streams));
         Wire::default().join(a, b);
         room.wait_for_first_frame(1).await;
-        taps.push(room.media.tap_decoded(LegId(1)).unwrap());
+        taps.push(room.media.tap_decoded(LegId(1), VideoRole::Main).unwrap());
     }
     let mut last = None;
     for _ in 0..30 {
@@ -286,7 +286,7 @@ async fn another_size_and_bitrate_reach_the_far_end_within_the_same_leg() {
     };
     left.plan.ladder[0].bitrate = room::units::Bitrate::kbps(300);
     left.apply();
-    let mut frames = right.media.tap_decoded(LegId(1)).unwrap();
+    let mut frames = right.media.tap_decoded(LegId(1), VideoRole::Main).unwrap();
     let started = Instant::now();
     while next(&mut frames).await.width() != 320 {
         assert!(started.elapsed() < PATIENCE, "the size stays as it was");

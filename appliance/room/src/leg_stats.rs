@@ -14,6 +14,8 @@ pub struct LegStats {
     pub audio: Option<AudioStats>,
     /// The video stream, when there is one.
     pub video: Option<VideoStats>,
+    /// The stream of slides, when there is one.
+    pub slides: Option<VideoStats>,
 }
 
 /// What audio and video streams have in common. Packets and rates are of RTP alone: RTCP counts in

@@ -6,9 +6,11 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use room::codec::{RtcpPort, SrtpKeys};
 use room::leg_state::EndReason;
-use room::media_plan::LegStreams;
+use room::media_plan::{LegStreams, VideoStream};
 use room::peer::{LegSecurity, Peer, PeerTrust, Protection};
+use room::policy::MediaPolicy;
 use room::units::Bitrate;
 use room::{
     AnswerWish, DialogName, Fact, FloorChange, Glare, LegId, Prevails, RegistrationFailure,
@@ -18,7 +20,7 @@ use sip::endpoint::{
     self, AccountName, ActionError, CallEndCause, CallId, CallSecurity, Endpoint, Event, RefusedWhy,
 };
 use sip::grammar::{HeaderValue, NameAddr, Replaces, StatusCode, Uri};
-use sip::offer_answer::{AgreedSecurity, CallMedia, LocalMedia, PeerHold};
+use sip::offer_answer::{AgreedSecurity, CallMedia, LocalMedia, PeerHold, RemotePort};
 use sip::registration;
 
 use crate::dtmf_relay;
@@ -395,32 +397,38 @@ pub fn takes_telephone_event(media: &CallMedia) -> bool {
     audio.is_some_and(|audio| audio.send_telephone_event.is_some())
 }
 
-/// Where the media of a call goes. The encoder's target is what the owner allows, at most what the
+/// Where the media of a call goes. An encoder's target is what the owner allows, at most what the
 /// far end takes.
 #[must_use]
-pub fn route(media: &CallMedia, video_limit: Bitrate) -> LegRoute {
-    let peer_limit = media
-        .streams
-        .video
-        .as_ref()
-        .and_then(|video| video.max_bitrate);
-    let video_target = peer_limit.map_or(video_limit, |limit| limit.min(video_limit));
+pub fn route(media: &CallMedia, owner: &MediaPolicy) -> LegRoute {
+    let video = media.streams.video.as_ref();
+    let content = media.content.as_ref();
+    let slides = content.map(|content| &content.stream);
+    let target = |video: Option<&VideoStream>, limit: Bitrate| {
+        let peer = video.and_then(|video| video.max_bitrate);
+        peer.map_or(limit, |peer| peer.min(limit))
+    };
+    let video_way = |video: Option<&VideoStream>, remote: Option<RemotePort>| {
+        let (video, remote) = video.zip(remote)?;
+        Some(medium_route(remote, video.rtcp.port, video.srtp.as_ref()))
+    };
     let audio = media.streams.audio.as_ref().zip(media.remote.audio);
-    let video = media.streams.video.as_ref().zip(media.remote.video);
     LegRoute {
-        audio: audio.map(|(stream, remote)| MediumRoute {
-            rtp: remote.rtp,
-            rtcp: remote.rtcp,
-            rtcp_port: stream.rtcp.port,
-            srtp: stream.srtp.clone(),
-        }),
-        video: video.map(|(stream, remote)| MediumRoute {
-            rtp: remote.rtp,
-            rtcp: remote.rtcp,
-            rtcp_port: stream.rtcp.port,
-            srtp: stream.srtp.clone(),
-        }),
-        video_target,
+        audio: audio
+            .map(|(audio, remote)| medium_route(remote, audio.rtcp.port, audio.srtp.as_ref())),
+        video: video_way(video, media.remote.video),
+        slides: video_way(slides, content.and_then(|content| content.remote)),
+        video_target: target(video, owner.bitrate),
+        slides_target: target(slides, owner.slides.bitrate),
+    }
+}
+
+fn medium_route(remote: RemotePort, rtcp_port: RtcpPort, srtp: Option<&SrtpKeys>) -> MediumRoute {
+    MediumRoute {
+        rtp: remote.rtp,
+        rtcp: remote.rtcp,
+        rtcp_port,
+        srtp: srtp.cloned(),
     }
 }
 
@@ -496,9 +504,8 @@ pub(crate) mod tests {
     use room::codec::{
         Direction, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode, VideoFeedback,
     };
-    use room::media_plan::VideoStream;
     use sip::endpoint::AccountName;
-    use sip::offer_answer::{RemoteMedia, RemotePort};
+    use sip::offer_answer::{ContentMedia, RemoteMedia};
 
     #[test]
     fn a_room_that_is_refused_by_a_room_hears_why() {
@@ -527,13 +534,19 @@ pub(crate) mod tests {
 
     #[test]
     fn the_encoders_target_is_the_lower_one_of_the_owners_and_the_far_ends_limit() {
-        let owner = Bitrate::kbps(2_000);
-        for (peer, target) in [
-            (None, owner),
-            (Some(Bitrate::kbps(500)), Bitrate::kbps(500)),
-            (Some(Bitrate::kbps(8_000)), owner),
-        ] {
-            assert_eq!(route(&video_only(peer), owner).video_target, target);
+        let owner = MediaPolicy::simulated();
+        let least = |limit: Bitrate, peer: Option<Bitrate>| peer.map_or(limit, |p| p.min(limit));
+        for peer in [None, Some(Bitrate::kbps(500)), Some(Bitrate::kbps(8_000))] {
+            let mut media = video_only(peer);
+            media.content = Some(Box::new(ContentMedia {
+                stream: video_stream(peer),
+                remote: None,
+                floor_control: None,
+            }));
+            let route = route(&media, &owner);
+            assert_eq!(route.video_target, least(owner.bitrate, peer));
+            assert_eq!(route.slides_target, least(owner.slides.bitrate, peer));
+            assert_eq!(route.slides, None, "it names no address");
         }
     }
 

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use media::{Media, MediaEvent};
+use media::{Media, MediaEvent, VideoRole};
 use room::ids::LegId;
 use room::policy::RoomPolicy;
 use room::{
@@ -605,7 +605,7 @@ impl Driver {
         } else {
             self.telephone_event_legs.remove(&leg);
         }
-        let route = call_facts::route(media, self.policy.media.bitrate);
+        let route = call_facts::route(media, &self.policy.media);
         self.networks.connect(leg, route, &self.media);
         match self.networks.connect_floor(leg, FloorWay::agreed(media)) {
             FloorStep::Opened => {
@@ -616,7 +616,7 @@ impl Driver {
             FloorStep::Unchanged => {}
         }
         if !self.latency_probes.contains_key(&leg)
-            && let Ok(frames) = self.media.tap_decoded(leg)
+            && let Ok(frames) = self.media.tap_decoded(leg, VideoRole::Main)
         {
             let probe = LatencyProbe::start(&mut self.probe_tasks, frames);
             self.latency_probes.insert(leg, probe);

@@ -36,8 +36,6 @@ struct LegFloor {
     channel: FloorChannel,
     /// Where it goes; `None` while the call has agreed on none.
     way: Option<FloorWay>,
-    /// Keeps the ports of the slides, which nobody reads.
-    _slides: MediumSockets,
 }
 
 /// What connecting a leg's floor control means for the endpoint.
@@ -107,8 +105,8 @@ impl LegNetworks {
             IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
-        let sockets = self.ports.bind_leg(bound)?;
-        let content = self.bind_content(leg, bound)?;
+        let mut sockets = self.ports.bind_leg(bound)?;
+        let content = self.bind_content(leg, bound, &mut sockets)?;
         let local = LocalMedia {
             address,
             audio: Some(local_port(&sockets.audio).map_err(unreadable)?),
@@ -120,7 +118,12 @@ impl LegNetworks {
         Ok(local)
     }
 
-    fn bind_content(&mut self, leg: LegId, bound: IpAddr) -> Result<Option<ContentPorts>, Error> {
+    fn bind_content(
+        &mut self,
+        leg: LegId,
+        bound: IpAddr,
+        leg_sockets: &mut LegSockets,
+    ) -> Result<Option<ContentPorts>, Error> {
         let Some(datagrams) = self.floor_datagrams.clone() else {
             return Ok(None);
         };
@@ -139,8 +142,8 @@ impl LegNetworks {
         let floor = LegFloor {
             channel: FloorChannel::start(tasks, leg, sockets.bfcp, datagrams, counters),
             way: None,
-            _slides: sockets.slides,
         };
+        leg_sockets.slides = Some(sockets.slides);
         self.floors.insert(leg, floor);
         Ok(Some(ports))
     }

@@ -521,7 +521,7 @@ impl SimulatedRoom {
         } else {
             self.telephone_event_legs.remove(&leg);
         }
-        let route = call_facts::route(media, self.policy.media.bitrate);
+        let route = call_facts::route(media, &self.policy.media);
         self.media.connect(leg, route);
         self.connect_floor(now, leg, media);
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 use room::codec::{
-    AudioCodec, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode, VideoFeedback,
+    AudioCodec, Direction, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode, VideoFeedback,
 };
 use room::ids::Generation;
 use room::media_plan::{
@@ -14,6 +14,7 @@ use room::media_plan::{
 use room::units::{FrameRate, Resolution};
 
 use super::*;
+use crate::video_role::ByRole;
 
 const PT: PayloadType = PayloadType::new(96).unwrap();
 
@@ -121,7 +122,7 @@ fn a_tone_needs_the_loudspeaker_and_nothing_else() {
 #[test]
 fn an_idle_room_captures_and_plays_nothing() {
     let shape = GraphShape::wanted(&plan(Vec::new()));
-    assert!(shape.video_capture.is_none() && shape.audio_capture.is_none());
+    assert!(shape.video_captures == ByRole::default() && shape.audio_capture.is_none());
     assert!(shape.video_playout.is_none() && shape.audio_playout.is_none());
 }
 
@@ -142,6 +143,7 @@ fn a_new_bitrate_changes_the_running_encoder() {
     let mut after = plan(vec![leg(1)]);
     after.ladder[0].bitrate = Bitrate::kbps(700);
     let expected = GraphChange::SetBitrate {
+        role: VideoRole::Main,
         rung: 0,
         bitrate: Bitrate::kbps(700),
     };
@@ -169,6 +171,39 @@ fn a_hold_only_changes_directions_and_what_is_shown() {
 }
 
 #[test]
+fn slides_that_begin_and_end_leave_the_camera_alone() {
+    let mut silent = leg(1);
+    let slides = video(PacketizationMode::NonInterleaved, Direction::RecvOnly, None);
+    silent.streams.slides = Some(Box::new(slides));
+    let before = plan(vec![silent.clone(), leg(2)]);
+    let mut showing = silent;
+    showing.streams.slides.as_mut().unwrap().direction = Direction::SendRecv;
+    let mut after = plan(vec![showing, leg(2)]);
+    after.slides.source = VideoSource::Simulated;
+    after.slides.rung = Some(rung(Resolution::HD720, 900));
+    let names = |before, after| -> Vec<_> { changes(before, after).iter().map(kind).collect() };
+    let begun = ["start slides", "directions of 1", "slides of 1"];
+    assert_eq!(names(&before, &after), begun);
+    let ended = ["stop slides", "directions of 1", "slides of 1"];
+    assert_eq!(names(&after, &before), ended);
+}
+
+#[test]
+fn slides_of_a_far_end_change_what_is_shown_and_nothing_else() {
+    let mut presenter = leg(1);
+    let slides = video(PacketizationMode::NonInterleaved, Direction::RecvOnly, None);
+    presenter.streams.slides = Some(Box::new(slides));
+    let before = plan(vec![presenter]);
+    let mut after = before.clone();
+    after.playout.slides = Some(LegId(1));
+    let names: Vec<_> = changes(&before, &after).iter().map(kind).collect();
+    assert_eq!(names, ["stop video playout", "start video playout"]);
+    // A leg that takes no slides shows none.
+    after.playout.slides = Some(LegId(2));
+    assert_eq!(changes(&before, &after), []);
+}
+
+#[test]
 fn new_keys_or_codecs_build_that_leg_anew() {
     let mut after = plan(vec![leg(1), leg(2)]);
     after.legs[0].streams.audio = Some(audio(AudioCodec::Pcma, Direction::SendRecv));
@@ -187,7 +222,7 @@ fn each_leg_takes_the_best_rung_that_its_peer_allows() {
     let rung_of = |leg: LegPlan| {
         let mut plan = plan(vec![leg]);
         plan.ladder.push(rung(Resolution::NHD360, 300));
-        GraphShape::wanted(&plan).legs[&LegId(1)].rung
+        GraphShape::wanted(&plan).legs[&LegId(1)].rungs.main
     };
     assert_eq!(rung_of(limited(2_000)), Some(0));
     assert_eq!(rung_of(limited(500)), Some(1));
@@ -214,9 +249,12 @@ fn single_nal_unit_mode_takes_only_a_rung_with_small_nal_units() {
         .unwrap()
         .send_packetization_mode = PacketizationMode::SingleNalUnit;
     let mut plan = plan(vec![single]);
-    assert_eq!(GraphShape::wanted(&plan).legs[&LegId(1)].rung, Some(0));
+    assert_eq!(
+        GraphShape::wanted(&plan).legs[&LegId(1)].rungs.main,
+        Some(0)
+    );
     plan.ladder[0].max_nal_unit = None;
-    assert_eq!(GraphShape::wanted(&plan).legs[&LegId(1)].rung, None);
+    assert_eq!(GraphShape::wanted(&plan).legs[&LegId(1)].rungs.main, None);
 }
 
 /// A change in words, without its data.
@@ -225,11 +263,13 @@ fn kind(change: &GraphChange) -> String {
         GraphChange::SetMicrophone(_) => "microphone".to_owned(),
         GraphChange::SetCamera(_) => "camera".to_owned(),
         GraphChange::RemoveLeg(leg) => format!("remove {leg}"),
-        GraphChange::StopVideoCapture => "stop video capture".to_owned(),
+        GraphChange::StopVideoCapture(VideoRole::Main) => "stop video capture".to_owned(),
+        GraphChange::StopVideoCapture(VideoRole::Slides) => "stop slides".to_owned(),
         GraphChange::StopAudioCapture => "stop audio capture".to_owned(),
         GraphChange::StopVideoPlayout => "stop video playout".to_owned(),
         GraphChange::StopAudioPlayout => "stop audio playout".to_owned(),
-        GraphChange::StartVideoCapture(_) => "start video capture".to_owned(),
+        GraphChange::StartVideoCapture(VideoRole::Main, _) => "start video capture".to_owned(),
+        GraphChange::StartVideoCapture(VideoRole::Slides, _) => "start slides".to_owned(),
         GraphChange::StartAudioCapture(_) => "start audio capture".to_owned(),
         GraphChange::StartAudioPlayout(_) => "start audio playout".to_owned(),
         GraphChange::StartVideoPlayout(_) => "start video playout".to_owned(),
@@ -237,8 +277,13 @@ fn kind(change: &GraphChange) -> String {
         GraphChange::SetVolume(_) => "volume".to_owned(),
         GraphChange::SetTone(_) => "tone".to_owned(),
         GraphChange::AddLeg(leg, _) => format!("add {leg}"),
-        GraphChange::SetLegDirections { leg, .. } => format!("directions of {leg}"),
-        GraphChange::SetLegRung { leg, .. } => format!("rung of {leg}"),
+        GraphChange::SetLegDirections(leg, _) => format!("directions of {leg}"),
+        GraphChange::SetLegRung {
+            leg,
+            role: VideoRole::Main,
+            ..
+        } => format!("rung of {leg}"),
+        GraphChange::SetLegRung { leg, .. } => format!("slides of {leg}"),
     }
 }
 
@@ -259,14 +304,15 @@ fn any_leg(id: u32) -> impl Strategy<Value = LegPlan> {
     ];
     let most = prop::option::of((50_u64..2_000).prop_map(Bitrate::kbps));
     let audio_stream = prop::option::of((codec, any_direction()).prop_map(|(c, d)| audio(c, d)));
-    let video_stream =
-        prop::option::of((mode, any_direction(), most).prop_map(|(m, d, b)| video(m, d, b)));
-    (audio_stream, video_stream).prop_map(move |(audio, video)| LegPlan {
+    let picture = (mode, any_direction(), most).prop_map(|(m, d, b)| video(m, d, b));
+    let picture = prop::option::of(picture.boxed());
+    let streams = (audio_stream, picture.clone(), picture);
+    streams.prop_map(move |(audio, video, slides)| LegPlan {
         id: LegId(id),
         streams: LegStreams {
             audio,
             video,
-            slides: None,
+            slides: slides.map(Box::new),
         },
     })
 }
@@ -309,10 +355,23 @@ fn any_plan() -> impl Strategy<Value = MediaPlan> {
         Just(Tone::CallWaiting),
         Just(Tone::Ringback),
     ]);
-    let toggles = (any::<bool>(), any::<bool>(), 0_u8..=100, tone);
+    let slides = prop::option::of((500_u64..1_500).prop_map(|kbps| rung(Resolution::HD720, kbps)));
+    let shown = prop::option::of((1_u32..4).prop_map(LegId));
+    let toggles = (
+        any::<bool>(),
+        any::<bool>(),
+        0_u8..=100,
+        tone,
+        slides,
+        shown,
+    );
     (any_legs(), layout, source, sound, sink, rungs, toggles).prop_map(
-        |(legs, layout, source, sound, sink, ladder, (camera, microphone, volume, tone))| {
+        |(legs, layout, source, sound, sink, ladder, toggles)| {
+            let (camera, microphone, volume, tone, slides, shown) = toggles;
             let mut plan = plan(legs);
+            plan.slides.source = source.clone();
+            plan.slides.rung = slides;
+            plan.playout.slides = shown;
             plan.layout = layout;
             plan.camera.source = source;
             plan.camera.state = if camera {
@@ -348,7 +407,7 @@ proptest! {
             }
             // `max_bitrate` alone changes nothing that is built.
             prop_assert_eq!(diff(&shape, &wanted), []);
-            prop_assert_eq!(&shape.video_capture, &wanted.video_capture);
+            prop_assert_eq!(&shape.video_captures, &wanted.video_captures);
             prop_assert_eq!(&shape.audio_capture, &wanted.audio_capture);
             prop_assert_eq!(&shape.video_playout, &wanted.video_playout);
             prop_assert_eq!(&shape.audio_playout, &wanted.audio_playout);
@@ -383,15 +442,19 @@ proptest! {
             match change {
                 GraphChange::RemoveLeg(leg)
                 | GraphChange::AddLeg(leg, _)
-                | GraphChange::SetLegDirections { leg, .. }
+                | GraphChange::SetLegDirections(leg, _)
                 | GraphChange::SetLegRung { leg, .. } => prop_assert_eq!(leg, LegId(9)),
-                GraphChange::StopVideoPlayout | GraphChange::StartVideoPlayout(_) => {}
+                GraphChange::StopVideoPlayout
+                | GraphChange::StartVideoPlayout(_)
+                // Perhaps nobody else takes slides.
+                | GraphChange::StopVideoCapture(VideoRole::Slides)
+                | GraphChange::StartVideoCapture(VideoRole::Slides, _) => {}
                 GraphChange::SetMicrophone(_)
                 | GraphChange::SetCamera(_)
-                | GraphChange::StopVideoCapture
+                | GraphChange::StopVideoCapture(VideoRole::Main)
                 | GraphChange::StopAudioCapture
                 | GraphChange::StopAudioPlayout
-                | GraphChange::StartVideoCapture(_)
+                | GraphChange::StartVideoCapture(VideoRole::Main, _)
                 | GraphChange::StartAudioCapture(_)
                 | GraphChange::StartAudioPlayout(_)
                 | GraphChange::SetBitrate { .. }

@@ -14,19 +14,20 @@ use crate::diff::GraphChange;
 use crate::error::MediaError;
 use crate::event::MediaEvent;
 use crate::graph::{Graph, RunningMicrophone, delay_of};
-use crate::leg::Leg;
+use crate::leg::{Leg, LegHub};
 use crate::microphone::{MicrophoneParts, MicrophoneSettings, MicrophoneStage};
 use crate::recording::{Supply, no_frames};
 use crate::shape::{LegShape, VideoCaptureShape, VideoPlayoutShape};
 use crate::video_capture::{CameraFrames, VideoCapture};
 use crate::video_playout::VideoPlayout;
+use crate::video_role::VideoRole;
 
 impl Graph {
     /// Does what a change says. After an error the part that it was about does not run.
     pub(super) fn carry_out(&mut self, change: &GraphChange) -> Result<(), MediaError> {
         match change {
             GraphChange::SetMicrophone(state) => self.switches.microphone.set(*state),
-            GraphChange::SetCamera(state) => self.switches.camera.set(*state),
+            GraphChange::SetCamera(state) => self.switches.pictures.main.set(*state),
             GraphChange::SetVolume(volume) => {
                 if let Some(playout) = &self.parts.audio_playout {
                     playout.set_volume(*volume);
@@ -37,66 +38,81 @@ impl Graph {
                     playout.set_tone(*tone)?;
                 }
             }
-            GraphChange::SetBitrate { rung, bitrate } => {
-                if let Some(capture) = &mut self.parts.video_capture {
+            GraphChange::SetBitrate {
+                role,
+                rung,
+                bitrate,
+            } => {
+                if let Some(capture) = self.parts.video_captures.get_mut(*role) {
                     capture.set_bitrate(*rung, *bitrate);
                 }
             }
-            GraphChange::StopVideoCapture => self.stop_video_capture(),
+            GraphChange::StopVideoCapture(role) => self.stop_video_capture(*role),
             GraphChange::StopAudioCapture => self.stop_audio_capture(),
             GraphChange::StopVideoPlayout => self.stop_video_playout(),
             GraphChange::StopAudioPlayout => self.stop_audio_playout(),
             GraphChange::RemoveLeg(leg) => self.remove_leg(*leg),
-            GraphChange::StartVideoCapture(shape) => self.start_video_capture(shape)?,
+            GraphChange::StartVideoCapture(role, shape) => {
+                self.start_video_capture(*role, shape)?
+            }
             GraphChange::StartAudioCapture(source) => self.start_audio_capture(source)?,
             GraphChange::StartVideoPlayout(shape) => self.start_video_playout(shape)?,
             GraphChange::StartAudioPlayout(sink) => self.start_audio_playout(*sink)?,
             GraphChange::AddLeg(leg, shape) => self.add_leg(*leg, shape)?,
-            GraphChange::SetLegDirections { leg, audio, video } => {
+            GraphChange::SetLegDirections(leg, directions) => {
                 if let Some(running) = self.parts.legs.get(leg) {
-                    running.set_directions(*audio, *video);
+                    running.set_directions(*directions);
                 }
-                self.attach_sound(*leg, *audio);
+                self.attach_sound(*leg, directions.audio);
             }
-            GraphChange::SetLegRung { leg, rung } => self.attach_pictures(*leg, *rung),
+            GraphChange::SetLegRung { leg, role, rung } => self.attach_pictures(*leg, *role, *rung),
         }
         Ok(())
     }
 
-    fn start_video_capture(&mut self, shape: &VideoCaptureShape) -> Result<(), MediaError> {
+    fn start_video_capture(
+        &mut self,
+        role: VideoRole,
+        shape: &VideoCaptureShape,
+    ) -> Result<(), MediaError> {
         let around = &self.surroundings;
+        let device = self.devices.pictures.get_mut(role);
         let frames = match &shape.source {
-            VideoSource::Simulated => CameraFrames::Device(self.devices.camera.take()),
+            VideoSource::Simulated => CameraFrames::Device(device.take()),
             VideoSource::None => CameraFrames::Device(None),
             VideoSource::File(_) => CameraFrames::Recording,
         };
         let settings = CameraFeedSettings {
+            role,
             resolution: shape.resolution,
             frame_rate: shape.frame_rate,
-            switch: Arc::clone(&self.switches.camera),
-            sent: Arc::clone(&around.sent),
+            switch: Arc::clone(self.switches.pictures.get(role)),
+            sent: Arc::clone(around.sent.get(role)),
             clock: around.clock.clone(),
             inputs: around.inputs.clone(),
         };
         let runtime = &around.runtime;
-        let built = VideoCapture::build(shape, &self.encoders, &self.video_fan_out, &settings);
+        let fan_out = self.video_fan_outs.get(role);
+        let built = VideoCapture::build(role, shape, &self.encoders, fan_out, &settings);
         match built {
             Ok(encodes) => {
-                self.parts.video_capture = Some(encodes.start(frames, runtime, settings));
-                self.play_pictures(shape);
+                let capture = encodes.start(frames, runtime, settings);
+                *self.parts.video_captures.get_mut(role) = Some(capture);
+                self.play_pictures(role, shape);
                 Ok(())
             }
             Err(error) => {
-                self.devices.camera = frames.into_device().or(self.devices.camera.take());
+                *device = frames.into_device().or(device.take());
                 Err(error)
             }
         }
     }
 
-    pub(super) fn stop_video_capture(&mut self) {
-        if let Some(capture) = self.parts.video_capture.take() {
+    pub(super) fn stop_video_capture(&mut self, role: VideoRole) {
+        if let Some(capture) = self.parts.video_captures.get_mut(role).take() {
             let frames = capture.stop();
-            self.devices.camera = frames.or(self.devices.camera.take());
+            let device = self.devices.pictures.get_mut(role);
+            *device = frames.or(device.take());
         }
     }
 
@@ -165,18 +181,21 @@ impl Graph {
         let around = &self.surroundings;
         let delay = |leg| delay_of(&self.parts.legs, leg);
         let playout = VideoPlayout::start(shape, delay, &around.clock, &around.inputs)?;
-        around.sent.set_self_view(playout.self_view());
+        around.sent.main.set_self_view(playout.self_view());
         for (leg, running) in &self.parts.legs {
-            running.hub().set_screen(playout.inlet(*leg));
+            for role in VideoRole::ALL {
+                let screen = playout.inlet(*leg, role);
+                running.hub().set_screen(role, screen);
+            }
         }
         self.parts.video_playout = Some(playout);
         Ok(())
     }
 
     pub(super) fn stop_video_playout(&mut self) {
-        self.surroundings.sent.set_self_view(None);
+        self.surroundings.sent.main.set_self_view(None);
         for running in self.parts.legs.values() {
-            running.hub().set_screen(None);
+            leave_screen(running.hub());
         }
         self.parts.video_playout = None;
     }
@@ -214,7 +233,9 @@ impl Graph {
         let around = &self.surroundings;
         let hub = around.legs.get(leg).ok_or(MediaError::UnknownLeg(leg))?;
         if let Some(playout) = &self.parts.video_playout {
-            hub.set_screen(playout.inlet(leg));
+            for role in VideoRole::ALL {
+                hub.set_screen(role, playout.inlet(leg, role));
+            }
         }
         if let Some(playout) = &mut self.parts.audio_playout
             && shape.streams.audio.is_some()
@@ -229,16 +250,20 @@ impl Graph {
             &around.events,
         )?;
         self.parts.legs.insert(leg, running);
-        self.attach_sound(leg, shape.directions()[0]);
-        self.attach_pictures(leg, shape.rung);
+        self.attach_sound(leg, shape.directions().audio);
+        for (role, rung) in shape.rungs.iter() {
+            self.attach_pictures(leg, role, *rung);
+        }
         Ok(())
     }
 
     pub(super) fn remove_leg(&mut self, leg: LegId) {
-        self.video_fan_out.detach(leg);
+        for (_, fan_out) in self.video_fan_outs.iter() {
+            fan_out.detach(leg);
+        }
         self.audio_fan_out.detach(leg);
         if let Some(hub) = self.surroundings.legs.get(leg) {
-            hub.set_screen(None);
+            leave_screen(&hub);
             hub.set_mixer(None);
         }
         if let Some(playout) = &mut self.parts.audio_playout {
@@ -257,17 +282,25 @@ impl Graph {
         }
     }
 
-    fn attach_pictures(&mut self, leg: LegId, rung: Option<usize>) {
+    fn attach_pictures(&mut self, leg: LegId, role: VideoRole, rung: Option<usize>) {
         let running = self.parts.legs.get(&leg);
-        let inlet = running.and_then(|leg| Some((leg.picture_inlet()?, Arc::clone(leg.hub()))));
+        let inlet = running.and_then(|leg| Some((leg.picture_inlet(role)?, Arc::clone(leg.hub()))));
+        let fan_out = self.video_fan_outs.get(role);
         match (inlet, rung) {
             (Some((inlet, hub)), Some(rung)) => {
-                self.video_fan_out.attach(hub, rung, inlet);
-                if let Some(capture) = &mut self.parts.video_capture {
+                fan_out.attach(hub, rung, inlet);
+                if let Some(capture) = self.parts.video_captures.get_mut(role) {
                     capture.make_keyframe(rung, Instant::now());
                 }
             }
-            (Some(_), None) | (None, _) => self.video_fan_out.detach(leg),
+            (Some(_), None) | (None, _) => fan_out.detach(leg),
         }
+    }
+}
+
+/// Nothing of the leg is shown any more.
+fn leave_screen(hub: &LegHub) {
+    for role in VideoRole::ALL {
+        hub.set_screen(role, None);
     }
 }

@@ -13,6 +13,7 @@ use crate::graph::Graph;
 use crate::pipeline::{PipelineId, PipelineRole};
 use crate::recording::{Recording, Supply};
 use crate::shape::VideoCaptureShape;
+use crate::video_role::VideoRole;
 
 /// The pause before a repair that follows another one.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -61,18 +62,18 @@ impl Graph {
                 Some(leg)
             }
             GraphChange::RemoveLeg(leg)
-            | GraphChange::SetLegDirections { leg, .. }
+            | GraphChange::SetLegDirections(leg, _)
             | GraphChange::SetLegRung { leg, .. } => Some(*leg),
             GraphChange::SetMicrophone(_)
             | GraphChange::SetCamera(_)
             | GraphChange::SetVolume(_)
             | GraphChange::SetTone(_)
             | GraphChange::SetBitrate { .. }
-            | GraphChange::StopVideoCapture
+            | GraphChange::StopVideoCapture(_)
             | GraphChange::StopAudioCapture
             | GraphChange::StopVideoPlayout
             | GraphChange::StopAudioPlayout
-            | GraphChange::StartVideoCapture(_)
+            | GraphChange::StartVideoCapture(..)
             | GraphChange::StartAudioCapture(_)
             | GraphChange::StartVideoPlayout(_)
             | GraphChange::StartAudioPlayout(_) => None,
@@ -89,27 +90,28 @@ impl Graph {
 
     /// Plays again what failed.
     pub(super) fn play_recordings(&mut self) {
-        if let Some(shape) = self.shape.video_capture.clone() {
-            self.play_pictures(&shape);
+        for (role, shape) in self.shape.video_captures.clone().iter() {
+            if let Some(shape) = shape {
+                self.play_pictures(role, shape);
+            }
         }
         if let Some(source) = self.shape.audio_capture.clone() {
             self.play_sound(&source);
         }
     }
 
-    /// Plays the camera's recording if it has one that does not play.
-    pub(super) fn play_pictures(&mut self, shape: &VideoCaptureShape) {
+    /// Plays the recording of the camera or the slides if it has one that does not play.
+    pub(super) fn play_pictures(&mut self, role: VideoRole, shape: &VideoCaptureShape) {
         let around = &self.surroundings;
-        let (VideoSource::File(file), Some(capture)) =
-            (&shape.source, &mut self.parts.video_capture)
-        else {
+        let capture = self.parts.video_captures.get_mut(role).as_mut();
+        let (VideoSource::File(file), Some(capture)) = (&shape.source, capture) else {
             return;
         };
         if !capture.supply().lacks_recording() {
             return;
         }
         let (size, rate) = (shape.resolution, shape.frame_rate);
-        match Recording::of_pictures(file, size, rate, &around.clock, &around.inputs) {
+        match Recording::of_pictures(role, file, size, rate, &around.clock, &around.inputs) {
             Ok((recording, frames)) => capture.play(recording, frames),
             Err(error) => self.tell_failure(None, &error),
         }
@@ -153,23 +155,20 @@ impl Graph {
                 self.shape.legs.remove(&leg);
                 Some(leg)
             }
-            PipelineRole::CameraRecording => {
-                if let Some(capture) = &mut self.parts.video_capture {
+            PipelineRole::VideoRecording(role) => {
+                if let Some(capture) = self.parts.video_captures.get_mut(role) {
                     capture.silence_recording();
                 }
                 None
             }
-            PipelineRole::VideoCapture => {
-                let kind = self
-                    .parts
-                    .video_capture
-                    .as_ref()
-                    .and_then(|c| c.encoder_named(&element));
+            PipelineRole::VideoCapture(role) => {
+                let capture = self.parts.video_captures.get(role).as_ref();
+                let kind = capture.and_then(|capture| capture.encoder_named(&element));
                 if let Some(kind) = kind {
                     self.encoders.strike_off(kind);
                 }
-                self.stop_video_capture();
-                self.shape.video_capture = None;
+                self.stop_video_capture(role);
+                *self.shape.video_captures.get_mut(role) = None;
                 None
             }
             PipelineRole::MicrophoneRecording => {
@@ -195,12 +194,14 @@ impl Graph {
 
     fn runs(&self, id: PipelineId) -> bool {
         let parts = &self.parts;
-        let capture = parts.video_capture.as_ref();
+        let capture = |role| parts.video_captures.get(role).as_ref();
         let microphone = parts.microphone.as_ref().and_then(|m| m.supply.recording());
         match id.role {
             PipelineRole::Leg(leg) => parts.legs.get(&leg).is_some_and(|leg| leg.id() == id),
-            PipelineRole::VideoCapture => capture.is_some_and(|capture| capture.id() == id),
-            PipelineRole::CameraRecording => capture
+            PipelineRole::VideoCapture(role) => {
+                capture(role).is_some_and(|capture| capture.id() == id)
+            }
+            PipelineRole::VideoRecording(role) => capture(role)
                 .and_then(|c| c.supply().recording())
                 .is_some_and(|recording| recording.id() == id),
             PipelineRole::MicrophoneRecording => microphone.is_some_and(|r| r.id() == id),

@@ -100,7 +100,7 @@ impl Rig {
             runtime: runtime.handle().clone(),
             plan: Arc::default(),
             legs,
-            sent: Arc::default(),
+            sent: ByRole::default(),
         };
         let devices = DeviceStreams::default();
         let encoders = Encoders::choose().unwrap();
@@ -117,7 +117,7 @@ impl Rig {
     }
 
     fn encoder(&self) -> Option<&'static str> {
-        let (_, kind) = self.graph.parts.video_capture.as_ref()?.rung(0)?;
+        let (_, kind) = self.graph.parts.video_captures.main.as_ref()?.rung(0)?;
         Some(kind.factory())
     }
 
@@ -151,7 +151,8 @@ fn another_encoder_takes_over_when_one_fails_in_a_call() {
     let failing = rig
         .graph
         .parts
-        .video_capture
+        .video_captures
+        .main
         .as_ref()
         .and_then(VideoCapture::encoder_of_first_rung)
         .expect("an encoder");
@@ -173,13 +174,13 @@ fn a_capture_that_hangs_is_built_again_with_its_encoder_and_only_then_with_anoth
     rig.run_until_a_picture_is_sent();
     let first = rig.encoder();
     let (id, now) = (
-        rig.graph.parts.video_capture.as_ref().unwrap().id(),
+        rig.graph.parts.video_captures.main.as_ref().unwrap().id(),
         Instant::now(),
     );
     assert_eq!(rig.graph.culprit(id, now), None);
     let again = rig.graph.culprit(id, now + Duration::from_secs(30));
     let named = again.and_then(|name| {
-        let capture = rig.graph.parts.video_capture.as_ref()?;
+        let capture = rig.graph.parts.video_captures.main.as_ref()?;
         capture.encoder_named(&name)
     });
     assert_eq!(named.map(crate::encoder::EncoderKind::factory), first);

@@ -19,8 +19,9 @@ use room::ids::LegId;
 use crate::event::MediaEvent;
 use crate::graph::Graph;
 use crate::graph::watchdog::{Watchdogs, Work};
-use crate::leg::{LegHub, SentVideo};
+use crate::leg::{LegHub, SentVideo, StreamMeters};
 use crate::pipeline::{PipelineId, PipelineRole};
+use crate::video_role::{ByRole, VideoRole};
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
@@ -47,8 +48,8 @@ const TEAR_DOWN_TIME: Duration = Duration::from_secs(2);
 pub(super) struct Watch {
     next_look: Option<Instant>,
     last_measured: Option<Instant>,
-    pictures: HashMap<LegId, Pictures>,
-    keyframe_requests: HashMap<LegId, KeyframeRequests>,
+    pictures: HashMap<(LegId, VideoRole), Pictures>,
+    keyframe_requests: HashMap<(LegId, VideoRole), KeyframeRequests>,
     /// Pictures that are asked for by signalling.
     signalled: HashMap<LegId, SignalledRequests>,
     leaving: HashMap<PipelineId, Leaving>,
@@ -83,9 +84,19 @@ impl Pictures {
 struct KeyframeRequests {
     last: Option<Instant>,
     pause: Duration,
+    /// Packets of the stream that had come at the last look.
+    arrived: u64,
 }
 
 impl KeyframeRequests {
+    /// The next request waits for nothing.
+    fn begin_anew(&mut self) {
+        *self = Self {
+            arrived: self.arrived,
+            ..Self::default()
+        };
+    }
+
     /// Whether it is time to ask; if so, the next time is later.
     fn is_due(&mut self, now: Instant) -> bool {
         let due = self
@@ -151,8 +162,8 @@ impl Watch {
     }
 
     pub(super) fn forget(&mut self, leg: LegId) {
-        self.pictures.remove(&leg);
-        self.keyframe_requests.remove(&leg);
+        self.pictures.retain(|(known, _), _| *known != leg);
+        self.keyframe_requests.retain(|(known, _), _| *known != leg);
         self.signalled.remove(&leg);
     }
 
@@ -200,8 +211,8 @@ impl Graph {
         for id in self.watch.take_leaked(now) {
             let leg = match id.role {
                 PipelineRole::Leg(leg) => Some(leg),
-                PipelineRole::VideoCapture
-                | PipelineRole::CameraRecording
+                PipelineRole::VideoCapture(_)
+                | PipelineRole::VideoRecording(_)
                 | PipelineRole::MicrophoneRecording
                 | PipelineRole::VideoPlayout
                 | PipelineRole::AudioPlayout => None,
@@ -220,40 +231,50 @@ impl Graph {
     fn look_at_pictures(&mut self, now: Instant) {
         let running_now = self.surroundings.clock.running_time(now).nseconds();
         let mut events = Vec::new();
-        for (&id, leg) in &self.parts.legs {
+        let legs = self.parts.legs.iter();
+        for ((&id, leg), role) in legs.flat_map(|leg| VideoRole::ALL.map(|role| (leg, role))) {
             let shape = self.shape.legs.get(&id);
             let receives = shape
-                .and_then(|leg| leg.directions()[1])
+                .and_then(|leg| *leg.directions().video.get(role))
                 .is_some_and(Direction::receives);
-            let last = leg.hub().meters().last_decoded.load(Ordering::Relaxed);
-            let gap = leg.hub().meters().last_gap.load(Ordering::Relaxed);
+            let meters = leg.hub().meters().video.get(role);
+            let last = meters.last_decoded.load(Ordering::Relaxed);
+            let gap = meters.last_gap.load(Ordering::Relaxed);
             let since = Duration::from_nanos(running_now.saturating_sub(last));
             let fresh = since < patience(Duration::from_nanos(gap));
-            let state = self.watch.pictures.entry(id).or_insert(Pictures::Awaited);
+            let state = self
+                .watch
+                .pictures
+                .entry((id, role))
+                .or_insert(Pictures::Awaited);
             let before = *state;
             *state = before.after(receives, last != 0, fresh);
             match (before, *state) {
                 (Pictures::Awaited | Pictures::Stalled, Pictures::Flowing) => {
-                    events.push(MediaEvent::VideoResumed { leg: id });
+                    events.push(resumed(id, role));
                 }
                 (Pictures::Flowing, Pictures::Stalled) => {
-                    events.push(MediaEvent::VideoStalled { leg: id });
+                    events.push(stalled(id, role));
                 }
                 (Pictures::Flowing | Pictures::Stalled, Pictures::Awaited) => {
-                    leg.hub().await_picture();
+                    leg.hub().await_picture(role);
                 }
                 (Pictures::Awaited, Pictures::Awaited | Pictures::Stalled)
                 | (Pictures::Flowing, Pictures::Flowing)
                 | (Pictures::Stalled, Pictures::Stalled) => {}
             }
             // Whatever was lost, only a keyframe brings the picture back.
-            let requests = self.watch.keyframe_requests.entry(id).or_default();
+            let requests = self.watch.keyframe_requests.entry((id, role)).or_default();
+            let arrived = meters.stream.received.packets.load(Ordering::Relaxed);
+            let arrives = std::mem::replace(&mut requests.arrived, arrived) != arrived;
+            // A peer that shows no slides is not to be asked for any.
+            let is_due = arrives || role == VideoRole::Main;
             if receives && *state != Pictures::Flowing {
-                if requests.is_due(now) {
-                    leg.request_keyframe_from_peer();
+                if is_due && requests.is_due(now) {
+                    leg.request_keyframe_from_peer(role);
                 }
             } else {
-                *requests = KeyframeRequests::default();
+                requests.begin_anew();
             }
         }
         for (&leg, requests) in &mut self.watch.signalled {
@@ -274,10 +295,16 @@ impl Graph {
         }
         let hubs = || self.parts.legs.iter().map(|(id, leg)| (*id, leg.hub()));
         if let Some(playout) = &self.parts.video_playout {
-            let shown: Vec<LegId> = playout.far_ends().collect();
-            let shown = hubs().filter(|(id, _)| shown.contains(id));
-            let decoded =
-                shown.map(|(_, hub)| hub.meters().decoded_pictures.load(Ordering::Relaxed));
+            let decoded = playout.pictures().filter_map(|(id, role)| {
+                let meters = self.parts.legs.get(&id)?.hub().meters();
+                Some(
+                    meters
+                        .video
+                        .get(role)
+                        .decoded_pictures
+                        .load(Ordering::Relaxed),
+                )
+            });
             let (fed, given) = (decoded.sum(), playout.shown());
             work.push((playout.id(), Work { fed, given }));
         }
@@ -287,9 +314,12 @@ impl Graph {
             let (fed, given) = (decoded.sum(), playout.played());
             work.push((playout.id(), Work { fed, given }));
         }
-        if let Some(capture) = &self.parts.video_capture {
-            let (fed, given) = (self.surroundings.sent.count(), capture.encoded());
-            work.push((capture.id(), Work { fed, given }));
+        for (role, capture) in self.parts.video_captures.iter() {
+            if let Some(capture) = capture {
+                let fed = self.surroundings.sent.get(role).count();
+                let given = capture.encoded();
+                work.push((capture.id(), Work { fed, given }));
+            }
         }
         for (id, work) in work {
             if self.watch.watchdogs.hangs(id, work, now) {
@@ -304,10 +334,8 @@ impl Graph {
     /// it is not the first time. The machine may have slept, and an encoder that was struck off
     /// does not come back.
     pub(super) fn culprit(&mut self, id: PipelineId, now: Instant) -> Option<String> {
-        let capture = self.parts.video_capture.as_ref()?;
-        if capture.id() != id {
-            return None;
-        }
+        let mut captures = self.parts.video_captures.present();
+        let capture = captures.find(|capture| capture.id() == id)?;
         let before = self.watch.last_hung_capture.replace(now)?;
         let again = now.saturating_duration_since(before) < FORGIVEN_AFTER;
         capture.first_encoder().filter(|_| again)
@@ -334,16 +362,18 @@ impl Graph {
             return;
         }
         self.watch.last_measured = Some(now);
-        let capture = self.parts.video_capture.as_ref();
+        let captures = &self.parts.video_captures;
         let mut events = Vec::new();
         for (&id, leg) in &mut self.parts.legs {
-            let rung = self.shape.legs.get(&id).and_then(|leg| leg.rung);
-            let sent = rung
-                .and_then(|rung| capture?.rung(rung))
-                .map(|(rung, kind)| SentVideo {
+            let shape = self.shape.legs.get(&id);
+            let sent = ByRole::new(|role| {
+                let rung = (*shape?.rungs.get(role))?;
+                let (rung, kind) = captures.get(role).as_ref()?.rung(rung)?;
+                Some(SentVideo {
                     resolution: rung.resolution,
                     encoder: kind.factory(),
-                });
+                })
+            });
             events.push(MediaEvent::Measured {
                 leg: id,
                 stats: leg.measure(now, sent),
@@ -352,6 +382,20 @@ impl Graph {
         for event in events {
             self.tell(event);
         }
+    }
+}
+
+fn resumed(leg: LegId, role: VideoRole) -> MediaEvent {
+    match role {
+        VideoRole::Main => MediaEvent::VideoResumed { leg },
+        VideoRole::Slides => MediaEvent::SlidesResumed { leg },
+    }
+}
+
+fn stalled(leg: LegId, role: VideoRole) -> MediaEvent {
+    match role {
+        VideoRole::Main => MediaEvent::VideoStalled { leg },
+        VideoRole::Slides => MediaEvent::SlidesStalled { leg },
     }
 }
 
@@ -364,22 +408,16 @@ fn patience(gap: Duration) -> Duration {
 /// What a leg was given to send, and what became datagrams.
 fn work_of_leg(hub: &LegHub) -> Work {
     let meters = hub.meters();
-    let count = |counters: &[&std::sync::atomic::AtomicU64]| {
+    let count = |counters: &[&std::sync::atomic::AtomicU64]| -> u64 {
         counters.iter().map(|c| c.load(Ordering::Relaxed)).sum()
     };
+    let videos = || meters.video.iter().map(|(_, video)| video);
+    let pictures = videos().map(|video| count(&[&video.sent_pictures, &video.dropped_pictures]));
+    // Also what found no room on its way out has left the pipeline.
+    let left = |stream: &StreamMeters| count(&[&stream.sent.packets, &stream.dropped]);
     Work {
-        fed: count(&[
-            &meters.offered_sounds,
-            &meters.sent_pictures,
-            &meters.dropped_pictures,
-        ]),
-        // Also what found no room on its way out has left the pipeline.
-        given: count(&[
-            &meters.audio.sent.packets,
-            &meters.audio.dropped,
-            &meters.video.sent.packets,
-            &meters.video.dropped,
-        ]),
+        fed: count(&[&meters.offered_sounds]) + pictures.sum::<u64>(),
+        given: left(&meters.audio) + videos().map(|video| left(&video.stream)).sum::<u64>(),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::decoded_frame::DecodedFrame;
 use crate::delay_target::{DelayOrigin, DelayTarget};
 use crate::graph_input::{GraphInput, GraphInputs};
 use crate::leg::inlet::LegInlets;
+use crate::video_role::{ByRole, VideoRole};
 
 /// A gap between pictures that people notice as a freeze.
 const FREEZE: u64 = 183_000_000;
@@ -24,10 +25,16 @@ const FREEZE: u64 = 183_000_000;
 #[derive(Debug, Default)]
 pub(crate) struct LegMeters {
     pub(crate) audio: StreamMeters,
-    pub(crate) video: StreamMeters,
     /// Stretches of sound for the leg's encoder, and from its decoder.
     pub(crate) offered_sounds: AtomicU64,
     pub(crate) decoded_sounds: AtomicU64,
+    pub(crate) video: ByRole<VideoMeters>,
+}
+
+/// Counters of one stream of pictures.
+#[derive(Debug, Default)]
+pub(crate) struct VideoMeters {
+    pub(crate) stream: StreamMeters,
     pub(crate) sent_pictures: AtomicU64,
     pub(crate) dropped_pictures: AtomicU64,
     pub(crate) decoded_pictures: AtomicU64,
@@ -77,7 +84,8 @@ impl LegMeters {
     pub(crate) fn stream(&self, medium: Medium) -> &StreamMeters {
         match medium {
             Medium::Audio => &self.audio,
-            Medium::Video => &self.video,
+            Medium::Video => &self.video.main.stream,
+            Medium::Slides => &self.video.slides.stream,
         }
     }
 }
@@ -99,10 +107,16 @@ pub(crate) struct LegHub {
 /// Who sees decoded pictures and hears decoded sound.
 #[derive(Debug, Default)]
 struct Observers {
+    video: ByRole<Viewers>,
+    mixer: Option<gst_app::AppSrc>,
+}
+
+/// Who sees the pictures of one stream.
+#[derive(Debug, Default)]
+struct Viewers {
     latest: Option<gst::Sample>,
     tap: Option<mpsc::Sender<DecodedFrame>>,
     screen: Option<gst_app::AppSrc>,
-    mixer: Option<gst_app::AppSrc>,
 }
 
 impl LegHub {
@@ -172,9 +186,9 @@ impl LegHub {
         *self.observe() = Observers::default();
     }
 
-    /// Where the leg is shown.
-    pub(crate) fn set_screen(&self, screen: Option<gst_app::AppSrc>) {
-        self.observe().screen = screen;
+    /// Where a picture of the leg is shown.
+    pub(crate) fn set_screen(&self, role: VideoRole, screen: Option<gst_app::AppSrc>) {
+        self.observe().video.get_mut(role).screen = screen;
     }
 
     /// Where the leg is heard.
@@ -183,18 +197,18 @@ impl LegHub {
     }
 
     /// Who gets a copy of each decoded picture.
-    pub(crate) fn set_tap(&self, tap: mpsc::Sender<DecodedFrame>) {
-        self.observe().tap = Some(tap);
+    pub(crate) fn set_tap(&self, role: VideoRole, tap: mpsc::Sender<DecodedFrame>) {
+        self.observe().video.get_mut(role).tap = Some(tap);
     }
 
     /// The last decoded picture.
-    pub(crate) fn latest_picture(&self) -> Option<gst::Sample> {
-        self.observe().latest.clone()
+    pub(crate) fn latest_picture(&self, role: VideoRole) -> Option<gst::Sample> {
+        self.observe().video.get(role).latest.clone()
     }
 
     /// Size of the last decoded picture.
-    pub(crate) fn received_resolution(&self) -> Option<Resolution> {
-        let latest = self.latest_picture()?;
+    pub(crate) fn received_resolution(&self, role: VideoRole) -> Option<Resolution> {
+        let latest = self.latest_picture(role)?;
         let info = gst_video::VideoInfo::from_caps(latest.caps()?).ok()?;
         Some(Resolution {
             width: info.width(),
@@ -202,54 +216,60 @@ impl LegHub {
         })
     }
 
-    /// The pipeline ended: its last picture is not the peer's picture any more.
-    pub(crate) fn forget_picture(&self) {
-        self.observe().latest = None;
+    /// The pipeline ended: its last pictures are not the peer's pictures any more.
+    pub(crate) fn forget_pictures(&self) {
         self.sound_delays().forget();
-        self.await_picture();
+        for role in VideoRole::ALL {
+            self.observe().video.get_mut(role).latest = None;
+            self.await_picture(role);
+        }
     }
 
     /// What was decoded so far tells nothing of whether pictures come from now on.
-    pub(crate) fn await_picture(&self) {
-        self.meters.last_decoded.store(0, Ordering::Relaxed);
-        self.meters.last_gap.store(0, Ordering::Relaxed);
+    pub(crate) fn await_picture(&self, role: VideoRole) {
+        let meters = self.meters.video.get(role);
+        meters.last_decoded.store(0, Ordering::Relaxed);
+        meters.last_gap.store(0, Ordering::Relaxed);
     }
 
     /// A picture was decoded. Runs on the decoder's streaming thread.
-    pub(crate) fn picture(&self, picture: gst::Sample, now: gst::ClockTime) {
+    pub(crate) fn picture(&self, role: VideoRole, picture: gst::Sample, now: gst::ClockTime) {
         let mut observers = self.observe();
-        if let Some(screen) = &observers.screen {
+        let viewers = observers.video.get_mut(role);
+        if let Some(screen) = &viewers.screen {
             // Refused only while playout is being taken down.
             let _ = screen.push_sample(&picture);
         }
-        if let Some(tap) = &observers.tap {
+        if let Some(tap) = &viewers.tap {
             if tap.is_closed() {
-                observers.tap = None;
+                viewers.tap = None;
             } else if let Some(frame) = DecodedFrame::new(&picture, Instant::now()) {
                 // Full: the observer is behind and counts what it gets.
                 let _ = tap.try_send(frame);
             }
         }
-        observers.latest = Some(picture);
+        viewers.latest = Some(picture);
         drop(observers);
         // Last: whoever hears of the first picture may ask for it at once.
-        self.count_picture(now.nseconds());
+        self.count_picture(role, now.nseconds());
     }
 
-    fn count_picture(&self, now: u64) {
-        self.meters.decoded_pictures.fetch_add(1, Ordering::Relaxed);
-        let before = self.meters.last_decoded.swap(now.max(1), Ordering::Relaxed);
+    fn count_picture(&self, role: VideoRole, now: u64) {
+        let meters = self.meters.video.get(role);
+        meters.decoded_pictures.fetch_add(1, Ordering::Relaxed);
+        let before = meters.last_decoded.swap(now.max(1), Ordering::Relaxed);
         if before == 0 {
-            self.tell(GraphInput::FirstFrame(self.id));
+            match role {
+                VideoRole::Main => self.tell(GraphInput::FirstFrame(self.id)),
+                VideoRole::Slides => {}
+            }
             return;
         }
         let gap = now.saturating_sub(before);
-        self.meters.last_gap.store(gap, Ordering::Relaxed);
+        meters.last_gap.store(gap, Ordering::Relaxed);
         if gap > FREEZE {
-            self.meters.freezes.fetch_add(1, Ordering::Relaxed);
-            self.meters
-                .frozen_nanoseconds
-                .fetch_add(gap, Ordering::Relaxed);
+            meters.freezes.fetch_add(1, Ordering::Relaxed);
+            meters.frozen_nanoseconds.fetch_add(gap, Ordering::Relaxed);
         }
     }
 

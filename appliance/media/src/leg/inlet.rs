@@ -16,6 +16,7 @@ use crate::datagram::{Channel, Datagram, Medium};
 use crate::delay_target;
 use crate::leg::hub::{LegHub, StreamMeters};
 use crate::rtp::RtpHeader;
+use crate::video_role::ByRole;
 
 /// When a datagram came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ struct Arrival {
 #[derive(Debug)]
 pub(crate) struct LegInlets {
     pub(crate) audio: Option<StreamInlet>,
-    pub(crate) video: Option<StreamInlet>,
+    pub(crate) video: ByRole<Option<StreamInlet>>,
     pub(crate) clock: MediaClock,
 }
 
@@ -49,14 +50,15 @@ impl LegInlets {
     pub(crate) fn stream(&self, medium: Medium) -> Option<&StreamInlet> {
         match medium {
             Medium::Audio => self.audio.as_ref(),
-            Medium::Video => self.video.as_ref(),
+            Medium::Video => self.video.main.as_ref(),
+            Medium::Slides => self.video.slides.as_ref(),
         }
     }
 
     /// How long packets have to be held. Sound decides where there is any: pictures that come a
     /// little late are only shown late, sound that comes late is lost.
     pub(crate) fn jitter_buffer(&self, now: Instant) -> Duration {
-        let stream = self.audio.as_ref().or(self.video.as_ref());
+        let stream = self.audio.as_ref().or(self.video.main.as_ref());
         stream.map_or(delay_target::FIRST, |stream| stream.target(now))
     }
 

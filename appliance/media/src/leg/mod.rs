@@ -24,10 +24,10 @@ use std::time::{Duration, Instant};
 use gst::prelude::*;
 use room::codec::{Direction, PayloadType, RtcpMode, RtcpSize, VideoFeedback};
 use room::dtmf::DtmfDigits;
-use room::media_plan::LegStreams;
+use room::media_plan::{LegStreams, VideoStream};
 use tokio::sync::mpsc;
 
-pub(crate) use hub::LegHub;
+pub(crate) use hub::{LegHub, StreamMeters};
 pub(crate) use inlet::pump;
 pub(crate) use send::LARGEST_PACKET;
 pub(crate) use statistics::SentVideo;
@@ -44,7 +44,9 @@ use crate::leg::send::AudioSend;
 use crate::leg::statistics::Statistics;
 use crate::leg::transport::{Sources, build_incoming, build_outgoing, session};
 use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, pad};
+use crate::shape::{LegDirections, video_of};
 use crate::telephone_event::TelephoneEventReceiver;
+use crate::video_role::{ByRole, VideoRole};
 
 /// Sources that a peer may have in one session at a time. Each costs a thread and memory.
 const MOST_SOURCES: u32 = 4;
@@ -60,6 +62,15 @@ pub(crate) const FIRST_DELAY: Duration = delay_target::FIRST.saturating_add(DECO
 /// Smaller changes of a delay are not worth the disturbance.
 const SMALLEST_CHANGE: Duration = Duration::from_millis(5);
 
+/// Where one of the two pictures enters a leg's pipeline, and leaves it.
+#[derive(Debug)]
+struct VideoWay {
+    /// Takes encoded pictures.
+    inlet: gst_app::AppSrc,
+    /// Has what the peer's sources send.
+    funnel: gst::Element,
+}
+
 /// A running leg.
 #[derive(Debug)]
 pub(crate) struct Leg {
@@ -68,8 +79,7 @@ pub(crate) struct Leg {
     hub: Arc<LegHub>,
     inlets: Arc<LegInlets>,
     audio: Option<AudioSend>,
-    video: Option<gst_app::AppSrc>,
-    video_funnel: Option<gst::Element>,
+    video: ByRole<Option<VideoWay>>,
     /// How long the jitter buffer waits for a packet.
     jitter_buffer: Duration,
     /// How long after its time a picture or sound is presented.
@@ -113,28 +123,23 @@ impl Leg {
                 (Some(send), Some(inlet), Some(funnel))
             }
         };
-        let (video, video_inlet, video_funnel) = match &streams.video {
-            None => (None, None, None),
-            Some(stream) => {
-                let send = send::build_video(&pipeline, &rtpbin, stream, hub)?;
-                let keys = stream.srtp.as_ref();
-                build_outgoing(&pipeline, &rtpbin, Medium::Video, keys, hub)?;
-                let funnel = receive::build_video(&pipeline, hub, clock, stream.feedback)?;
-                let sources = build_incoming(&pipeline, &rtpbin, Medium::Video, keys)?;
-                let types = vec![stream.receive_payload_type.value()];
-                let inlet = stream_inlet(sources, types, stream.direction, 90_000);
-                (Some(send), Some(inlet), Some(funnel))
-            }
-        };
-        link_sources(
-            &pipeline,
-            &rtpbin,
-            streams,
-            [audio_funnel, video_funnel.clone()],
-        );
+        let mut video_inlets = ByRole::default();
+        let video = ByRole::try_new(|role| {
+            let Some(stream) = video_of(streams, role) else {
+                return Ok(None);
+            };
+            let (way, inlet) = build_video(&pipeline, &rtpbin, role, stream, hub, clock)?;
+            *video_inlets.get_mut(role) = Some(inlet);
+            Ok(Some(way))
+        })?;
+        let funnel = |way: &Option<VideoWay>| way.as_ref().map(|way| way.funnel.clone());
+        let funnels = [audio_funnel, funnel(&video.main), funnel(&video.slides)];
+        link_sources(&pipeline, &rtpbin, streams, funnels);
+        let mode = |role| video_of(streams, role).map(|video| video.rtcp);
         let modes = [
             streams.audio.as_ref().map(|audio| audio.rtcp),
-            streams.video.as_ref().map(|video| video.rtcp),
+            mode(VideoRole::Main),
+            mode(VideoRole::Slides),
         ];
         for (medium, mode) in Medium::ALL.into_iter().zip(modes) {
             configure_rtcp(&rtpbin, medium, mode.unwrap_or_default());
@@ -149,7 +154,7 @@ impl Leg {
         pipeline.play()?;
         let inlets = LegInlets {
             audio: audio_inlet,
-            video: video_inlet,
+            video: video_inlets,
             clock: clock.clone(),
         };
         let inlets = Arc::new(inlets);
@@ -163,7 +168,6 @@ impl Leg {
             inlets,
             audio,
             video,
-            video_funnel,
             jitter_buffer: delay_target::FIRST,
             playout_delay: FIRST_DELAY,
             statistics,
@@ -180,9 +184,10 @@ impl Leg {
         self.audio.as_ref().map(|audio| audio.inlet.clone())
     }
 
-    /// The way in for encoded pictures; `None` when video was refused.
-    pub(crate) fn picture_inlet(&self) -> Option<gst_app::AppSrc> {
-        self.video.clone()
+    /// The way in for encoded pictures; `None` when their stream was refused.
+    pub(crate) fn picture_inlet(&self, role: VideoRole) -> Option<gst_app::AppSrc> {
+        let way = self.video.get(role).as_ref()?;
+        Some(way.inlet.clone())
     }
 
     /// What outlives this pipeline.
@@ -191,8 +196,14 @@ impl Leg {
     }
 
     /// Follows a hold or its end for what comes in.
-    pub(crate) fn set_directions(&self, audio: Option<Direction>, video: Option<Direction>) {
-        for (inlet, direction) in [(&self.inlets.audio, audio), (&self.inlets.video, video)] {
+    pub(crate) fn set_directions(&self, directions: LegDirections) {
+        let LegDirections { audio, video } = directions;
+        let inlets = &self.inlets;
+        for (inlet, direction) in [
+            (&inlets.audio, audio),
+            (&inlets.video.main, video.main),
+            (&inlets.video.slides, video.slides),
+        ] {
             if let (Some(inlet), Some(direction)) = (inlet, direction) {
                 inlet.set_direction(direction);
             }
@@ -232,21 +243,22 @@ impl Leg {
     }
 
     /// Asks the peer for a keyframe, where it takes such requests.
-    pub(crate) fn request_keyframe_from_peer(&self) {
+    pub(crate) fn request_keyframe_from_peer(&self, role: VideoRole) {
         let event = gst_video::UpstreamForceKeyUnitEvent::builder()
             .all_headers(true)
             .build();
-        if let Some(pad) = self
-            .video_funnel
-            .as_ref()
-            .and_then(|funnel| funnel.static_pad("src"))
-        {
+        let way = self.video.get(role).as_ref();
+        if let Some(pad) = way.and_then(|way| way.funnel.static_pad("src")) {
             pad.send_event(event);
         }
     }
 
     /// The leg's figures since the last call, and what follows from them.
-    pub(crate) fn measure(&mut self, now: Instant, sent: Option<SentVideo>) -> room::LegStats {
+    pub(crate) fn measure(
+        &mut self,
+        now: Instant,
+        sent: ByRole<Option<SentVideo>>,
+    ) -> room::LegStats {
         let stats = self
             .statistics
             .measure(now, &self.rtpbin, &self.hub, self.jitter_buffer, sent);
@@ -261,11 +273,29 @@ impl Leg {
     }
 }
 
+fn build_video(
+    pipeline: &OwnedPipeline,
+    rtpbin: &gst::Element,
+    role: VideoRole,
+    stream: &VideoStream,
+    hub: &Arc<LegHub>,
+    clock: &MediaClock,
+) -> Result<(VideoWay, StreamInlet), MediaError> {
+    let (medium, keys) = (role.medium(), stream.srtp.as_ref());
+    let inlet = send::build_video(pipeline, rtpbin, role, stream, hub)?;
+    build_outgoing(pipeline, rtpbin, medium, keys, hub)?;
+    let funnel = receive::build_video(pipeline, role, hub, clock, stream.feedback)?;
+    let sources = build_incoming(pipeline, rtpbin, medium, keys)?;
+    let types = vec![stream.receive_payload_type.value()];
+    let stream_inlet = stream_inlet(sources, types, stream.direction, 90_000);
+    Ok((VideoWay { inlet, funnel }, stream_inlet))
+}
+
 fn make_rtpbin(streams: &LegStreams) -> Result<gst::Element, MediaError> {
-    let feedback = streams
-        .video
-        .as_ref()
-        .is_some_and(|video| video.feedback != VideoFeedback::NONE);
+    let feedback = VideoRole::ALL.into_iter().any(|role| {
+        let video = video_of(streams, role);
+        video.is_some_and(|video| video.feedback != VideoFeedback::NONE)
+    });
     let rtpbin = crate::pipeline::make_element("rtpbin", |b| {
         b.property("latency", delay_target::FIRST.as_millis() as u32)
             .property("do-lost", true)
@@ -300,7 +330,7 @@ fn link_sources(
     pipeline: &OwnedPipeline,
     rtpbin: &gst::Element,
     streams: &LegStreams,
-    funnels: [Option<gst::Element>; 2],
+    funnels: [Option<gst::Element>; 3],
 ) {
     let funnels = funnels.map(|funnel| funnel.map(|funnel| funnel.downgrade()));
     let events = streams
@@ -351,6 +381,6 @@ impl Drop for Leg {
     /// The hub may get a new pipeline; nothing of this one may reach it any more.
     fn drop(&mut self) {
         self.hub.set_inlets(None);
-        self.hub.forget_picture();
+        self.hub.forget_pictures();
     }
 }

@@ -26,6 +26,7 @@ use crate::recording::sound_caps;
 use crate::rtp::RtpHeader;
 use crate::telephone_event::TelephoneEventReceiver;
 use crate::video_capture::in_running_time;
+use crate::video_role::VideoRole;
 
 /// The decoder of H.264.
 pub(super) const VIDEO_DECODER: &str = "avdec_h264";
@@ -44,7 +45,11 @@ pub(super) fn payload_caps(
             .field("clock-rate", clock_hz as i32)
     };
     let audio = streams.audio.as_ref().filter(|_| session == 0);
-    let video = streams.video.as_ref().filter(|_| session == 1);
+    let video = match session {
+        1 => streams.video.as_ref(),
+        2 => streams.slides.as_deref(),
+        _ => None,
+    };
     if let Some(audio) = audio {
         let clock_hz = audio.codec.rtp_clock_hz();
         if u32::from(audio.receive_payload_type.value()) == payload_type {
@@ -74,6 +79,7 @@ pub(super) fn payload_caps(
 /// Builds what decodes pictures; gives the funnel.
 pub(super) fn build_video(
     pipeline: &OwnedPipeline,
+    role: VideoRole,
     hub: &Arc<LegHub>,
     clock: &MediaClock,
     feedback: VideoFeedback,
@@ -99,7 +105,7 @@ pub(super) fn build_video(
                 let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
                 let hub = hub.upgrade().ok_or(gst::FlowError::Eos)?;
                 if let Some(picture) = in_running_time(&sample) {
-                    hub.picture(picture, clock.now());
+                    hub.picture(role, picture, clock.now());
                 }
                 Ok(gst::FlowSuccess::Ok)
             })
@@ -236,7 +242,7 @@ pub(super) fn watch_events(
 pub(super) fn link_source(
     pad: &gst::Pad,
     pipeline: &gst::Pipeline,
-    funnels: &[Option<gst::glib::WeakRef<gst::Element>>; 2],
+    funnels: &[Option<gst::glib::WeakRef<gst::Element>>; 3],
     event_payload_type: Option<u8>,
 ) {
     // recv_rtp_src_<session>_<ssrc>_<pt>

@@ -22,6 +22,7 @@ use crate::pipeline::{OwnedPipeline, link, link_pads, pad};
 use crate::recording::sound_caps;
 use crate::rtp::RtpHeader;
 use crate::telephone_event::TelephoneEventSender;
+use crate::video_role::VideoRole;
 
 /// The largest RTP packet before protection: with SRTP, UDP and IPv6 it fits into the 1280 bytes
 /// that every path carries.
@@ -81,12 +82,13 @@ impl AudioSend {
 pub(super) fn build_video(
     pipeline: &OwnedPipeline,
     rtpbin: &gst::Element,
+    role: VideoRole,
     stream: &VideoStream,
     hub: &Arc<LegHub>,
 ) -> Result<gst_app::AppSrc, MediaError> {
     let inlet = pipeline.add(
         gst_app::AppSrc::builder()
-            .name("encoded-video")
+            .name(format!("encoded-{}", role.medium().name()))
             .format(gst::Format::Time)
             .is_live(true)
             .min_latency(0)
@@ -101,15 +103,15 @@ pub(super) fn build_video(
             .property_from_str("aggregate-mode", "none")
     })?;
     link(&[inlet.upcast_ref(), &payloader])?;
-    watch_keyframe_requests(&inlet, hub);
-    let sink = pad(rtpbin, &format!("send_rtp_sink_{}", session(Medium::Video)))?;
+    watch_keyframe_requests(&inlet, role, hub);
+    let sink = pad(rtpbin, &format!("send_rtp_sink_{}", session(role.medium())))?;
     link_pads(&pad(&payloader, "src")?, &sink)?;
     Ok(inlet)
 }
 
 /// PLI and FIR of the peer reach the inlet as an event (RFC 4585 section 6.3.1, RFC 5104 section
 /// 4.3.1).
-fn watch_keyframe_requests(inlet: &gst_app::AppSrc, hub: &Arc<LegHub>) {
+fn watch_keyframe_requests(inlet: &gst_app::AppSrc, role: VideoRole, hub: &Arc<LegHub>) {
     let Some(pad) = inlet.static_pad("src") else {
         return;
     };
@@ -119,9 +121,9 @@ fn watch_keyframe_requests(inlet: &gst_app::AppSrc, hub: &Arc<LegHub>) {
             .event()
             .is_some_and(|e| gst_video::UpstreamForceKeyUnitEvent::parse(e).is_ok());
         if asked && let Some(hub) = hub.upgrade() {
-            let counter = &hub.meters().keyframes_requested_by_peer;
+            let counter = &hub.meters().video.get(role).keyframes_requested_by_peer;
             counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            hub.tell(GraphInput::KeyframeWanted(hub.id()));
+            hub.tell(GraphInput::KeyframeWanted(hub.id(), role));
         }
         // The source ignores it. To drop it here makes GStreamer 1.22 release it twice.
         gst::PadProbeReturn::Ok

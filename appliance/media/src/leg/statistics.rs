@@ -13,6 +13,8 @@ use crate::datagram::Medium;
 use crate::leg::hub::{LegHub, LegMeters, StreamMeters};
 use crate::leg::receive::VIDEO_DECODER;
 use crate::leg::transport::session;
+use crate::shape::video_of;
+use crate::video_role::{ByRole, VideoRole};
 
 /// The encode that a leg takes.
 #[derive(Clone, Copy, Debug)]
@@ -25,10 +27,15 @@ pub(crate) struct SentVideo {
 #[derive(Debug)]
 pub(super) struct Statistics {
     audio: Option<StreamMemory>,
-    video: Option<StreamMemory>,
+    video: ByRole<Option<VideoMemory>>,
+    measured: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct VideoMemory {
+    stream: StreamMemory,
     sent_pictures: u64,
     decoded_pictures: u64,
-    measured: Instant,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,12 +79,15 @@ impl Statistics {
         let audio = streams.audio.as_ref();
         Self {
             audio: audio.map(|audio| memory(audio.codec.rtp_clock_hz(), &meters.audio)),
-            video: streams
-                .video
-                .as_ref()
-                .map(|_| memory(90_000, &meters.video)),
-            sent_pictures: meters.sent_pictures.load(Ordering::Relaxed),
-            decoded_pictures: meters.decoded_pictures.load(Ordering::Relaxed),
+            video: ByRole::new(|role| {
+                video_of(streams, role)?;
+                let meters = meters.video.get(role);
+                Some(VideoMemory {
+                    stream: memory(90_000, &meters.stream),
+                    sent_pictures: meters.sent_pictures.load(Ordering::Relaxed),
+                    decoded_pictures: meters.decoded_pictures.load(Ordering::Relaxed),
+                })
+            }),
             measured: Instant::now(),
         }
     }
@@ -89,7 +99,7 @@ impl Statistics {
         rtpbin: &gst::Element,
         hub: &LegHub,
         delay: Duration,
-        sent: Option<SentVideo>,
+        sent: ByRole<Option<SentVideo>>,
     ) -> LegStats {
         let seconds = now
             .saturating_duration_since(self.measured)
@@ -110,30 +120,34 @@ impl Statistics {
             .audio
             .as_mut()
             .map(|memory| stream(Medium::Audio, memory).0);
-        let video = self
-            .video
-            .as_mut()
-            .map(|memory| stream(Medium::Video, memory));
-        let audio = audio.map(|stream| AudioStats { stream });
-        let video = video.map(|(stream, report)| VideoStats {
-            keyframes_requested: report.sent_keyframe_requests,
-            ..self.video_stats(seconds, hub, stream, sent)
-        });
+        let mut video = |role: VideoRole| {
+            let memory = self.video.get_mut(role).as_mut()?;
+            let (stream, report) = stream(role.medium(), &mut memory.stream);
+            Some(VideoStats {
+                keyframes_requested: report.sent_keyframe_requests,
+                ..memory.stats(seconds, hub, role, stream, *sent.get(role))
+            })
+        };
+        let (video, slides) = (video(VideoRole::Main), video(VideoRole::Slides));
         LegStats {
             round_trip,
-            audio,
+            audio: audio.map(|stream| AudioStats { stream }),
             video,
+            slides,
         }
     }
+}
 
-    fn video_stats(
+impl VideoMemory {
+    fn stats(
         &mut self,
         seconds: f64,
         hub: &LegHub,
+        role: VideoRole,
         stream: StreamStats,
         sent: Option<SentVideo>,
     ) -> VideoStats {
-        let meters = hub.meters();
+        let meters = hub.meters().video.get(role);
         let rate = |counter: &std::sync::atomic::AtomicU64, before: &mut u64| {
             let count = counter.load(Ordering::Relaxed);
             let new = count.saturating_sub(std::mem::replace(before, count));
@@ -144,7 +158,7 @@ impl Statistics {
             sent_frame_rate: rate(&meters.sent_pictures, &mut self.sent_pictures),
             received_frame_rate: rate(&meters.decoded_pictures, &mut self.decoded_pictures),
             sent_resolution: sent.map(|sent| sent.resolution),
-            received_resolution: hub.received_resolution(),
+            received_resolution: hub.received_resolution(role),
             freezes: meters.freezes.load(Ordering::Relaxed),
             frozen: Duration::from_nanos(meters.frozen_nanoseconds.load(Ordering::Relaxed)),
             // Whoever knows the far end's clock can tell; RTP alone cannot.

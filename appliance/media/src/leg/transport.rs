@@ -32,6 +32,7 @@ pub(super) const fn session(medium: Medium) -> u32 {
     match medium {
         Medium::Audio => 0,
         Medium::Video => 1,
+        Medium::Slides => 2,
     }
 }
 
@@ -133,7 +134,7 @@ fn send(hub: &LegHub, medium: Medium, channel: Channel, buffer: gst::Buffer) {
 fn datagram_source(name: &str, media_type: &str, medium: Medium) -> gst_app::AppSrc {
     let caps = match media_type {
         "application/x-rtp" | "application/x-srtp" => gst::Caps::builder(media_type)
-            .field("media", medium.name())
+            .field("media", media_name(medium))
             .build(),
         other => gst::Caps::builder(other).build(),
     };
@@ -147,6 +148,14 @@ fn datagram_source(name: &str, media_type: &str, medium: Medium) -> gst_app::App
         .max_bytes(0)
         .leaky_type(gst_app::AppLeakyType::Downstream)
         .build()
+}
+
+/// What kind of media a stream carries, as caps name it.
+const fn media_name(medium: Medium) -> &'static str {
+    match medium {
+        Medium::Audio => "audio",
+        Medium::Video | Medium::Slides => "video",
+    }
 }
 
 /// How srtpenc and srtpdec name what protects RTP and RTCP.

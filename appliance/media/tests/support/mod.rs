@@ -31,6 +31,9 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 /// Nothing that these tests wait for takes this long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The number that the first slide shows. The camera's frames begin at 0.
+pub(crate) const FIRST_SLIDE: u32 = 30_000;
+
 /// One room: the graph, its devices and what it told.
 pub(crate) struct Room {
     pub(crate) media: Media,
@@ -46,10 +49,12 @@ impl Room {
     /// A room whose camera shows [`picture`]s and whose microphone hears [`sound`].
     pub(crate) fn start() -> Self {
         let (camera, frames) = mpsc::channel(2);
+        let (projector, pages) = mpsc::channel(2);
         let (microphone, heard) = mpsc::channel(8);
         let (played, loudspeaker) = mpsc::channel(2_000);
         let devices = DeviceStreams {
             camera: Some(frames),
+            slides: Some(pages),
             microphone: Some(heard),
             loudspeaker: Some(played),
         };
@@ -57,6 +62,7 @@ impl Room {
         let camera_works = Arc::new(AtomicBool::new(true));
         let devices = vec![
             tokio::spawn(film(camera, Arc::clone(&camera_works))),
+            tokio::spawn(present(projector)),
             tokio::spawn(talk(microphone)),
         ];
         Self {
@@ -323,6 +329,20 @@ async fn film(frames: mpsc::Sender<VideoFrame>, works: Arc<AtomicBool>) {
             continue;
         }
         // Full while no leg wants pictures.
+        let _ = frames.try_send(picture::frame(number, Instant::now()));
+    }
+}
+
+/// Slides at 10 frames a second, numbered from [`FIRST_SLIDE`].
+async fn present(frames: mpsc::Sender<VideoFrame>) {
+    let mut pace = interval(Duration::from_millis(100));
+    pace.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    for number in FIRST_SLIDE.. {
+        pace.tick().await;
+        if frames.is_closed() {
+            return;
+        }
+        // Full while no leg wants slides.
         let _ = frames.try_send(picture::frame(number, Instant::now()));
     }
 }

@@ -1,11 +1,11 @@
 //! Moves one leg's datagrams between its sockets and the media graph.
 //!
 //! Incoming: only what comes from the latched address, and for a secured stream only what carries
-//! a valid SRTP tag, is handed to media. Outgoing: audio and RTCP at once, video through the
-//! [`Pacer`]. Until the leg has a [`LegRoute`] everything that comes in is dropped.
+//! a valid SRTP tag, is handed to media. Outgoing: audio and RTCP at once, video and slides each
+//! through a [`Pacer`]. Until the leg has a [`LegRoute`] everything that comes in is dropped.
 //!
 //! ```text
-//!  media ──Datagram──> [pacer: video RTP only] ──> socket ──> latch.remote()
+//!  media ──Datagram──> [pacer: RTP of pictures] ──> socket ──> latch.remote()
 //!  media <─Datagram── [SRTP tag] <── [latch] <── [RTP or RTCP] <── socket
 //! ```
 //!
@@ -22,7 +22,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
-use media::{Channel, Datagram, LegDatagrams, Medium};
+use media::{Channel, Datagram, LegDatagrams, Medium, VideoRole};
 use room::codec::{RtcpPort, SrtpKeys};
 use room::ids::LegId;
 use room::units::Bitrate;
@@ -54,8 +54,22 @@ pub struct LegRoute {
     pub audio: Option<MediumRoute>,
     /// Video's way.
     pub video: Option<MediumRoute>,
-    /// The encoder's target, which the pacer follows.
+    /// The way of slides.
+    pub slides: Option<MediumRoute>,
+    /// The target of the camera's encoder, which its pacer follows.
     pub video_target: Bitrate,
+    /// The target of the encoder of slides.
+    pub slides_target: Bitrate,
+}
+
+impl LegRoute {
+    fn medium(&self, medium: Medium) -> Option<&MediumRoute> {
+        match medium {
+            Medium::Audio => self.audio.as_ref(),
+            Medium::Video => self.video.as_ref(),
+            Medium::Slides => self.slides.as_ref(),
+        }
+    }
 }
 
 /// Where the streams of one medium go, as offer/answer settled.
@@ -94,7 +108,7 @@ impl LegTransport {
             leg,
             ports: ports(sockets),
             next_port: 0,
-            pacer: Pacer::new(Bitrate::kbps(2_000)),
+            pacers: VideoRole::ALL.map(|role| (role, Pacer::new(Bitrate::kbps(2_000)))),
             counters,
             incoming: datagrams.incoming,
             arrived: Vec::with_capacity(RECEIVED_A_TURN),
@@ -176,7 +190,8 @@ fn is_shared(channel: Channel, route: &MediumRoute) -> bool {
     (channel, route.rtcp_port) == (Channel::Rtcp, RtcpPort::Shared)
 }
 
-fn ports(sockets: LegSockets) -> [Port; 4] {
+/// As [`port_index`] counts them.
+fn ports(sockets: LegSockets) -> Vec<Port> {
     let address = sockets.address;
     let port = |socket: UdpSocket, medium, channel| Port {
         // Only a socket that the system has taken away has no address.
@@ -189,12 +204,17 @@ fn ports(sockets: LegSockets) -> [Port; 4] {
         stream: None,
         paused: None,
     };
-    [
+    let mut ports = vec![
         port(sockets.audio.rtp, Medium::Audio, Channel::Rtp),
         port(sockets.audio.rtcp, Medium::Audio, Channel::Rtcp),
         port(sockets.video.rtp, Medium::Video, Channel::Rtp),
         port(sockets.video.rtcp, Medium::Video, Channel::Rtcp),
-    ]
+    ];
+    if let Some(slides) = sockets.slides {
+        ports.push(port(slides.rtp, Medium::Slides, Channel::Rtp));
+        ports.push(port(slides.rtcp, Medium::Slides, Channel::Rtcp));
+    }
+    ports
 }
 
 fn port_index(medium: Medium, channel: Channel) -> usize {
@@ -203,15 +223,17 @@ fn port_index(medium: Medium, channel: Channel) -> usize {
         (Medium::Audio, Channel::Rtcp) => 1,
         (Medium::Video, Channel::Rtp) => 2,
         (Medium::Video, Channel::Rtcp) => 3,
+        (Medium::Slides, Channel::Rtp) => 4,
+        (Medium::Slides, Channel::Rtcp) => 5,
     }
 }
 
 struct Task {
     leg: LegId,
-    ports: [Port; 4],
+    ports: Vec<Port>,
     /// Where the next look at the sockets begins, so that none is starved.
     next_port: usize,
-    pacer: Pacer,
+    pacers: [(VideoRole, Pacer); 2],
     counters: Arc<NetworkCounters>,
     incoming: mpsc::Sender<Datagram>,
     /// What this turn has received and media has not been given yet.
@@ -227,7 +249,8 @@ impl Task {
         let mut buffer = vec![0; LARGEST_DATAGRAM];
         let mut batch = Vec::with_capacity(SENDS_A_TURN);
         loop {
-            let pacing = self.pacer.next_deadline();
+            let pacers = self.pacers.iter();
+            let pacing = pacers.filter_map(|(_, pacer)| pacer.next_deadline()).min();
             tokio::select! {
                 route = routes.recv() => match route {
                     Some(route) => self.set_route(&route),
@@ -249,13 +272,14 @@ impl Task {
     }
 
     fn set_route(&mut self, route: &LegRoute) {
-        self.pacer.set_target(route.video_target);
+        for (role, pacer) in &mut self.pacers {
+            pacer.set_target(match role {
+                VideoRole::Main => route.video_target,
+                VideoRole::Slides => route.slides_target,
+            });
+        }
         for port in &mut self.ports {
-            let medium = match port.medium {
-                Medium::Audio => &route.audio,
-                Medium::Video => &route.video,
-            };
-            let Some(medium) = medium else {
+            let Some(medium) = route.medium(port.medium) else {
                 port.paused = port.stream.take().or_else(|| port.paused.take());
                 continue;
             };
@@ -288,8 +312,10 @@ impl Task {
     }
 
     fn send(&mut self, datagram: Datagram) {
-        if (datagram.medium, datagram.channel) == (Medium::Video, Channel::Rtp) {
-            self.pacer.push(Instant::now(), datagram.payload);
+        let paced = |(role, _): &&mut (VideoRole, Pacer)| role.medium() == datagram.medium;
+        let pacer = self.pacers.iter_mut().find(paced);
+        if let (Some((_, pacer)), Channel::Rtp) = (pacer, datagram.channel) {
+            pacer.push(Instant::now(), datagram.payload);
         } else {
             let index = self.sending_port(datagram.medium, datagram.channel);
             self.transmit(index, &datagram.payload);
@@ -299,7 +325,8 @@ impl Task {
     /// The port by which a channel leaves.
     fn sending_port(&self, medium: Medium, channel: Channel) -> usize {
         let rtp = port_index(medium, Channel::Rtp);
-        match &self.ports[rtp].stream {
+        let port = self.ports.get(rtp);
+        match port.and_then(|port| port.stream.as_ref()) {
             Some(Stream {
                 rtcp_port: RtcpPort::Shared,
                 ..
@@ -309,13 +336,18 @@ impl Task {
     }
 
     fn send_paced(&mut self) {
-        while let Some(payload) = self.pacer.poll(Instant::now()) {
-            self.transmit(port_index(Medium::Video, Channel::Rtp), &payload);
+        for index in 0..self.pacers.len() {
+            let rtp = port_index(self.pacers[index].0.medium(), Channel::Rtp);
+            while let Some(payload) = self.pacers[index].1.poll(Instant::now()) {
+                self.transmit(rtp, &payload);
+            }
         }
     }
 
     fn transmit(&self, index: usize, payload: &Bytes) {
-        let port = &self.ports[index];
+        let Some(port) = self.ports.get(index) else {
+            return;
+        };
         let (Some(stream), Some(socket)) = (&port.stream, &port.socket) else {
             return;
         };
@@ -423,7 +455,7 @@ async fn sleep_until(deadline: Option<Instant>) {
 
 /// The next datagram of any port, with the port's index.
 async fn receive(
-    ports: &[Port; 4],
+    ports: &[Port],
     next_port: &mut usize,
     buffer: &mut [u8],
 ) -> (usize, io::Result<(usize, SocketAddr)>) {

@@ -27,6 +27,8 @@ pub struct LegSockets {
     pub audio: MediumSockets,
     /// Video's sockets.
     pub video: MediumSockets,
+    /// The sockets of slides, where content is shared.
+    pub slides: Option<MediumSockets>,
 }
 
 /// The sockets of content sharing of one leg.
@@ -77,6 +79,7 @@ impl MediaPortRange {
             address,
             audio,
             video,
+            slides: None,
         })
     }
 

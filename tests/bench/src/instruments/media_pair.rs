@@ -19,7 +19,7 @@ use anyhow::{Context, Result, bail, ensure};
 use hal_core::burnt_clock::{self, BurntClock, Stamp};
 use media::{
     AUDIO_FRAME_SAMPLES, AudioFrame, Channel, Datagram, DecodedFrame, DeviceStreams, LegDatagrams,
-    Media, MediaEvent, MediaSettings, Medium, SAMPLE_RATE_HZ, VideoFrame,
+    Media, MediaEvent, MediaSettings, Medium, SAMPLE_RATE_HZ, VideoFrame, VideoRole,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -230,7 +230,8 @@ impl LegSockets {
     fn socket(&self, medium: Medium, channel: Channel) -> Arc<UdpSocket> {
         let pair = match medium {
             Medium::Audio => &self.audio,
-            Medium::Video => &self.video,
+            // Slides are not negotiated here.
+            Medium::Video | Medium::Slides => &self.video,
         };
         Arc::clone(match channel {
             Channel::Rtp => &pair[0],
@@ -279,6 +280,7 @@ impl Side {
         };
         let devices = DeviceStreams {
             camera: Some(camera),
+            slides: None,
             microphone: Some(microphone),
             loudspeaker: Some(played),
         };
@@ -286,7 +288,7 @@ impl Side {
         let mut carriers = JoinSet::new();
         carry(media.open_leg(LEG), sockets, call.remote, &mut carriers)?;
         let mut decoded = JoinSet::new();
-        decoded.spawn(read_stamps(media.tap_decoded(LEG)?));
+        decoded.spawn(read_stamps(media.tap_decoded(LEG, VideoRole::Main)?));
         media.apply(plan(&call.streams));
         let camera = FootageCamera::start(
             scene.footage,
@@ -325,6 +327,8 @@ impl Side {
                     MediaEvent::Applied { .. }
                     | MediaEvent::VideoStalled { .. }
                     | MediaEvent::VideoResumed { .. }
+                    | MediaEvent::SlidesStalled { .. }
+                    | MediaEvent::SlidesResumed { .. }
                     | MediaEvent::SourceGone(_)
                     | MediaEvent::SourceBack(_)
                     | MediaEvent::DtmfReceived { .. }

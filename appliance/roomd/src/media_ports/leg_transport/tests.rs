@@ -65,8 +65,8 @@ impl Bench {
                 rtcp_port,
                 srtp: None,
             }),
-            video: None,
             video_target: Bitrate::kbps(1_000),
+            ..LegRoute::default()
         });
     }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use room::media_plan::CameraState;
+use room::media_plan::{CameraState, VideoRole};
 use room::units::{FrameRate, Resolution};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -22,9 +22,9 @@ use tokio::time::sleep_until;
 
 use crate::clock::MediaClock;
 use crate::device::VideoFrame;
+use crate::event::Source;
 use crate::graph_input::{GraphInput, GraphInputs};
 use crate::slate;
-use crate::video_role::VideoRole;
 
 /// A camera that gives nothing for so long is gone: within a second, the snapshot says so.
 pub(crate) const GONE_AFTER: Duration = Duration::from_millis(900);
@@ -232,7 +232,7 @@ impl Feed {
             return;
         }
         if self.camera == Camera::Gone {
-            let source = self.settings.role.source();
+            let source = Source::of_video(self.settings.role);
             self.settings.inputs.send(GraphInput::SourceBack(source));
         }
         let now = Instant::now();
@@ -258,7 +258,7 @@ impl Feed {
 
     fn gone(&mut self) {
         self.camera = Camera::Gone;
-        let source = self.settings.role.source();
+        let source = Source::of_video(self.settings.role);
         self.settings.inputs.send(GraphInput::SourceGone(source));
     }
 

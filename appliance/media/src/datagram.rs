@@ -1,6 +1,7 @@
 //! What a leg exchanges with the network: RTP and RTCP datagrams, as they are on the wire.
 
 use bytes::Bytes;
+use room::media_plan::VideoRole;
 use tokio::sync::mpsc;
 
 /// The kind of a stream.
@@ -17,6 +18,15 @@ pub enum Medium {
 impl Medium {
     /// All kinds.
     pub const ALL: [Self; 3] = [Self::Audio, Self::Video, Self::Slides];
+
+    /// The stream that carries a picture.
+    #[must_use]
+    pub const fn of_video(role: VideoRole) -> Self {
+        match role {
+            VideoRole::Main => Self::Video,
+            VideoRole::Slides => Self::Slides,
+        }
+    }
 
     /// The name in element names and logs.
     #[must_use]

@@ -6,11 +6,10 @@
 //! is gone before what replaces it comes, and capture starts before the legs that wait for it.
 
 use room::ids::LegId;
-use room::media_plan::{AudioSink, AudioSource, CameraState, MicrophoneState, Tone};
+use room::media_plan::{AudioSink, AudioSource, CameraState, MicrophoneState, Tone, VideoRole};
 use room::units::{Bitrate, Volume};
 
 use crate::shape::{GraphShape, LegDirections, LegShape, VideoCaptureShape, VideoPlayoutShape};
-use crate::video_role::VideoRole;
 
 /// One step from one graph to another.
 #[derive(Clone, Debug, PartialEq, Eq)]

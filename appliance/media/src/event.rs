@@ -3,6 +3,7 @@
 use room::dtmf::DtmfDigit;
 use room::ids::{Generation, LegId};
 use room::leg_stats::LegStats;
+use room::media_plan::VideoRole;
 use room::units::{AudioLevel, Bitrate};
 
 /// Something that was seen to happen. Events describe what is, never what was asked for.
@@ -60,10 +61,13 @@ pub enum MediaEvent {
         /// Which leg.
         leg: LegId,
     },
-    /// The peer asked for at most this much video (TMMBR, RFC 5104); it was told that we keep to it.
+    /// The peer asked for at most this much of a picture (TMMBR, RFC 5104); it was told that we keep
+    /// to it.
     BitrateRequested {
         /// Which leg.
         leg: LegId,
+        /// Which picture.
+        role: VideoRole,
         /// The most, without headers below RTP.
         most: Bitrate,
     },
@@ -101,4 +105,14 @@ pub enum Source {
     Slides,
     /// The microphone or the recording in its place.
     Microphone,
+}
+
+impl Source {
+    /// Where a room takes a picture from.
+    pub(crate) const fn of_video(role: VideoRole) -> Self {
+        match role {
+            VideoRole::Main => Self::Camera,
+            VideoRole::Slides => Self::Slides,
+        }
+    }
 }

@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use room::ids::LegId;
+use room::media_plan::VideoRole;
 
 use crate::graph_input::{GraphInput, GraphInputs};
 use crate::leg::LegHub;
-use crate::video_role::VideoRole;
 
 /// Encoded pictures that may wait in one leg.
 const QUEUE: u64 = 8;

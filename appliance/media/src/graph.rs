@@ -25,11 +25,12 @@ use std::time::{Duration, Instant};
 
 use room::dtmf::DtmfDigits;
 use room::ids::LegId;
-use room::media_plan::{CameraState, MediaPlan};
+use room::media_plan::{CameraState, MediaPlan, VideoRole};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::audio_playout::AudioPlayout;
+use crate::by_role::ByRole;
 use crate::camera_feed::{CameraSwitch, SentPicture};
 use crate::clock::MediaClock;
 use crate::device::{AudioFrame, DeviceStreams, VideoFrame};
@@ -50,7 +51,6 @@ use crate::settings::MediaSettings;
 use crate::shape::GraphShape;
 use crate::video_capture::VideoCapture;
 use crate::video_playout::VideoPlayout;
-use crate::video_role::{ByRole, VideoRole};
 use crate::warm_up::warm_up;
 
 /// What the graph shares with its owner.
@@ -229,8 +229,8 @@ impl Graph {
             GraphInput::ShutDown(done) => self.shut_down(done),
             GraphInput::KeyframeWanted(leg, role) => self.keyframe_wanted(leg, role, now),
             GraphInput::PictureNeeded(leg) => self.picture_needed(leg, now),
-            GraphInput::BitrateRequested(leg, most) => {
-                self.tell(MediaEvent::BitrateRequested { leg, most });
+            GraphInput::BitrateRequested(leg, role, most) => {
+                self.tell(MediaEvent::BitrateRequested { leg, role, most });
             }
             GraphInput::FirstFrame(leg) => self.tell(MediaEvent::FirstFrame { leg }),
             GraphInput::SourceGone(source) => self.tell(MediaEvent::SourceGone(source)),

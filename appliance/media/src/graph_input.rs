@@ -6,12 +6,12 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 
 use room::dtmf::DtmfDigits;
 use room::ids::LegId;
+use room::media_plan::VideoRole;
 use room::units::Bitrate;
 use tokio::sync::oneshot;
 
 use crate::event::Source;
 use crate::pipeline::PipelineId;
-use crate::video_role::VideoRole;
 
 /// Inputs that may wait. Far more than ever come at once: reaching it means that the media thread
 /// hangs.
@@ -32,8 +32,8 @@ pub(crate) enum GraphInput {
     KeyframeWanted(LegId, VideoRole),
     /// A leg needs a whole picture of its peer, and RTCP cannot ask for one.
     PictureNeeded(LegId),
-    /// A leg's peer asks for at most this much video.
-    BitrateRequested(LegId, Bitrate),
+    /// A leg's peer asks for at most this much of a picture.
+    BitrateRequested(LegId, VideoRole, Bitrate),
     /// A leg's first main picture was decoded.
     FirstFrame(LegId),
     /// A device stopped or began to give frames.

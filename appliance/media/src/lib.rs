@@ -22,6 +22,7 @@
 mod arrival_delay;
 mod audio_playout;
 mod bitrate_request;
+mod by_role;
 mod camera_feed;
 mod clock;
 mod datagram;
@@ -53,7 +54,6 @@ mod telephone_event;
 mod tone;
 mod video_capture;
 mod video_playout;
-mod video_role;
 mod warm_up;
 
 pub use datagram::{Channel, Datagram, LegDatagrams, Medium};
@@ -63,4 +63,3 @@ pub use error::MediaError;
 pub use event::{MediaEvent, Source};
 pub use media::{Media, PictureOf, PictureTaker};
 pub use settings::MediaSettings;
-pub use video_role::VideoRole;

@@ -8,10 +8,11 @@ use std::time::Duration;
 use room::codec::PacketizationMode;
 use room::dtmf::DtmfDigits;
 use room::ids::LegId;
-use room::media_plan::MediaPlan;
+use room::media_plan::{MediaPlan, VideoRole};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::by_role::ByRole;
 use crate::camera_feed::SentPicture;
 use crate::clock::MediaClock;
 use crate::datagram::LegDatagrams;
@@ -24,7 +25,6 @@ use crate::graph::{Graph, GraphSurroundings};
 use crate::graph_input::{GraphInput, GraphInputs};
 use crate::leg::{LegHub, pump};
 use crate::settings::MediaSettings;
-use crate::video_role::{ByRole, VideoRole};
 
 /// Datagrams that may wait in either direction of a leg: a keyframe of 1 Mbyte fits.
 const DATAGRAMS: usize = 1_024;

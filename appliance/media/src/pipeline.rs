@@ -8,11 +8,12 @@ use std::thread;
 use gst::element_factory::ElementBuilder;
 use gst::prelude::*;
 use room::ids::LegId;
+use room::media_plan::VideoRole;
 
 use crate::clock::MediaClock;
+use crate::datagram::Medium;
 use crate::error::MediaError;
 use crate::graph_input::{GraphInput, GraphInputs};
-use crate::video_role::VideoRole;
 
 /// What a pipeline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,8 +29,8 @@ pub(crate) enum PipelineRole {
 impl PipelineRole {
     fn name(self) -> String {
         match self {
-            Self::VideoCapture(role) => format!("{}-capture", role.medium().name()),
-            Self::VideoRecording(role) => format!("{}-recording", role.medium().name()),
+            Self::VideoCapture(role) => format!("{}-capture", Medium::of_video(role).name()),
+            Self::VideoRecording(role) => format!("{}-recording", Medium::of_video(role).name()),
             Self::MicrophoneRecording => "microphone-recording".to_owned(),
             Self::VideoPlayout => "video-playout".to_owned(),
             Self::AudioPlayout => "audio-playout".to_owned(),

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use gst::prelude::*;
+use room::media_plan::VideoRole;
 use room::units::{FrameRate, Resolution};
 use tokio::sync::mpsc;
 
@@ -20,7 +21,6 @@ use crate::device::{AUDIO_FRAME_SAMPLES, AudioFrame, SAMPLE_RATE_HZ, VideoFrame}
 use crate::error::MediaError;
 use crate::graph_input::GraphInputs;
 use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, link};
-use crate::video_role::VideoRole;
 
 /// Frames that may wait; what does not fit is dropped, as by a camera.
 const QUEUE: usize = 4;

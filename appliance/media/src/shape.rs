@@ -10,12 +10,12 @@ use room::h264_level::H264Level;
 use room::ids::LegId;
 use room::media_plan::{
     AudioSink, AudioSource, CameraState, Layout, LegStreams, MediaPlan, MicrophoneState, Rung,
-    Tone, VideoSink, VideoSource, VideoStream,
+    Tone, VideoRole, VideoSink, VideoSource, VideoStream,
 };
 use room::units::{FrameRate, Resolution, Volume};
 
+use crate::by_role::ByRole;
 use crate::diff::GraphChange;
-use crate::video_role::{ByRole, VideoRole};
 
 /// The whole graph. An idle room has neither capture nor playout.
 #[derive(Clone, Debug, PartialEq, Eq)]

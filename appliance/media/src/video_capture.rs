@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use gst::prelude::*;
-use room::media_plan::Rung;
+use room::media_plan::{Rung, VideoRole};
 use room::units::Bitrate;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -25,7 +25,6 @@ use crate::keyframe_gate::{KeyframeGate, KeyframeVerdict};
 use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, link};
 use crate::recording::{Recording, Supply, no_frames};
 use crate::shape::VideoCaptureShape;
-use crate::video_role::VideoRole;
 
 /// Raw pictures that may wait for the encoder; older ones give way.
 const QUEUE: u64 = 2;

@@ -19,16 +19,16 @@ use std::time::Duration;
 
 use gst::prelude::*;
 use room::ids::LegId;
-use room::media_plan::VideoSink;
+use room::media_plan::{VideoRole, VideoSink};
 
 use crate::clock::MediaClock;
+use crate::datagram::Medium;
 use crate::error::MediaError;
 use crate::graph_input::GraphInputs;
 use crate::pipeline::{
     OwnedPipeline, PipelineId, PipelineRole, count_buffers, link, link_pads, make_element, pad,
 };
 use crate::shape::VideoPlayoutShape;
-use crate::video_role::VideoRole;
 
 /// What the sink itself needs to show a picture.
 const SINK_TIME: gst::ClockTime = gst::ClockTime::from_mseconds(2);
@@ -73,7 +73,7 @@ impl VideoPlayout {
         let inlets = tiles
             .iter()
             .map(|&(leg, role, _)| {
-                let name = format!("leg-{leg}-{}", role.medium().name());
+                let name = format!("leg-{leg}-{}", Medium::of_video(role).name());
                 Ok(((leg, role), pipeline.add(inlet(&name, delay(leg)))?))
             })
             .collect::<Result<HashMap<_, _>, MediaError>>()?;

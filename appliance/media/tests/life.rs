@@ -8,10 +8,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use media::{DeviceStreams, Media, MediaEvent, MediaSettings, Source, VideoRole};
+use media::{DeviceStreams, Media, MediaEvent, MediaSettings, Source};
 use room::codec::{AudioCodec, PacketizationMode, SrtpSuite};
 use room::ids::LegId;
-use room::media_plan::{AudioSource, LegStreams, VideoSource};
+use room::media_plan::{AudioSource, LegStreams, VideoRole, VideoSource};
 use support::wire::Wire;
 use support::{PATIENCE, Room, audio_and_video};
 use tokio::time::{Instant, interval, timeout};

@@ -4,10 +4,10 @@
 
 mod support;
 
-use media::{DecodedFrame, MediaEvent, PictureOf, VideoRole};
+use media::{DecodedFrame, MediaEvent, PictureOf};
 use room::codec::{Direction, PacketizationMode, SrtpSuite};
 use room::ids::LegId;
-use room::media_plan::{LegStreams, SlidesPlan, VideoSource, VideoStream};
+use room::media_plan::{LegStreams, SlidesPlan, VideoRole, VideoSource, VideoStream};
 use room::units::{FrameRate, Resolution};
 use support::wire::Wire;
 use support::{

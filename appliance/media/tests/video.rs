@@ -7,10 +7,10 @@ mod support;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use media::{DecodedFrame, MediaEvent, PictureOf, Source, VideoRole};
+use media::{DecodedFrame, MediaEvent, PictureOf, Source};
 use room::codec::{Direction, PacketizationMode, SrtpSuite};
 use room::ids::LegId;
-use room::media_plan::{CameraState, LegStreams, VideoSource};
+use room::media_plan::{CameraState, LegStreams, VideoRole, VideoSource};
 use support::wire::Wire;
 use support::{PATIENCE, Room, call, call_with, only_video, picture, video};
 use tokio::sync::mpsc::Receiver;

@@ -11,7 +11,7 @@ use crate::dtmf::DtmfDigit;
 use crate::ids::{Generation, LegId};
 use crate::leg_state::EndReason;
 use crate::leg_stats::LegStats;
-use crate::media_plan::LegStreams;
+use crate::media_plan::{LegStreams, VideoRole};
 use crate::peer::{AnswerWish, LegSecurity, Peer, PeerTrust};
 use crate::policy::{CallTarget, RoomPolicy};
 use crate::resumption::DialogName;
@@ -157,11 +157,13 @@ pub enum Fact {
         /// The key.
         digit: DtmfDigit,
     },
-    /// The far end asked for at most this much video for the time being (TMMBR, RFC 5104 section
-    /// 4.2.1): less than it settled, or that again.
+    /// The far end asked for at most this much of a picture for the time being (TMMBR, RFC 5104
+    /// section 4.2.1): less than it settled, or that again.
     BitrateRequested {
         /// Which leg.
         leg: LegId,
+        /// Which picture.
+        role: VideoRole,
         /// The most.
         most: Bitrate,
     },

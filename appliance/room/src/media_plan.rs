@@ -207,6 +207,20 @@ pub struct VideoStream {
     pub rtcp: RtcpMode,
 }
 
+/// What a picture of a call shows (RFC 4796).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum VideoRole {
+    /// The people in a room: its camera's picture.
+    Main,
+    /// Slides.
+    Slides,
+}
+
+impl VideoRole {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Main, Self::Slides];
+}
+
 /// How the far ends share the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Layout {

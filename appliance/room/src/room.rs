@@ -429,8 +429,8 @@ impl Room {
             Fact::DtmfReceived { leg, digit } => {
                 self.tell_leg(leg, |leg| leg.dtmf_received(digit));
             }
-            Fact::BitrateRequested { leg, most } => {
-                self.tell_leg(leg, |leg| leg.bitrate_requested(most));
+            Fact::BitrateRequested { leg, role, most } => {
+                self.tell_leg(leg, |leg| leg.bitrate_requested(role, most));
             }
             Fact::Measured { leg, stats } => self.tell_leg(leg, |leg| leg.measured(*stats)),
             Fact::CameraGone => self.current.camera_device.gone(),

@@ -15,8 +15,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use media::{Media, MediaEvent, VideoRole};
+use media::{Media, MediaEvent};
 use room::ids::LegId;
+use room::media_plan::VideoRole;
 use room::policy::RoomPolicy;
 use room::{
     Admission, Command, DialogName, DtmfDigits, EndReason, Fact, Generation, Input, InputQueue,

@@ -21,7 +21,9 @@ pub enum Meaning {
 pub fn meaning(event: MediaEvent) -> Meaning {
     Meaning::Fact(match event {
         MediaEvent::PictureNeeded { leg } => return Meaning::PictureNeeded { leg },
-        MediaEvent::BitrateRequested { leg, most } => Fact::BitrateRequested { leg, most },
+        MediaEvent::BitrateRequested { leg, role, most } => {
+            Fact::BitrateRequested { leg, role, most }
+        }
         MediaEvent::Applied { generation } => Fact::MediaApplied { generation },
         MediaEvent::FirstFrame { leg } => Fact::FirstFrame { leg },
         MediaEvent::VideoStalled { leg } => Fact::VideoStalled { leg },
@@ -54,6 +56,7 @@ pub fn meaning(event: MediaEvent) -> Meaning {
 
 #[cfg(test)]
 mod tests {
+    use room::media_plan::VideoRole;
     use room::units::Bitrate;
 
     use super::*;
@@ -65,10 +68,10 @@ mod tests {
             meaning(MediaEvent::PictureNeeded { leg }),
             Meaning::PictureNeeded { leg }
         );
-        let most = Bitrate::kbps(300);
+        let (role, most) = (VideoRole::Slides, Bitrate::kbps(300));
         assert_eq!(
-            meaning(MediaEvent::BitrateRequested { leg, most }),
-            Meaning::Fact(Fact::BitrateRequested { leg, most })
+            meaning(MediaEvent::BitrateRequested { leg, role, most }),
+            Meaning::Fact(Fact::BitrateRequested { leg, role, most })
         );
     }
 }

@@ -23,10 +23,8 @@ use crate::error::Error;
 use crate::our_addresses;
 use crate::sip_sockets::{ListenAddresses, TlsIdentity, TlsSettings, TlsTrust};
 
-/// Whether calls negotiate slides and their floor. Off until media shows slides and sends some: a
-/// far end must not believe that its slides are seen. Floors agreed over TCP or TLS have no connection yet
-/// either: see [`crate::floor_way`].
-pub const CONTENT_SHARING: ContentSharing = ContentSharing::Off;
+/// Whether calls negotiate slides and their floor.
+pub const CONTENT_SHARING: ContentSharing = ContentSharing::On;
 
 /// The room's policy.
 #[must_use]

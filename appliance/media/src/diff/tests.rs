@@ -14,7 +14,7 @@ use room::media_plan::{
 use room::units::{FrameRate, Resolution};
 
 use super::*;
-use crate::video_role::ByRole;
+use crate::by_role::ByRole;
 
 const PT: PayloadType = PayloadType::new(96).unwrap();
 

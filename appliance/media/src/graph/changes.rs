@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use room::codec::Direction;
 use room::ids::LegId;
-use room::media_plan::{AudioSink, AudioSource, VideoSource};
+use room::media_plan::{AudioSink, AudioSource, VideoRole, VideoSource};
 use room::units::AudioLevel;
 
 use crate::audio_playout::AudioPlayout;
@@ -20,7 +20,6 @@ use crate::recording::{Supply, no_frames};
 use crate::shape::{LegShape, VideoCaptureShape, VideoPlayoutShape};
 use crate::video_capture::{CameraFrames, VideoCapture};
 use crate::video_playout::VideoPlayout;
-use crate::video_role::VideoRole;
 
 impl Graph {
     /// Does what a change says. After an error the part that it was about does not run.

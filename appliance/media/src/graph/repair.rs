@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use room::ids::LegId;
-use room::media_plan::{AudioSource, VideoSource};
+use room::media_plan::{AudioSource, VideoRole, VideoSource};
 
 use crate::diff::GraphChange;
 use crate::error::MediaError;
@@ -13,7 +13,6 @@ use crate::graph::Graph;
 use crate::pipeline::{PipelineId, PipelineRole};
 use crate::recording::{Recording, Supply};
 use crate::shape::VideoCaptureShape;
-use crate::video_role::VideoRole;
 
 /// The pause before a repair that follows another one.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -15,13 +15,14 @@ use std::time::{Duration, Instant};
 
 use room::codec::Direction;
 use room::ids::LegId;
+use room::media_plan::VideoRole;
 
+use crate::by_role::ByRole;
 use crate::event::MediaEvent;
 use crate::graph::Graph;
 use crate::graph::watchdog::{Watchdogs, Work};
 use crate::leg::{LegHub, SentVideo, StreamMeters};
 use crate::pipeline::{PipelineId, PipelineRole};
-use crate::video_role::{ByRole, VideoRole};
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);

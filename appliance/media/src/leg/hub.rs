@@ -8,15 +8,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use room::ids::LegId;
+use room::media_plan::VideoRole;
 use room::units::Resolution;
 use tokio::sync::{mpsc, watch};
 
+use crate::by_role::ByRole;
 use crate::datagram::{Channel, Datagram, Medium};
 use crate::decoded_frame::DecodedFrame;
 use crate::delay_target::{DelayOrigin, DelayTarget};
 use crate::graph_input::{GraphInput, GraphInputs};
 use crate::leg::inlet::LegInlets;
-use crate::video_role::{ByRole, VideoRole};
 
 /// A gap between pictures that people notice as a freeze.
 const FREEZE: u64 = 183_000_000;

@@ -11,12 +11,12 @@ use room::codec::Direction;
 use tokio::sync::{mpsc, watch};
 
 use crate::arrival_delay::ArrivalDelay;
+use crate::by_role::ByRole;
 use crate::clock::MediaClock;
 use crate::datagram::{Channel, Datagram, Medium};
 use crate::delay_target;
 use crate::leg::hub::{LegHub, StreamMeters};
 use crate::rtp::RtpHeader;
-use crate::video_role::ByRole;
 
 /// When a datagram came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use gst::prelude::*;
 use room::codec::{Direction, PayloadType, RtcpMode, RtcpSize, VideoFeedback};
 use room::dtmf::DtmfDigits;
-use room::media_plan::{LegStreams, VideoStream};
+use room::media_plan::{LegStreams, VideoRole, VideoStream};
 use tokio::sync::mpsc;
 
 pub(crate) use hub::{LegHub, StreamMeters};
@@ -33,6 +33,7 @@ pub(crate) use send::LARGEST_PACKET;
 pub(crate) use statistics::SentVideo;
 
 use crate::arrival_delay::ArrivalDelay;
+use crate::by_role::ByRole;
 use crate::clock::MediaClock;
 use crate::datagram::Medium;
 use crate::delay_target;
@@ -46,7 +47,6 @@ use crate::leg::transport::{Sources, build_incoming, build_outgoing, session};
 use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, pad};
 use crate::shape::{LegDirections, video_of};
 use crate::telephone_event::TelephoneEventReceiver;
-use crate::video_role::{ByRole, VideoRole};
 
 /// Sources that a peer may have in one session at a time. Each costs a thread and memory.
 const MOST_SOURCES: u32 = 4;
@@ -144,12 +144,10 @@ impl Leg {
         for (medium, mode) in Medium::ALL.into_iter().zip(modes) {
             configure_rtcp(&rtpbin, medium, mode.unwrap_or_default());
         }
-        if streams
-            .video
-            .as_ref()
-            .is_some_and(|video| video.feedback.temporary_bitrate)
-        {
-            send::obey_bitrate_requests(&rtpbin, hub)?;
+        for role in VideoRole::ALL {
+            if video_of(streams, role).is_some_and(|video| video.feedback.temporary_bitrate) {
+                send::obey_bitrate_requests(&rtpbin, role, hub)?;
+            }
         }
         pipeline.play()?;
         let inlets = LegInlets {
@@ -281,7 +279,7 @@ fn build_video(
     hub: &Arc<LegHub>,
     clock: &MediaClock,
 ) -> Result<(VideoWay, StreamInlet), MediaError> {
-    let (medium, keys) = (role.medium(), stream.srtp.as_ref());
+    let (medium, keys) = (Medium::of_video(role), stream.srtp.as_ref());
     let inlet = send::build_video(pipeline, rtpbin, role, stream, hub)?;
     build_outgoing(pipeline, rtpbin, medium, keys, hub)?;
     let funnel = receive::build_video(pipeline, role, hub, clock, stream.feedback)?;

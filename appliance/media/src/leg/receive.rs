@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
 use room::codec::{AudioCodec, VideoFeedback};
-use room::media_plan::{AudioStream, LegStreams};
+use room::media_plan::{AudioStream, LegStreams, VideoRole};
 use tokio::sync::mpsc;
 
 use crate::clock::MediaClock;
@@ -26,7 +26,6 @@ use crate::recording::sound_caps;
 use crate::rtp::RtpHeader;
 use crate::telephone_event::TelephoneEventReceiver;
 use crate::video_capture::in_running_time;
-use crate::video_role::VideoRole;
 
 /// The decoder of H.264.
 pub(super) const VIDEO_DECODER: &str = "avdec_h264";

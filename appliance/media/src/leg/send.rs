@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
 use room::codec::{AudioCodec, PayloadType};
-use room::media_plan::{AudioStream, VideoStream};
+use room::media_plan::{AudioStream, VideoRole, VideoStream};
 
 use crate::bitrate_request::{BITRATE_REQUEST, BitrateRequests, TRANSPORT_FEEDBACK};
 use crate::datagram::Medium;
@@ -22,7 +22,6 @@ use crate::pipeline::{OwnedPipeline, link, link_pads, pad};
 use crate::recording::sound_caps;
 use crate::rtp::RtpHeader;
 use crate::telephone_event::TelephoneEventSender;
-use crate::video_role::VideoRole;
 
 /// The largest RTP packet before protection: with SRTP, UDP and IPv6 it fits into the 1280 bytes
 /// that every path carries.
@@ -88,7 +87,7 @@ pub(super) fn build_video(
 ) -> Result<gst_app::AppSrc, MediaError> {
     let inlet = pipeline.add(
         gst_app::AppSrc::builder()
-            .name(format!("encoded-{}", role.medium().name()))
+            .name(format!("encoded-{}", Medium::of_video(role).name()))
             .format(gst::Format::Time)
             .is_live(true)
             .min_latency(0)
@@ -104,7 +103,10 @@ pub(super) fn build_video(
     })?;
     link(&[inlet.upcast_ref(), &payloader])?;
     watch_keyframe_requests(&inlet, role, hub);
-    let sink = pad(rtpbin, &format!("send_rtp_sink_{}", session(role.medium())))?;
+    let sink = pad(
+        rtpbin,
+        &format!("send_rtp_sink_{}", session(Medium::of_video(role))),
+    )?;
     link_pads(&pad(&payloader, "src")?, &sink)?;
     Ok(inlet)
 }
@@ -136,9 +138,10 @@ fn watch_keyframe_requests(inlet: &gst_app::AppSrc, role: VideoRole, hub: &Arc<L
 /// left, nothing else waits for it.
 pub(super) fn obey_bitrate_requests(
     rtpbin: &gst::Element,
+    role: VideoRole,
     hub: &Arc<LegHub>,
 ) -> Result<(), MediaError> {
-    let Some(rtp_session) = internal_session(rtpbin, Medium::Video) else {
+    let Some(rtp_session) = internal_session(rtpbin, Medium::of_video(role)) else {
         return Ok(());
     };
     let requests = Arc::new(Mutex::new(BitrateRequests::default()));
@@ -158,12 +161,13 @@ pub(super) fn obey_bitrate_requests(
         let most = requests.take(number(3)?, ours, &entries)?;
         drop(requests);
         if let Some(hub) = hub.upgrade() {
-            hub.tell(GraphInput::BitrateRequested(hub.id(), most));
+            hub.tell(GraphInput::BitrateRequested(hub.id(), role, most));
         }
         rtp_session.emit_by_name::<()>("send-rtcp", &[&NOTIFICATION_DELAY.nseconds()]);
         None
     });
-    let source = pad(rtpbin, &format!("send_rtcp_src_{}", session(Medium::Video)))?;
+    let session = session(Medium::of_video(role));
+    let source = pad(rtpbin, &format!("send_rtcp_src_{session}"))?;
     source.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let Some(buffer) = info.buffer_mut() else {
             return gst::PadProbeReturn::Ok;

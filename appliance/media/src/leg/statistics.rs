@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 use gst::glib;
 use gst::prelude::*;
 use room::leg_stats::{AudioStats, LegStats, StreamStats, VideoStats};
-use room::media_plan::LegStreams;
+use room::media_plan::{LegStreams, VideoRole};
 use room::units::{Bitrate, Fraction, MeasuredFrameRate, Resolution};
 
+use crate::by_role::ByRole;
 use crate::datagram::Medium;
 use crate::leg::hub::{LegHub, LegMeters, StreamMeters};
 use crate::leg::receive::VIDEO_DECODER;
 use crate::leg::transport::session;
 use crate::shape::video_of;
-use crate::video_role::{ByRole, VideoRole};
 
 /// The encode that a leg takes.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +122,7 @@ impl Statistics {
             .map(|memory| stream(Medium::Audio, memory).0);
         let mut video = |role: VideoRole| {
             let memory = self.video.get_mut(role).as_mut()?;
-            let (stream, report) = stream(role.medium(), &mut memory.stream);
+            let (stream, report) = stream(Medium::of_video(role), &mut memory.stream);
             Some(VideoStats {
                 keyframes_requested: report.sent_keyframe_requests,
                 ..memory.stats(seconds, hub, role, stream, *sent.get(role))

@@ -9,7 +9,7 @@ use crate::dtmf::DtmfDigit;
 use crate::fact::FloorChange;
 use crate::leg_state::EndReason;
 use crate::leg_stats::LegStats;
-use crate::media_plan::{LegStreams, VideoStream};
+use crate::media_plan::{LegStreams, VideoRole, VideoStream};
 use crate::peer::LegSecurity;
 use crate::snapshot::VideoFlow;
 use crate::turn::Turn;
@@ -83,9 +83,12 @@ impl Leg {
     }
 
     /// The far end sets a limit for the time being.
-    pub(crate) fn bitrate_requested(&mut self, most: Bitrate) {
+    pub(crate) fn bitrate_requested(&mut self, role: VideoRole, most: Bitrate) {
         if let Some(media) = self.media() {
-            media.requested_bitrate = Some(most);
+            match role {
+                VideoRole::Main => media.requested_bitrate = Some(most),
+                VideoRole::Slides => media.requested_slides_bitrate = Some(most),
+            }
         }
     }
 

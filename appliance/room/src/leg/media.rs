@@ -13,6 +13,8 @@ pub(super) struct Media {
     pub(super) streams: LegStreams,
     /// The most video that the far end takes for the time being.
     pub(super) requested_bitrate: Option<Bitrate>,
+    /// As much of slides.
+    pub(super) requested_slides_bitrate: Option<Bitrate>,
     pub(super) flow: VideoFlow,
     pub(super) slides: Slides,
 }
@@ -30,6 +32,7 @@ impl Media {
         Self {
             streams,
             requested_bitrate: None,
+            requested_slides_bitrate: None,
             flow: VideoFlow::Waiting,
             slides: Slides::default(),
         }
@@ -39,17 +42,12 @@ impl Media {
     /// numbers another receiver takes it.
     pub(super) fn settle(&mut self, streams: LegStreams) {
         let before = std::mem::replace(&mut self.streams, streams);
-        let same = self.streams.video.as_ref().zip(before.video.as_ref());
-        let same = same.is_some_and(|(video, before)| {
-            *before
-                == VideoStream {
-                    direction: before.direction,
-                    max_bitrate: before.max_bitrate,
-                    ..video.clone()
-                }
-        });
-        if !same {
+        let (video, slides) = (self.streams.video.as_ref(), self.streams.slides.as_deref());
+        if !is_same_receiver(video, before.video.as_ref()) {
             self.requested_bitrate = None;
+        }
+        if !is_same_receiver(slides, before.slides.as_deref()) {
+            self.requested_slides_bitrate = None;
         }
         if self.streams.slides.is_none() {
             // Nor is there a floor any more.
@@ -91,6 +89,8 @@ impl Media {
             video.max_bitrate = limits.min();
         }
         if let Some(slides) = &mut streams.slides {
+            let limits = slides.max_bitrate.into_iter();
+            slides.max_bitrate = limits.chain(self.requested_slides_bitrate).min();
             slides.direction = match self.slides.sending() {
                 SlidesSending::Sending => slides.direction,
                 SlidesSending::Off | SlidesSending::Waiting => receiving(slides.direction),
@@ -123,6 +123,18 @@ impl Media {
         }
         streams
     }
+}
+
+/// Whether a stream is still taken by whoever took it before.
+fn is_same_receiver(video: Option<&VideoStream>, before: Option<&VideoStream>) -> bool {
+    video.zip(before).is_some_and(|(video, before)| {
+        *before
+            == VideoStream {
+                direction: before.direction,
+                max_bitrate: before.max_bitrate,
+                ..video.clone()
+            }
+    })
 }
 
 /// The direction without what leaves the room.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use room::codec::Direction;
-use room::media_plan::LegStreams;
+use room::media_plan::{LegStreams, VideoRole};
 use room::units::Bitrate;
 use room::{DtmfDigit, EndReason, Fact, LegId, LegSecurity, LegState, LegStats, PeerTrust};
 
@@ -189,6 +189,7 @@ const TABLE: &[Row] = &[
     Row {
         fact: |leg| Fact::BitrateRequested {
             leg,
+            role: VideoRole::Main,
             most: Bitrate::kbps(300),
         },
         moves: &[],

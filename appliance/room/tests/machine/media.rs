@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use room::codec::{Direction, SrtpKey, SrtpKeys, SrtpSuite};
 use room::fact::MediaFault;
-use room::media_plan::{Layout, LegStreams, Tone, VideoSource};
+use room::media_plan::{Layout, LegStreams, Tone, VideoRole, VideoSource};
 use room::snapshot::VideoFlow;
 use room::units::Bitrate;
 use room::{Fact, Generation, LegState, PeerTrust, Request, RoomSnapshot};
@@ -80,6 +80,7 @@ fn a_limit_that_the_far_end_sets_lasts_until_it_or_the_stream_is_another() {
     };
     let asked = |kbps| Fact::BitrateRequested {
         leg,
+        role: VideoRole::Main,
         most: Bitrate::kbps(kbps),
     };
     let settled = |key, direction, kbps: Option<u64>| Fact::StreamsChanged {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use room::codec::Direction;
-use room::media_plan::{CameraState, Layout, LegPlan, LegStreams, MicrophoneState, SlidesState};
+use room::media_plan::{
+    CameraState, Layout, LegPlan, LegStreams, MicrophoneState, SlidesState, VideoRole,
+};
 use room::units::{Bitrate, Volume};
 use room::{
     Admission, AutoAnswer, CallTarget, Command, DtmfDigit, DtmfDigits, EndReason, Fact,
@@ -140,6 +142,7 @@ const FACTS: &[fn(LegId) -> Fact] = &[
     },
     |leg| Fact::BitrateRequested {
         leg,
+        role: VideoRole::Main,
         most: Bitrate::kbps(200),
     },
     |leg| Fact::Measured {

@@ -22,9 +22,10 @@ use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
-use media::{Channel, Datagram, LegDatagrams, Medium, VideoRole};
+use media::{Channel, Datagram, LegDatagrams, Medium};
 use room::codec::{RtcpPort, SrtpKeys};
 use room::ids::LegId;
+use room::media_plan::VideoRole;
 use room::units::Bitrate;
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
@@ -312,7 +313,8 @@ impl Task {
     }
 
     fn send(&mut self, datagram: Datagram) {
-        let paced = |(role, _): &&mut (VideoRole, Pacer)| role.medium() == datagram.medium;
+        let paced =
+            |(role, _): &&mut (VideoRole, Pacer)| Medium::of_video(*role) == datagram.medium;
         let pacer = self.pacers.iter_mut().find(paced);
         if let (Some((_, pacer)), Channel::Rtp) = (pacer, datagram.channel) {
             pacer.push(Instant::now(), datagram.payload);
@@ -337,7 +339,7 @@ impl Task {
 
     fn send_paced(&mut self) {
         for index in 0..self.pacers.len() {
-            let rtp = port_index(self.pacers[index].0.medium(), Channel::Rtp);
+            let rtp = port_index(Medium::of_video(self.pacers[index].0), Channel::Rtp);
             while let Some(payload) = self.pacers[index].1.poll(Instant::now()) {
                 self.transmit(rtp, &payload);
             }

@@ -19,14 +19,15 @@ use anyhow::{Context, Result, bail, ensure};
 use hal_core::burnt_clock::{self, BurntClock, Stamp};
 use media::{
     AUDIO_FRAME_SAMPLES, AudioFrame, Channel, Datagram, DecodedFrame, DeviceStreams, LegDatagrams,
-    Media, MediaEvent, MediaSettings, Medium, SAMPLE_RATE_HZ, VideoFrame, VideoRole,
+    Media, MediaEvent, MediaSettings, Medium, SAMPLE_RATE_HZ, VideoFrame,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use room::ids::{Generation, LegId};
 use room::media_plan::{
     AudioSink, AudioSource, CameraPlan, CameraState, Layout, LegPlan, LegStreams, MediaPlan,
-    MicrophonePlan, MicrophoneState, PlayoutPlan, Rung, SlidesPlan, VideoSink, VideoSource,
+    MicrophonePlan, MicrophoneState, PlayoutPlan, Rung, SlidesPlan, VideoRole, VideoSink,
+    VideoSource,
 };
 use room::units::{Bitrate, FrameRate, Resolution, Volume};
 use sip::offer_answer::{CallMedia, LocalMedia, LocalPort, RemoteMedia, Session};

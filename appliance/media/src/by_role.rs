@@ -1,38 +1,6 @@
-//! The two pictures of a call, and what there is of each.
+//! One of each of the two pictures of a call.
 
-use crate::datagram::Medium;
-use crate::event::Source;
-
-/// What a picture shows (RFC 4796).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum VideoRole {
-    /// The people in the room: the camera's picture.
-    Main,
-    /// Slides.
-    Slides,
-}
-
-impl VideoRole {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Main, Self::Slides];
-
-    /// The stream that carries it.
-    #[must_use]
-    pub const fn medium(self) -> Medium {
-        match self {
-            Self::Main => Medium::Video,
-            Self::Slides => Medium::Slides,
-        }
-    }
-
-    /// Where a room takes it from.
-    pub(crate) const fn source(self) -> Source {
-        match self {
-            Self::Main => Source::Camera,
-            Self::Slides => Source::Slides,
-        }
-    }
-}
+use room::media_plan::VideoRole;
 
 /// One of each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -19,6 +19,8 @@ pub(crate) enum Content {
     Picture,
     /// What a camera that is switched off sends.
     Slate,
+    /// A slide.
+    Slide,
     /// A key press (RFC 4733).
     Key(DtmfDigit),
 }
@@ -31,6 +33,7 @@ pub(crate) fn encode(payload_type: PayloadType, key: Option<&SrtpKey>, content: 
         Content::Picture => (2, 0),
         Content::Slate => (3, 0),
         Content::Key(digit) => (4, digit.event_code()),
+        Content::Slide => (5, 0),
     };
     let mut packet = vec![payload_type.value(), tag, code];
     packet.extend(protection(key));
@@ -50,6 +53,7 @@ pub(crate) fn decode(key: Option<&SrtpKey>, packet: &[u8]) -> Option<(PayloadTyp
         2 => Content::Picture,
         3 => Content::Slate,
         4 => Content::Key(DtmfDigit::from_event_code(code)?),
+        5 => Content::Slide,
         _ => return None,
     };
     Some((PayloadType::new(payload_type)?, content))

@@ -7,7 +7,7 @@
 //!  received ──► from the peer's address? key right? payload type right? direction right?
 //!                  │ no: counted, dropped           │ yes
 //!                  ▼                                ▼
-//!             MediaCounters          Waiting ──► Flowing ◄──► Stalled     (the far end's picture)
+//!             MediaCounters          Waiting ──► Flowing ◄──► Stalled     (the far end's picture, and its slides)
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use room::codec::{Direction, PayloadType, SrtpKeys};
-use room::media_plan::{CameraState, LegStreams, MicrophoneState};
+use room::media_plan::{CameraState, LegStreams, MicrophoneState, VideoRole, VideoStream};
 use room::{DtmfDigits, Fact, LegId, MediaPlan};
 use roomd::media_ports::leg_transport::{LegRoute, MediumRoute};
 use sip::offer_answer::{BfcpTcp, ContentPorts, LocalMedia, LocalPort};
@@ -51,6 +51,18 @@ pub struct MediaCounters {
 enum Medium {
     Audio,
     Video,
+    Slides,
+}
+
+impl Medium {
+    const ALL: [Self; 3] = [Self::Audio, Self::Video, Self::Slides];
+
+    const fn of_video(role: VideoRole) -> Self {
+        match role {
+            VideoRole::Main => Self::Video,
+            VideoRole::Slides => Self::Slides,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +76,16 @@ enum Picture {
     Stalled,
 }
 
+impl Picture {
+    /// When it was last seen.
+    const fn last(self) -> Option<Instant> {
+        match self {
+            Self::Flowing { last, .. } => Some(last),
+            Self::Waiting | Self::Stalled => None,
+        }
+    }
+}
+
 /// One leg with its ports.
 #[derive(Debug)]
 struct Leg {
@@ -72,6 +94,7 @@ struct Leg {
     /// What the plan in force says; `None` while it names no such leg.
     streams: Option<LegStreams>,
     picture: Picture,
+    slides: Picture,
     last_sound: Option<Instant>,
 }
 
@@ -128,10 +151,13 @@ impl ScriptedMedia {
     /// When the far end's picture was last seen on a leg, unless it has stalled since.
     #[must_use]
     pub fn last_picture(&self, leg: LegId) -> Option<Instant> {
-        match self.legs.get(&leg)?.picture {
-            Picture::Flowing { last, .. } => Some(last),
-            Picture::Waiting | Picture::Stalled => None,
-        }
+        self.legs.get(&leg)?.picture.last()
+    }
+
+    /// When slides of the far end were last seen on a leg, unless they have ended since.
+    #[must_use]
+    pub fn last_slide(&self, leg: LegId) -> Option<Instant> {
+        self.legs.get(&leg)?.slides.last()
     }
 
     /// The legs on which a keyframe was asked for, in the order of the requests.
@@ -175,6 +201,7 @@ impl ScriptedMedia {
             route: LegRoute::default(),
             streams: None,
             picture: Picture::Waiting,
+            slides: Picture::Waiting,
             last_sound: None,
         };
         self.legs.insert(leg, entry);
@@ -266,7 +293,8 @@ impl ScriptedMedia {
                 None
             }
             Content::Silence => None,
-            Content::Picture | Content::Slate => leg.see_picture(now, id),
+            Content::Picture | Content::Slate => leg.see(now, id, VideoRole::Main),
+            Content::Slide => leg.see(now, id, VideoRole::Slides),
         };
         self.facts.extend(fact);
     }
@@ -274,8 +302,9 @@ impl ScriptedMedia {
     /// When [`Self::handle_timeout`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let plan = self.waiting.front().map(|(at, _)| *at);
-        let stalls = self.legs.values().filter_map(Leg::stalls_at);
-        stalls.chain(plan).chain(self.next_packets).min()
+        let legs = self.legs.values();
+        let stalls = legs.flat_map(|leg| VideoRole::ALL.map(|role| leg.stalls_at(role)));
+        stalls.flatten().chain(plan).chain(self.next_packets).min()
     }
 
     /// Time has passed.
@@ -285,9 +314,14 @@ impl ScriptedMedia {
             self.bring_into_force(now, plan);
         }
         for (id, leg) in &mut self.legs {
-            if leg.stalls_at().is_some_and(|at| at <= now) {
-                leg.picture = Picture::Stalled;
-                self.facts.push_back(Fact::VideoStalled { leg: *id });
+            for role in VideoRole::ALL {
+                if leg.stalls_at(role).is_some_and(|at| at <= now) {
+                    *leg.picture_mut(role) = Picture::Stalled;
+                    self.facts.push_back(match role {
+                        VideoRole::Main => Fact::VideoStalled { leg: *id },
+                        VideoRole::Slides => Fact::SlidesStalled { leg: *id },
+                    });
+                }
             }
         }
         if self.next_packets.is_some_and(|at| at <= now) {
@@ -338,20 +372,25 @@ impl ScriptedMedia {
                 self.outgoing
                     .push_back((leg.port(Medium::Audio), route.rtp, packet));
             }
-            if let Some((stream, route)) =
-                leg.video().filter(|(stream, _)| stream.direction.sends())
-            {
-                let key = stream.srtp.as_ref().map(|keys| &keys.local);
-                let packet = media_packet::encode(stream.send_payload_type, key, picture);
-                self.outgoing
-                    .push_back((leg.port(Medium::Video), route.rtp, packet));
+            for (role, shown) in [
+                (VideoRole::Main, picture),
+                (VideoRole::Slides, Content::Slide),
+            ] {
+                let video = leg.video(role);
+                if let Some((stream, route)) = video.filter(|(stream, _)| stream.direction.sends())
+                {
+                    let key = stream.srtp.as_ref().map(|keys| &keys.local);
+                    let packet = media_packet::encode(stream.send_payload_type, key, shown);
+                    let local = leg.port(Medium::of_video(role));
+                    self.outgoing.push_back((local, route.rtp, packet));
+                }
             }
         }
     }
 
     fn leg_at(&self, to: SocketAddr) -> Option<(LegId, Medium)> {
         self.legs.iter().find_map(|(id, leg)| {
-            let medium = [Medium::Audio, Medium::Video]
+            let medium = Medium::ALL
                 .into_iter()
                 .find(|medium| leg.port(*medium) == to)?;
             Some((*id, medium))
@@ -372,9 +411,11 @@ impl Receiver {
     fn takes(&self, payload_type: PayloadType, content: Content) -> bool {
         let wanted = match content {
             Content::Key(_) => self.telephone_event,
-            Content::Sound | Content::Silence | Content::Picture | Content::Slate => {
-                Some(self.payload_type)
-            }
+            Content::Sound
+            | Content::Silence
+            | Content::Picture
+            | Content::Slate
+            | Content::Slide => Some(self.payload_type),
         };
         self.direction.receives() && wanted == Some(payload_type)
     }
@@ -389,12 +430,12 @@ impl Leg {
             .zip(self.route.audio.as_ref())
     }
 
-    fn video(&self) -> Option<(&room::media_plan::VideoStream, &MediumRoute)> {
-        self.streams
-            .as_ref()?
-            .video
-            .as_ref()
-            .zip(self.route.video.as_ref())
+    fn video(&self, role: VideoRole) -> Option<(&VideoStream, &MediumRoute)> {
+        let streams = self.streams.as_ref()?;
+        match role {
+            VideoRole::Main => streams.video.as_ref().zip(self.route.video.as_ref()),
+            VideoRole::Slides => streams.slides.as_deref().zip(self.route.slides.as_ref()),
+        }
     }
 
     fn receiver(&self, medium: Medium) -> Option<Receiver> {
@@ -406,54 +447,76 @@ impl Leg {
                 telephone_event: stream.receive_telephone_event,
                 keys: stream.srtp.clone(),
             }),
-            Medium::Video => self.video().map(|(stream, route)| Receiver {
-                from: route.rtp,
-                direction: stream.direction,
-                payload_type: stream.receive_payload_type,
-                telephone_event: None,
-                keys: stream.srtp.clone(),
-            }),
+            Medium::Video => self.video_receiver(VideoRole::Main),
+            Medium::Slides => self.video_receiver(VideoRole::Slides),
         }
+    }
+
+    fn video_receiver(&self, role: VideoRole) -> Option<Receiver> {
+        self.video(role).map(|(stream, route)| Receiver {
+            from: route.rtp,
+            direction: stream.direction,
+            payload_type: stream.receive_payload_type,
+            telephone_event: None,
+            keys: stream.srtp.clone(),
+        })
     }
 
     fn port(&self, medium: Medium) -> SocketAddr {
         let port = match medium {
             Medium::Audio => self.local.audio,
             Medium::Video => self.local.video,
+            Medium::Slides => self.local.content.map(|content| content.slides),
         };
-        SocketAddr::new(self.local.address, port.expect("bind names both").rtp)
+        SocketAddr::new(self.local.address, port.expect("bind names all").rtp)
     }
 
-    fn receives_picture(&self) -> bool {
-        self.video()
+    fn picture_mut(&mut self, role: VideoRole) -> &mut Picture {
+        match role {
+            VideoRole::Main => &mut self.picture,
+            VideoRole::Slides => &mut self.slides,
+        }
+    }
+
+    fn receives(&self, role: VideoRole) -> bool {
+        self.video(role)
             .is_some_and(|(stream, _)| stream.direction.receives())
     }
 
-    fn see_picture(&mut self, now: Instant, id: LegId) -> Option<Fact> {
+    fn see(&mut self, now: Instant, id: LegId, role: VideoRole) -> Option<Fact> {
         let before = std::mem::replace(
-            &mut self.picture,
+            self.picture_mut(role),
             Picture::Flowing {
                 last: now,
                 stalls: now + STALL_TIME,
             },
         );
-        match before {
-            Picture::Waiting => Some(Fact::FirstFrame { leg: id }),
-            Picture::Stalled => Some(Fact::VideoResumed { leg: id }),
-            Picture::Flowing { .. } => None,
+        match (before, role) {
+            (Picture::Waiting, VideoRole::Main) => Some(Fact::FirstFrame { leg: id }),
+            (Picture::Stalled, VideoRole::Main) => Some(Fact::VideoResumed { leg: id }),
+            (Picture::Waiting | Picture::Stalled, VideoRole::Slides) => {
+                Some(Fact::SlidesResumed { leg: id })
+            }
+            (Picture::Flowing { .. }, _) => None,
         }
     }
 
     /// A new plan: the far end gets the whole time anew before its picture counts as stalled.
     fn expect_picture(&mut self, now: Instant) {
-        if let Picture::Flowing { stalls, .. } = &mut self.picture {
-            *stalls = now + STALL_TIME;
+        for role in VideoRole::ALL {
+            if let Picture::Flowing { stalls, .. } = self.picture_mut(role) {
+                *stalls = now + STALL_TIME;
+            }
         }
     }
 
-    fn stalls_at(&self) -> Option<Instant> {
-        match self.picture {
-            Picture::Flowing { stalls, .. } if self.receives_picture() => Some(stalls),
+    fn stalls_at(&self, role: VideoRole) -> Option<Instant> {
+        let picture = match role {
+            VideoRole::Main => self.picture,
+            VideoRole::Slides => self.slides,
+        };
+        match picture {
+            Picture::Flowing { stalls, .. } if self.receives(role) => Some(stalls),
             Picture::Flowing { .. } | Picture::Waiting | Picture::Stalled => None,
         }
     }

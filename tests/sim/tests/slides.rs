@@ -7,7 +7,8 @@ use bytes::Bytes;
 use netem::{LinkConditions, Loss, Probability};
 use proptest::prelude::*;
 use room::media_plan::SlidesState;
-use room::{FloorChange as F, LegState, Request};
+use room::snapshot::{SlidesSending, VideoFlow};
+use room::{Admission, FloorChange as F, LegState, Request};
 use sim::{RoomName, RoomSetup, Signalling, World};
 use sip::bfcp::{ConferenceId, Content, Message, TransactionId, TransactionRole, UserId, timers};
 
@@ -68,6 +69,49 @@ fn the_floor_goes_from_one_room_to_the_other_and_back() {
         world.request(Board, SHOW);
         wait_for_floor(&mut world, F::Theirs, F::Ours, SOON);
     }
+}
+
+/// Whether a room sees slides of the other at this moment.
+fn sees_slides(world: &World, name: RoomName) -> bool {
+    let room = world.room(name);
+    let leg = world.leg(name);
+    let shown = room.snapshot().legs[0].slides;
+    let flows = shown.is_some_and(|slides| slides.stream.flow == VideoFlow::Flowing);
+    assert_eq!(flows, room.media().last_slide(leg).is_some(), "{name:?}");
+    flows
+}
+
+#[test]
+fn slides_are_seen_by_the_other_room_only_and_only_while_they_are_shown() {
+    let mut world = call(6, Signalling::Tls);
+    for (name, other) in [(Lobby, Board), (Board, Lobby)] {
+        assert_eq!(world.request(name, SHOW), Admission::Accepted { leg: None });
+        world.wait_until("the slides are seen", SOON, |world| {
+            sees_slides(world, other)
+        });
+        assert!(!sees_slides(&world, name));
+        let sending = |world: &World, name| world.room(name).snapshot().slides;
+        assert_eq!(sending(&world, name), SlidesSending::Sending);
+        assert_eq!(sending(&world, other), SlidesSending::Off);
+        world.request(name, STOP);
+        world.wait_until("the slides end", 3 * SOON, |world| {
+            !sees_slides(world, other)
+        });
+    }
+}
+
+#[test]
+fn whoever_presses_last_is_seen_and_the_other_knows_that_it_is_not() {
+    let mut world = call(7, Signalling::Tls);
+    world.request(Lobby, SHOW);
+    world.wait_until("the board room sees", SOON, |world| {
+        sees_slides(world, Board)
+    });
+    world.request(Board, SHOW);
+    world.wait_until("the lobby sees", 3 * SOON, |world| {
+        sees_slides(world, Lobby) && !sees_slides(world, Board)
+    });
+    assert_eq!(world.room(Lobby).snapshot().slides, SlidesSending::Off);
 }
 
 #[test]
@@ -186,5 +230,7 @@ proptest! {
         world.run_for(EVERY_RETRANSMISSION + timers::T2);
         prop_assert!(has(&world, Board), "{}", world.story());
         prop_assert!(!has(&world, Lobby), "{}", world.story());
+        prop_assert!(sees_slides(&world, Lobby), "{}", world.story());
+        prop_assert!(!sees_slides(&world, Board), "{}", world.story());
     }
 }

@@ -6,6 +6,8 @@
 
 use std::time::Instant;
 
+use room::FloorChange;
+
 use super::event::{CallId, Event, Output};
 use super::floor_control::FloorControl;
 use super::{ActionError, Endpoint};
@@ -99,7 +101,10 @@ impl Endpoint {
             Event::Established { call, media, .. } | Event::MediaChanged { call, media } => {
                 (*call, media.floor_control())
             }
-            Event::Ended { call, .. } => (*call, None),
+            Event::Ended { call, .. } => {
+                self.floors.remove(call);
+                return;
+            }
             Event::Incoming { .. }
             | Event::Ringing { .. }
             | Event::EarlyMedia { .. }
@@ -116,7 +121,9 @@ impl Endpoint {
             | Event::Refused { .. } => return,
         };
         let Some(media) = media else {
-            self.floors.remove(&call);
+            if let Some(before) = self.floors.remove(&call) {
+                self.floor_is_free(call, &before);
+            }
             return;
         };
         let follows = self
@@ -125,7 +132,21 @@ impl Endpoint {
             .is_some_and(|floor| floor.follow(media));
         if !follows {
             let seed = (self.rng.next_u32() & 0xffff) as u16;
-            self.floors.insert(call, FloorControl::new(media, seed));
+            let mut floor = FloorControl::new(media, seed);
+            let before = self.floors.remove(&call);
+            if let Some(before) = &before {
+                floor.take_wish_of(before);
+                self.floor_is_free(call, before);
+            }
+            self.floors.insert(call, floor);
+        }
+    }
+
+    /// What was decided under other terms does not hold any more.
+    fn floor_is_free(&mut self, call: CallId, before: &FloorControl) {
+        if before.told() != FloorChange::Free {
+            let change = FloorChange::Free;
+            self.output(Output::Event(Event::Floor { call, change }));
         }
     }
 }

@@ -50,6 +50,8 @@ pub(super) struct FloorControl {
     media: FloorControlMedia,
     ends: Ends,
     wanted: Wanted,
+    /// Whether it was wanted of another conference before, and is to be asked for here.
+    ask_when_open: bool,
     told: FloorChange,
     pub(super) to_send: Vec<Bytes>,
     pub(super) changes: Vec<FloorChange>,
@@ -94,6 +96,7 @@ impl FloorControl {
             media,
             ends,
             wanted: Wanted::No,
+            ask_when_open: false,
             told: FloorChange::Free,
             to_send: Vec::new(),
             changes: Vec::new(),
@@ -129,6 +132,16 @@ impl FloorControl {
         same
     }
 
+    /// Takes over what our user wanted of the floor control before, in another conference.
+    pub(super) fn take_wish_of(&mut self, before: &Self) {
+        self.ask_when_open = before.wanted == Wanted::Yes;
+    }
+
+    /// What the caller was told last.
+    pub(super) fn told(&self) -> FloorChange {
+        self.told
+    }
+
     /// The socket or connection is ready.
     pub(super) fn opened(&mut self, now: Instant) {
         let reliability = reliability_of(self.media.connection);
@@ -146,6 +159,9 @@ impl FloorControl {
             }
         }
         self.settle(now);
+        if std::mem::take(&mut self.ask_when_open) {
+            self.request(now);
+        }
     }
 
     /// The connection broke.
@@ -202,6 +218,7 @@ impl FloorControl {
 
     pub(super) fn release(&mut self, now: Instant) {
         self.wanted = Wanted::No;
+        self.ask_when_open = false;
         self.give_back(now);
         self.settle(now);
     }

@@ -211,3 +211,40 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_was_wanted_of_one_conference_is_asked_for_in_the_one_that_follows() {
+    let role = |conference| {
+        [
+            FloorControlRole::Client(ids(conference)),
+            FloorControlRole::Server(ids(conference)),
+        ]
+    };
+    let over = |conference| Pair::over(FloorConnection::Udp { remote: None }, role(conference));
+    for wanted in [true, false] {
+        let mut before = over(7);
+        before.act(0, FloorControl::request);
+        before.run(Duration::from_secs(1));
+        assert_eq!(before.ends[0].told(), FloorChange::Ours);
+        if !wanted {
+            before.act(0, FloorControl::release);
+        }
+        let connection = FloorConnection::Udp { remote: None };
+        let [ours, _] = role(9);
+        let media = FloorControlMedia {
+            role: ours,
+            connection,
+        };
+        let mut after = over(9);
+        after.ends[0] = FloorControl::new(media, 3);
+        after.ends[0].take_wish_of(&before.ends[0]);
+        after.act(0, FloorControl::opened);
+        after.run(Duration::from_secs(1));
+        let expected = if wanted {
+            [FloorChange::Ours, FloorChange::Theirs]
+        } else {
+            [FloorChange::Free; 2]
+        };
+        assert_eq!(after.states(), expected);
+    }
+}

@@ -104,7 +104,9 @@ fn chinese_device(error: &DeviceError) -> String {
     match error {
         DeviceError::Gone(kind) => format!("{}已断开", device(*kind)),
         DeviceError::Stalled(kind) => format!("{}没有数据", device(*kind)),
-        DeviceError::UnsupportedSize(size, why) => format!("摄像头不支持 {size}：{why}"),
+        DeviceError::UnsupportedSize(kind, size, why) => {
+            format!("{}不支持 {size}：{why}", device(*kind))
+        }
         DeviceError::Overrun(kind) => format!("{}有过多事件未读取", device(*kind)),
     }
 }
@@ -132,6 +134,7 @@ fn chinese_api(error: &ServeError) -> String {
 fn device(kind: DeviceKind) -> &'static str {
     match kind {
         DeviceKind::Camera => "摄像头",
+        DeviceKind::Slides => "幻灯片来源",
         DeviceKind::Microphone => "麦克风",
         DeviceKind::Loudspeaker => "扬声器",
         DeviceKind::Buttons => "按键",

@@ -9,6 +9,8 @@ use crate::camera::PictureSize;
 pub enum DeviceKind {
     /// Takes the picture that goes out.
     Camera,
+    /// Gives the slides that go out.
+    Slides,
     /// Takes the sound that goes out.
     Microphone,
     /// Plays the far ends' sound.
@@ -23,6 +25,7 @@ impl fmt::Display for DeviceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Camera => "camera",
+            Self::Slides => "source of slides",
             Self::Microphone => "microphone",
             Self::Loudspeaker => "loudspeaker",
             Self::Buttons => "buttons",
@@ -40,9 +43,9 @@ pub enum DeviceError {
     /// The device is there but delivers nothing. It may recover: ask again at the next tick.
     #[error("the {0} delivers nothing")]
     Stalled(DeviceKind),
-    /// The camera has no such format. Asking again will not help.
-    #[error("the camera cannot deliver {0}: {1}")]
-    UnsupportedSize(PictureSize, &'static str),
+    /// The device has no such format. Asking again will not help.
+    #[error("the {0} cannot deliver {1}: {2}")]
+    UnsupportedSize(DeviceKind, PictureSize, &'static str),
     /// More events wait than the device keeps; the newest was not taken.
     #[error("too many events of the {0} wait to be read")]
     Overrun(DeviceKind),

@@ -1,20 +1,15 @@
 //! A camera that looks at a drawn meeting room with a clock burnt into the picture.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-
 use super::Condition;
+use super::canvas::check_size;
+use super::picture_pool::PicturePool;
 use super::scene::Scene;
 use super::shared::Shared;
 use crate::burnt_clock::{self, BurntClock};
 use crate::camera::{Camera, PictureSize, VideoFrame};
 use crate::error::{DeviceError, DeviceKind};
-
-/// Pictures whose memory is used again, once nobody holds them any more.
-const POOL: usize = 8;
-const LARGEST_SIDE: usize = 4096;
 
 /// What a simulated camera delivers.
 #[derive(Clone, Debug)]
@@ -41,7 +36,7 @@ pub struct SimulatedCamera {
 struct CameraState {
     clock: BurntClock,
     scene: Scene,
-    pool: VecDeque<Bytes>,
+    pool: PicturePool,
     condition: Condition,
 }
 
@@ -57,14 +52,14 @@ impl SimulatedCamera {
             room_name,
             clock,
         } = settings;
-        check_size(size).map_err(|reason| DeviceError::UnsupportedSize(size, reason))?;
+        check_size(size, DeviceKind::Camera)?;
         Ok(Self {
             size,
             frame_interval,
             state: Shared::new(CameraState {
                 clock,
                 scene: Scene::new(size, &room_name),
-                pool: VecDeque::with_capacity(POOL),
+                pool: PicturePool::default(),
                 condition: Condition::Working,
             }),
         })
@@ -80,44 +75,19 @@ impl CameraState {
     fn frame(&mut self, now: Instant) -> Result<VideoFrame, DeviceError> {
         self.condition.check(DeviceKind::Camera)?;
         let size = self.scene.size();
-        let mut picture = self.fresh_picture();
+        let mut picture = self.pool.copy_of(self.scene.background());
         self.scene
             .draw_moving(&mut picture, self.clock.elapsed(now));
         let luma = &mut picture[..size.luma_bytes()];
         let burnt = burnt_clock::write(luma, size.width, self.clock.stamp(now));
         debug_assert!(burnt, "check_size leaves room for the clock");
         let i420 = picture.freeze();
-        self.keep_for_reuse(&i420);
+        self.pool.keep_for_reuse(&i420);
         Ok(VideoFrame {
             captured: now,
             size,
             i420,
         })
-    }
-
-    /// A copy of the background in memory that nobody else holds. Without the pool, each picture
-    /// would cost more for fresh pages than for its drawing.
-    fn fresh_picture(&mut self) -> BytesMut {
-        let background = self.scene.background();
-        for _ in 0..self.pool.len() {
-            let Some(old) = self.pool.pop_front() else {
-                break;
-            };
-            match old.try_into_mut() {
-                Ok(mut picture) => {
-                    picture.copy_from_slice(background);
-                    return picture;
-                }
-                Err(still_held) => self.pool.push_back(still_held),
-            }
-        }
-        BytesMut::from(background)
-    }
-
-    fn keep_for_reuse(&mut self, picture: &Bytes) {
-        if self.pool.len() < POOL {
-            self.pool.push_back(picture.clone());
-        }
     }
 }
 
@@ -132,18 +102,6 @@ impl Camera for SimulatedCamera {
 
     fn frame(&mut self, now: Instant) -> Result<VideoFrame, DeviceError> {
         self.state.lock().frame(now)
-    }
-}
-
-fn check_size(size: PictureSize) -> Result<(), &'static str> {
-    if !size.width.is_multiple_of(8) || !size.height.is_multiple_of(2) {
-        Err("the width must be a multiple of 8 and the height even")
-    } else if size.width < burnt_clock::WIDTH || size.height < 64 {
-        Err("the smallest picture is 640x64")
-    } else if size.width > LARGEST_SIDE || size.height > LARGEST_SIDE {
-        Err("the largest picture is 4096x4096")
-    } else {
-        Ok(())
     }
 }
 
@@ -204,16 +162,6 @@ mod tests {
             camera.frame(zero + Duration::from_millis(33 * i)).unwrap();
         }
         assert!(held == copy);
-    }
-
-    #[test]
-    fn memory_of_pictures_that_were_let_go_is_used_again() {
-        let zero = Instant::now();
-        let mut camera = camera(PictureSize::HD720, zero);
-        let places: std::collections::HashSet<*const u8> = (0..100)
-            .map(|_| camera.frame(zero).unwrap().i420.as_ptr())
-            .collect();
-        assert!(places.len() <= POOL, "{} places", places.len());
     }
 
     #[test]

@@ -5,11 +5,29 @@
 
 use std::ops::Range;
 
+use crate::burnt_clock;
 use crate::camera::PictureSize;
+use crate::error::{DeviceError, DeviceKind};
 
 /// Units of the board that every shape is given in.
 pub(super) const BOARD_WIDTH: f32 = 1280.0;
 pub(super) const BOARD_HEIGHT: f32 = 720.0;
+
+const LARGEST_SIDE: usize = 4096;
+
+/// Whether pictures of this size can be drawn, with a burnt-in clock.
+pub(super) fn check_size(size: PictureSize, device: DeviceKind) -> Result<(), DeviceError> {
+    let unsupported = |reason| Err(DeviceError::UnsupportedSize(device, size, reason));
+    if !size.width.is_multiple_of(8) || !size.height.is_multiple_of(2) {
+        unsupported("the width must be a multiple of 8 and the height even")
+    } else if size.width < burnt_clock::WIDTH || size.height < 64 {
+        unsupported("the smallest picture is 640x64")
+    } else if size.width > LARGEST_SIDE || size.height > LARGEST_SIDE {
+        unsupported("the largest picture is 4096x4096")
+    } else {
+        Ok(())
+    }
+}
 
 /// A colour in limited-range Y'CbCr (BT.601).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +57,11 @@ impl Colour {
             blue: between(self.blue, other.blue),
             red: between(self.red, other.red),
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn luma(self) -> u8 {
+        self.luma
     }
 }
 

@@ -1,4 +1,4 @@
-//! A bitmap font of 5x7 dots, enough for a room's name and the time.
+//! A bitmap font of 5x7 dots, enough for a room's name, the time and a few slides.
 //!
 //! It has the Latin capitals (small letters are drawn as those), digits and some punctuation. Any
 //! other character is drawn as an empty box, so that a name in another script keeps its length.
@@ -8,10 +8,16 @@ use super::canvas::{Area, Canvas, Colour};
 /// Dots from one character to the next.
 const ADVANCE: usize = 6;
 const COLUMNS: usize = 5;
+const ROWS: usize = 7;
 
 /// Width of a text in units of the board, for dots of the given size.
 pub(super) fn width(text: &str, dot: f32) -> f32 {
     (text.chars().count() * ADVANCE) as f32 * dot
+}
+
+/// Height of a line of text in units of the board, for dots of the given size.
+pub(super) const fn height(dot: f32) -> f32 {
+    ROWS as f32 * dot
 }
 
 /// Draws a text with its top left corner at `x`, `y`.
@@ -29,9 +35,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, text: &str, x: f32, y: f32, dot: f32
 
 /// Seven rows from the top, five dots each, the leftmost in the highest bit.
 #[rustfmt::skip]
-fn glyph(character: char) -> [u8; 7] {
+fn glyph(character: char) -> [u8; ROWS] {
     match character.to_ascii_uppercase() {
-        ' ' => [0; 7],
+        ' ' => [0; ROWS],
         'A' => [0b01110, 0b10001, 0b10001, 0b11111, 0b10001, 0b10001, 0b10001],
         'B' => [0b11110, 0b10001, 0b10001, 0b11110, 0b10001, 0b10001, 0b11110],
         'C' => [0b01110, 0b10001, 0b10000, 0b10000, 0b10000, 0b10001, 0b01110],

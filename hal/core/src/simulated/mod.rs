@@ -13,8 +13,10 @@ mod font;
 mod leds;
 mod loudspeaker;
 mod microphone;
+mod picture_pool;
 mod scene;
 mod shared;
+mod slides;
 mod voice;
 
 pub use buttons::SimulatedButtons;
@@ -23,6 +25,7 @@ pub use echo_path::{EchoPath, EchoReceiver, EchoSender};
 pub use leds::SimulatedLeds;
 pub use loudspeaker::SimulatedLoudspeaker;
 pub use microphone::{SimulatedMicrophone, SoundSource};
+pub use slides::{SimulatedSlides, SlidesSettings};
 
 use crate::error::{DeviceError, DeviceKind};
 

@@ -17,6 +17,8 @@ pub struct Config {
     pub room: RoomSettings,
     /// `[camera]`
     pub camera: CameraSettings,
+    /// `[slides]`
+    pub slides: SlidesSettings,
     /// `[microphone]`
     pub microphone: MicrophoneSettings,
     /// `[playout]`
@@ -60,6 +62,19 @@ pub struct CameraSettings {
     /// Frames per second, 1 to 60.
     pub frame_rate: FrameRate,
     /// The encoder's target for a leg that takes it, 64 to 20,000 kbit/s.
+    pub bitrate: Bitrate,
+}
+
+/// `[slides]`: a second picture that the room shows in a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlidesSettings {
+    /// Where the slides come from.
+    pub source: VideoSource,
+    /// The size that is sent; both numbers are even.
+    pub resolution: Resolution,
+    /// Frames per second, 1 to 60.
+    pub frame_rate: FrameRate,
+    /// The encoder's target for the legs that take it, 64 to 20,000 kbit/s.
     pub bitrate: Bitrate,
 }
 
@@ -232,6 +247,8 @@ pub struct Account {
     pub certificate: Option<AccountCertificate>,
     /// Whether a leg without SRTP is allowed.
     pub media_security: MediaSecurity,
+    /// Whether its calls have a stream for slides.
+    pub content_sharing: ContentSharing,
     /// Whether it registers.
     pub registration: Registration,
 }
@@ -495,6 +512,16 @@ pub enum MediaSecurity {
     SrtpRequired,
     /// A call without SRTP comes about and is marked as plain.
     PlainAllowed,
+}
+
+/// Whether the calls of an account offer and take a second video stream for slides, and floor control.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ContentSharing {
+    /// They do.
+    #[default]
+    On,
+    /// They do not: for a provider or far ends that such offers confuse.
+    Off,
 }
 
 /// Whether an account registers.

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use config::{
-    AutoAnswer, Config, ConfigError, Language, MediaSecurity, Peer, Problem, ProblemCause,
-    Registration, SecondCall, SecretSource, SipAddress, Transport, Warning, parse,
+    AutoAnswer, Config, ConfigError, ContentSharing, Language, MediaSecurity, Peer, Problem,
+    ProblemCause, Registration, SecondCall, SecretSource, SipAddress, Transport, Warning, parse,
 };
 use room::media_plan::{AudioSink, VideoSink, VideoSource};
 use room::units::Bitrate;
@@ -30,6 +30,13 @@ file = "clips/talking.mp4"
 resolution = "640x360"
 frame_rate = 25
 bitrate_kbps = 1200
+
+[slides]
+source = "file"
+file = "clips/deck.mp4"
+resolution = "1920x1080"
+frame_rate = 5
+bitrate_kbps = 800
 
 [microphone]
 source = "simulated"
@@ -66,6 +73,7 @@ address = "sip:room7@192.0.2.9:5070;transport=udp"
 transport = "udp"
 password_credential = "lab"
 media_security = "plain-allowed"
+content_sharing = "off"
 register = false
 
 [incoming]
@@ -118,6 +126,13 @@ fn every_key_has_its_meaning() {
     assert_eq!(config.camera.resolution.to_string(), "640x360");
     assert_eq!(config.camera.frame_rate.0, 25);
     assert_eq!(config.camera.bitrate, Bitrate::kbps(1200));
+    assert_eq!(
+        config.slides.source,
+        VideoSource::File("/etc/roomd/clips/deck.mp4".into())
+    );
+    assert_eq!(config.slides.resolution.to_string(), "1920x1080");
+    assert_eq!(config.slides.frame_rate.0, 5);
+    assert_eq!(config.slides.bitrate, Bitrate::kbps(800));
     assert_eq!(config.playout.video, VideoSink::Window);
     assert_eq!(config.playout.audio, AudioSink::None);
     assert_eq!(config.playout.volume.as_percent(), 40);
@@ -154,6 +169,8 @@ fn accounts_default_to_tls_srtp_and_the_host_of_their_address() {
             expires: Duration::from_secs(300)
         }
     );
+    assert_eq!(office.content_sharing, ContentSharing::On);
+    assert_eq!(lab.content_sharing, ContentSharing::Off);
     assert_eq!(lab.registrar.to_string(), "192.0.2.9:5070");
     assert_eq!(lab.registration, Registration::Off);
     let credentials = lab.credentials.as_ref().unwrap();
@@ -165,6 +182,10 @@ fn accounts_default_to_tls_srtp_and_the_host_of_their_address() {
 fn the_version_alone_is_a_configuration() {
     let config = parsed("version = 1\n");
     assert_eq!(config.camera.source, VideoSource::None);
+    assert_eq!(config.slides.source, VideoSource::None);
+    assert_eq!(config.slides.resolution.to_string(), "1280x720");
+    assert_eq!(config.slides.frame_rate.0, 10);
+    assert_eq!(config.slides.bitrate, Bitrate::kbps(1_000));
     assert_eq!(config.incoming.auto_answer, AutoAnswer::Never);
     assert!(config.accounts.is_empty() && config.join.is_none() && config.http.loopback.is_none());
 }
@@ -216,6 +237,11 @@ fn a_complaint_names_file_line_column_key_and_remedy() {
             "version = 1\n[camera]\nresolution = \"1280*720\"\n",
             "/etc/roomd/roomd.toml:3:14: camera.resolution: bad value \"1280*720\" (write even \
              numbers such as \"1280x720\", at most \"3840x2160\")",
+        ),
+        (
+            "version = 1\n[slides]\nsource = \"hdmi\"\n",
+            "/etc/roomd/roomd.toml:3:10: slides.source: bad value \"hdmi\" (write \
+             \"simulated\" or \"file\" or \"none\")",
         ),
         (
             "version = 1\n[incoming]\nauto_anser = \"never\"\n",
@@ -331,6 +357,8 @@ fn what_needs_a_second_key_says_which() {
     let cases = [
         ("[microphone]\nsource = \"file\"\n", "microphone.file"),
         ("[camera]\nsource = \"none\"\nfile = \"x\"\n", "camera.file"),
+        ("[slides]\nsource = \"file\"\n", "slides.file"),
+        ("[slides]\nfile = \"x\"\n", "slides.file"),
         (
             "[sip]\nlisten_tls = \"0.0.0.0:5061\"\ncertificate = \"c\"\n",
             "sip.key",
@@ -388,6 +416,9 @@ fn values_from_outside_their_rules_are_refused() {
         "[join]\ntarget = \"sip:a@example.com:0\"",
         "[camera]\nresolution = \"99999999999x2\"",
         "[camera]\nresolution = \"641x360\"",
+        "[slides]\nresolution = \"1281x720\"",
+        "[slides]\nframe_rate = 61",
+        "[slides]\nbitrate_kbps = 63",
         "[room]\nname = \"\"",
         "[playout]\nvolume = 101",
         "[incoming]\nring_seconds = -9223372036854775808",

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use config::{
     Account, AccountCertificate, AccountName, AutoAnswer, CameraSettings, ClientCertificates,
-    Config, Credentials, HostPort, HttpSettings, IncomingSettings, JoinSettings, LogFormat,
-    LogLevel, LogSettings, LoopbackListener, MediaSecurity, MicrophoneSettings, PlayoutSettings,
-    PortRange, Registration, RoomSettings, SecondCall, SecretSource, SipAddress, SipSettings,
-    SipTarget, TlsListener, Transfers, Transport, parse,
+    Config, ContentSharing, Credentials, HostPort, HttpSettings, IncomingSettings, JoinSettings,
+    LogFormat, LogLevel, LogSettings, LoopbackListener, MediaSecurity, MicrophoneSettings,
+    PlayoutSettings, PortRange, Registration, RoomSettings, SecondCall, SecretSource, SipAddress,
+    SipSettings, SipTarget, SlidesSettings, TlsListener, Transfers, Transport, parse,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option;
@@ -62,29 +62,47 @@ fn secret() -> impl Strategy<Value = SecretSource> {
     ]
 }
 
-fn devices() -> impl Strategy<Value = (CameraSettings, MicrophoneSettings, PlayoutSettings)> {
+/// Source, size, rate and bitrate of the camera or of the slides.
+fn pictures() -> impl Strategy<Value = (VideoSource, Resolution, FrameRate, Bitrate)> {
     let video_source = prop_oneof![
         Just(VideoSource::Simulated),
         Just(VideoSource::None),
         file().prop_map(VideoSource::File)
     ];
+    let resolution = (80_u32..=1920, 45_u32..=1080).prop_map(|(width, height)| Resolution {
+        width: width * 2,
+        height: height * 2,
+    });
+    let rate = (1_u32..=60).prop_map(FrameRate);
+    let bitrate = (64_u64..=20_000).prop_map(Bitrate::kbps);
+    (video_source, resolution, rate, bitrate)
+}
+
+type Devices = (
+    CameraSettings,
+    SlidesSettings,
+    MicrophoneSettings,
+    PlayoutSettings,
+);
+
+fn devices() -> impl Strategy<Value = Devices> {
     let audio_source = prop_oneof![
         Just(AudioSource::Simulated),
         Just(AudioSource::None),
         file().prop_map(AudioSource::File)
     ];
-    let resolution = (80_u32..=1920, 45_u32..=1080).prop_map(|(width, height)| Resolution {
-        width: width * 2,
-        height: height * 2,
+    let camera = pictures().prop_map(|(source, resolution, frame_rate, bitrate)| CameraSettings {
+        source,
+        resolution,
+        frame_rate,
+        bitrate,
     });
-    let camera = (video_source, resolution, 1_u32..=60, 64_u64..=20_000).prop_map(
-        |(source, resolution, frame_rate, kbps)| CameraSettings {
-            source,
-            resolution,
-            frame_rate: FrameRate(frame_rate),
-            bitrate: Bitrate::kbps(kbps),
-        },
-    );
+    let slides = pictures().prop_map(|(source, resolution, frame_rate, bitrate)| SlidesSettings {
+        source,
+        resolution,
+        frame_rate,
+        bitrate,
+    });
     let playout = (
         select(vec![VideoSink::Window, VideoSink::Display, VideoSink::None]),
         select(vec![
@@ -103,6 +121,7 @@ fn devices() -> impl Strategy<Value = (CameraSettings, MicrophoneSettings, Playo
         });
     (
         camera,
+        slides,
         audio_source.prop_map(|source| MicrophoneSettings { source }),
         playout,
     )
@@ -189,6 +208,7 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
             MediaSecurity::SrtpRequired,
             MediaSecurity::PlainAllowed,
         ]),
+        select(vec![ContentSharing::On, ContentSharing::Off]),
         registration,
     )
         .prop_map(
@@ -201,6 +221,7 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
                 credentials,
                 certificate,
                 media_security,
+                content_sharing,
                 reg,
             )| {
                 Account {
@@ -219,6 +240,7 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
                         .filter(|_| [Transport::Tls, Transport::Wss].contains(&transport))
                         .map(|(certificate, key)| AccountCertificate { certificate, key }),
                     media_security,
+                    content_sharing,
                     registration: reg,
                 }
             },
@@ -298,12 +320,19 @@ fn configuration() -> impl Strategy<Value = Config> {
         rest(),
     )
         .prop_map(
-            |((camera, microphone, playout), sip, accounts, join, (room, incoming, http, log))| {
+            |(
+                (camera, slides, microphone, playout),
+                sip,
+                accounts,
+                join,
+                (room, incoming, http, log),
+            )| {
                 let account = accounts.first().map(|account| account.name.clone());
                 let join = join.map(|target| JoinSettings { target, account });
                 Config {
                     room,
                     camera,
+                    slides,
                     microphone,
                     playout,
                     sip,

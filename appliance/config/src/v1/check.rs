@@ -4,24 +4,20 @@
 //! leaves this module when anything was noted.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
-
-use room::media_plan::{AudioSink, AudioSource, VideoSink, VideoSource};
-use room::units::{Bitrate, FrameRate, Resolution, Volume};
 
 use super::checker::{Causes, Checker};
 use super::file::{self, File};
 use super::read;
-use super::words::{self, Further, Source};
+use super::words::{self, Further};
 use crate::error::{ProblemCause, Rule};
 use crate::location::KeyPath;
 use crate::settings::{
-    Account, AccountCertificate, AccountName, AutoAnswer, CameraSettings, ClientCertificates,
-    Config, Credentials, HostPort, HttpSettings, IncomingSettings, JoinSettings, LogFormat,
-    LogLevel, LogSettings, LoopbackListener, MediaSecurity, MicrophoneSettings, PlayoutSettings,
-    PortRange, Registration, RoomSettings, SecondCall, SipAddress, SipSettings, SipTarget,
-    TlsListener, Transfers, Transport,
+    Account, AccountCertificate, AccountName, AutoAnswer, ClientCertificates, Config,
+    ContentSharing, Credentials, HostPort, HttpSettings, IncomingSettings, JoinSettings, LogFormat,
+    LogLevel, LogSettings, LoopbackListener, MediaSecurity, PortRange, Registration, RoomSettings,
+    SecondCall, SipAddress, SipSettings, SipTarget, TlsListener, Transfers, Transport,
 };
 
 /// Checks a whole file. Relative paths are taken from `directory`.
@@ -38,6 +34,7 @@ impl Checker<'_> {
         Config {
             room: self.room(&at("room"), file.room.unwrap_or_default()),
             camera: self.camera(&at("camera"), file.camera.unwrap_or_default()),
+            slides: self.slides(&at("slides"), file.slides.unwrap_or_default()),
             microphone: self.microphone(&at("microphone"), file.microphone.unwrap_or_default()),
             playout: self.playout(&at("playout"), file.playout.unwrap_or_default()),
             sip: self.sip(&at("sip"), file.sip.unwrap_or_default()),
@@ -55,97 +52,6 @@ impl Checker<'_> {
         let name = self.text(at, "name", room.name, 64);
         RoomSettings {
             name: name.unwrap_or_else(|| words::DEFAULT_ROOM_NAME.to_owned()),
-        }
-    }
-
-    fn camera(&mut self, at: &KeyPath, camera: file::Camera) -> CameraSettings {
-        let source = match self.source(at, camera.source, camera.file) {
-            SourceAndFile::Simulated => VideoSource::Simulated,
-            SourceAndFile::File(file) => VideoSource::File(file),
-            SourceAndFile::None => VideoSource::None,
-        };
-        let resolution = self.value(
-            at,
-            "resolution",
-            camera.resolution,
-            Rule::Resolution,
-            read::resolution,
-        );
-        let (rate, kbps) = (camera.frame_rate, camera.bitrate_kbps);
-        let rate = self.number(at, "frame_rate", rate, (1, 60), words::DEFAULT_FRAME_RATE);
-        let kbps = self.number(
-            at,
-            "bitrate_kbps",
-            kbps,
-            (64, 20_000),
-            words::DEFAULT_BITRATE_KBPS,
-        );
-        CameraSettings {
-            source,
-            resolution: resolution.unwrap_or(Resolution::HD720),
-            frame_rate: FrameRate(u32::try_from(rate).expect("1 to 60")),
-            bitrate: Bitrate::kbps(kbps.unsigned_abs()),
-        }
-    }
-
-    fn microphone(&mut self, at: &KeyPath, microphone: file::Microphone) -> MicrophoneSettings {
-        let source = match self.source(at, microphone.source, microphone.file) {
-            SourceAndFile::Simulated => AudioSource::Simulated,
-            SourceAndFile::File(file) => AudioSource::File(file),
-            SourceAndFile::None => AudioSource::None,
-        };
-        MicrophoneSettings { source }
-    }
-
-    /// `source` and `file`, which the camera and the microphone have alike.
-    fn source(
-        &mut self,
-        at: &KeyPath,
-        source: Option<String>,
-        file: Option<String>,
-    ) -> SourceAndFile {
-        let source = self.choice_if_valid(at, "source", source, words::SOURCES, Source::None);
-        let given = ("file", file.is_some());
-        let path = self.path(at, "file", file);
-        match source {
-            None => return SourceAndFile::None,
-            Some(source) => self.go_together(at, given, (WITH_FILE, source == Source::File)),
-        }
-        match (source, path) {
-            (Some(Source::Simulated), _) => SourceAndFile::Simulated,
-            (Some(Source::File), Some(path)) => SourceAndFile::File(path),
-            (Some(Source::File), None) | (Some(Source::None) | None, _) => SourceAndFile::None,
-        }
-    }
-
-    fn playout(&mut self, at: &KeyPath, playout: file::Playout) -> PlayoutSettings {
-        let volume = playout.volume;
-        let volume = self.number(at, "volume", volume, (0, 100), words::DEFAULT_VOLUME);
-        let audio = self.choice(
-            at,
-            "audio",
-            playout.audio,
-            words::AUDIO_SINKS,
-            AudioSink::Loudspeaker,
-        );
-        if playout.recording.is_some() && audio != AudioSink::Simulated {
-            let unless = "audio = \"simulated\"";
-            self.note(at.key("recording"), ProblemCause::Pointless { unless });
-        }
-        PlayoutSettings {
-            video: self.choice(
-                at,
-                "video",
-                playout.video,
-                words::VIDEO_SINKS,
-                VideoSink::Display,
-            ),
-            audio,
-            recording: self.path(at, "recording", playout.recording),
-            volume: u8::try_from(volume)
-                .ok()
-                .and_then(Volume::percent)
-                .expect("0 to 100"),
         }
     }
 
@@ -299,6 +205,13 @@ impl Checker<'_> {
             words::MEDIA_SECURITIES,
             MediaSecurity::SrtpRequired,
         );
+        let content_sharing = self.choice(
+            at,
+            "content_sharing",
+            account.content_sharing,
+            words::CONTENT_SHARINGS,
+            ContentSharing::On,
+        );
         let certificate = self.account_certificate(at, transport, account.certificate, account.key);
         let registration = self.registration(at, account.register, account.expires_s);
         let file = account.password_file;
@@ -317,6 +230,7 @@ impl Checker<'_> {
             credentials,
             certificate,
             media_security,
+            content_sharing,
             registration,
         })
     }
@@ -510,13 +424,4 @@ impl Checker<'_> {
             level: self.choice(at, "level", log.level, words::LOG_LEVELS, LogLevel::Info),
         }
     }
-}
-
-/// What asks for the key `file`.
-const WITH_FILE: &str = "source = \"file\"";
-
-enum SourceAndFile {
-    Simulated,
-    File(PathBuf),
-    None,
 }

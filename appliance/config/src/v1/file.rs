@@ -16,6 +16,9 @@ pub struct File {
     /// The outgoing picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub camera: Option<Camera>,
+    /// The outgoing slides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slides: Option<Slides>,
     /// The outgoing sound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub microphone: Option<Microphone>,
@@ -78,6 +81,22 @@ table!(
         /// Default 30.
         frame_rate: i64,
         /// Default 2500.
+        bitrate_kbps: i64,
+    }
+);
+
+table!(
+    /// `[slides]`
+    Slides {
+        /// `simulated`, `file` or `none` (default).
+        source: String,
+        /// The recording, when `source = "file"`.
+        file: String,
+        /// Default `1280x720`.
+        resolution: String,
+        /// Default 10.
+        frame_rate: i64,
+        /// Default 1000.
         bitrate_kbps: i64,
     }
 );
@@ -164,6 +183,8 @@ table!(
         key: String,
         /// `srtp-required` (default) or `plain-allowed`.
         media_security: String,
+        /// Whether its calls have a stream for slides: `on` (default) or `off`.
+        content_sharing: String,
         /// Default true.
         register: bool,
         /// Seconds; default 600.

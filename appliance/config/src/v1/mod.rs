@@ -5,6 +5,7 @@
 
 mod check;
 mod checker;
+mod devices;
 mod file;
 mod read;
 mod render;

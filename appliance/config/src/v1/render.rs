@@ -6,7 +6,7 @@ use room::media_plan::{AudioSource, VideoSource};
 
 use super::VERSION;
 use super::file::{
-    Account, Camera, File, Http, Incoming, Join, Log, Microphone, Playout, Room, Sip,
+    Account, Camera, File, Http, Incoming, Join, Log, Microphone, Playout, Room, Sip, Slides,
 };
 use super::words::{self, Further, Source, word};
 use crate::secret::SecretSource;
@@ -26,6 +26,7 @@ impl From<&Config> for File {
                 name: Some(config.room.name.clone()),
             }),
             camera: Some(Camera::from(&config.camera)),
+            slides: Some(Slides::from(&config.slides)),
             microphone: Some(Microphone::from(&config.microphone)),
             playout: Some(Playout {
                 video: Some(word(words::VIDEO_SINKS, config.playout.video)),
@@ -51,17 +52,26 @@ impl From<&Config> for File {
 
 impl From<&settings::CameraSettings> for Camera {
     fn from(camera: &settings::CameraSettings) -> Self {
-        let (source, file) = match &camera.source {
-            VideoSource::Simulated => (Source::Simulated, None),
-            VideoSource::File(file) => (Source::File, Some(path(file))),
-            VideoSource::None => (Source::None, None),
-        };
+        let (source, file) = video_source(&camera.source);
         Self {
-            source: Some(word(words::SOURCES, source)),
+            source,
             file,
             resolution: Some(camera.resolution.to_string()),
             frame_rate: Some(i64::from(camera.frame_rate.0)),
             bitrate_kbps: Some(whole(camera.bitrate.as_kbps())),
+        }
+    }
+}
+
+impl From<&settings::SlidesSettings> for Slides {
+    fn from(slides: &settings::SlidesSettings) -> Self {
+        let (source, file) = video_source(&slides.source);
+        Self {
+            source,
+            file,
+            resolution: Some(slides.resolution.to_string()),
+            frame_rate: Some(i64::from(slides.frame_rate.0)),
+            bitrate_kbps: Some(whole(slides.bitrate.as_kbps())),
         }
     }
 }
@@ -133,6 +143,7 @@ impl From<&settings::Account> for Account {
                 .map(|shown| path(&shown.certificate)),
             key: account.certificate.as_ref().map(|shown| path(&shown.key)),
             media_security: Some(word(words::MEDIA_SECURITIES, account.media_security)),
+            content_sharing: Some(word(words::CONTENT_SHARINGS, account.content_sharing)),
             register: Some(register),
             expires_s,
         }
@@ -170,6 +181,16 @@ impl From<&settings::HttpSettings> for Http {
             token_credential,
         }
     }
+}
+
+/// The keys `source` and `file`.
+fn video_source(source: &VideoSource) -> (Option<String>, Option<String>) {
+    let (source, file) = match source {
+        VideoSource::Simulated => (Source::Simulated, None),
+        VideoSource::File(file) => (Source::File, Some(path(file))),
+        VideoSource::None => (Source::None, None),
+    };
+    (Some(word(words::SOURCES, source)), file)
 }
 
 /// The keys `*_file` and `*_credential`.

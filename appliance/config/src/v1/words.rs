@@ -3,7 +3,8 @@
 use room::media_plan::{AudioSink, VideoSink};
 
 use crate::settings::{
-    AutoAnswer, ClientCertificates, LogFormat, LogLevel, MediaSecurity, Transfers, Transport,
+    AutoAnswer, ClientCertificates, ContentSharing, LogFormat, LogLevel, MediaSecurity, Transfers,
+    Transport,
 };
 
 /// Each word with what it means.
@@ -55,6 +56,8 @@ pub(super) const MEDIA_SECURITIES: Words<MediaSecurity> = &[
     ("srtp-required", MediaSecurity::SrtpRequired),
     ("plain-allowed", MediaSecurity::PlainAllowed),
 ];
+pub(super) const CONTENT_SHARINGS: Words<ContentSharing> =
+    &[("on", ContentSharing::On), ("off", ContentSharing::Off)];
 pub(super) const AUTO_ANSWERS: Words<AutoAnswer> = &[
     ("never", AutoAnswer::Never),
     ("trusted-when-asked", AutoAnswer::TrustedWhenAsked),
@@ -76,8 +79,10 @@ pub(super) const LOG_LEVELS: Words<LogLevel> = &[
 ];
 
 pub(super) const DEFAULT_ROOM_NAME: &str = "Room";
-pub(super) const DEFAULT_FRAME_RATE: i64 = 30;
-pub(super) const DEFAULT_BITRATE_KBPS: i64 = 2500;
+pub(super) const DEFAULT_CAMERA_FRAME_RATE: i64 = 30;
+pub(super) const DEFAULT_CAMERA_BITRATE_KBPS: i64 = 2500;
+pub(super) const DEFAULT_SLIDES_FRAME_RATE: i64 = 10;
+pub(super) const DEFAULT_SLIDES_BITRATE_KBPS: i64 = 1000;
 pub(super) const DEFAULT_VOLUME: i64 = 70;
 pub(super) const DEFAULT_USER_AGENT: &str = "roomd";
 pub(super) const DEFAULT_EXPIRES_S: i64 = 600;

@@ -29,6 +29,7 @@ use sip::offer_answer::CallMedia;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::call_facts::Meaning;
+use crate::devices::WantedDevices;
 use crate::dtmf_relay;
 use crate::error::Error;
 use crate::floor_way::FloorWay;
@@ -83,7 +84,7 @@ pub struct Driver {
     /// Whether there was no network when the addresses last changed.
     was_cut_off: bool,
     remember: mpsc::UnboundedSender<(Generation, Remembered)>,
-    capture: watch::Sender<bool>,
+    wanted_devices: watch::Sender<WantedDevices>,
     snapshots: watch::Sender<RoomSnapshot>,
     counters: Arc<NetworkCounters>,
     /// Accounts that register, to de-register at the end.
@@ -115,8 +116,8 @@ pub struct Parts {
     pub listen: endpoint::ListenAddresses,
     /// Takes what is to be stored.
     pub remember: mpsc::UnboundedSender<(Generation, Remembered)>,
-    /// Whether simulated devices are to run.
-    pub capture: watch::Sender<bool>,
+    /// Which simulated devices are to run.
+    pub wanted_devices: watch::Sender<WantedDevices>,
     /// Shows what was dropped.
     pub counters: Arc<NetworkCounters>,
     /// Accounts that register.
@@ -138,7 +139,7 @@ impl Driver {
             listen: parts.listen,
             was_cut_off: false,
             remember: parts.remember,
-            capture: parts.capture,
+            wanted_devices: parts.wanted_devices,
             snapshots,
             counters: parts.counters,
             registering: parts.registering,
@@ -444,7 +445,7 @@ impl Driver {
                 }
             }
             Command::ApplyMedia(plan) => {
-                self.capture.send_replace(!plan.legs.is_empty());
+                self.wanted_devices.send_replace(WantedDevices::of(&plan));
                 self.media.apply(plan);
             }
             Command::Remember {

@@ -18,11 +18,13 @@ use config::{Config, PlayoutSettings};
 use hal_core::burnt_clock::BurntClock;
 use hal_core::camera::PictureSize;
 use hal_core::simulated::{
-    CameraSettings, SimulatedCamera, SimulatedLoudspeaker, SimulatedMicrophone, SoundSource,
+    CameraSettings, SimulatedCamera, SimulatedLoudspeaker, SimulatedMicrophone, SimulatedSlides,
+    SlidesSettings, SoundSource,
 };
 use media::{Media, MediaSettings};
 use room::media_plan::{AudioSink, AudioSource, VideoSource};
 use room::policy::CallTarget;
+use room::units::Resolution;
 use room::{EndReason, Fact, Remembered, Request, Resumption};
 use sip::endpoint::{AccountName, Endpoint};
 use sip::offer_answer::ContentSharing;
@@ -32,7 +34,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::address_watch::AddressWatch;
 use crate::certificate_expiry::CertificateExpiry;
-use crate::devices::SimulatedDevices;
+use crate::devices::{SimulatedDevices, WantedDevices};
 use crate::driver::{Driver, Inputs, Parts, PendingRequest};
 use crate::error::Error;
 use crate::http;
@@ -76,8 +78,8 @@ pub struct Directories {
 pub async fn run(config: Config, directories: &Directories) -> Result<(), Error> {
     // Before anybody can see that the service is there, and tell it to end.
     let farewells = Farewells::awaited()?;
-    let (capture, captures) = watch::channel(false);
-    let (streams, devices) = simulated_devices(&config)?.start(&captures);
+    let (wanted_devices, wanted) = watch::channel(WantedDevices::default());
+    let (streams, devices) = simulated_devices(&config)?.start(&wanted);
     let media_settings = MediaSettings {
         front_end: Box::new(SonoraFrontEnd::new(SonoraSettings::default())),
     };
@@ -125,7 +127,7 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
         media,
         listen,
         remember,
-        capture,
+        wanted_devices,
         counters: Arc::clone(&counters),
         registering: registering(&config),
     });
@@ -329,17 +331,22 @@ fn registering(config: &Config) -> Vec<AccountName> {
 fn simulated_devices(config: &Config) -> Result<SimulatedDevices, Error> {
     let mut devices = SimulatedDevices::default();
     if config.camera.source == VideoSource::Simulated {
-        let size = PictureSize {
-            width: config.camera.resolution.width as usize,
-            height: config.camera.resolution.height as usize,
-        };
         let camera = SimulatedCamera::new(CameraSettings {
-            size,
+            size: picture_size(config.camera.resolution),
             frame_interval: Duration::from_secs(1) / config.camera.frame_rate.0,
             room_name: config.room.name.clone(),
             clock: BurntClock::new(monotonic_zero()),
         });
         devices.camera = Some(Box::new(camera.map_err(Error::Device)?));
+    }
+    if config.slides.source == VideoSource::Simulated {
+        let slides = SimulatedSlides::new(SlidesSettings {
+            size: picture_size(config.slides.resolution),
+            frame_interval: Duration::from_secs(1) / config.slides.frame_rate.0,
+            room_name: config.room.name.clone(),
+            clock: BurntClock::new(monotonic_zero()),
+        });
+        devices.slides = Some(Box::new(slides.map_err(Error::Device)?));
     }
     if config.microphone.source == AudioSource::Simulated {
         let voice = SoundSource::Voice {
@@ -351,6 +358,13 @@ fn simulated_devices(config: &Config) -> Result<SimulatedDevices, Error> {
         devices.loudspeaker = Some(Box::new(simulated_loudspeaker(&config.playout)?));
     }
     Ok(devices)
+}
+
+fn picture_size(resolution: Resolution) -> PictureSize {
+    PictureSize {
+        width: resolution.width as usize,
+        height: resolution.height as usize,
+    }
 }
 
 fn simulated_loudspeaker(playout: &PlayoutSettings) -> Result<SimulatedLoudspeaker, Error> {

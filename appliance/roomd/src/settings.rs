@@ -8,9 +8,7 @@ use config::{
     Transfers,
 };
 use room::codec::{AudioCodec, PacketizationMode};
-use room::media_plan::VideoSource;
 use room::policy::{CallTarget, MediaPolicy, RoomPolicy, SecondCall, SlidesPolicy, Timeouts};
-use room::units::{Bitrate, FrameRate, Resolution};
 use sip::digest::Credentials;
 use sip::endpoint::{self, ConfiguredPeer, EndpointSettings, IncomingPolicy, TransferPolicy};
 use sip::grammar::Uri;
@@ -23,7 +21,7 @@ use crate::error::Error;
 use crate::our_addresses;
 use crate::sip_sockets::{ListenAddresses, TlsIdentity, TlsSettings, TlsTrust};
 
-/// Whether calls negotiate slides and their floor.
+/// Whether calls may negotiate slides and their floor at all.
 pub const CONTENT_SHARING: ContentSharing = ContentSharing::On;
 
 /// The room's policy.
@@ -58,10 +56,10 @@ pub fn room_policy(config: &Config) -> RoomPolicy {
             frame_rate: config.camera.frame_rate,
             bitrate: config.camera.bitrate,
             slides: SlidesPolicy {
-                source: VideoSource::Simulated,
-                resolution: Resolution::HD720,
-                frame_rate: FrameRate(10),
-                bitrate: Bitrate::kbps(1_000),
+                source: config.slides.source.clone(),
+                resolution: config.slides.resolution,
+                frame_rate: config.slides.frame_rate,
+                bitrate: config.slides.bitrate,
             },
             microphone: config.microphone.source.clone(),
             video_sink: config.playout.video,
@@ -240,9 +238,17 @@ fn endpoint_account(
                 MediaSecurity::SrtpRequired => sip::offer_answer::MediaSecurity::SrtpRequired,
                 MediaSecurity::PlainAllowed => sip::offer_answer::MediaSecurity::PlainAllowed,
             },
-            content: CONTENT_SHARING,
+            content: content_sharing(account),
         },
     })
+}
+
+/// Whether the account's calls negotiate slides and their floor.
+fn content_sharing(account: &Account) -> ContentSharing {
+    match account.content_sharing {
+        config::ContentSharing::On => CONTENT_SHARING,
+        config::ContentSharing::Off => ContentSharing::Off,
+    }
 }
 
 /// The registrar may lie behind the server that a WebSocket leads to, which cannot open one by itself:
@@ -273,6 +279,9 @@ fn uri(account: &Account, text: &str) -> Result<Uri, Error> {
 
 #[cfg(test)]
 mod tests {
+    use room::media_plan::VideoSource;
+    use room::units::{Bitrate, FrameRate, Resolution};
+
     use super::*;
 
     /// The registrar and the proxy of an account with this transport.
@@ -287,6 +296,30 @@ mod tests {
         let account = &settings.accounts[0];
         let registrar = account.registrar.as_ref().unwrap();
         (registrar.to_string(), account.proxies[0].to_string())
+    }
+
+    #[test]
+    fn slides_are_sent_as_configured_and_negotiated_where_the_account_says_so() {
+        let text = "version = 1\n[slides]\nsource = \"file\"\nfile = \"/deck.mp4\"\n\
+                    resolution = \"1920x1080\"\nframe_rate = 5\nbitrate_kbps = 800\n\
+                    [[account]]\nname = \"a\"\naddress = \"sip:a@example.com\"\n\
+                    [[account]]\nname = \"b\"\naddress = \"sip:b@example.com\"\n\
+                    content_sharing = \"off\"\n";
+        let config = config::parse(text, Path::new("roomd.toml")).unwrap();
+        let slides = SlidesPolicy {
+            source: VideoSource::File("/deck.mp4".into()),
+            resolution: Resolution {
+                width: 1920,
+                height: 1080,
+            },
+            frame_rate: FrameRate(5),
+            bitrate: Bitrate::kbps(800),
+        };
+        assert_eq!(room_policy(&config).media.slides, slides);
+        let settings = endpoint_settings(&config, &ListenAddresses::default(), None).unwrap();
+        let content = |account: usize| settings.accounts[account].capabilities.content;
+        assert_eq!(content(0), CONTENT_SHARING);
+        assert_eq!(content(1), ContentSharing::Off);
     }
 
     #[test]

@@ -98,8 +98,8 @@ pub struct RoomSetup {
     pub second_call: SecondCall,
     /// Whom the join button calls.
     pub join: Option<RoomName>,
-    /// Whether its calls negotiate slides and their floor. No configuration can say so: `roomd` does
-    /// not send or show slides.
+    /// Whether its calls negotiate slides and their floor, whatever [`settings::CONTENT_SHARING`] says,
+    /// and the room has slides of its own.
     pub content: ContentSharing,
 }
 
@@ -144,7 +144,7 @@ impl RoomSetup {
         }
     }
 
-    /// The same, with a second video line and floor control.
+    /// The same, with slides, a second video line and floor control.
     #[must_use]
     pub const fn sharing_content(self) -> Self {
         Self {
@@ -191,13 +191,17 @@ impl RoomSetup {
         let join = self.join.map_or_else(String::new, |name| {
             format!("[join]\ntarget = \"{}\"\n", name.target(self.signalling))
         });
+        let slides = match self.content {
+            ContentSharing::On => "[slides]\nsource = \"simulated\"\n",
+            ContentSharing::Off => "",
+        };
         format!(
             r#"version = 1
 [room]
 name = "{name:?}"
 [camera]
 source = "simulated"
-[microphone]
+{slides}[microphone]
 source = "simulated"
 [playout]
 video = "none"

@@ -57,6 +57,8 @@ pub enum Endpoint {
     Microphone,
     /// Shows or hides the camera's picture.
     Camera,
+    /// Shows slides, or no more.
+    Slides,
     /// Sets the loudspeaker's volume.
     Volume,
     /// Arranges the far ends on the screen.
@@ -65,6 +67,10 @@ pub enum Endpoint {
     SentPicture,
     /// The picture that a far end sends.
     FarEndPicture,
+    /// The slides that the room shows.
+    SentSlidesPicture,
+    /// The slides that a far end shows.
+    FarEndSlidesPicture,
     /// The SIP messages of a leg.
     SipLadder,
     /// The SIP messages of the last call that was refused before it became a leg.
@@ -77,7 +83,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::Snapshot,
         Self::Events,
         Self::Call,
@@ -92,10 +98,13 @@ impl Endpoint {
         Self::HangUpAll,
         Self::Microphone,
         Self::Camera,
+        Self::Slides,
         Self::Volume,
         Self::Layout,
         Self::SentPicture,
         Self::FarEndPicture,
+        Self::SentSlidesPicture,
+        Self::FarEndSlidesPicture,
         Self::SipLadder,
         Self::RefusedSipLadder,
         Self::OpenApi,
@@ -110,6 +119,8 @@ impl Endpoint {
             | Self::Events
             | Self::SentPicture
             | Self::FarEndPicture
+            | Self::SentSlidesPicture
+            | Self::FarEndSlidesPicture
             | Self::SipLadder
             | Self::RefusedSipLadder
             | Self::OpenApi
@@ -122,7 +133,9 @@ impl Endpoint {
             | Self::Resume
             | Self::Dtmf
             | Self::Register => Method::Post,
-            Self::Microphone | Self::Camera | Self::Volume | Self::Layout => Method::Put,
+            Self::Microphone | Self::Camera | Self::Slides | Self::Volume | Self::Layout => {
+                Method::Put
+            }
             Self::HangUp | Self::HangUpAll => Method::Delete,
         }
     }
@@ -145,10 +158,13 @@ impl Endpoint {
             Self::HangUpAll => "/v1/legs",
             Self::Microphone => "/v1/microphone",
             Self::Camera => "/v1/camera",
+            Self::Slides => "/v1/slides",
             Self::Volume => "/v1/volume",
             Self::Layout => "/v1/layout",
             Self::SentPicture => "/v1/pictures/sent",
             Self::FarEndPicture => "/v1/pictures/far-end",
+            Self::SentSlidesPicture => "/v1/pictures/sent-slides",
+            Self::FarEndSlidesPicture => "/v1/pictures/far-end-slides",
             Self::SipLadder => "/v1/legs/{leg}/sip-ladder",
             Self::RefusedSipLadder => "/v1/sip-ladder/refused",
             Self::OpenApi => "/v1/openapi.json",
@@ -186,10 +202,13 @@ impl Endpoint {
             Self::HangUpAll => "hang_up_all",
             Self::Microphone => "set_microphone",
             Self::Camera => "set_camera",
+            Self::Slides => "set_slides",
             Self::Volume => "set_volume",
             Self::Layout => "set_layout",
             Self::SentPicture => "get_sent_picture",
             Self::FarEndPicture => "get_far_end_picture",
+            Self::SentSlidesPicture => "get_sent_slides_picture",
+            Self::FarEndSlidesPicture => "get_far_end_slides_picture",
             Self::SipLadder => "get_sip_ladder",
             Self::RefusedSipLadder => "get_refused_sip_ladder",
             Self::OpenApi => "get_openapi",
@@ -221,10 +240,15 @@ impl Endpoint {
             Self::HangUpAll => "End all legs",
             Self::Microphone => "Mute or open the microphone",
             Self::Camera => "Show or hide the camera's picture",
+            Self::Slides => {
+                "Show slides to the far ends that take them, as soon as they let the room; or no more"
+            }
             Self::Volume => "Set the loudspeaker's volume",
             Self::Layout => "Arrange the far ends on the screen",
             Self::SentPicture => "The picture that the room sends, as JPEG",
             Self::FarEndPicture => "The picture that a far end sends, as JPEG",
+            Self::SentSlidesPicture => "The slides that the room shows, as JPEG",
+            Self::FarEndSlidesPicture => "The slides that a far end shows, as JPEG",
             Self::SipLadder => {
                 "The SIP messages of a leg, without secrets; legs that are over are remembered for \
                  a while"

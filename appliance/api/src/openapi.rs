@@ -77,6 +77,7 @@ fn components() -> utoipa::openapi::Components {
     collect::<request::Register>(&mut schemas);
     collect::<request::SetMicrophone>(&mut schemas);
     collect::<request::SetCamera>(&mut schemas);
+    collect::<request::SetSlides>(&mut schemas);
     collect::<request::SetVolume>(&mut schemas);
     collect::<request::SetLayout>(&mut schemas);
     let token = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
@@ -99,7 +100,10 @@ fn operation(endpoint: Endpoint) -> Operation {
     if endpoint.names_leg() {
         operation = operation.parameter(leg_parameter("leg", ParameterIn::Path, Required::True));
     }
-    if endpoint == Endpoint::FarEndPicture {
+    if matches!(
+        endpoint,
+        Endpoint::FarEndPicture | Endpoint::FarEndSlidesPicture
+    ) {
         operation = operation.parameter(leg_parameter("leg", ParameterIn::Query, Required::False));
     }
     if let Some(body) = body_of(endpoint) {
@@ -136,6 +140,7 @@ fn body_of(endpoint: Endpoint) -> Option<String> {
         Endpoint::Register => request::Register::name(),
         Endpoint::Microphone => request::SetMicrophone::name(),
         Endpoint::Camera => request::SetCamera::name(),
+        Endpoint::Slides => request::SetSlides::name(),
         Endpoint::Volume => request::SetVolume::name(),
         Endpoint::Layout => request::SetLayout::name(),
         Endpoint::Snapshot
@@ -149,6 +154,8 @@ fn body_of(endpoint: Endpoint) -> Option<String> {
         | Endpoint::HangUpAll
         | Endpoint::SentPicture
         | Endpoint::FarEndPicture
+        | Endpoint::SentSlidesPicture
+        | Endpoint::FarEndSlidesPicture
         | Endpoint::SipLadder
         | Endpoint::RefusedSipLadder
         | Endpoint::OpenApi
@@ -164,7 +171,10 @@ fn responses_of(endpoint: Endpoint) -> Vec<(&'static str, Response)> {
             let description = "A WebSocket whose text messages are snapshots";
             vec![("101", of_type(JSON, &Snapshot::name(), description))]
         }
-        Endpoint::SentPicture | Endpoint::FarEndPicture => {
+        Endpoint::SentPicture
+        | Endpoint::FarEndPicture
+        | Endpoint::SentSlidesPicture
+        | Endpoint::FarEndSlidesPicture => {
             vec![("200", of_media_type("image/jpeg", "The picture"))]
         }
         Endpoint::SipLadder | Endpoint::RefusedSipLadder => {
@@ -184,6 +194,7 @@ fn responses_of(endpoint: Endpoint) -> Vec<(&'static str, Response)> {
         | Endpoint::HangUpAll
         | Endpoint::Microphone
         | Endpoint::Camera
+        | Endpoint::Slides
         | Endpoint::Volume
         | Endpoint::Layout => vec![
             (

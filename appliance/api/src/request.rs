@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::snapshot::{CameraState, Layout, MicrophoneState};
+use crate::snapshot::{CameraState, Layout, MicrophoneState, SlidesState};
 
 /// Whom to call.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
@@ -53,6 +53,14 @@ pub struct SetMicrophone {
 pub struct SetCamera {
     /// On or off.
     pub state: CameraState,
+}
+
+/// Whether the room is to show slides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetSlides {
+    /// On or off.
+    pub state: SlidesState,
 }
 
 /// The wanted volume.

@@ -20,6 +20,9 @@ pub struct Snapshot {
     pub microphone: Microphone,
     /// The camera.
     pub camera: Camera,
+    /// The slides: a second picture that the room shows in a call.
+    #[serde(default)]
+    pub slides: Slides,
     /// The loudspeaker.
     pub loudspeaker: Loudspeaker,
     /// How the far ends share the screen.
@@ -117,6 +120,47 @@ pub enum CameraState {
     On,
     /// A slate is sent.
     Off,
+}
+
+/// The room's own slides: how far they have come, and what was seen of their source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct Slides {
+    /// How far they have come, on the leg where they have come farthest.
+    pub sending: SlidesSending,
+    /// Whether their source is there.
+    pub device: DeviceState,
+}
+
+/// A room without slides.
+impl Default for Slides {
+    fn default() -> Self {
+        Self {
+            sending: SlidesSending::Off,
+            device: DeviceState::NotConfigured,
+        }
+    }
+}
+
+/// Whether the room is to show slides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SlidesState {
+    /// It shows them, as soon as the far ends let it.
+    On,
+    /// It does not.
+    Off,
+}
+
+/// How far slides of this room have come on their way to a far end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SlidesSending {
+    /// They are not shown.
+    Off,
+    /// They are to be shown as soon as the far end lets this room.
+    Waiting,
+    /// They are shown.
+    Sending,
 }
 
 /// What was seen of a device.
@@ -228,6 +272,9 @@ pub struct Leg {
     /// The video stream, while there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video: Option<Video>,
+    /// The stream of slides, while there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slides: Option<LegSlides>,
     /// From the far end's capture to our decoded frame, where its picture carries a clock of this
     /// machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -455,6 +502,20 @@ pub struct Video {
     /// The last measurements.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stats: Option<VideoStats>,
+}
+
+/// The stream of slides of a leg: one side at a time shows some.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+pub struct LegSlides {
+    /// The stream. Its flow tells of the far end's slides, its direction what was settled.
+    #[serde(flatten)]
+    pub stream: Video,
+    /// How far the room's own slides have come.
+    pub sending: SlidesSending,
+    /// From the far end's capture to our decoded frame, where its slides carry a clock of this
+    /// machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture_to_decode_ms: Option<f64>,
 }
 
 /// Which way a stream flows.

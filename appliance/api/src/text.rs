@@ -7,7 +7,7 @@ use crate::language::Language;
 use crate::snapshot::{
     CallDirection, CameraState, CertificateValidity, DeviceState, EndReason, HeldBy, Layout,
     LegState, MicrophoneState, Protection, RegistrationFailure, RegistrationState, RoomState,
-    VideoFlow,
+    SlidesSending, VideoFlow,
 };
 
 /// What has words in every language of the room.
@@ -52,6 +52,12 @@ words!(MicrophoneState {
 words!(CameraState {
     On => "on", "开启";
     Off => "off", "关闭";
+});
+
+words!(SlidesSending {
+    Off => "off", "关闭";
+    Waiting => "waiting for the far end", "等待对方允许";
+    Sending => "shown", "正在展示";
 });
 
 words!(CertificateValidity {

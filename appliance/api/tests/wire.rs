@@ -9,7 +9,8 @@ use api::answer::{Admission, DeniedCode};
 use api::request;
 use api::sip_ladder::{SipDirection, SipLadder, SipMessage, SipTransport};
 use api::snapshot::{
-    Direction, EndReason, HeldBy, Layout, LegState, RegistrationFailure, RegistrationState,
+    DeviceState, Direction, EndReason, HeldBy, Layout, LegSlides, LegState, MediaTransport,
+    RegistrationFailure, RegistrationState, Slides, SlidesSending, SlidesState, Video, VideoFlow,
     VideoStats,
 };
 use serde_json::{Value, json};
@@ -85,6 +86,54 @@ fn video_measurements_are_flat_and_leave_out_what_is_unknown() {
         serde_json::from_value::<VideoStats>(stats).unwrap(),
         VideoStats::default()
     );
+}
+
+#[test]
+fn slides_say_how_far_they_have_come_and_a_room_that_knows_none_has_none() {
+    let slides = Slides {
+        sending: SlidesSending::Waiting,
+        device: DeviceState::Present,
+    };
+    let json = to_json(slides);
+    assert_eq!(json, json!({"sending": "waiting", "device": "present"}));
+    assert_eq!(serde_json::from_value::<Slides>(json).unwrap(), slides);
+    assert_eq!(
+        to_json(Slides::default()),
+        json!({"sending": "off", "device": "not_configured"})
+    );
+    let wanted = request::SetSlides {
+        state: SlidesState::On,
+    };
+    assert_eq!(to_json(wanted), json!({"state": "on"}));
+    let misspelt = json!({"state": "on", "leg": 1});
+    assert!(serde_json::from_value::<request::SetSlides>(misspelt).is_err());
+}
+
+#[test]
+fn the_slides_of_a_leg_are_a_flat_video_stream_and_more() {
+    let slides = LegSlides {
+        stream: Video {
+            codec: "H264".into(),
+            profile_level_id: "42e01f".into(),
+            packetization_mode: 1,
+            direction: Direction::SendRecv,
+            transport: MediaTransport::default(),
+            flow: VideoFlow::Flowing,
+            stats: None,
+        },
+        sending: SlidesSending::Off,
+        capture_to_decode_ms: None,
+    };
+    let json = to_json(&slides);
+    assert_eq!(
+        json,
+        json!({
+            "codec": "H264", "profile_level_id": "42e01f", "packetization_mode": 1,
+            "direction": "sendrecv", "flow": "flowing", "sending": "off",
+            "transport": {"rtcp_mux": false, "rtcp_reduced_size": false}
+        })
+    );
+    assert_eq!(serde_json::from_value::<LegSlides>(json).unwrap(), slides);
 }
 
 #[test]

@@ -5,8 +5,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use api::snapshot as wire;
 use api::{DeniedCode, Snapshot};
 use room::codec::{Direction, PacketizationMode, RtcpPort, RtcpSize};
-use room::media_plan::{CameraState, Layout, MicrophoneState};
-use room::snapshot::{AudioSummary, DeviceState, TransportSummary, VideoFlow, VideoSummary};
+use room::media_plan::{CameraState, Layout, MicrophoneState, SlidesState};
+use room::snapshot::{
+    AudioSummary, DeviceState, SlidesSending, SlidesSummary, TransportSummary, VideoFlow,
+    VideoSummary,
+};
 use room::units::{Fraction, Resolution};
 use room::{
     CallDirection, Certificate, CertificateValidity, DeniedReason, EndReason, HeldBy, LegSecurity,
@@ -74,6 +77,10 @@ pub(super) fn snapshot_to_api(snapshot: &RoomSnapshot, clock: &WallClock) -> Sna
                 CameraState::Off => wire::CameraState::Off,
             },
             device: device(snapshot.camera_device),
+        },
+        slides: wire::Slides {
+            sending: slides_sending(snapshot.slides),
+            device: device(snapshot.slides_device),
         },
         loudspeaker: wire::Loudspeaker {
             volume_percent: snapshot.volume.as_percent(),
@@ -155,6 +162,13 @@ pub(super) fn camera_from_api(state: wire::CameraState) -> CameraState {
     }
 }
 
+pub(super) fn slides_from_api(state: wire::SlidesState) -> SlidesState {
+    match state {
+        wire::SlidesState::On => SlidesState::On,
+        wire::SlidesState::Off => SlidesState::Off,
+    }
+}
+
 pub(super) fn layout_from_api(layout: wire::Layout) -> Layout {
     match layout {
         wire::Layout::Single => Layout::Single,
@@ -226,7 +240,12 @@ fn leg_to_api(leg: &LegSnapshot, clock: &WallClock) -> wire::Leg {
         state: leg_state(leg.state),
         security: leg.security.map(security),
         audio: leg.audio.map(|audio| audio_to_api(audio, stats)),
-        video: leg.video.map(|video| video_to_api(video, stats)),
+        video: leg
+            .video
+            .map(|video| video_to_api(video, stats.and_then(|stats| stats.video.as_ref()))),
+        slides: leg
+            .slides
+            .map(|slides| slides_to_api(slides, stats.and_then(|stats| stats.slides.as_ref()))),
         capture_to_decode_ms: stats
             .and_then(|stats| stats.video.as_ref()?.capture_to_decode)
             .map(milliseconds),
@@ -327,7 +346,7 @@ fn audio_to_api(audio: AudioSummary, stats: Option<&LegStats>) -> wire::Audio {
     }
 }
 
-fn video_to_api(video: VideoSummary, stats: Option<&LegStats>) -> wire::Video {
+fn video_to_api(video: VideoSummary, stats: Option<&VideoStats>) -> wire::Video {
     wire::Video {
         codec: "H264".to_owned(),
         profile_level_id: video.send_profile.to_string(),
@@ -343,9 +362,25 @@ fn video_to_api(video: VideoSummary, stats: Option<&LegStats>) -> wire::Video {
             VideoFlow::Flowing => wire::VideoFlow::Flowing,
             VideoFlow::Stalled => wire::VideoFlow::Stalled,
         },
-        stats: stats
-            .and_then(|stats| stats.video.as_ref())
-            .map(video_stats),
+        stats: stats.map(video_stats),
+    }
+}
+
+fn slides_to_api(slides: SlidesSummary, stats: Option<&VideoStats>) -> wire::LegSlides {
+    wire::LegSlides {
+        stream: video_to_api(slides.stream, stats),
+        sending: slides_sending(slides.sending),
+        capture_to_decode_ms: stats
+            .and_then(|stats| stats.capture_to_decode)
+            .map(milliseconds),
+    }
+}
+
+fn slides_sending(sending: SlidesSending) -> wire::SlidesSending {
+    match sending {
+        SlidesSending::Off => wire::SlidesSending::Off,
+        SlidesSending::Waiting => wire::SlidesSending::Waiting,
+        SlidesSending::Sending => wire::SlidesSending::Sending,
     }
 }
 

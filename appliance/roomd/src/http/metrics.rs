@@ -9,8 +9,8 @@ use std::time::UNIX_EPOCH;
 
 use axum::http::StatusCode;
 use room::media_plan::MicrophoneState;
-use room::snapshot::DeviceState;
-use room::{LegSnapshot, RegistrationState, RoomSnapshot, RoomState, StreamStats};
+use room::snapshot::{DeviceState, SlidesSending};
+use room::{LegSnapshot, RegistrationState, RoomSnapshot, RoomState, StreamStats, VideoStats};
 
 use crate::network_counters::NetworkCounters;
 
@@ -127,12 +127,29 @@ fn render_room(page: &mut Page, room: &RoomSnapshot) {
         flag(room.microphone == MicrophoneState::Muted),
     );
     page.family(
+        "roomd_slides_state",
+        "gauge",
+        "1 for how far the room's own slides have come",
+    );
+    for (name, state) in [
+        ("off", SlidesSending::Off),
+        ("waiting", SlidesSending::Waiting),
+        ("sending", SlidesSending::Sending),
+    ] {
+        page.sample(
+            "roomd_slides_state",
+            &[("state", name)],
+            flag(room.slides == state),
+        );
+    }
+    page.family(
         "roomd_device_present",
         "gauge",
         "1 while a configured device is there",
     );
     for (name, state) in [
         ("camera", room.camera_device),
+        ("slides", room.slides_device),
         ("microphone", room.microphone_device),
     ] {
         if state != DeviceState::NotConfigured {
@@ -189,7 +206,7 @@ fn render_room(page: &mut Page, room: &RoomSnapshot) {
     }
 }
 
-/// A metric of both media: its name, its type, what it is, and how it is read.
+/// A metric of all media: its name, its type, what it is, and how it is read.
 type StreamMetric = (
     &'static str,
     &'static str,
@@ -256,7 +273,11 @@ fn render_legs(page: &mut Page, legs: &[LegSnapshot]) {
             let id = leg.id.to_string();
             let audio = stats.audio.as_ref().map(|audio| ("audio", &audio.stream));
             let video = stats.video.as_ref().map(|video| ("video", &video.stream));
-            for (medium, stream) in audio.into_iter().chain(video) {
+            let slides = stats
+                .slides
+                .as_ref()
+                .map(|slides| ("slides", &slides.stream));
+            for (medium, stream) in audio.into_iter().chain(video).chain(slides) {
                 page.sample(name, &[("leg", &id), ("medium", medium)], read(stream));
             }
         }
@@ -265,42 +286,59 @@ fn render_legs(page: &mut Page, legs: &[LegSnapshot]) {
 }
 
 fn render_video(page: &mut Page, legs: &[LegSnapshot]) {
-    let videos: Vec<_> = legs
-        .iter()
-        .filter_map(|leg| Some((leg.id.to_string(), leg.stats.as_ref()?.video.as_ref()?)))
-        .collect();
+    let videos: Vec<_> = legs.iter().flat_map(videos_of).collect();
     page.family(
         "roomd_leg_frames_per_second",
         "gauge",
         "Video frames sent and decoded",
     );
-    for (id, video) in &videos {
-        let name = "roomd_leg_frames_per_second";
-        let sent = video.sent_frame_rate.as_f64();
-        page.sample(name, &[("leg", id), ("direction", "sent")], sent);
-        let received = video.received_frame_rate.as_f64();
-        page.sample(name, &[("leg", id), ("direction", "received")], received);
+    for (leg, medium, video) in &videos {
+        for (direction, rate) in [
+            ("sent", video.sent_frame_rate),
+            ("received", video.received_frame_rate),
+        ] {
+            page.sample(
+                "roomd_leg_frames_per_second",
+                &[("leg", leg), ("medium", medium), ("direction", direction)],
+                rate.as_f64(),
+            );
+        }
     }
     page.family(
         "roomd_leg_frozen_seconds_total",
         "counter",
         "Gaps above 183 ms between frames",
     );
-    for (id, video) in &videos {
-        let frozen = video.frozen.as_secs_f64();
-        page.sample("roomd_leg_frozen_seconds_total", &[("leg", id)], frozen);
+    for (leg, medium, video) in &videos {
+        page.sample(
+            "roomd_leg_frozen_seconds_total",
+            &[("leg", leg), ("medium", medium)],
+            video.frozen.as_secs_f64(),
+        );
     }
     page.family(
         "roomd_leg_capture_to_decode_seconds",
         "gauge",
         "Capture there to decode here",
     );
-    for (id, video) in &videos {
+    for (leg, medium, video) in &videos {
         if let Some(latency) = video.capture_to_decode {
-            let name = "roomd_leg_capture_to_decode_seconds";
-            page.sample(name, &[("leg", id)], latency.as_secs_f64());
+            page.sample(
+                "roomd_leg_capture_to_decode_seconds",
+                &[("leg", leg), ("medium", medium)],
+                latency.as_secs_f64(),
+            );
         }
     }
+}
+
+/// The measured streams of pictures of a leg, each with the leg's id and the medium.
+fn videos_of(leg: &LegSnapshot) -> impl Iterator<Item = (String, &'static str, &VideoStats)> {
+    let stats = leg.stats.as_ref();
+    let video = stats.and_then(|stats| Some(("video", stats.video.as_ref()?)));
+    let slides = stats.and_then(|stats| Some(("slides", stats.slides.as_ref()?)));
+    let both = video.into_iter().chain(slides);
+    both.map(|(medium, stats)| (leg.id.to_string(), medium, stats))
 }
 
 fn render_http(page: &mut Page, http: &HttpCounters, event_streams: usize) {

@@ -29,6 +29,10 @@ pub enum PictureOf {
     Sent,
     /// The one that a leg's far end sends.
     FarEnd(LegId),
+    /// The slides that the room shows.
+    SentSlides,
+    /// The slides that a leg's far end shows.
+    FarEndSlides(LegId),
 }
 
 /// Why there is no picture.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use api::{Endpoint, Language, Localized, ProblemCode, request};
 use axum::Router;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{
@@ -17,8 +17,9 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
+use room::snapshot::VideoFlow;
 use room::units::Volume;
-use room::{Admission, DtmfDigits, LegId};
+use room::{Admission, DtmfDigits, LegId, LegSnapshot};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -99,10 +100,13 @@ fn route(endpoint: Endpoint) -> MethodRouter<Api> {
         Endpoint::HangUpAll => delete(hang_up_all),
         Endpoint::Microphone => put(microphone),
         Endpoint::Camera => put(camera),
+        Endpoint::Slides => put(slides),
         Endpoint::Volume => put(volume),
         Endpoint::Layout => put(layout),
         Endpoint::SentPicture => get(sent_picture),
         Endpoint::FarEndPicture => get(far_end_picture),
+        Endpoint::SentSlidesPicture => get(sent_slides_picture),
+        Endpoint::FarEndSlidesPicture => get(far_end_slides_picture),
         Endpoint::SipLadder => get(leg_sip_ladder),
         Endpoint::RefusedSipLadder => get(refused_sip_ladder),
         Endpoint::OpenApi => get(openapi),
@@ -152,6 +156,10 @@ async fn sent_picture(State(api): State<Api>, speaks: Speaks) -> Response {
     picture(&api, speaks, PictureOf::Sent).await
 }
 
+async fn sent_slides_picture(State(api): State<Api>, speaks: Speaks) -> Response {
+    picture(&api, speaks, PictureOf::SentSlides).await
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WhichLeg {
@@ -161,29 +169,48 @@ struct WhichLeg {
 async fn far_end_picture(
     State(api): State<Api>,
     speaks: Speaks,
-    query: Result<Query<WhichLeg>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<WhichLeg>, QueryRejection>,
+) -> Response {
+    let has_video = |leg: &LegSnapshot| leg.video.is_some();
+    picture_of_far_end(&api, speaks, query, has_video, PictureOf::FarEnd).await
+}
+
+async fn far_end_slides_picture(
+    State(api): State<Api>,
+    speaks: Speaks,
+    query: Result<Query<WhichLeg>, QueryRejection>,
+) -> Response {
+    // One far end at a time shows some.
+    let shows = |leg: &LegSnapshot| {
+        let flow = leg.slides.map(|slides| slides.stream.flow);
+        matches!(flow, Some(VideoFlow::Flowing | VideoFlow::Stalled))
+    };
+    picture_of_far_end(&api, speaks, query, shows, PictureOf::FarEndSlides).await
+}
+
+/// A picture of the leg that the query names, else of the first that fits.
+async fn picture_of_far_end(
+    api: &Api,
+    speaks: Speaks,
+    query: Result<Query<WhichLeg>, QueryRejection>,
+    fits: fn(&LegSnapshot) -> bool,
+    of: fn(LegId) -> PictureOf,
 ) -> Response {
     let leg = match query {
         Ok(Query(WhichLeg { leg: Some(leg) })) => Some(LegId(leg)),
-        Ok(Query(WhichLeg { leg: None })) => first_leg_with_video(&api),
+        Ok(Query(WhichLeg { leg: None })) => {
+            let legs = api.room.snapshot().legs;
+            legs.iter().find(|leg| fits(leg)).map(|leg| leg.id)
+        }
         Err(rejection) => {
             let refusal = Refusal::new(ProblemCode::InvalidQuery, speaks);
             return refusal.because(rejection.body_text()).into_response();
         }
     };
     match leg {
-        Some(leg) => picture(&api, speaks, PictureOf::FarEnd(leg)).await,
+        Some(leg) => picture(api, speaks, of(leg)).await,
         None => Refusal::new(ProblemCode::NoPicture, speaks).into_response(),
     }
-}
-
-fn first_leg_with_video(api: &Api) -> Option<LegId> {
-    api.room
-        .snapshot()
-        .legs
-        .iter()
-        .find(|leg| leg.video.is_some())
-        .map(|leg| leg.id)
 }
 
 async fn picture(api: &Api, speaks: Speaks, of: PictureOf) -> Response {
@@ -308,6 +335,15 @@ async fn camera(
 ) -> Response {
     let state = convert::camera_from_api(wanted.state);
     api.ask(speaks, room::Request::SetCamera(state)).await
+}
+
+async fn slides(
+    State(api): State<Api>,
+    speaks: Speaks,
+    Body(wanted): Body<request::SetSlides>,
+) -> Response {
+    let state = convert::slides_from_api(wanted.state);
+    api.ask(speaks, room::Request::SetSlides(state)).await
 }
 
 async fn volume(

@@ -4,6 +4,7 @@ mod events;
 mod loopback;
 mod requests;
 mod room;
+mod slides;
 mod unix;
 
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use self::room::{Driver, PICTURE};
+use self::room::{Driver, PICTURE, SLIDES};
 use super::{ServeError, Server};
 
 const TOKEN: &str = "0123456789abcdef0123";

@@ -11,6 +11,7 @@ fn good_body(endpoint: Endpoint) -> Option<&'static str> {
         Endpoint::Register => Some(r#"{"account": "office"}"#),
         Endpoint::Microphone => Some(r#"{"state": "muted"}"#),
         Endpoint::Camera => Some(r#"{"state": "off"}"#),
+        Endpoint::Slides => Some(r#"{"state": "on"}"#),
         Endpoint::Volume => Some(r#"{"percent": 30}"#),
         Endpoint::Layout => Some(r#"{"layout": "grid"}"#),
         Endpoint::Snapshot
@@ -24,6 +25,8 @@ fn good_body(endpoint: Endpoint) -> Option<&'static str> {
         | Endpoint::HangUpAll
         | Endpoint::SentPicture
         | Endpoint::FarEndPicture
+        | Endpoint::SentSlidesPicture
+        | Endpoint::FarEndSlidesPicture
         | Endpoint::SipLadder
         | Endpoint::RefusedSipLadder
         | Endpoint::OpenApi
@@ -52,7 +55,11 @@ async fn every_endpoint_of_the_list_has_its_route() {
             Endpoint::Register => StatusCode::CONFLICT,
             // The call that was placed before takes the only leg.
             Endpoint::Join => StatusCode::CONFLICT,
-            Endpoint::FarEndPicture | Endpoint::RefusedSipLadder => StatusCode::NOT_FOUND,
+            // No far end takes slides.
+            Endpoint::Slides => StatusCode::CONFLICT,
+            Endpoint::FarEndPicture
+            | Endpoint::FarEndSlidesPicture
+            | Endpoint::RefusedSipLadder => StatusCode::NOT_FOUND,
             Endpoint::Snapshot
             | Endpoint::Call
             | Endpoint::HangUpAll
@@ -61,6 +68,7 @@ async fn every_endpoint_of_the_list_has_its_route() {
             | Endpoint::Volume
             | Endpoint::Layout
             | Endpoint::SentPicture
+            | Endpoint::SentSlidesPicture
             | Endpoint::SipLadder
             | Endpoint::OpenApi
             | Endpoint::Metrics => StatusCode::OK,
@@ -292,6 +300,8 @@ async fn metrics_tell_of_the_room_and_of_the_api_itself() {
         "roomd_room_state{state=\"idle\"} 1",
         "roomd_legs 0",
         "roomd_device_present{device=\"camera\"} 1",
+        "roomd_device_present{device=\"slides\"} 1",
+        "roomd_slides_state{state=\"off\"} 1",
         "roomd_api_requests_total{class=\"4xx\"} 1",
     ] {
         assert!(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use room::media_plan::LegStreams;
 use room::policy::{CallTarget, MediaPolicy};
 use room::{
     Admission, Fact, LegId, LegSecurity, Peer, PeerTrust, Remembered, Request, Room, RoomPolicy,
@@ -10,12 +11,15 @@ use room::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::call_facts::tests::video_stream;
 use crate::http::room_handle::PictureFuture;
 use crate::http::{PictureError, PictureOf, PictureSource, RoomHandle};
 use crate::sip_ladders::{self, LadderQuestion, SipLadders};
 
 /// What stands for a JPEG here.
 pub(super) const PICTURE: &[u8] = b"a picture";
+/// What stands for a JPEG of slides.
+pub(super) const SLIDES: &[u8] = b"a slide";
 
 pub(super) struct Driver {
     handle: RoomHandle,
@@ -50,6 +54,26 @@ impl Driver {
 
     pub(super) async fn tell(&self, fact: Fact) {
         self.facts.send(fact).await.unwrap();
+    }
+
+    /// Waits for a leg that takes slides and whose far end shows some.
+    pub(super) async fn share_slides(&self) -> LegId {
+        let leg = self.ring().await;
+        let _ = self.handle.request(Request::Answer { leg }).await;
+        let security = LegSecurity::SECURED;
+        let streams = LegStreams {
+            slides: Some(Box::new(video_stream(None))),
+            ..LegStreams::default()
+        };
+        self.tell(Fact::Established {
+            leg,
+            streams,
+            security,
+        })
+        .await;
+        self.wait_for(|room| room.legs.iter().any(|leg| leg.slides.is_some()))
+            .await;
+        leg
     }
 
     /// Lets somebody call, and waits until the room shows it.
@@ -106,7 +130,7 @@ async fn answer_for_sip(mut questions: mpsc::Receiver<LadderQuestion>) {
     }
 }
 
-/// The room's own picture is there, a far end's only for leg 70.
+/// The room's own pictures are there, a far end's only for leg 70.
 struct Pictures;
 
 impl PictureSource for Pictures {
@@ -114,8 +138,9 @@ impl PictureSource for Pictures {
         Box::pin(async move {
             match of {
                 PictureOf::Sent | PictureOf::FarEnd(LegId(70)) => Ok(PICTURE.to_vec()),
+                PictureOf::SentSlides | PictureOf::FarEndSlides(LegId(70)) => Ok(SLIDES.to_vec()),
                 PictureOf::FarEnd(LegId(71)) => Err(PictureError::Failed("no memory".into())),
-                PictureOf::FarEnd(_) => Err(PictureError::Nothing),
+                PictureOf::FarEnd(_) | PictureOf::FarEndSlides(_) => Err(PictureError::Nothing),
             }
         })
     }

@@ -2,9 +2,10 @@
 //!
 //! Levels and measurements change all the time and are left out.
 
-use api::snapshot::Leg;
+use api::snapshot::{Leg, SlidesSending, VideoFlow};
 use api::{Language, Localized, Snapshot};
 
+use crate::show::slides_of_far_end;
 use crate::terminal::harmless;
 
 /// The changes since `before`; everything, when there is no before.
@@ -37,6 +38,16 @@ pub(crate) fn change_lines(
         ("camera device", "摄像头设备"),
         before.map(|b| &b.camera.device),
         &now.camera.device,
+    );
+    changes.note(
+        ("slides", "幻灯片"),
+        before.map(|b| &b.slides.sending),
+        &now.slides.sending,
+    );
+    changes.note(
+        ("slides device", "幻灯片来源"),
+        before.map(|b| &b.slides.device),
+        &now.slides.device,
     );
     changes.volume(before, now);
     changes.note(("layout", "布局"), before.map(|b| &b.layout), &now.layout);
@@ -121,20 +132,41 @@ impl Changes {
             self.lines
                 .push(format!("{label}: {video}: {}", flow.text(self.language)));
         }
+        self.leg_slides(&label, before, now);
         let heard = before.map_or("", |before| &before.dtmf_received);
         if now.dtmf_received != heard && !now.dtmf_received.is_empty() {
             self.lines
                 .push(format!("{label}: DTMF {}", harmless(&now.dtmf_received)));
         }
     }
+
+    /// What has changed of the slides, ours and the far end's. That a new leg has none yet is no
+    /// change.
+    fn leg_slides(&mut self, label: &str, before: Option<&Leg>, now: &Leg) {
+        let sending = |leg: &Leg| leg.slides.as_ref().map(|slides| slides.sending);
+        let before_sending = before.and_then(sending).unwrap_or(SlidesSending::Off);
+        let now_sending = sending(now).unwrap_or(SlidesSending::Off);
+        if now_sending != before_sending {
+            let own = self.word(("own slides", "本方幻灯片"));
+            let sending = now_sending.text(self.language);
+            self.lines.push(format!("{label}: {own}: {sending}"));
+        }
+        let shown = |leg: &Leg| leg.slides.as_ref().and_then(slides_of_far_end);
+        let now_shown = shown(now);
+        if now_shown != before.and_then(shown) {
+            let theirs = self.word(("far end's slides", "对方幻灯片"));
+            let flow = now_shown.unwrap_or(VideoFlow::Off).text(self.language);
+            self.lines.push(format!("{label}: {theirs}: {flow}"));
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use api::snapshot::{EndReason, LegState, MicrophoneState, VideoFlow};
+    use api::snapshot::{EndReason, LegState, MicrophoneState};
 
     use super::*;
-    use crate::show::samples::{leg, snapshot};
+    use crate::show::samples::{leg, slides, snapshot};
 
     fn lines(before: Option<&Snapshot>, now: &Snapshot) -> Vec<String> {
         change_lines(before, now, Language::English)
@@ -171,6 +203,42 @@ mod tests {
                 "leg 1: in the call (sip:board@example.com)",
                 "leg 1: video: stalled",
                 "leg 1: DTMF 5",
+            ]
+        );
+    }
+
+    #[test]
+    fn slides_that_are_shown_either_way_are_lines_in_both_languages() {
+        let quiet = Some(slides(SlidesSending::Off, VideoFlow::Waiting));
+        let mut before = snapshot(vec![leg(1, LegState::Established)]);
+        let mut now = before.clone();
+        now.legs[0].slides = quiet;
+        assert_eq!(lines(Some(&before), &now), Vec::<String>::new());
+        before = now.clone();
+        now.slides.sending = SlidesSending::Waiting;
+        now.legs[0].slides = Some(slides(SlidesSending::Waiting, VideoFlow::Flowing));
+        assert_eq!(
+            lines(Some(&before), &now),
+            [
+                "slides: waiting for the far end",
+                "leg 1: own slides: waiting for the far end",
+                "leg 1: far end's slides: flowing",
+            ]
+        );
+        assert_eq!(
+            change_lines(Some(&before), &now, Language::Chinese),
+            [
+                "幻灯片: 等待对方允许",
+                "通话 1: 本方幻灯片: 等待对方允许",
+                "通话 1: 对方幻灯片: 正常",
+            ]
+        );
+        assert_eq!(
+            lines(Some(&now), &before),
+            [
+                "slides: off",
+                "leg 1: own slides: off",
+                "leg 1: far end's slides: off",
             ]
         );
     }

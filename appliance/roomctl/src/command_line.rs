@@ -102,6 +102,11 @@ pub enum Command {
         /// The wanted state.
         state: OnOff,
     },
+    /// Show (on) slides in the call, or no more (off).
+    Slides {
+        /// The wanted state.
+        state: OnOff,
+    },
     /// Pause the media of a call.
     Hold {
         /// Which leg, when there are several.
@@ -145,6 +150,9 @@ pub enum Command {
         /// Whose picture.
         #[arg(long, default_value = "far-end")]
         of: PictureName,
+        /// The slides instead of the camera's picture.
+        #[arg(long)]
+        slides: bool,
         /// Which far end's, when there are several.
         #[arg(long)]
         leg: Option<u32>,
@@ -281,7 +289,7 @@ type ChineseHelp = (
     &'static [(&'static str, &'static str)],
 );
 
-const CHINESE: [ChineseHelp; 21] = [
+const CHINESE: [ChineseHelp; 22] = [
     ("status", "显示会议室及其通话", &[]),
     (
         "call",
@@ -303,6 +311,11 @@ const CHINESE: [ChineseHelp; 21] = [
     (
         "camera",
         "显示(on)或隐藏(off)摄像头画面",
+        &[("state", "所需状态")],
+    ),
+    (
+        "slides",
+        "在通话中展示(on)或停止展示(off)幻灯片",
         &[("state", "所需状态")],
     ),
     ("hold", "保持通话", &[("leg", "有多路通话时指明哪一路")]),
@@ -337,6 +350,7 @@ const CHINESE: [ChineseHelp; 21] = [
         &[
             ("file", "要写入的文件"),
             ("of", "谁的画面"),
+            ("slides", "幻灯片,而非摄像头画面"),
             ("leg", "有多个远端时指明哪一路"),
         ],
     ),
@@ -391,6 +405,19 @@ mod tests {
             Command::Mute { state: OnOff::On }
         );
         assert_eq!(
+            parsed("roomctl slides on"),
+            Command::Slides { state: OnOff::On }
+        );
+        assert_eq!(
+            parsed("roomctl picture x.jpg --of sent --slides"),
+            Command::Picture {
+                file: "x.jpg".into(),
+                of: PictureName::Sent,
+                slides: true,
+                leg: None,
+            }
+        );
+        assert_eq!(
             parsed("roomctl dtmf 12# --leg 2"),
             Command::Dtmf {
                 digits: "12#".into(),
@@ -420,6 +447,8 @@ mod tests {
             "roomctl",
             "roomctl volume 101",
             "roomctl mute",
+            "roomctl slides",
+            "roomctl slides next",
             "roomctl answer x",
             "roomctl sip-ladder 3 --refused",
         ] {

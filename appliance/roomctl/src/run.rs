@@ -51,12 +51,22 @@ impl Session {
             Command::Status => self.status().await,
             Command::Stats { leg } => self.stats(*leg).await,
             Command::Watch => self.watch().await,
-            Command::Picture { file, of, leg } => {
+            Command::Picture {
+                file,
+                of,
+                slides,
+                leg,
+            } => {
+                let endpoint = match (of, slides) {
+                    (PictureName::Sent, false) => Endpoint::SentPicture,
+                    (PictureName::Sent, true) => Endpoint::SentSlidesPicture,
+                    (PictureName::FarEnd, false) => Endpoint::FarEndPicture,
+                    (PictureName::FarEnd, true) => Endpoint::FarEndSlidesPicture,
+                };
                 let path = match (of, leg) {
-                    (PictureName::Sent, _) => Endpoint::SentPicture.path().to_owned(),
-                    (PictureName::FarEnd, None) => Endpoint::FarEndPicture.path().to_owned(),
-                    (PictureName::FarEnd, Some(leg)) => {
-                        format!("{}?leg={leg}", Endpoint::FarEndPicture.path())
+                    (PictureName::FarEnd, Some(leg)) => format!("{}?leg={leg}", endpoint.path()),
+                    (PictureName::FarEnd, None) | (PictureName::Sent, _) => {
+                        endpoint.path().to_owned()
                     }
                 };
                 let picture = self.client.get(&path).await?;
@@ -132,14 +142,8 @@ impl Session {
                 )
                 .await
             }
-            Command::Camera { state } => {
-                let state = match state {
-                    OnOff::On => "on",
-                    OnOff::Off => "off",
-                };
-                self.ask(Endpoint::Camera, None, Some(json!({ "state": state })))
-                    .await
-            }
+            Command::Camera { state } => self.switch(Endpoint::Camera, *state).await,
+            Command::Slides { state } => self.switch(Endpoint::Slides, *state).await,
             Command::Volume { percent } => {
                 self.ask(Endpoint::Volume, None, Some(json!({ "percent": percent })))
                     .await
@@ -165,6 +169,16 @@ impl Session {
             }
             Command::Man { directory } => write_manual(directory),
         }
+    }
+
+    /// Asks for what is on or off on the wire too.
+    async fn switch(&self, endpoint: Endpoint, state: OnOff) -> Result<(), Error> {
+        let state = match state {
+            OnOff::On => "on",
+            OnOff::Off => "off",
+        };
+        let body = json!({ "state": state });
+        self.ask(endpoint, None, Some(body)).await
     }
 
     async fn status(&self) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! The room on a terminal.
 
+mod slides;
+
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,6 +13,8 @@ use api::snapshot::{
 use api::{Language, Localized, Snapshot};
 
 use crate::terminal::{Style, Tone, harmless, padded};
+
+pub(crate) use slides::slides_of_far_end;
 
 /// The columns of a label.
 const LABEL_COLUMNS: usize = 12;
@@ -66,6 +70,7 @@ pub(crate) fn status(
     );
     sheet.microphone(snapshot);
     sheet.camera(snapshot);
+    sheet.slides(snapshot);
     let loudspeaker = &snapshot.loudspeaker;
     let volume = format!(
         "{} %  {:.0} dB",
@@ -236,6 +241,9 @@ impl Sheet {
         if let Some(video) = &leg.video {
             parts.push(self.video_summary(video));
         }
+        if let Some(slides) = &leg.slides {
+            parts.extend(self.slides_summary(slides));
+        }
         if !leg.dtmf_received.is_empty() {
             parts.push(format!("DTMF {}", harmless(&leg.dtmf_received)));
         }
@@ -316,13 +324,22 @@ impl Sheet {
             self.audio_measurements(audio);
         }
         if let Some(video) = &leg.video {
-            self.video_measurements(video);
+            self.video_measurements(("video", "视频"), video);
+        }
+        if let Some(slides) = &leg.slides {
+            self.video_measurements(("slides", "幻灯片"), &slides.stream);
         }
         let times = [
             (("round trip", "往返"), leg.round_trip_ms),
             (
                 ("capture to decode", "采集到解码"),
                 leg.capture_to_decode_ms,
+            ),
+            (
+                ("slides capture to decode", "幻灯片采集到解码"),
+                leg.slides
+                    .as_ref()
+                    .and_then(|slides| slides.capture_to_decode_ms),
             ),
         ];
         let times: Vec<_> = times
@@ -366,8 +383,8 @@ impl Sheet {
         self.detail("", &parts.join("  "));
     }
 
-    fn video_measurements(&mut self, video: &Video) {
-        let label = format!("  {}", self.words(("video", "视频")));
+    fn video_measurements(&mut self, medium: Words, video: &Video) {
+        let label = format!("  {}", self.words(medium));
         let head = format!(
             "{} {} mode {}",
             video.codec, video.profile_level_id, video.packetization_mode
@@ -461,7 +478,8 @@ fn bitrate(bps: u64) -> String {
 #[cfg(test)]
 pub(crate) mod samples {
     use api::snapshot::{
-        Camera, Direction, Layout, Loudspeaker, Microphone, Peer, Resolution, VideoStats,
+        Camera, Direction, Layout, LegSlides, Loudspeaker, Microphone, Peer, Resolution, Slides,
+        SlidesSending, VideoStats,
     };
 
     use super::*;
@@ -485,6 +503,10 @@ pub(crate) mod samples {
                 state: CameraState::On,
                 device: DeviceState::Present,
             },
+            slides: Slides {
+                sending: SlidesSending::Off,
+                device: DeviceState::Present,
+            },
             loudspeaker: Loudspeaker {
                 volume_percent: 70,
                 level_dbfs: -100.0,
@@ -497,6 +519,16 @@ pub(crate) mod samples {
             media_applied: 1,
             certificates: std::collections::BTreeMap::new(),
             store_fault: None,
+        }
+    }
+
+    /// Slides of a leg: how far ours have come, and whether the far end's flow.
+    pub(crate) fn slides(sending: SlidesSending, flow: VideoFlow) -> LegSlides {
+        let video = leg(1, LegState::Established).video.unwrap();
+        LegSlides {
+            stream: Video { flow, ..video },
+            sending,
+            capture_to_decode_ms: Some(45.6),
         }
     }
 
@@ -554,6 +586,7 @@ pub(crate) mod samples {
                 stats: None,
             }),
             video: Some(video),
+            slides: None,
             capture_to_decode_ms: Some(12.34),
             round_trip_ms: None,
             dtmf_received: String::new(),
@@ -581,6 +614,7 @@ mod tests {
 Room        in a meeting
 Microphone  open  present  -34 dB
 Camera      on  present
+Slides      off  present
 Loudspeaker 70 %  -100 dB
 Layout      single
 Account     office: registered

@@ -98,6 +98,7 @@ fn snapshot(leg_states: &[(u32, Value)]) -> Value {
         "generation": 4, "state": "idle", "legs": legs, "last_ended": [],
         "microphone": {"state": "open", "device": "present", "level_dbfs": -40.0},
         "camera": {"state": "on", "device": "gone"},
+        "slides": {"sending": "off", "device": "present"},
         "loudspeaker": {"volume_percent": 70, "level_dbfs": -100.0},
         "layout": "single", "registrations": {}, "media_faults": [],
         "media_wanted": 0, "media_applied": 0
@@ -140,6 +141,8 @@ fn each_command_becomes_its_request() {
         ("mute on", "PUT /v1/microphone", json!({"state": "muted"})),
         ("mute off", "PUT /v1/microphone", json!({"state": "open"})),
         ("camera off", "PUT /v1/camera", json!({"state": "off"})),
+        ("slides on", "PUT /v1/slides", json!({"state": "on"})),
+        ("slides off", "PUT /v1/slides", json!({"state": "off"})),
         ("volume 30", "PUT /v1/volume", json!({"percent": 30})),
         (
             "layout picture-in-picture",
@@ -227,6 +230,16 @@ fn a_denial_exits_with_1_and_says_why_in_the_wanted_language() {
 }
 
 #[test]
+fn slides_that_no_far_end_takes_are_denied_in_the_wanted_language() {
+    let denied = json!({"admission": "denied", "code": "slides_not_taken", "message": "x"});
+    let english = Roomd::json(409, &denied).roomctl("slides on");
+    assert_eq!(english.status.code(), Some(1));
+    assert_eq!(stderr(&english), "roomctl: no far end takes slides\n");
+    let chinese = Roomd::json(409, &denied).roomctl("--language zh slides on");
+    assert_eq!(stderr(&chinese), "roomctl: 没有可接收幻灯片的对方\n");
+}
+
+#[test]
 fn a_refusal_exits_with_1_and_gives_the_hint() {
     let problem =
         json!({"code": "invalid_digits", "status": 400, "message": "bad digits", "hint": "do x"});
@@ -237,7 +250,13 @@ fn a_refusal_exits_with_1_and_gives_the_hint() {
 
 #[test]
 fn wrong_usage_exits_with_2() {
-    for line in ["volume 101", "mute maybe", "nonsense", "status --nonsense"] {
+    for line in [
+        "volume 101",
+        "mute maybe",
+        "slides maybe",
+        "nonsense",
+        "status --nonsense",
+    ] {
         assert_eq!(run(line, "/nonexistent").status.code(), Some(2), "{line}");
     }
     let ring = json!({"name": "incoming"});
@@ -279,6 +298,19 @@ fn a_picture_is_saved_and_an_unwritable_file_is_named() {
     assert_eq!(std::fs::read_to_string(file).unwrap(), "a picture");
     assert_eq!(roomd.requests()[0].0, "GET /v1/pictures/far-end?leg=2");
 
+    for (arguments, request) in [
+        ("--of sent", "GET /v1/pictures/sent"),
+        ("--of sent --slides", "GET /v1/pictures/sent-slides"),
+        ("--slides", "GET /v1/pictures/far-end-slides"),
+        ("--slides --leg 2", "GET /v1/pictures/far-end-slides?leg=2"),
+    ] {
+        let roomd = Roomd::answering(vec![(200, "a picture".to_owned())]);
+        let file = roomd.directory.path().join("picture.jpg");
+        let output = roomd.roomctl(&format!("picture {} {arguments}", file.display()));
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(roomd.requests()[0].0, request);
+    }
+
     let roomd = Roomd::answering(vec![(200, "a picture".to_owned())]);
     let output = roomd.roomctl("picture /nonexistent/x.jpg --of sent");
     assert_eq!(output.status.code(), Some(4));
@@ -290,7 +322,9 @@ fn completions_and_manual_need_no_roomd() {
     for shell in ["bash", "zsh", "fish"] {
         let output = run(&format!("completion {shell}"), "/nonexistent");
         assert_eq!(output.status.code(), Some(0));
-        assert!(stdout(&output).contains("hangup"), "{shell}");
+        for command in ["hangup", "slides"] {
+            assert!(stdout(&output).contains(command), "{shell}");
+        }
     }
     let directory = tempfile::tempdir().unwrap();
     let output = run(
@@ -305,6 +339,7 @@ fn completions_and_manual_need_no_roomd() {
     );
     assert!(directory.path().join("roomctl-picture.1").exists());
     assert!(directory.path().join("roomctl-sip-ladder.1").exists());
+    assert!(directory.path().join("roomctl-slides.1").exists());
 }
 
 #[test]

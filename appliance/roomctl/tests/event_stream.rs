@@ -21,6 +21,7 @@ fn snapshot(generation: u64, microphone: &str) -> Message {
             "generation": generation, "state": "idle", "legs": [], "last_ended": [],
             "microphone": {"state": microphone, "device": "present", "level_dbfs": -40.0},
             "camera": {"state": "on", "device": "present"},
+            "slides": {"sending": "off", "device": "not_configured"},
             "loudspeaker": {"volume_percent": 70, "level_dbfs": -100.0},
             "layout": "single", "registrations": {}, "media_faults": [],
             "media_wanted": 0, "media_applied": 0

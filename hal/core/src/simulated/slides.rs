@@ -30,7 +30,7 @@ const INK: Colour = Colour::rgb(28, 32, 40);
 const TITLE_INK: Colour = Colour::rgb(255, 255, 255);
 
 const BORDER: f32 = 28.0;
-const TITLE_BAR: Area = Area::new(0.0, 40.0, BOARD_WIDTH, 116.0);
+const TITLE_BAR: Area = Area::new(0.0, BORDER, BOARD_WIDTH, 128.0);
 const LEFT: f32 = 90.0;
 const TITLE_DOT: f32 = 8.0;
 const TEXT_DOT: f32 = 5.0;

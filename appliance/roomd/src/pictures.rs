@@ -14,10 +14,8 @@ impl PictureSource for MediaPictures {
         let of = match of {
             PictureOf::Sent => media::PictureOf::Sent,
             PictureOf::FarEnd(leg) => media::PictureOf::FarEnd(leg),
-            // Media has none of slides yet.
-            PictureOf::SentSlides | PictureOf::FarEndSlides(_) => {
-                return Box::pin(async { Err(PictureError::Nothing) });
-            }
+            PictureOf::SentSlides => media::PictureOf::SentSlides,
+            PictureOf::FarEndSlides(leg) => media::PictureOf::FarEndSlides(leg),
         };
         Box::pin(async move {
             let taking = tokio::task::spawn_blocking(move || taker.take(of)).await;

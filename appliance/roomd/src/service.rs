@@ -115,7 +115,7 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let interrupted = Interrupted::count_restart(store.load(initial), &store);
     let mut networks = LegNetworks::new(ports, media_address, Arc::clone(&counters));
     let (floor_sender, floors) = floor_datagrams();
-    match settings::CONTENT_SHARING {
+    match settings::shares_content(&config) {
         ContentSharing::On => networks.share_content(floor_sender),
         ContentSharing::Off => drop(floor_sender),
     }

@@ -243,6 +243,17 @@ fn endpoint_account(
     })
 }
 
+/// Whether calls of any account negotiate slides and their floor, and need ports for them.
+#[must_use]
+pub fn shares_content(config: &Config) -> ContentSharing {
+    let mut accounts = config.accounts.iter().map(content_sharing);
+    if accounts.any(|content| content == ContentSharing::On) {
+        ContentSharing::On
+    } else {
+        ContentSharing::Off
+    }
+}
+
 /// Whether the account's calls negotiate slides and their floor.
 fn content_sharing(account: &Account) -> ContentSharing {
     match account.content_sharing {
@@ -298,14 +309,16 @@ mod tests {
         (registrar.to_string(), account.proxies[0].to_string())
     }
 
+    fn parsed(text: &str) -> Config {
+        config::parse(&format!("version = 1\n{text}"), Path::new("roomd.toml")).unwrap()
+    }
+
     #[test]
-    fn slides_are_sent_as_configured_and_negotiated_where_the_account_says_so() {
-        let text = "version = 1\n[slides]\nsource = \"file\"\nfile = \"/deck.mp4\"\n\
-                    resolution = \"1920x1080\"\nframe_rate = 5\nbitrate_kbps = 800\n\
-                    [[account]]\nname = \"a\"\naddress = \"sip:a@example.com\"\n\
-                    [[account]]\nname = \"b\"\naddress = \"sip:b@example.com\"\n\
-                    content_sharing = \"off\"\n";
-        let config = config::parse(text, Path::new("roomd.toml")).unwrap();
+    fn slides_are_sent_as_configured() {
+        let config = parsed(
+            "[slides]\nsource = \"file\"\nfile = \"/deck.mp4\"\nresolution = \"1920x1080\"\n\
+             frame_rate = 5\nbitrate_kbps = 800\n",
+        );
         let slides = SlidesPolicy {
             source: VideoSource::File("/deck.mp4".into()),
             resolution: Resolution {
@@ -316,10 +329,22 @@ mod tests {
             bitrate: Bitrate::kbps(800),
         };
         assert_eq!(room_policy(&config).media.slides, slides);
+    }
+
+    #[test]
+    fn calls_of_an_account_negotiate_slides_unless_it_says_off() {
+        let on = "[[account]]\nname = \"a\"\naddress = \"sip:a@example.com\"\n";
+        let off = "[[account]]\nname = \"b\"\naddress = \"sip:b@example.com\"\n\
+                   content_sharing = \"off\"\n";
+        let config = parsed(&format!("{on}{off}"));
+        assert_eq!(shares_content(&config), CONTENT_SHARING);
         let settings = endpoint_settings(&config, &ListenAddresses::default(), None).unwrap();
-        let content = |account: usize| settings.accounts[account].capabilities.content;
-        assert_eq!(content(0), CONTENT_SHARING);
-        assert_eq!(content(1), ContentSharing::Off);
+        let accounts = settings.accounts.iter();
+        let content: Vec<_> = accounts
+            .map(|account| account.capabilities.content)
+            .collect();
+        assert_eq!(content, [CONTENT_SHARING, ContentSharing::Off]);
+        assert_eq!(shares_content(&parsed(off)), ContentSharing::Off);
     }
 
     #[test]

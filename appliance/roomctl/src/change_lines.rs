@@ -2,10 +2,10 @@
 //!
 //! Levels and measurements change all the time and are left out.
 
-use api::snapshot::{Leg, SlidesSending, VideoFlow};
+use api::snapshot::{Leg, LegState, SlidesSending};
 use api::{Language, Localized, Snapshot};
 
-use crate::show::slides_of_far_end;
+use crate::show::far_end_shows_slides;
 use crate::terminal::harmless;
 
 /// The changes since `before`; everything, when there is no before.
@@ -141,8 +141,11 @@ impl Changes {
     }
 
     /// What has changed of the slides, ours and the far end's. That a new leg has none yet is no
-    /// change.
+    /// change, and that they end with their leg goes without saying.
     fn leg_slides(&mut self, label: &str, before: Option<&Leg>, now: &Leg) {
+        if let LegState::Ended { .. } = now.state {
+            return;
+        }
         let sending = |leg: &Leg| leg.slides.as_ref().map(|slides| slides.sending);
         let before_sending = before.and_then(sending).unwrap_or(SlidesSending::Off);
         let now_sending = sending(now).unwrap_or(SlidesSending::Off);
@@ -151,19 +154,23 @@ impl Changes {
             let sending = now_sending.text(self.language);
             self.lines.push(format!("{label}: {own}: {sending}"));
         }
-        let shown = |leg: &Leg| leg.slides.as_ref().and_then(slides_of_far_end);
-        let now_shown = shown(now);
-        if now_shown != before.and_then(shown) {
+        let shown = far_end_shows_slides(now);
+        if shown != before.is_some_and(far_end_shows_slides) {
             let theirs = self.word(("far end's slides", "对方幻灯片"));
-            let flow = now_shown.unwrap_or(VideoFlow::Off).text(self.language);
-            self.lines.push(format!("{label}: {theirs}: {flow}"));
+            let state = if shown {
+                SlidesSending::Sending
+            } else {
+                SlidesSending::Off
+            };
+            let state = state.text(self.language);
+            self.lines.push(format!("{label}: {theirs}: {state}"));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use api::snapshot::{EndReason, LegState, MicrophoneState};
+    use api::snapshot::{EndReason, MicrophoneState, VideoFlow};
 
     use super::*;
     use crate::show::samples::{leg, slides, snapshot};
@@ -222,7 +229,7 @@ mod tests {
             [
                 "slides: waiting for the far end",
                 "leg 1: own slides: waiting for the far end",
-                "leg 1: far end's slides: flowing",
+                "leg 1: far end's slides: shown",
             ]
         );
         assert_eq!(
@@ -230,7 +237,7 @@ mod tests {
             [
                 "幻灯片: 等待对方允许",
                 "通话 1: 本方幻灯片: 等待对方允许",
-                "通话 1: 对方幻灯片: 正常",
+                "通话 1: 对方幻灯片: 正在展示",
             ]
         );
         assert_eq!(
@@ -245,7 +252,8 @@ mod tests {
 
     #[test]
     fn the_end_of_a_leg_is_told_once_with_its_reason() {
-        let before = snapshot(vec![leg(1, LegState::Established)]);
+        let mut before = snapshot(vec![leg(1, LegState::Established)]);
+        before.legs[0].slides = Some(slides(SlidesSending::Sending, VideoFlow::Flowing));
         let mut now = snapshot(Vec::new());
         now.last_ended = vec![leg(
             1,

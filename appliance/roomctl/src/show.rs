@@ -14,7 +14,7 @@ use api::{Language, Localized, Snapshot};
 
 use crate::terminal::{Style, Tone, harmless, padded};
 
-pub(crate) use slides::slides_of_far_end;
+pub(crate) use slides::far_end_shows_slides;
 
 /// The columns of a label.
 const LABEL_COLUMNS: usize = 12;
@@ -241,9 +241,7 @@ impl Sheet {
         if let Some(video) = &leg.video {
             parts.push(self.video_summary(video));
         }
-        if let Some(slides) = &leg.slides {
-            parts.extend(self.slides_summary(slides));
-        }
+        parts.extend(self.slides_summary(leg));
         if !leg.dtmf_received.is_empty() {
             parts.push(format!("DTMF {}", harmless(&leg.dtmf_received)));
         }

@@ -1,6 +1,6 @@
 //! Slides on a terminal: what the room shows, and what its far ends show.
 
-use api::snapshot::{DeviceState, Leg, LegSlides, SlidesSending, VideoFlow};
+use api::snapshot::{DeviceState, Leg, SlidesSending, VideoFlow};
 use api::{Language, Localized, Snapshot};
 
 use super::Sheet;
@@ -10,11 +10,7 @@ impl Sheet {
     /// What the room shows or waits to show, and whose slides are on its screen. Nothing where there
     /// are neither.
     pub(super) fn slides(&mut self, snapshot: &Snapshot) {
-        let shows = |leg: &&Leg| {
-            let flow = leg.slides.as_ref().map(|slides| slides.stream.flow);
-            flow == Some(VideoFlow::Flowing)
-        };
-        let shown = snapshot.legs.iter().find(shows);
+        let shown = snapshot.legs.iter().find(|leg| far_end_shows_slides(leg));
         let slides = &snapshot.slides;
         if slides.device == DeviceState::NotConfigured && shown.is_none() {
             return;
@@ -34,14 +30,15 @@ impl Sheet {
     }
 
     /// Which slides go which way; nothing while none do.
-    pub(super) fn slides_summary(&self, slides: &LegSlides) -> Option<String> {
+    pub(super) fn slides_summary(&self, leg: &Leg) -> Option<String> {
+        let slides = leg.slides.as_ref()?;
         let mut parts = Vec::new();
         if slides.sending != SlidesSending::Off {
             let sending = slides.sending.text(self.language);
             let sending = self.style.paint(sending_tone(slides.sending), &sending);
             parts.push(format!("-> {sending}"));
         }
-        if slides_of_far_end(slides).is_some() {
+        if far_end_shows_slides(leg) {
             parts.push(format!("<- {}", self.video_summary(&slides.stream)));
         }
         let words = self.words(("slides", "幻灯片"));
@@ -49,12 +46,11 @@ impl Sheet {
     }
 }
 
-/// How the far end's slides flow, if it shows any.
-pub(crate) fn slides_of_far_end(slides: &LegSlides) -> Option<VideoFlow> {
-    match slides.stream.flow {
-        VideoFlow::Off | VideoFlow::Waiting => None,
-        flow @ (VideoFlow::Flowing | VideoFlow::Stalled) => Some(flow),
-    }
+/// Whether slides of the far end are on the screen. Those that came and then stalled are most likely
+/// shown no more: the stream of slides stays when nobody shows any.
+pub(crate) fn far_end_shows_slides(leg: &Leg) -> bool {
+    let flow = leg.slides.as_ref().map(|slides| slides.stream.flow);
+    flow == Some(VideoFlow::Flowing)
 }
 
 fn sending_tone(sending: SlidesSending) -> Tone {
@@ -101,9 +97,11 @@ mod tests {
     fn a_room_without_slides_does_not_speak_of_them() {
         let mut room = samples::snapshot(vec![samples::leg(1, LegState::Established)]);
         room.slides = Slides::default();
-        room.legs[0].slides = Some(samples::slides(SlidesSending::Off, VideoFlow::Waiting));
-        let text = status(&room, Language::English, Style::Plain, CLOCK);
-        assert!(!text.to_lowercase().contains("slides"), "{text}");
+        for flow in [VideoFlow::Waiting, VideoFlow::Stalled, VideoFlow::Off] {
+            room.legs[0].slides = Some(samples::slides(SlidesSending::Off, flow));
+            let text = status(&room, Language::English, Style::Plain, CLOCK);
+            assert!(!text.to_lowercase().contains("slides"), "{text}");
+        }
     }
 
     #[test]

@@ -183,6 +183,8 @@ impl Signalling {
                     let leg = self.leg(call);
                     self.floor_control.extend(leg.map(|leg| (leg, bytes)));
                 }
+                // Connections are not agreed yet.
+                Output::CloseFloorControl { .. } => {}
                 Output::Resolve {
                     id,
                     host,

@@ -32,6 +32,10 @@ enum Presence {
     Here,
     /// It said goodbye, and nothing since.
     Left,
+    /// Its connection is lost. Until then a new one finds its requests as they were.
+    Away {
+        until: Instant,
+    },
 }
 
 /// What is under way to a participant.
@@ -112,11 +116,36 @@ impl Peer {
         self.due.clear();
     }
 
+    /// Its connection is lost.
+    pub(super) fn away(&mut self, until: Instant) {
+        self.presence = Presence::Away { until };
+        self.subscription = Subscription::No;
+        self.due.retain(|news| *news != News::Floor);
+    }
+
+    /// It has a new way. What has become of its requests meanwhile is still due to it.
+    pub(super) fn readmitted(&mut self, reliability: Reliability) {
+        self.channel = Channel::new(reliability);
+        match self.presence {
+            Presence::Away { .. } => self.presence = Presence::Here,
+            Presence::Here | Presence::Left => {}
+        }
+    }
+
+    /// Whether it has not come back in time.
+    pub(super) fn stayed_away(&self, now: Instant) -> bool {
+        match self.presence {
+            Presence::Away { until } => until <= now,
+            Presence::Here | Presence::Left => false,
+        }
+    }
+
     /// What to send now, if nothing is under way.
     pub(super) fn next_news(&mut self) -> Option<News> {
-        match self.delivery {
-            Delivery::Idle if !self.due.is_empty() => Some(self.due.remove(0)),
-            Delivery::Idle | Delivery::Waiting(..) | Delivery::Silent => None,
+        match (&self.presence, &self.delivery) {
+            (Presence::Away { .. }, _) => None,
+            (_, Delivery::Idle) if !self.due.is_empty() => Some(self.due.remove(0)),
+            (_, Delivery::Idle | Delivery::Waiting(..) | Delivery::Silent) => None,
         }
     }
 
@@ -148,9 +177,10 @@ impl Peer {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        match &self.delivery {
-            Delivery::Waiting(_, request) => Some(request.deadline()),
-            Delivery::Idle | Delivery::Silent => None,
+        match (&self.presence, &self.delivery) {
+            (Presence::Away { until }, _) => Some(*until),
+            (_, Delivery::Waiting(_, request)) => Some(request.deadline()),
+            (_, Delivery::Idle | Delivery::Silent) => None,
         }
     }
 

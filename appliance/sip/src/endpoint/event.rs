@@ -74,6 +74,12 @@ pub enum Output {
         /// A whole datagram, or the next bytes.
         bytes: Bytes,
     },
+    /// Close the connection of a call's floor control, after what is to be sent over it. There is
+    /// nothing to tell of its end.
+    CloseFloorControl {
+        /// The call.
+        call: CallId,
+    },
     /// Look a name up, then call `resolved`.
     Resolve {
         /// Names the answer.

@@ -251,10 +251,15 @@ impl Participant {
         self.proceed(now);
     }
 
-    /// Leaves the conference, after what is under way.
+    /// Leaves the conference, after what is under way. Over a reliable transport the caller says so by
+    /// closing the connection (RFC 8855 section 6.1).
     pub fn leave(&mut self, now: Instant) {
         self.wanted = Wanted::No;
         match self.state {
+            State::Open(_) if self.settings.reliability == Reliability::Reliable => {
+                self.outstanding = None;
+                self.left();
+            }
             State::Open(_) => {
                 self.state = State::Open(Phase::Leaving);
                 self.proceed(now);

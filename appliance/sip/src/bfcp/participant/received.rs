@@ -211,7 +211,7 @@ impl Participant {
         self.event(ParticipantEvent::Failed);
     }
 
-    fn left(&mut self) {
+    pub(super) fn left(&mut self) {
         let returning = self.state == State::Open(Phase::Returning);
         self.state = State::Closed;
         self.end(FloorEnd::Forgotten);

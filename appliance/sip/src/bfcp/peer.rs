@@ -7,6 +7,7 @@ use super::channel::Channel;
 use super::identifiers::TransactionId;
 use super::information::FloorRequestInformation;
 use super::message::Content;
+use super::round_trip::RoundTrip;
 use super::transaction::{AnsweredRequests, Due, PendingRequest};
 use crate::transaction::Reliability;
 
@@ -53,6 +54,7 @@ pub(super) struct Peer {
     pub(super) channel: Channel,
     pub(super) answered: AnsweredRequests,
     last_transaction: TransactionId,
+    pub(super) round_trip: RoundTrip,
     presence: Presence,
     subscription: Subscription,
     due: Vec<News>,
@@ -65,6 +67,7 @@ impl Peer {
             channel: Channel::new(reliability),
             answered: AnsweredRequests::default(),
             last_transaction: seed,
+            round_trip: RoundTrip::default(),
             presence: Presence::Here,
             subscription: Subscription::No,
             due: Vec::new(),
@@ -154,7 +157,12 @@ impl Peer {
     }
 
     /// It has acknowledged something. Only what is under way counts.
-    pub(super) fn acknowledged(&mut self, transaction: TransactionId, content: &Content) {
+    pub(super) fn acknowledged(
+        &mut self,
+        now: Instant,
+        transaction: TransactionId,
+        content: &Content,
+    ) {
         let Delivery::Waiting(news, request) = &self.delivery else {
             return;
         };
@@ -163,6 +171,7 @@ impl Peer {
             News::Floor => *content == Content::FloorStatusAck,
         };
         if fits && request.transaction == transaction {
+            request.answered(now, &mut self.round_trip);
             self.delivery = Delivery::Idle;
         }
     }

@@ -259,7 +259,7 @@ impl Server {
         };
         peer.heard();
         if message.role == TransactionRole::Responder {
-            return peer.acknowledged(message.transaction, &message.content);
+            return peer.acknowledged(now, message.transaction, &message.content);
         }
         let (transaction, primitive) = (message.transaction, message.content.primitive());
         if let Some(response) = peer.answered.response(now, transaction, primitive) {
@@ -504,7 +504,13 @@ impl Server {
                 content,
             });
             if reliability == Reliability::Unreliable {
-                let request = PendingRequest::new(now, transaction, datagrams.clone(), reliability);
+                let request = PendingRequest::new(
+                    now,
+                    transaction,
+                    datagrams.clone(),
+                    reliability,
+                    &peer.round_trip,
+                );
                 peer.await_acknowledgement(news, request);
             }
             self.send(user, datagrams);

@@ -41,6 +41,7 @@ use crate::bfcp::header::TransactionRole;
 use crate::bfcp::identifiers::{ConferenceId, FloorId, FloorRequestId, TransactionId, UserId};
 use crate::bfcp::information::RequestStatus;
 use crate::bfcp::message::{Content, Message};
+use crate::bfcp::round_trip::RoundTrip;
 use crate::bfcp::transaction::{AnsweredRequests, Due, PendingRequest};
 use crate::transaction::Reliability;
 
@@ -181,6 +182,7 @@ pub struct Participant {
     holder: FloorHolder,
     outstanding: Option<(Asked, PendingRequest)>,
     last_transaction: TransactionId,
+    round_trip: RoundTrip,
     answered: AnsweredRequests,
     finished: VecDeque<FloorRequestId>,
     sign_of_life: Option<Instant>,
@@ -200,6 +202,7 @@ impl Participant {
             holder: FloorHolder::Nobody,
             outstanding: None,
             last_transaction: TransactionId(settings.transaction_seed),
+            round_trip: RoundTrip::default(),
             answered: AnsweredRequests::default(),
             finished: VecDeque::new(),
             sign_of_life: None,
@@ -394,6 +397,7 @@ impl Participant {
             self.last_transaction,
             datagrams.clone(),
             self.channel.reliability(),
+            &self.round_trip,
         );
         self.outstanding = Some((asked, request));
         self.send(datagrams);

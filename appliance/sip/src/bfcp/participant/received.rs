@@ -92,7 +92,9 @@ impl Participant {
             Some(_) | None => return,
         };
         if self.take_answer(asked, message.content) {
-            self.outstanding = None;
+            if let Some((_, request)) = self.outstanding.take() {
+                request.answered(now, &mut self.round_trip);
+            }
             self.sign_of_life = Some(now + SIGN_OF_LIFE);
         }
     }

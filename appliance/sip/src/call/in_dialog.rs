@@ -231,6 +231,7 @@ impl Endpoint {
             }
             ReinviteFor::FloorConnection => {
                 established.floor_renewal = FloorRenewal::None;
+                self.floor_renewal_refused(now, id);
                 self.drive_reinvite(now, id);
             }
         }

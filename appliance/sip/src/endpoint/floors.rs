@@ -80,6 +80,11 @@ impl Endpoint {
         let _ = self.with_floor(call, now, |floor| floor.handle_timeout(now));
     }
 
+    /// The far end does not want another connection of a call's floor control.
+    pub(crate) fn floor_renewal_refused(&mut self, now: Instant, call: CallId) {
+        let _ = self.with_floor(call, now, |floor| floor.renewal_refused(now));
+    }
+
     fn with_floor<T>(
         &mut self,
         call: CallId,

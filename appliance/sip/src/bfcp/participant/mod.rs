@@ -271,6 +271,14 @@ impl Participant {
         }
     }
 
+    /// The server cannot be reached any more: what it has said of us counts for nothing. A new way
+    /// begins as if there had been none.
+    pub fn forget(&mut self) {
+        self.wanted = Wanted::No;
+        self.outstanding = None;
+        self.left();
+    }
+
     /// Whether the server has granted us the floor and not taken it back, as far as we know.
     #[must_use]
     pub fn has_floor(&self) -> bool {

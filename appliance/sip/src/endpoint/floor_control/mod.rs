@@ -215,6 +215,24 @@ impl FloorControl {
         self.connection_wish = ConnectionWish::Nothing;
     }
 
+    /// The far end has refused another connection.
+    pub(super) fn renewal_refused(&mut self, now: Instant) {
+        self.renewal.refused();
+        self.settle(now);
+    }
+
+    /// There is no connection to the peer's server, and there will be none: what it said of us counts
+    /// no more, and what our user wants is not to be had.
+    fn give_up(&mut self) {
+        if let Ends::Client(client) = &mut self.ends {
+            client.forget();
+            if self.wanted == Wanted::Yes {
+                self.wanted = Wanted::No;
+                self.changes.push(FloorChange::NotGranted);
+            }
+        }
+    }
+
     /// Bytes from the peer.
     pub(super) fn received(&mut self, now: Instant, bytes: &[u8]) {
         match &mut self.ends {
@@ -241,7 +259,10 @@ impl FloorControl {
     pub(super) fn request(&mut self, now: Instant) {
         self.wanted = Wanted::Yes;
         match &mut self.ends {
-            Ends::Client(client) => client.request_floor(now),
+            Ends::Client(client) => {
+                self.renewal.wanted(now);
+                client.request_floor(now);
+            }
             Ends::Server(server, _) | Ends::Both { server, .. } => {
                 server.request_as_owner(now);
             }
@@ -340,6 +361,9 @@ impl FloorControl {
     fn settle(&mut self, now: Instant) {
         // First what has happened: a floor that was taken is not to be asked for again.
         self.collect(now);
+        if self.renewal.has_given_up() {
+            self.give_up();
+        }
         self.arbitrate(now);
         self.collect(now);
         let state = self.state();

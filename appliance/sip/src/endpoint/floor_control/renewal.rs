@@ -4,7 +4,7 @@
 //!   idle ── lost ──► due, 1 s later, or 30 s after the last time ──► asked
 //!    ▲ ▲                                                              │
 //!    │ └──────────────── a new one is agreed ─────────────────────────┘
-//!    └── lost for the sixth time in a row: nothing more is asked
+//!    └── lost for the sixth time in a row, or refused: given up, until our user wants the floor again
 //! ```
 
 use std::time::{Duration, Instant};
@@ -18,13 +18,25 @@ const MOST: u8 = 5;
 /// A connection that stood for so long was a good one.
 const GOOD: Duration = Duration::from_secs(300);
 
+/// The connection, as far as we know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Link {
+    /// It is agreed on, and not made yet.
+    #[default]
+    Pending,
+    Open {
+        since: Instant,
+    },
+    Lost,
+}
+
 /// The attempts of one client.
 #[derive(Debug, Default)]
 pub(super) struct Renewal {
+    link: Link,
     due: Option<Instant>,
     last: Option<Instant>,
-    opened: Option<Instant>,
-    /// Attempts since the last good connection.
+    /// Since the last good connection, or the last wish of our user.
     attempts: u8,
 }
 
@@ -32,25 +44,45 @@ impl Renewal {
     /// A connection stands.
     pub(super) fn opened(&mut self, now: Instant) {
         self.due = None;
-        self.opened = Some(now);
+        self.link = Link::Open { since: now };
     }
 
     /// The connection is lost, or could not be made.
     pub(super) fn lost(&mut self, now: Instant) {
-        let stood = self.opened.take().map(|opened| now.duration_since(opened));
-        if stood.is_some_and(|stood| stood >= GOOD) {
+        match self.link {
+            Link::Open { since } if now.saturating_duration_since(since) >= GOOD => {
+                self.attempts = 0;
+            }
+            Link::Open { .. } | Link::Pending | Link::Lost => {}
+        }
+        self.link = Link::Lost;
+        if self.attempts < MOST {
+            self.schedule(now + AFTER_LOSS);
+        }
+    }
+
+    /// Our user wants the floor: that is a reason to ask once more.
+    pub(super) fn wanted(&mut self, now: Instant) {
+        if self.has_given_up() {
             self.attempts = 0;
+            self.schedule(now);
         }
-        if self.due.is_none() && self.attempts < MOST {
-            let earliest = self.last.map_or(now, |last| last + INTERVAL);
-            self.due = Some(earliest.max(now + AFTER_LOSS));
-        }
+    }
+
+    fn schedule(&mut self, at: Instant) {
+        let earliest = self.last.map_or(at, |last| last + INTERVAL);
+        self.due.get_or_insert(earliest.max(at));
     }
 
     /// Another connection is agreed already, or none is wanted.
     pub(super) fn settled(&mut self) {
         self.due = None;
-        self.opened = None;
+        self.link = Link::Pending;
+    }
+
+    /// Whether there is no connection, and none is asked for. While one is, the answer is awaited.
+    pub(super) fn has_given_up(&self) -> bool {
+        self.link == Link::Lost && self.due.is_none()
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -62,10 +94,16 @@ impl Renewal {
         if self.due.is_none_or(|due| due > now) {
             return false;
         }
-        self.due = None;
+        self.settled();
         self.last = Some(now);
         self.attempts += 1;
         true
+    }
+
+    /// The far end has refused another connection.
+    pub(super) fn refused(&mut self) {
+        self.link = Link::Lost;
+        self.attempts = MOST;
     }
 }
 
@@ -93,6 +131,10 @@ mod tests {
             now = due;
         }
         assert_eq!(asked, [2, 32, 62, 92, 122].map(Duration::from_secs));
+        assert!(renewal.has_given_up());
+        renewal.wanted(now + 2 * SECOND);
+        assert_eq!(renewal.deadline(), Some(now + INTERVAL));
+        renewal.settled();
         renewal.opened(now);
         renewal.lost(now + GOOD);
         assert_eq!(renewal.deadline(), Some(now + GOOD + AFTER_LOSS));

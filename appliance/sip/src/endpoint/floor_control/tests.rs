@@ -261,6 +261,38 @@ fn a_connection_over_which_nobody_answers_or_nobody_is_understood_is_closed() {
 }
 
 #[test]
+fn a_floor_that_has_no_connection_any_more_is_told_and_asked_for_when_it_is_wanted_again() {
+    let mut pair = over_tcp();
+    pair.act(1, FloorControl::request);
+    pair.run(Duration::from_secs(1));
+    pair.lose_connection(FloorChannelEnd::Lost);
+    for _ in 0..5 {
+        pair.run(Duration::from_secs(31));
+        assert_eq!(pair.wish(1), ConnectionWish::Renew);
+        assert!(!pair.changes[1].contains(&FloorChange::NotGranted));
+        pair.act(1, |floor, now| floor.closed(now, FloorChannelEnd::Lost));
+    }
+    assert_eq!(
+        pair.changes[1][pair.changes[1].len() - 2..],
+        [FloorChange::NotGranted, FloorChange::Free]
+    );
+    pair.run(Duration::from_secs(60));
+    assert_eq!(pair.wish(1), ConnectionWish::Nothing);
+    pair.act(1, FloorControl::request);
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.wish(1), ConnectionWish::Renew);
+    // This time the far end says no.
+    pair.act(1, FloorControl::renewal_refused);
+    assert_eq!(pair.changes[1].last(), Some(&FloorChange::NotGranted));
+    pair.act(1, FloorControl::request);
+    pair.run(Duration::from_secs(31));
+    assert_eq!(pair.wish(1), ConnectionWish::Renew);
+    pair.connect();
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.states(), [FloorChange::Theirs, FloorChange::Ours]);
+}
+
+#[test]
 fn who_leaves_closes_the_connection_and_asks_for_no_other() {
     let mut pair = over_tcp();
     pair.act(1, FloorControl::request);

@@ -31,7 +31,7 @@ use crate::owned_tasks::OwnedTasks;
 
 enum LegNetwork {
     /// The ports are named in an offer or answer.
-    Bound(LegSockets),
+    Bound(Box<LegSockets>),
     /// Datagrams flow between peer and media.
     Running(LegTransport),
 }
@@ -140,7 +140,7 @@ impl LegNetworks {
             video: Some(local_port(&sockets.video).map_err(unreadable)?),
             content,
         };
-        self.legs.insert(leg, LegNetwork::Bound(sockets));
+        self.legs.insert(leg, LegNetwork::Bound(Box::new(sockets)));
         self.named.insert(leg, Named { address, peer });
         Ok(local)
     }
@@ -213,7 +213,7 @@ impl LegNetworks {
             Some(LegNetwork::Bound(sockets)) => {
                 let counters = Arc::clone(&self.counters);
                 let datagrams = media.open_leg(leg);
-                LegTransport::start(&mut self.transports, leg, sockets, datagrams, counters)
+                LegTransport::start(&mut self.transports, leg, *sockets, datagrams, counters)
             }
         };
         running.set_route(route);

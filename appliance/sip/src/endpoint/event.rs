@@ -22,6 +22,10 @@ pub struct ResolveId(pub(crate) u64);
 
 /// What the caller does for the endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "outputs are taken at once; few wait at a time"
+)]
 pub enum Output {
     /// Send a datagram from the socket that is bound to `local`.
     SendDatagram {

@@ -142,7 +142,7 @@ async fn figures_of_slides_are_told_beside_those_of_the_camera() {
             let (main, slides) = (stats.video.as_ref()?, stats.slides.as_ref()?);
             let flows = slides.received_frame_rate.as_f64() > 1.0;
             (flows && main.received_frame_rate.as_f64() > 1.0)
-                .then(|| (main.received_frame_rate, slides.received_frame_rate))
+                .then_some((main.received_frame_rate, slides.received_frame_rate))
         }
         _ => None,
     };

@@ -35,11 +35,11 @@ use crate::error::Error;
 use crate::floor_way::FloorWay;
 use crate::held_answers::{HeldAnswers, Released};
 use crate::latency_probe::LatencyProbe;
-use crate::leg_networks::{FloorStep, LegNetworks};
-use crate::media_ports::floor_channel::FloorDatagram;
+use crate::leg_networks::{FloorNews, FloorStep, LegNetworks};
+use crate::media_ports::floor_events::FloorEvent;
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
-use crate::signalling::Signalling;
+use crate::signalling::{FloorOrder, Signalling};
 use crate::sip_ladders::LadderQuestion;
 use crate::sip_sockets::SocketEvent;
 use crate::{call_facts, media_control, media_facts, our_addresses, service_notification};
@@ -58,8 +58,8 @@ pub type PendingRequest = (Request, oneshot::Sender<Admission>);
 pub struct Inputs {
     /// What SIP sockets saw.
     pub sockets: mpsc::Receiver<SocketEvent>,
-    /// What the peers of floors say. Ends where no content is shared.
-    pub floors: mpsc::Receiver<FloorDatagram>,
+    /// What the sockets of floors see. Ends where no content is shared.
+    pub floors: mpsc::Receiver<FloorEvent>,
     /// What media observed.
     pub media: mpsc::Receiver<MediaEvent>,
     /// What the store, the devices and the like report.
@@ -185,10 +185,9 @@ impl Driver {
         let mut shut_down = false;
         loop {
             self.signalling.flush(now);
-            while let Some((leg, datagram)) = self.signalling.poll_floor_control() {
-                self.networks.send_floor_control(leg, datagram);
-            }
-            if let Some(event) = self.signalling.poll_event() {
+            if let Some((leg, order)) = self.signalling.poll_floor_control() {
+                self.order_floor_control(now, leg, order);
+            } else if let Some(event) = self.signalling.poll_event() {
                 self.take_sip_event(now, event);
             } else if let Some(command) = self.room.poll_command() {
                 shut_down |= command == Command::ShutDownComplete;
@@ -280,7 +279,7 @@ impl Driver {
             // The channel cannot end, because the sockets hold its other end; that a socket's task
             // ends is seen with the resolutions.
             Some(event) = inputs.sockets.recv() => self.signalling.take_in(Instant::now(), event),
-            Some(datagram) = inputs.floors.recv() => self.take_floor_datagram(&datagram),
+            Some(event) = inputs.floors.recv() => self.take_floor_event(event),
             fact = inputs.facts.recv() => {
                 self.queue.push_fact(fact.ok_or(Error::PartEnded { part: "store" })?);
             }
@@ -367,10 +366,37 @@ impl Driver {
         }
     }
 
-    fn take_floor_datagram(&mut self, datagram: &FloorDatagram) {
-        if let Some(call) = self.signalling.call(datagram.leg) {
-            let endpoint = &mut self.signalling.endpoint;
-            endpoint.floor_channel_received(Instant::now(), call, &datagram.payload);
+    fn take_floor_event(&mut self, event: FloorEvent) {
+        let leg = event.leg;
+        if let Some(news) = self.networks.floor_event(event) {
+            self.tell_floor(Instant::now(), leg, news);
+        }
+    }
+
+    fn tell_floor(&mut self, now: Instant, leg: LegId, news: FloorNews) {
+        let Some(call) = self.signalling.call(leg) else {
+            return;
+        };
+        let endpoint = &mut self.signalling.endpoint;
+        match news {
+            FloorNews::Opened => {
+                if let Err(error) = endpoint.floor_channel_opened(now, call) {
+                    tracing::debug!(%leg, %error, "a connection for no floor");
+                }
+            }
+            FloorNews::Received(bytes) => endpoint.floor_channel_received(now, call, &bytes),
+            FloorNews::Closed(end) => endpoint.floor_channel_closed(now, call, end),
+        }
+    }
+
+    fn order_floor_control(&mut self, now: Instant, leg: LegId, order: FloorOrder) {
+        match order {
+            FloorOrder::Send(bytes) => {
+                if let Some(news) = self.networks.send_floor_control(leg, bytes) {
+                    self.tell_floor(now, leg, news);
+                }
+            }
+            FloorOrder::Close => self.networks.close_floor_connection(leg),
         }
     }
 

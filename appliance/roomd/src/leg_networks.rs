@@ -12,12 +12,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use media::Media;
 use room::ids::LegId;
+use sip::endpoint::FloorChannelEnd;
 use sip::offer_answer::{BfcpTcp, ContentPorts, LocalMedia, LocalPort};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::error::Error;
 use crate::floor_way::FloorWay;
-use crate::media_ports::floor_channel::{FloorChannel, FloorDatagram};
+use crate::media_ports::floor_channel::FloorChannel;
+use crate::media_ports::floor_events::{ConnectionInput, FloorEvent, FloorInput};
+use crate::media_ports::floor_stream::FloorStream;
+use crate::media_ports::floor_tls::FloorTls;
 use crate::media_ports::leg_transport::{LegRoute, LegTransport};
 use crate::media_ports::sockets::{LegSockets, MediaPortRange, MediumSockets};
 use crate::network_counters::NetworkCounters;
@@ -26,7 +31,7 @@ use crate::owned_tasks::OwnedTasks;
 
 enum LegNetwork {
     /// The ports are named in an offer or answer.
-    Bound(LegSockets),
+    Bound(Box<LegSockets>),
     /// Datagrams flow between peer and media.
     Running(LegTransport),
 }
@@ -34,6 +39,10 @@ enum LegNetwork {
 /// The floor control of a leg.
 struct LegFloor {
     channel: FloorChannel,
+    /// Takes connections, whenever one is agreed that the peer makes.
+    listener: Arc<TcpListener>,
+    /// The connection or the attempt at one; `None` where there is to be none, or it was lost.
+    stream: Option<FloorStream>,
     /// Where it goes; `None` while the call has agreed on none.
     way: Option<FloorWay>,
 }
@@ -45,6 +54,24 @@ pub enum FloorStep {
     Opened,
     /// Nothing that the endpoint has to know.
     Unchanged,
+}
+
+/// What a socket of a leg's floor means for the endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FloorNews {
+    /// The connection stands.
+    Opened,
+    /// A datagram, or bytes of the connection, from the peer.
+    Received(Bytes),
+    /// The connection ended, or could not be made.
+    Closed(FloorChannelEnd),
+}
+
+/// How floors are carried, where content is shared.
+struct FloorSettings {
+    /// Takes what their sockets see.
+    events: mpsc::Sender<FloorEvent>,
+    tls: FloorTls,
 }
 
 /// Where a leg's offer or answer says that media is to come.
@@ -63,8 +90,8 @@ pub struct LegNetworks {
     counters: Arc<NetworkCounters>,
     legs: HashMap<LegId, LegNetwork>,
     named: HashMap<LegId, Named>,
-    /// Takes what floors' peers say; `None` where no content is shared.
-    floor_datagrams: Option<mpsc::Sender<FloorDatagram>>,
+    /// `None` where no content is shared.
+    floor_settings: Option<FloorSettings>,
     floors: HashMap<LegId, LegFloor>,
     /// The tasks of the running transports.
     transports: OwnedTasks,
@@ -80,16 +107,16 @@ impl LegNetworks {
             counters,
             legs: HashMap::new(),
             named: HashMap::new(),
-            floor_datagrams: None,
+            floor_settings: None,
             floors: HashMap::new(),
             transports: OwnedTasks::default(),
         }
     }
 
-    /// Binds ports for slides and their floor as well from now on. What peers of floors say goes to
-    /// `datagrams`.
-    pub fn share_content(&mut self, datagrams: mpsc::Sender<FloorDatagram>) {
-        self.floor_datagrams = Some(datagrams);
+    /// Binds ports for slides and their floor as well from now on. What the sockets of floors see goes
+    /// to `events`; over TLS they prove themselves by `tls`.
+    pub fn share_content(&mut self, events: mpsc::Sender<FloorEvent>, tls: FloorTls) {
+        self.floor_settings = Some(FloorSettings { events, tls });
     }
 
     /// Binds the ports of a new leg, and names the address by which `peer` reaches them; where nobody
@@ -113,7 +140,7 @@ impl LegNetworks {
             video: Some(local_port(&sockets.video).map_err(unreadable)?),
             content,
         };
-        self.legs.insert(leg, LegNetwork::Bound(sockets));
+        self.legs.insert(leg, LegNetwork::Bound(Box::new(sockets)));
         self.named.insert(leg, Named { address, peer });
         Ok(local)
     }
@@ -124,7 +151,7 @@ impl LegNetworks {
         bound: IpAddr,
         leg_sockets: &mut LegSockets,
     ) -> Result<Option<ContentPorts>, Error> {
-        let Some(datagrams) = self.floor_datagrams.clone() else {
+        let Some(settings) = &self.floor_settings else {
             return Ok(None);
         };
         let unreadable = |source| Error::MediaPorts {
@@ -132,15 +159,19 @@ impl LegNetworks {
             source,
         };
         let sockets = self.ports.bind_content(bound)?;
+        let listener = sockets.bfcp_tcp;
         let ports = ContentPorts {
             slides: local_port(&sockets.slides).map_err(unreadable)?,
             bfcp_udp: sockets.bfcp.local_addr().map_err(unreadable)?.port(),
-            bfcp_tcp: BfcpTcp::Off,
-            certificate: None,
+            bfcp_tcp: BfcpTcp::Listen(listener.local_addr().map_err(unreadable)?.port()),
+            certificate: Some(settings.tls.fingerprint()),
         };
         let (tasks, counters) = (&mut self.transports, Arc::clone(&self.counters));
+        let events = settings.events.clone();
         let floor = LegFloor {
-            channel: FloorChannel::start(tasks, leg, sockets.bfcp, datagrams, counters),
+            channel: FloorChannel::start(tasks, leg, sockets.bfcp, events, counters),
+            listener: Arc::new(listener),
+            stream: None,
             way: None,
         };
         leg_sockets.slides = Some(sockets.slides);
@@ -182,7 +213,7 @@ impl LegNetworks {
             Some(LegNetwork::Bound(sockets)) => {
                 let counters = Arc::clone(&self.counters);
                 let datagrams = media.open_leg(leg);
-                LegTransport::start(&mut self.transports, leg, sockets, datagrams, counters)
+                LegTransport::start(&mut self.transports, leg, *sockets, datagrams, counters)
             }
         };
         running.set_route(route);
@@ -191,21 +222,98 @@ impl LegNetworks {
 
     /// Says where a leg's floor control goes from now on, `None` for nowhere.
     pub fn connect_floor(&mut self, leg: LegId, way: Option<FloorWay>) -> FloorStep {
-        let Some(floor) = self.floors.get_mut(&leg) else {
+        let (Some(floor), Some(settings)) = (self.floors.get_mut(&leg), &self.floor_settings)
+        else {
             return FloorStep::Unchanged;
         };
         floor.channel.set_remote(way.and_then(|way| way.remote));
         let before = std::mem::replace(&mut floor.way, way);
-        match way {
-            Some(way) if !way.continues(before.as_ref()) => FloorStep::Opened,
-            Some(_) | None => FloorStep::Unchanged,
+        let Some(way) = way else {
+            floor.stream = None;
+            return FloorStep::Unchanged;
+        };
+        let step = if way.continues(before.as_ref()) {
+            FloorStep::Unchanged
+        } else {
+            FloorStep::Opened
+        };
+        let Some(agreed) = way.stream else {
+            floor.stream = None;
+            return step;
+        };
+        let is_known = before
+            .and_then(|before| before.stream)
+            .is_some_and(|before| before.number == agreed.number);
+        match &floor.stream {
+            // Another floor over the connection that stands.
+            Some(stream) if is_known && stream.is_open() => step,
+            // It is told of when it stands; or it is lost, and another will be agreed.
+            Some(_) | None if is_known => FloorStep::Unchanged,
+            Some(_) | None => {
+                // The old one first: it must not take what is meant for the new one.
+                floor.stream = None;
+                floor.stream = Some(FloorStream::start(
+                    &mut self.transports,
+                    leg,
+                    agreed,
+                    Arc::clone(&floor.listener),
+                    &settings.tls,
+                    settings.events.clone(),
+                ));
+                FloorStep::Unchanged
+            }
         }
     }
 
-    /// Sends a datagram to the peer of a leg's floor.
-    pub fn send_floor_control(&self, leg: LegId, datagram: Bytes) {
-        if let Some(floor) = self.floors.get(&leg) {
-            floor.channel.send(datagram);
+    /// What a socket of a floor saw, unless it concerns nobody any more.
+    pub fn floor_event(&mut self, event: FloorEvent) -> Option<FloorNews> {
+        let floor = self.floors.get_mut(&event.leg)?;
+        match event.what {
+            FloorInput::Datagram(datagram) => {
+                let over_datagrams = floor.way.is_some_and(|way| way.stream.is_none());
+                over_datagrams.then_some(FloorNews::Received(datagram))
+            }
+            FloorInput::Connection { number, what } => {
+                let stream = floor.stream.as_mut()?;
+                if stream.number() != number {
+                    return None;
+                }
+                Some(match what {
+                    ConnectionInput::Opened => {
+                        stream.opened();
+                        FloorNews::Opened
+                    }
+                    ConnectionInput::Received(bytes) => FloorNews::Received(bytes),
+                    ConnectionInput::Ended(end) => {
+                        floor.stream = None;
+                        FloorNews::Closed(end)
+                    }
+                })
+            }
+        }
+    }
+
+    /// Sends a datagram, or bytes over the connection, to the peer of a leg's floor. What that means
+    /// for the endpoint, if the peer reads nothing.
+    pub fn send_floor_control(&mut self, leg: LegId, bytes: Bytes) -> Option<FloorNews> {
+        let floor = self.floors.get_mut(&leg)?;
+        if floor.way.is_none_or(|way| way.stream.is_none()) {
+            floor.channel.send(bytes);
+            return None;
+        }
+        let stalled = floor.stream.as_ref()?.send(bytes).is_err();
+        if !stalled {
+            return None;
+        }
+        tracing::info!(%leg, "the peer of a floor reads nothing: its connection is given up");
+        floor.stream = None;
+        Some(FloorNews::Closed(FloorChannelEnd::Lost))
+    }
+
+    /// Closes the connection of a leg's floor, after what waits to be sent over it.
+    pub fn close_floor_connection(&mut self, leg: LegId) {
+        if let Some(floor) = self.floors.get_mut(&leg) {
+            floor.stream = None;
         }
     }
 
@@ -230,119 +338,4 @@ fn local_port(sockets: &MediumSockets) -> std::io::Result<LocalPort> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::SocketAddr;
-    use std::time::Duration;
-
-    use room::media_plan::LegStreams;
-    use sip::bfcp::{ConferenceId, FloorId, UserId};
-    use sip::offer_answer::{
-        AgreedSecurity, CallMedia, ContentMedia, FloorConnection, FloorControlMedia,
-        FloorControlRole, FloorIds, PeerHold, RemoteMedia,
-    };
-
-    use super::*;
-    use crate::call_facts::tests::video_stream;
-    use crate::media_ports::floor_channel::floor_datagrams;
-
-    const LEG: LegId = LegId(1);
-    /// Longer than a loopback datagram takes; only a failing test waits for it.
-    const LIMIT: Duration = Duration::from_secs(10);
-
-    fn networks(first: u16, last: u16) -> LegNetworks {
-        LegNetworks::new(
-            MediaPortRange::new(first..=last).unwrap(),
-            Ipv4Addr::LOCALHOST.into(),
-            Arc::default(),
-        )
-    }
-
-    fn agreed(conference: u32, remote: Option<SocketAddr>) -> Option<FloorWay> {
-        let ids = FloorIds {
-            conference: ConferenceId(conference),
-            user: UserId(2),
-            floor: FloorId(1),
-        };
-        FloorWay::agreed(&CallMedia {
-            streams: LegStreams::default(),
-            remote: RemoteMedia::default(),
-            content: Some(Box::new(ContentMedia {
-                stream: video_stream(None),
-                remote: None,
-                floor_control: Some(FloorControlMedia {
-                    role: FloorControlRole::Server(ids),
-                    connection: FloorConnection::Udp { remote },
-                }),
-            })),
-            security: AgreedSecurity::Plain,
-            peer_hold: PeerHold::Off,
-        })
-    }
-
-    #[tokio::test]
-    async fn without_shared_content_a_leg_has_no_ports_for_it() {
-        let local = networks(21_400, 21_407).bind(LEG, None).unwrap();
-        assert_eq!(local.content, None);
-    }
-
-    #[tokio::test]
-    async fn a_range_without_room_for_content_refuses_the_leg() {
-        let mut networks = networks(21_410, 21_415);
-        networks.share_content(floor_datagrams().0);
-        assert!(networks.bind(LEG, None).is_err());
-    }
-
-    #[tokio::test]
-    async fn the_floors_of_two_legs_reach_each_other_by_their_named_ports() {
-        let (ours, mut datagrams) = floor_datagrams();
-        let (theirs, mut far_datagrams) = floor_datagrams();
-        let (mut near, mut far) = (networks(21_420, 21_439), networks(21_440, 21_459));
-        near.share_content(ours);
-        far.share_content(theirs);
-        let port = |networks: &mut LegNetworks| {
-            let content = networks.bind(LEG, None).unwrap().content.unwrap();
-            SocketAddr::from((Ipv4Addr::LOCALHOST, content.bfcp_udp))
-        };
-        let (near_port, far_port) = (port(&mut near), port(&mut far));
-        assert_eq!(
-            near.connect_floor(LEG, agreed(1, Some(far_port))),
-            FloorStep::Opened
-        );
-        assert_eq!(
-            far.connect_floor(LEG, agreed(1, Some(near_port))),
-            FloorStep::Opened
-        );
-        for (from, to) in [(&near, &mut far_datagrams), (&far, &mut datagrams)] {
-            from.send_floor_control(LEG, Bytes::from_static(b"floor"));
-            let arrived = tokio::time::timeout(LIMIT, to.recv()).await;
-            let arrived = arrived.expect("in time").expect("the channel stands");
-            assert_eq!((arrived.leg, &arrived.payload[..]), (LEG, &b"floor"[..]));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_floor_is_opened_once_and_anew_only_where_it_is_another_one() {
-        let mut networks = networks(21_460, 21_479);
-        networks.share_content(floor_datagrams().0);
-        networks.bind(LEG, None).unwrap();
-        let port = |port: u16| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        for (what, way, step) in [
-            ("agreed", agreed(1, port(6_000)), FloorStep::Opened),
-            ("as before", agreed(1, port(6_000)), FloorStep::Unchanged),
-            ("moved", agreed(1, port(6_001)), FloorStep::Unchanged),
-            ("on hold", agreed(1, None), FloorStep::Unchanged),
-            ("resumed", agreed(1, port(6_001)), FloorStep::Unchanged),
-            ("another server", agreed(2, port(6_001)), FloorStep::Opened),
-            ("refused", None, FloorStep::Unchanged),
-            ("agreed again", agreed(2, port(6_001)), FloorStep::Opened),
-        ] {
-            assert_eq!(networks.connect_floor(LEG, way), step, "{what}");
-        }
-        networks.release(LEG);
-        assert_eq!(
-            networks.connect_floor(LEG, agreed(3, port(6_001))),
-            FloorStep::Unchanged,
-            "a leg that is over has no floor"
-        );
-    }
-}
+mod tests;

@@ -40,7 +40,8 @@ use crate::error::Error;
 use crate::http;
 use crate::instance_id;
 use crate::leg_networks::LegNetworks;
-use crate::media_ports::floor_channel::floor_datagrams;
+use crate::media_ports::floor_events::floor_events;
+use crate::media_ports::floor_tls::FloorTls;
 use crate::media_ports::sockets::MediaPortRange;
 use crate::monotonic_zero::monotonic_zero;
 use crate::network_counters::NetworkCounters;
@@ -114,9 +115,9 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let counters = Arc::new(NetworkCounters::default());
     let interrupted = Interrupted::count_restart(store.load(initial), &store);
     let mut networks = LegNetworks::new(ports, media_address, Arc::clone(&counters));
-    let (floor_sender, floors) = floor_datagrams();
+    let (floor_sender, floors) = floor_events();
     match settings::shares_content(&config) {
-        ContentSharing::On => networks.share_content(floor_sender),
+        ContentSharing::On => networks.share_content(floor_sender, FloorTls::generate()?),
         ContentSharing::Off => drop(floor_sender),
     }
     let (driver, snapshots) = Driver::new(Parts {

@@ -25,6 +25,15 @@ pub struct Resolution {
     addresses: Vec<SocketAddr>,
 }
 
+/// What is to be done to the floor control of a leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FloorOrder {
+    /// Send this to the far end: a datagram, or bytes over the connection.
+    Send(Bytes),
+    /// Close the connection, after what is to be sent over it.
+    Close,
+}
+
 /// The SIP side of the driver.
 pub struct Signalling {
     /// The protocol machine; [`Self::flush`] must follow each call of it.
@@ -34,8 +43,8 @@ pub struct Signalling {
     legs: HashMap<CallId, LegId>,
     ladders: SipLadders,
     events: VecDeque<Event>,
-    /// Floor control to be sent, by leg.
-    floor_control: VecDeque<(LegId, Bytes)>,
+    /// What is to be done to the floor control of legs.
+    floor_control: VecDeque<(LegId, FloorOrder)>,
     locator: ServerLocator,
     /// Name look-ups under way.
     resolving: JoinSet<Resolution>,
@@ -180,8 +189,10 @@ impl Signalling {
                 }
                 Output::CloseStream { flow } => self.sockets.close(flow),
                 Output::SendFloorControl { call, bytes } => {
-                    let leg = self.leg(call);
-                    self.floor_control.extend(leg.map(|leg| (leg, bytes)));
+                    self.order_floor_control(call, FloorOrder::Send(bytes));
+                }
+                Output::CloseFloorControl { call } => {
+                    self.order_floor_control(call, FloorOrder::Close);
                 }
                 Output::Resolve {
                     id,
@@ -201,8 +212,13 @@ impl Signalling {
         }
     }
 
-    /// The next datagram of floor control that is to be sent to the far end of a leg.
-    pub fn poll_floor_control(&mut self) -> Option<(LegId, Bytes)> {
+    fn order_floor_control(&mut self, call: CallId, order: FloorOrder) {
+        let leg = self.leg(call);
+        self.floor_control.extend(leg.map(|leg| (leg, order)));
+    }
+
+    /// What is to be done next to the floor control of a leg.
+    pub fn poll_floor_control(&mut self) -> Option<(LegId, FloorOrder)> {
         self.floor_control.pop_front()
     }
 

@@ -92,7 +92,7 @@ fn udp(port: u16) -> FloorConnection {
     }
 }
 
-/// Each end a server, content named, far-end camera control at the end.
+/// Either part in floor control by the old word for it, content named, far-end camera control at the end.
 const CISCO: &str = "
     m=audio 16500 RTP/AVP 9 8 101
     a=rtpmap:101 telephone-event/8000
@@ -122,7 +122,7 @@ const CISCO: &str = "
     a=sendrecv";
 
 #[test]
-fn an_offer_in_the_style_of_cisco_agrees_on_slides_and_a_server_at_each_end() {
+fn an_offer_in_the_style_of_cisco_lets_us_be_the_client_of_its_server() {
     let (answer, media) = answer(ContentSharing::On, &sdp(CISCO));
     assert_eq!(
         media_lines(&answer),
@@ -141,25 +141,13 @@ fn an_offer_in_the_style_of_cisco_agrees_on_slides_and_a_server_at_each_end() {
     assert_eq!(remote.rtp.to_string(), "192.0.2.1:16504");
     let control = media.floor_control().unwrap();
     assert_eq!(control.connection, udp(16_508));
-    let FloorControlRole::Both {
-        client,
-        server,
-        first,
-    } = control.role
-    else {
-        panic!("{control:?}");
-    };
-    assert_eq!(client, ids(1, 15, 2));
-    assert_ne!(server.conference, client.conference);
-    assert_eq!(first, FirstChoice::Peer);
+    assert_eq!(control.role, FloorControlRole::Client(ids(1, 15, 2)));
     let blocks = blocks(&answer);
     let [_, main, control, slides, camera] = &blocks[..] else {
         panic!("{answer}");
     };
-    assert!(control.contains("a=floorctrl:c-s\r\n"), "{control}");
-    let confid = format!("a=confid:{}\r\n", server.conference);
-    assert!(control.contains(&confid), "{control}");
-    assert!(control.contains("a=userid:2\r\na=floorid:1 mstrm:3\r\n"));
+    assert!(control.contains("a=floorctrl:c-only\r\n"), "{control}");
+    assert!(!control.contains("a=confid"), "{control}");
     assert!(slides.contains("a=content:slides\r\na=label:3\r\n"));
     assert!(!main.contains("a=content") && !main.contains("a=label"));
     assert_eq!(camera, "m=application 0 RTP/AVP 107\r\n");
@@ -263,6 +251,7 @@ fn an_offer_in_the_style_of_huawei_without_content_names_shows_slides_by_its_flo
         FloorConnection::Tcp {
             remote: Some(([192, 0, 2, 1], 10_010).into()),
             setup: TcpSetup::Active,
+            number: 0,
             certificate: None,
         }
     );
@@ -347,8 +336,6 @@ fn floor_control_that_cannot_be_is_refused_and_the_slides_stay() {
     let numbers = "a=confid:1\na=userid:1\na=floorid:1 mstrm:5";
     let table = [
         ("a server without numbers", "m=application 1 UDP/BFCP *\na=floorctrl:s-only".into()),
-        ("each a server, without numbers", "m=application 1 UDP/BFCP *\na=floorctrl:c-s".into()),
-        ("each a server, over TCP", format!("m=application 1 TCP/BFCP *\na=floorctrl:c-s\n{numbers}")),
         ("no role that there is", format!("m=application 1 UDP/BFCP *\na=floorctrl:x-only\n{numbers}")),
         ("a number too large", "m=application 1 UDP/BFCP *\na=floorctrl:s-only\na=confid:4294967296\na=userid:1\na=floorid:1".into()),
         ("a version that we do not speak", "m=application 1 UDP/BFCP *\na=bfcpver:1".into()),
@@ -365,6 +352,172 @@ fn floor_control_that_cannot_be_is_refused_and_the_slides_stay() {
         assert!(media.content.is_some(), "{what}");
         let refused = media_lines(&answer)[3];
         assert!(refused.starts_with("m=application 0 "), "{what}: {refused}");
+    }
+}
+
+#[test]
+fn the_old_word_for_both_parts_means_either_of_them_over_any_transport() {
+    for (line, numbers, ours) in [
+        ("UDP/BFCP", "", "s-only"),
+        ("TCP/BFCP", "", "s-only"),
+        ("UDP/BFCP", "a=confid:8\na=userid:4\na=floorid:6", "c-only"),
+        ("TCP/BFCP", "a=confid:8\na=userid:4\na=floorid:6", "c-only"),
+    ] {
+        let offer = with_slides(&format!(
+            "m=application 1006 {line} *\na=setup:passive\na=floorctrl:c-s\n{numbers}"
+        ));
+        let (answer, media) = answer(ContentSharing::On, &offer);
+        assert!(
+            answer.contains(&format!("a=floorctrl:{ours}\r\n")),
+            "{answer}"
+        );
+        match media.floor_control().expect("agreed").role {
+            FloorControlRole::Client(given) => assert_eq!(given, ids(8, 4, 6)),
+            FloorControlRole::Server(_) => assert_eq!(numbers, ""),
+            FloorControlRole::Both { .. } => panic!("{answer}"),
+        }
+    }
+}
+
+#[test]
+fn an_older_answer_with_a_server_at_each_end_is_taken() {
+    let on = capabilities(ContentSharing::On);
+    let (mut session, _) = Session::offer(&on, &local(1), &mut rng(1));
+    let answer = with_slides(
+        "m=application 1006 UDP/BFCP *\na=floorctrl:c-s\na=confid:8\na=userid:4\na=floorid:6",
+    );
+    let media = session.accept_answer(&answer).unwrap();
+    let role = media.floor_control().expect("agreed").role;
+    let FloorControlRole::Both { client, first, .. } = role else {
+        panic!("{role:?}");
+    };
+    assert_eq!((client, first), (ids(8, 4, 6), FirstChoice::Us));
+}
+
+#[test]
+fn where_media_has_to_be_encrypted_a_connection_needs_tls_and_datagrams_do_not() {
+    let required = Capabilities {
+        security: MediaSecurity::SrtpRequired,
+        ..capabilities(ContentSharing::On)
+    };
+    let hash = ["0C"; 32].join(":");
+    for (line, port) in [
+        ("TCP/BFCP", "0"),
+        ("TCP/TLS/BFCP", "9"),
+        ("UDP/BFCP", "40006"),
+    ] {
+        let offer = sdp(&format!(
+            "m=audio 1000 RTP/SAVP 9
+            a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:KEY
+            m=video 1004 RTP/SAVP 97
+            a=rtpmap:97 H264/90000
+            a=content:slides
+            a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:KEY
+            m=application 1006 {line} *
+            a=floorctrl:c-only
+            a=setup:actpass
+            a=fingerprint:SHA-256 {hash}"
+        ));
+        let (_, body, media) = Session::answer(&required, &local(10), &mut rng(1), &offer).unwrap();
+        let answer = String::from_utf8(body.to_vec()).unwrap();
+        let expected = format!("m=application {port} {line} *");
+        assert_eq!(media_lines(&answer)[2], expected);
+        assert_eq!(media.floor_control().is_some(), port != "0");
+    }
+}
+
+/// A floor over TCP that a peer offers with these attributes, and has offered before with others: our
+/// answer, and the number of the connection.
+fn offered_again(before: &str, attributes: &str) -> (String, Option<u32>) {
+    let on = capabilities(ContentSharing::On);
+    let line = |attributes: &str| {
+        with_slides(&format!(
+            "m=application 1006 TCP/BFCP *\na=floorctrl:c-only\n{attributes}"
+        ))
+    };
+    let (mut session, _, _) = Session::answer(&on, &local(10), &mut rng(1), &line(before)).unwrap();
+    let (answer, media) = session
+        .answer_reoffer(&mut rng(2), &line(attributes))
+        .unwrap();
+    let answer = String::from_utf8(answer.to_vec()).unwrap();
+    let control = media.floor_control();
+    (
+        blocks(&answer)[3].clone(),
+        control.map(|control| control.connection.number().expect("a connection")),
+    )
+}
+
+#[test]
+fn every_setup_is_answered_by_its_counterpart_and_every_connection_by_itself() {
+    let setups = [
+        ("a=setup:active", Some(("m=application 40008", "passive"))),
+        ("a=setup:passive", Some(("m=application 9", "active"))),
+        ("a=setup:actpass", Some(("m=application 9", "active"))),
+        ("", Some(("m=application 40008", "passive"))),
+        ("a=setup:holdconn", None),
+        ("a=setup:nonsense", None),
+    ];
+    let connections = [
+        ("a=connection:new", "new", 1),
+        ("a=connection:existing", "existing", 0),
+        // The default of RFC 4145 section 5.1.
+        ("", "new", 1),
+    ];
+    for (before, known) in setups {
+        if known.is_none() {
+            continue;
+        }
+        for (setup, ours) in setups {
+            for (connection, answered, number) in connections {
+                let (line, agreed) = offered_again(before, &format!("{setup}\n{connection}"));
+                let what = format!("{before}, then {setup} {connection}: {line}");
+                let Some((port, ours)) = ours else {
+                    assert!(line.starts_with("m=application 0 "), "{what}");
+                    assert_eq!(agreed, None, "{what}");
+                    continue;
+                };
+                assert!(line.starts_with(port), "{what}");
+                let attributes = format!("a=setup:{ours}\r\na=connection:{answered}\r\n");
+                assert!(line.contains(&attributes), "{what}");
+                assert_eq!(agreed, Some(number), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_answer_to_an_offer_of_ours_is_taken_where_one_end_connects_and_the_other_listens() {
+    let on = capabilities(ContentSharing::On);
+    let offered = |setup: &str| {
+        with_slides(&format!(
+            "m=application 1006 TCP/BFCP *\na=floorctrl:c-only\na=setup:{setup}"
+        ))
+    };
+    for (theirs, ours) in [("passive", "active"), ("active", "passive")] {
+        for (setup, connection, number) in [
+            ("active", "existing", Some(0)),
+            ("passive", "existing", Some(0)),
+            ("active", "new", (theirs == "active").then_some(1)),
+            ("passive", "new", (theirs == "passive").then_some(1)),
+            ("actpass", "new", None),
+            ("holdconn", "new", None),
+        ] {
+            let (mut session, _, _) =
+                Session::answer(&on, &local(10), &mut rng(1), &offered(theirs)).unwrap();
+            let again = session.reoffer(Direction::SendRecv).unwrap();
+            let again = String::from_utf8(again.to_vec()).unwrap();
+            let line = format!("a=setup:{ours}\r\na=connection:existing\r\n");
+            assert!(again.contains(&line), "{again}");
+            let answer = with_slides(&format!(
+                "m=application 1006 TCP/BFCP *\na=floorctrl:c-only
+                a=setup:{setup}\na=connection:{connection}"
+            ));
+            let media = session.accept_answer(&answer).unwrap();
+            let agreed = media
+                .floor_control()
+                .map(|control| control.connection.number());
+            assert_eq!(agreed, number.map(Some), "{theirs}: {setup} {connection}");
+        }
     }
 }
 

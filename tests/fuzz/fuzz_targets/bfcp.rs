@@ -1,4 +1,5 @@
-//! BFCP: what is read can be written and read again; both machines take any bytes, over both kinds of transport.
+//! BFCP: what is read can be written and read again, and is the same however a stream is cut; both machines take
+//! any bytes, over both kinds of transport, and over connections that are lost and made anew.
 
 #![no_main]
 
@@ -6,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
 use sip::bfcp::{
-    ConferenceId, FloorId, Message, Participant, ParticipantSettings, Reassembler, Server,
-    ServerSettings, StreamFramer, UserId, WhenBusy,
+    ConferenceId, FloorId, FramingError, Message, Participant, ParticipantEvent, ParticipantOutput,
+    ParticipantSettings, Reassembler, Server, ServerEvent, ServerOutput, ServerSettings,
+    StreamFramer, UserId, WhenBusy,
 };
 use sip::transaction::Reliability;
 
@@ -22,6 +24,7 @@ fuzz_target!(|input: &[u8]| {
     // The first octet says how the rest is cut into datagrams.
     let pieces: Vec<&[u8]> = bytes.chunks(usize::from(step).max(1)).collect();
     codec(&pieces);
+    assert_eq!(read_stream([bytes]), read_stream(pieces.iter().copied()));
     for reliability in [Reliability::Unreliable, Reliability::Reliable] {
         machines(reliability, &pieces);
     }
@@ -39,6 +42,32 @@ fn codec(pieces: &[&[u8]]) {
             written_and_read(&message);
         }
     }
+}
+
+/// All that a stream holds, up to where nothing more can be read of it.
+fn read_stream<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Vec<Result<Message, FramingError>> {
+    let mut framer = StreamFramer::default();
+    let mut read = Vec::new();
+    for piece in pieces {
+        framer.push(piece);
+        loop {
+            match framer.next_message() {
+                Ok(Some(message)) => read.push(Ok(message)),
+                Ok(None) => break,
+                Err(error) => read.push(Err(error)),
+            }
+        }
+    }
+    let lost = read
+        .iter()
+        .position(|read| matches!(read, Err(FramingError::Lost(_))));
+    assert!(
+        lost.is_none_or(|lost| lost + 1 == read.len()),
+        "nothing is read of a lost stream"
+    );
+    read
 }
 
 /// What we write of a message may be less (long texts in groups) and is then what we read.
@@ -79,8 +108,19 @@ fn machines(reliability: Reliability, pieces: &[&[u8]]) {
     for piece in pieces {
         server.received(now, USER, piece);
         participant.received(now, piece);
-        while server.poll_output().is_some() {}
-        while participant.poll_output().is_some() {}
+        let mut lost = false;
+        while let Some(output) = server.poll_output() {
+            lost |= output == ServerOutput::Event(ServerEvent::Unreadable(USER));
+        }
+        while let Some(output) = participant.poll_output() {
+            lost |= output == ParticipantOutput::Event(ParticipantEvent::Failed);
+        }
+        if lost && reliability == Reliability::Reliable {
+            server.lose(now, USER);
+            participant.closed();
+            server.admit(USER, reliability);
+            participant.open(now);
+        }
         now += Duration::from_millis(600);
         server.handle_timeout(now);
         participant.handle_timeout(now);

@@ -198,7 +198,8 @@ impl Run {
             Output::Event(_)
             | Output::SendDatagram { .. }
             | Output::SendStream { .. }
-            | Output::SendFloorControl { .. } => {}
+            | Output::SendFloorControl { .. }
+            | Output::CloseFloorControl { .. } => {}
         }
     }
 

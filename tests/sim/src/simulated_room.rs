@@ -340,6 +340,8 @@ impl SimulatedRoom {
                         network.send(now, *local, remote, bytes);
                     }
                 }
+                // Floors of the simulation are agreed over datagrams.
+                Output::CloseFloorControl { .. } => {}
                 // Every target of the simulation is an address.
                 Output::Resolve { id, .. } => self.endpoint.resolved(now, id, &[]),
                 Output::Event(event) => self.events.push_back(event),

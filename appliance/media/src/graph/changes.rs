@@ -52,7 +52,7 @@ impl Graph {
             GraphChange::StopAudioPlayout => self.stop_audio_playout(),
             GraphChange::RemoveLeg(leg) => self.remove_leg(*leg),
             GraphChange::StartVideoCapture(role, shape) => {
-                self.start_video_capture(*role, shape)?
+                self.start_video_capture(*role, shape)?;
             }
             GraphChange::StartAudioCapture(source) => self.start_audio_capture(source)?,
             GraphChange::StartVideoPlayout(shape) => self.start_video_playout(shape)?,

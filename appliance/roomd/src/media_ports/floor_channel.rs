@@ -17,6 +17,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
+use super::floor_events::{FloorEvent, FloorInput};
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
 
@@ -25,23 +26,6 @@ use crate::owned_tasks::OwnedTasks;
 const LARGEST_DATAGRAM: usize = 4_096;
 /// Datagrams of one leg that wait to be sent.
 const SEND_QUEUE: usize = 32;
-/// Datagrams of all legs that wait for the endpoint.
-const RECEIVE_QUEUE: usize = 64;
-
-/// A datagram from the peer of a leg's floor.
-#[derive(Debug, PartialEq, Eq)]
-pub struct FloorDatagram {
-    /// The leg.
-    pub leg: LegId,
-    /// What it holds; nothing of it has been looked at.
-    pub payload: Bytes,
-}
-
-/// The way of floor control datagrams from all channels to their reader.
-#[must_use]
-pub fn floor_datagrams() -> (mpsc::Sender<FloorDatagram>, mpsc::Receiver<FloorDatagram>) {
-    mpsc::channel(RECEIVE_QUEUE)
-}
 
 /// The running channel of one leg. Dropping it closes the socket.
 #[derive(Debug)]
@@ -59,7 +43,7 @@ impl FloorChannel {
         tasks: &mut OwnedTasks,
         leg: LegId,
         socket: UdpSocket,
-        incoming: mpsc::Sender<FloorDatagram>,
+        incoming: mpsc::Sender<FloorEvent>,
         counters: Arc<NetworkCounters>,
     ) -> Self {
         let (remote, remote_changes) = watch::channel(None);
@@ -102,7 +86,7 @@ struct Task {
     leg: LegId,
     socket: UdpSocket,
     remote: watch::Receiver<Option<SocketAddr>>,
-    incoming: mpsc::Sender<FloorDatagram>,
+    incoming: mpsc::Sender<FloorEvent>,
     counters: Arc<NetworkCounters>,
 }
 
@@ -141,11 +125,11 @@ impl Task {
             counters.foreign.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let datagram = FloorDatagram {
+        let event = FloorEvent {
             leg: self.leg,
-            payload: Bytes::copy_from_slice(payload),
+            what: FloorInput::Datagram(Bytes::copy_from_slice(payload)),
         };
-        if self.incoming.try_send(datagram).is_err() {
+        if self.incoming.try_send(event).is_err() {
             counters.overrun.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -156,6 +140,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::media_ports::floor_events::{QUEUE, floor_events};
 
     /// Longer than a loopback datagram takes; only a failing test waits for it.
     const LIMIT: Duration = Duration::from_secs(10);
@@ -165,7 +150,7 @@ mod tests {
         /// Owns the channel's task.
         _tasks: OwnedTasks,
         channel: FloorChannel,
-        received: mpsc::Receiver<FloorDatagram>,
+        received: mpsc::Receiver<FloorEvent>,
         counters: Arc<NetworkCounters>,
         ours: SocketAddr,
         peer: UdpSocket,
@@ -179,7 +164,7 @@ mod tests {
         let mut tasks = OwnedTasks::default();
         let socket = loopback().await;
         let ours = socket.local_addr().unwrap();
-        let (incoming, received) = floor_datagrams();
+        let (incoming, received) = floor_events();
         let counters = Arc::new(NetworkCounters::default());
         let shared = Arc::clone(&counters);
         let channel = FloorChannel::start(&mut tasks, LEG, socket, incoming, shared);
@@ -194,9 +179,14 @@ mod tests {
         }
     }
 
-    async fn next(received: &mut mpsc::Receiver<FloorDatagram>) -> FloorDatagram {
-        let datagram = tokio::time::timeout(LIMIT, received.recv()).await;
-        datagram.expect("in time").expect("the channel stands")
+    async fn next(received: &mut mpsc::Receiver<FloorEvent>) -> Bytes {
+        let event = tokio::time::timeout(LIMIT, received.recv()).await;
+        let event = event.expect("in time").expect("the channel stands");
+        assert_eq!(event.leg, LEG);
+        match event.what {
+            FloorInput::Datagram(payload) => payload,
+            FloorInput::Connection { .. } => panic!("there is no connection"),
+        }
     }
 
     #[tokio::test]
@@ -210,11 +200,7 @@ mod tests {
         assert_eq!(arrived.expect("in time").unwrap(), (5, ends.ours));
         assert_eq!(&buffer[..5], b"hello");
         ends.peer.send_to(b"hello back", ends.ours).await.unwrap();
-        let expected = FloorDatagram {
-            leg: LEG,
-            payload: Bytes::from_static(b"hello back"),
-        };
-        assert_eq!(next(&mut ends.received).await, expected);
+        assert_eq!(&next(&mut ends.received).await[..], b"hello back");
     }
 
     #[tokio::test]
@@ -226,7 +212,7 @@ mod tests {
         stranger.send_to(b"mine", ends.ours).await.unwrap();
         // Loopback keeps the order of what one socket receives.
         ends.peer.send_to(b"theirs", ends.ours).await.unwrap();
-        assert_eq!(&next(&mut ends.received).await.payload[..], b"theirs");
+        assert_eq!(&next(&mut ends.received).await[..], b"theirs");
         assert_eq!(ends.counters.datagrams.foreign.load(Ordering::Relaxed), 1);
     }
 
@@ -240,7 +226,7 @@ mod tests {
             .set_remote(Some(next_peer.local_addr().unwrap()));
         ends.peer.send_to(b"old", ends.ours).await.unwrap();
         next_peer.send_to(b"new", ends.ours).await.unwrap();
-        assert_eq!(&next(&mut ends.received).await.payload[..], b"new");
+        assert_eq!(&next(&mut ends.received).await[..], b"new");
     }
 
     #[tokio::test]
@@ -248,7 +234,7 @@ mod tests {
         let mut ends = ends().await;
         ends.channel
             .set_remote(Some(ends.peer.local_addr().unwrap()));
-        let flood = RECEIVE_QUEUE + 8;
+        let flood = QUEUE + 8;
         for _ in 0..flood {
             ends.peer.send_to(b"again", ends.ours).await.unwrap();
         }
@@ -260,8 +246,8 @@ mod tests {
         })
         .await
         .expect("the rest is dropped");
-        for _ in 0..RECEIVE_QUEUE {
-            assert_eq!(&next(&mut ends.received).await.payload[..], b"again");
+        for _ in 0..QUEUE {
+            assert_eq!(&next(&mut ends.received).await[..], b"again");
         }
         assert!(ends.received.try_recv().is_err());
     }

@@ -3,6 +3,9 @@
 
 pub mod address_latch;
 pub mod floor_channel;
+pub mod floor_events;
+pub mod floor_stream;
+pub mod floor_tls;
 pub mod leg_transport;
 pub mod pacer;
 pub mod rtcp_demultiplexer;

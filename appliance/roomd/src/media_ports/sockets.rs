@@ -1,11 +1,11 @@
-//! The UDP sockets of one leg: an RTP and an RTCP port for each medium, bound before the offer or
-//! answer that names them.
+//! The sockets of one leg, bound before the offer or answer that names them: an RTP and an RTCP port for
+//! each medium, and one for floor control, by UDP and TCP.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
-use tokio::net::UdpSocket;
+use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 
 use crate::error::Error;
 
@@ -38,7 +38,12 @@ pub struct ContentSockets {
     pub slides: MediumSockets,
     /// BFCP over UDP.
     pub bfcp: UdpSocket,
+    /// BFCP over TCP, on the port of the same number.
+    pub bfcp_tcp: TcpListener,
 }
+
+/// How many may wait until the peer is let in. Who else waits there is turned away then.
+const BACKLOG: u32 = 4;
 
 /// Hands out port pairs from the configured range, each time from where the last search ended, so
 /// that a port that was just closed rests before it is used again: late packets of the old call
@@ -93,15 +98,35 @@ impl MediaPortRange {
     /// Outside of a tokio runtime.
     pub fn bind_content(&mut self, address: IpAddr) -> Result<ContentSockets, Error> {
         let slides = self.bind_pair(address)?;
-        // Ports are handed out in pairs; the second of this one rests.
-        let bfcp = self.bind_pair(address)?.rtp;
-        Ok(ContentSockets { slides, bfcp })
+        let (bfcp, bfcp_tcp) = self.bind_floor(address)?;
+        Ok(ContentSockets {
+            slides,
+            bfcp,
+            bfcp_tcp,
+        })
+    }
+
+    /// Ports are handed out in pairs; the second of this one rests.
+    fn bind_floor(&mut self, address: IpAddr) -> Result<(UdpSocket, TcpListener), Error> {
+        let failed = |source| Error::MediaPorts { address, source };
+        for _ in 0..self.pairs() {
+            let bfcp = self.bind_pair(address)?.rtp;
+            match listen(bfcp.local_addr().map_err(failed)?) {
+                Ok(listener) => return Ok((bfcp, listener)),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+                Err(source) => return Err(failed(source)),
+            }
+        }
+        Err(failed(io::ErrorKind::AddrInUse.into()))
+    }
+
+    fn pairs(&self) -> u16 {
+        (*self.range.end() - self.range.start().next_multiple_of(2)).div_ceil(2)
     }
 
     fn bind_pair(&mut self, address: IpAddr) -> Result<MediumSockets, Error> {
-        let pairs = (*self.range.end() - self.range.start().next_multiple_of(2)).div_ceil(2);
         let mut last_error = None;
-        for _ in 0..pairs {
+        for _ in 0..self.pairs() {
             let port = self.take_even_port();
             match bind_rtp_and_rtcp(address, port) {
                 Ok(sockets) => return Ok(sockets),
@@ -126,6 +151,18 @@ fn bind_rtp_and_rtcp(address: IpAddr, port: u16) -> io::Result<MediumSockets> {
         rtp: bind(SocketAddr::new(address, port))?,
         rtcp: bind(SocketAddr::new(address, port + 1))?,
     })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // What is left of the connections of earlier calls keeps nobody from listening.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// A socket of a port of ours: bound for the first time, or again after it was closed because RTCP

@@ -47,7 +47,8 @@ impl StreamFramer {
     ///
     /// # Errors
     /// See [`FramingError`]. A length that nobody sends, or another version, loses the stream: in
-    /// another version the length may stand elsewhere.
+    /// another version the length may stand elsewhere. So does what cannot be parsed, as the
+    /// standard asks (RFC 8855 section 6.1): whoever writes that may be wrong about lengths as well.
     pub fn next_message(&mut self) -> Result<Option<Message>, FramingError> {
         if self.bytes.len() < HEADER_BYTES {
             return Ok(None);
@@ -56,21 +57,38 @@ impl StreamFramer {
             Header::decode(&self.bytes, Reliability::Reliable).map_err(FramingError::Message)?;
         let length = header.payload_bytes();
         if header.version != 1 || length > MAX_PAYLOAD_BYTES {
-            self.state = State::Lost;
-            self.bytes.clear();
             let why = if header.version == 1 {
                 DecodeError::IncorrectLength
             } else {
                 DecodeError::UnsupportedVersion(header.version)
             };
             let header = Some(header);
-            return Err(FramingError::Lost(Undecodable { header, why }));
+            return Err(self.lose(Undecodable { header, why }));
         }
         let Some(payload) = payload.get(..length) else {
             return Ok(None);
         };
         let message = Message::from_parts(header, payload, Reliability::Reliable);
         self.bytes.advance(HEADER_BYTES + length);
-        message.map(Some).map_err(FramingError::Message)
+        match message {
+            Ok(message) => Ok(Some(message)),
+            Err(error) => Err(match &error.why {
+                // It is whole, and says something that we do not know.
+                DecodeError::UnknownPrimitive(_) | DecodeError::UnknownMandatoryAttribute(_) => {
+                    FramingError::Message(error)
+                }
+                DecodeError::Truncated(_)
+                | DecodeError::UnsupportedVersion(_)
+                | DecodeError::IncorrectLength
+                | DecodeError::BadFragment
+                | DecodeError::Unparsable => self.lose(error),
+            }),
+        }
+    }
+
+    fn lose(&mut self, error: Undecodable) -> FramingError {
+        self.state = State::Lost;
+        self.bytes = BytesMut::new();
+        FramingError::Lost(error)
     }
 }

@@ -75,13 +75,15 @@ pub struct QueuedStatus {
     pub queue_position: u8,
 }
 
-/// How urgent a request is (RFC 8855 section 5.2.4): 0 to 4, others read as 2, the default.
+/// How urgent a request is (RFC 8855 section 5.2.4): 0 to 4; a higher one that was read is 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Priority(u8);
 
 impl Priority {
     /// What a request without a priority has.
     pub const NORMAL: Self = Self(2);
+    /// The most urgent one.
+    pub const HIGHEST: Self = Self(4);
 
     /// A priority, from 0 for the lowest to 4 for the highest.
     #[must_use]
@@ -91,7 +93,7 @@ impl Priority {
 
     fn decode(content: &[u8]) -> Result<Self, DecodeError> {
         let [first, _reserved] = octets(content)?;
-        Ok(Self::new(first >> 5).unwrap_or(Self::NORMAL))
+        Ok(Self::new(first >> 5).unwrap_or(Self::HIGHEST))
     }
 
     const fn encode(self) -> [u8; 2] {

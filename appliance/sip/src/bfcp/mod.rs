@@ -14,7 +14,8 @@
 //! - [`Message`], [`Content`]: what is said; `attribute`, `information`: its parts on the wire.
 //! - [`StreamFramer`] finds messages in a byte stream, [`Reassembler`] in datagrams.
 //! - [`Participant`] and [`Server`]: the two ends, with their states drawn.
-//! - `floor`: the policy. `peer`, `transaction`, `channel`, [`timers`]: what both are made of.
+//! - `floor`: the policy. `peer`, `transaction`, `round_trip`, `channel`, [`timers`]: what both are
+//!   made of.
 //!
 //! Terms: a *floor* is the right to show slides; a *participant* asks for it; its *holder* has it;
 //! the *chair* decides, here the owner of the room.
@@ -36,6 +37,7 @@ mod message;
 mod participant;
 mod peer;
 mod primitive;
+mod round_trip;
 mod server;
 pub mod timers;
 mod transaction;

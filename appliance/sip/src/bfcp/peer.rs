@@ -7,6 +7,7 @@ use super::channel::Channel;
 use super::identifiers::TransactionId;
 use super::information::FloorRequestInformation;
 use super::message::Content;
+use super::round_trip::RoundTrip;
 use super::transaction::{AnsweredRequests, Due, PendingRequest};
 use crate::transaction::Reliability;
 
@@ -32,6 +33,10 @@ enum Presence {
     Here,
     /// It said goodbye, and nothing since.
     Left,
+    /// Its connection is lost. Until then a new one finds its requests as they were.
+    Away {
+        until: Instant,
+    },
 }
 
 /// What is under way to a participant.
@@ -49,6 +54,7 @@ pub(super) struct Peer {
     pub(super) channel: Channel,
     pub(super) answered: AnsweredRequests,
     last_transaction: TransactionId,
+    pub(super) round_trip: RoundTrip,
     presence: Presence,
     subscription: Subscription,
     due: Vec<News>,
@@ -61,6 +67,7 @@ impl Peer {
             channel: Channel::new(reliability),
             answered: AnsweredRequests::default(),
             last_transaction: seed,
+            round_trip: RoundTrip::default(),
             presence: Presence::Here,
             subscription: Subscription::No,
             due: Vec::new(),
@@ -112,11 +119,36 @@ impl Peer {
         self.due.clear();
     }
 
+    /// Its connection is lost.
+    pub(super) fn away(&mut self, until: Instant) {
+        self.presence = Presence::Away { until };
+        self.subscription = Subscription::No;
+        self.due.retain(|news| *news != News::Floor);
+    }
+
+    /// It has a new way. What has become of its requests meanwhile is still due to it.
+    pub(super) fn readmitted(&mut self, reliability: Reliability) {
+        self.channel = Channel::new(reliability);
+        match self.presence {
+            Presence::Away { .. } => self.presence = Presence::Here,
+            Presence::Here | Presence::Left => {}
+        }
+    }
+
+    /// Whether it has not come back in time.
+    pub(super) fn stayed_away(&self, now: Instant) -> bool {
+        match self.presence {
+            Presence::Away { until } => until <= now,
+            Presence::Here | Presence::Left => false,
+        }
+    }
+
     /// What to send now, if nothing is under way.
     pub(super) fn next_news(&mut self) -> Option<News> {
-        match self.delivery {
-            Delivery::Idle if !self.due.is_empty() => Some(self.due.remove(0)),
-            Delivery::Idle | Delivery::Waiting(..) | Delivery::Silent => None,
+        match (&self.presence, &self.delivery) {
+            (Presence::Away { .. }, _) => None,
+            (_, Delivery::Idle) if !self.due.is_empty() => Some(self.due.remove(0)),
+            (_, Delivery::Idle | Delivery::Waiting(..) | Delivery::Silent) => None,
         }
     }
 
@@ -125,7 +157,12 @@ impl Peer {
     }
 
     /// It has acknowledged something. Only what is under way counts.
-    pub(super) fn acknowledged(&mut self, transaction: TransactionId, content: &Content) {
+    pub(super) fn acknowledged(
+        &mut self,
+        now: Instant,
+        transaction: TransactionId,
+        content: &Content,
+    ) {
         let Delivery::Waiting(news, request) = &self.delivery else {
             return;
         };
@@ -134,6 +171,7 @@ impl Peer {
             News::Floor => *content == Content::FloorStatusAck,
         };
         if fits && request.transaction == transaction {
+            request.answered(now, &mut self.round_trip);
             self.delivery = Delivery::Idle;
         }
     }
@@ -148,9 +186,10 @@ impl Peer {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        match &self.delivery {
-            Delivery::Waiting(_, request) => Some(request.deadline()),
-            Delivery::Idle | Delivery::Silent => None,
+        match (&self.presence, &self.delivery) {
+            (Presence::Away { until }, _) => Some(*until),
+            (_, Delivery::Waiting(_, request)) => Some(request.deadline()),
+            (_, Delivery::Idle | Delivery::Silent) => None,
         }
     }
 

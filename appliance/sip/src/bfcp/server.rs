@@ -26,11 +26,11 @@
 //! about the requests of others.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::channel::{Arrived, Channel};
+use super::channel::Arrived;
 use super::error::{ErrorCode, Undecodable};
 use super::floor::{Floor, WhenBusy};
 use super::header::TransactionRole;
@@ -43,6 +43,9 @@ use crate::transaction::Reliability;
 
 /// The longest text of a participant that is passed on: more would leave no room for the rest.
 const MAX_INFO_BYTES: usize = 64;
+/// How long the requests of a participant outlive its connection: time for two attempts at a new one,
+/// which are 30 s apart (RFC 8855 section 6.1).
+const KEPT_WITHOUT_CONNECTION: Duration = Duration::from_secs(75);
 
 /// What a server is told when it is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +84,8 @@ pub enum ServerEvent {
     Silent(UserId),
     /// A participant said goodbye.
     Left(UserId),
+    /// What a participant writes to its connection cannot be read: the connection is to be closed.
+    Unreadable(UserId),
 }
 
 /// A floor control server. Take outputs after every call.
@@ -109,14 +114,22 @@ impl Server {
     pub fn admit(&mut self, user: UserId, reliability: Reliability) {
         let seed = TransactionId(self.settings.transaction_seed.wrapping_add(user.0));
         match self.peers.get_mut(&user) {
-            Some(peer) => peer.channel = Channel::new(reliability),
+            Some(peer) => peer.readmitted(reliability),
             None => {
                 self.peers.insert(user, Peer::new(reliability, seed));
             }
         }
     }
 
-    /// The way to a participant broke, or it has left the conference by other means.
+    /// The connection of a participant is lost. Its requests are kept for a new one, for a while
+    /// (RFC 8855 section 6.1).
+    pub fn lose(&mut self, now: Instant, user: UserId) {
+        if let Some(peer) = self.peers.get_mut(&user) {
+            peer.away(now + KEPT_WITHOUT_CONNECTION);
+        }
+    }
+
+    /// A participant has left the conference: by closing its connection, or by other means.
     pub fn dismiss(&mut self, now: Instant, user: UserId) {
         if self.peers.remove(&user).is_some() {
             self.change(now, None, |floor| floor.revoke(user));
@@ -181,17 +194,21 @@ impl Server {
     pub fn handle_timeout(&mut self, now: Instant) {
         let users: Vec<UserId> = self.peers.keys().copied().collect();
         for user in users {
-            let due = self
-                .peers
-                .get_mut(&user)
-                .map(|peer| peer.handle_timeout(now));
+            let Some(peer) = self.peers.get_mut(&user) else {
+                continue;
+            };
+            if peer.stayed_away(now) {
+                self.dismiss(now, user);
+                continue;
+            }
+            let due = peer.handle_timeout(now);
             match due {
-                Some(Due::Retransmit(datagrams)) => self.send(user, datagrams),
-                Some(Due::Failed) => {
+                Due::Retransmit(datagrams) => self.send(user, datagrams),
+                Due::Failed => {
                     self.event(ServerEvent::Silent(user));
                     self.change(now, None, |floor| floor.revoke(user));
                 }
-                Some(Due::Nothing) | None => {}
+                Due::Nothing => {}
             }
         }
     }
@@ -207,7 +224,8 @@ impl Server {
                 Arrived::Undecodable(error) => self.undecodable(user, &error),
                 Arrived::Lost(error) => {
                     self.undecodable(user, &error);
-                    return self.dismiss(now, user);
+                    self.event(ServerEvent::Unreadable(user));
+                    return self.lose(now, user);
                 }
             }
         }
@@ -241,7 +259,7 @@ impl Server {
         };
         peer.heard();
         if message.role == TransactionRole::Responder {
-            return peer.acknowledged(message.transaction, &message.content);
+            return peer.acknowledged(now, message.transaction, &message.content);
         }
         let (transaction, primitive) = (message.transaction, message.content.primitive());
         if let Some(response) = peer.answered.response(now, transaction, primitive) {
@@ -486,7 +504,13 @@ impl Server {
                 content,
             });
             if reliability == Reliability::Unreliable {
-                let request = PendingRequest::new(now, transaction, datagrams.clone(), reliability);
+                let request = PendingRequest::new(
+                    now,
+                    transaction,
+                    datagrams.clone(),
+                    reliability,
+                    &peer.round_trip,
+                );
                 peer.await_acknowledgement(news, request);
             }
             self.send(user, datagrams);

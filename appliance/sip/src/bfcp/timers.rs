@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-/// The wait before the first retransmission of a request: 500 ms. It doubles each time.
+/// The wait before the first retransmission of a request: 500 ms, or longer where answers take longer.
+/// It doubles each time.
 pub const T1: Duration = Duration::from_millis(500);
+/// The longest that T1 grows to: 1.25 s. Its last retransmission then still finds the response of the
+/// first one, which the peer keeps for T2.
+pub const MAX_T1: Duration = Duration::from_millis(1_250);
 /// How often a request is retransmitted before its association counts as failed.
 pub const RETRANSMISSIONS: u8 = 3;
 /// How long a response is kept for a request that comes again: 10 s.

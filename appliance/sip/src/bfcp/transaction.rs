@@ -7,13 +7,14 @@ use bytes::Bytes;
 
 use super::identifiers::TransactionId;
 use super::primitive::Primitive;
-use super::timers::{RETRANSMISSIONS, T1, T2};
+use super::round_trip::RoundTrip;
+use super::timers::{RETRANSMISSIONS, T2};
 use crate::transaction::Reliability;
 
 /// A request that waits for its response.
 ///
 /// ```text
-///            T1, 2 T1, 4 T1: sent again (unreliable transports)
+///            T1, 2 T1, 4 T1: sent again (unreliable transports; `round_trip`)
 ///              ┌──┐
 ///  sent ──► Waiting ── response ──► (done)
 ///              └ 8 T1 after the third, or T2 over a reliable transport ──► failed
@@ -22,6 +23,7 @@ use crate::transaction::Reliability;
 pub(super) struct PendingRequest {
     pub(super) transaction: TransactionId,
     datagrams: Vec<Bytes>,
+    sent: Instant,
     interval: Duration,
     at: Instant,
     retransmissions_left: u8,
@@ -44,15 +46,17 @@ impl PendingRequest {
         transaction: TransactionId,
         datagrams: Vec<Bytes>,
         reliability: Reliability,
+        round_trip: &RoundTrip,
     ) -> Self {
         let (interval, retransmissions_left) = match reliability {
-            Reliability::Unreliable => (T1, RETRANSMISSIONS),
+            Reliability::Unreliable => (round_trip.t1(), RETRANSMISSIONS),
             // What is lost is the transport's to repeat, but a server that is stuck is not.
             Reliability::Reliable => (T2, 0),
         };
         Self {
             transaction,
             datagrams,
+            sent: now,
             interval,
             at: now + interval,
             retransmissions_left,
@@ -61,6 +65,15 @@ impl PendingRequest {
 
     pub(super) fn deadline(&self) -> Instant {
         self.at
+    }
+
+    /// It was answered: what that tells of the way to the peer, where T1 counts.
+    pub(super) fn answered(&self, now: Instant, round_trip: &mut RoundTrip) {
+        if self.retransmissions_left == RETRANSMISSIONS {
+            round_trip.measured(now.saturating_duration_since(self.sent));
+        } else {
+            round_trip.repeated();
+        }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Due {

@@ -15,7 +15,8 @@ use room::codec::Direction;
 use super::outgoing::session_description;
 use super::session_timer::Grant;
 use super::{
-    AckCarries, AwaitingAck, CallState, Established, Leaving, Reinvite, ReinviteFor, glare_wait,
+    AckCarries, AwaitingAck, CallState, Established, FloorRenewal, Leaving, Reinvite, ReinviteFor,
+    glare_wait,
 };
 use crate::endpoint::keys::{ClientKey, ServerKey};
 use crate::endpoint::{
@@ -107,6 +108,8 @@ impl Endpoint {
             ReinviteFor::Direction(wanted)
         } else if established.has_moved() {
             ReinviteFor::Move
+        } else if established.lacks_floor_connection() {
+            ReinviteFor::FloorConnection
         } else {
             return;
         };
@@ -189,7 +192,10 @@ impl Endpoint {
                 self.event(Event::MediaChanged { call: id, media });
                 self.event(hold_outcome(id, direction, true));
             }
-            (Ok(media), ReinviteFor::Refresh | ReinviteFor::Move) => {
+            (
+                Ok(media),
+                ReinviteFor::Refresh | ReinviteFor::Move | ReinviteFor::FloorConnection,
+            ) => {
                 if before.as_ref() != Some(&media) {
                     self.event(Event::MediaChanged { call: id, media });
                 }
@@ -221,6 +227,11 @@ impl Endpoint {
             // It does not want to know: asked again, it would say the same.
             ReinviteFor::Move => {
                 established.refuse_place();
+                self.drive_reinvite(now, id);
+            }
+            ReinviteFor::FloorConnection => {
+                established.floor_renewal = FloorRenewal::None;
+                self.floor_renewal_refused(now, id);
                 self.drive_reinvite(now, id);
             }
         }

@@ -20,11 +20,13 @@
 //!
 //! The data and its small decisions are here; what the endpoint does with them is in `outgoing` and
 //! `incoming` before the answer, with `early_dialog`, `reliable` and `redirect`, and in `success_ack`,
-//! `in_dialog`, `update`, `session_timer`, `liveness` and `replaces` after it, until `hang_up`.
+//! `in_dialog`, `update`, `session_timer`, `liveness`, `floor_connection` and `replaces` after it,
+//! until `hang_up`.
 
 mod answer_wish;
 mod early_dialog;
 mod explanation;
+mod floor_connection;
 pub(crate) mod glare;
 mod hang_up;
 mod in_dialog;
@@ -57,6 +59,7 @@ use crate::transaction::timers::Retransmission;
 use crate::transport::{FlowId, Path, Transport};
 
 use self::early_dialog::EarlyDialog;
+use self::floor_connection::FloorRenewal;
 use self::glare::Placed;
 use self::liveness::Liveness;
 use self::redirect::Redirects;
@@ -151,6 +154,8 @@ pub(crate) struct Established {
     pub(crate) refused_place: Option<IpAddr>,
     /// How often it could not be told where we are, one after the other.
     pub(crate) moves_undelivered: u8,
+    /// Whether the far end is to be asked for another connection of floor control.
+    pub(crate) floor_renewal: FloorRenewal,
     /// What the far end has asked for by REFER.
     pub(crate) transfer: Transfer,
 }
@@ -224,6 +229,8 @@ pub(crate) enum ReinviteFor {
     Direction(Direction),
     /// Media comes to another address of ours.
     Move,
+    /// Floor control is to have a connection again.
+    FloorConnection,
     /// The session timer.
     Refresh,
 }
@@ -292,6 +299,7 @@ impl Established {
             wanted: Direction::SendRecv,
             refused_place: None,
             moves_undelivered: 0,
+            floor_renewal: FloorRenewal::None,
             transfer: Transfer::default(),
         }
     }

@@ -22,6 +22,10 @@ pub struct ResolveId(pub(crate) u64);
 
 /// What the caller does for the endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "outputs are taken at once; few wait at a time"
+)]
 pub enum Output {
     /// Send a datagram from the socket that is bound to `local`.
     SendDatagram {
@@ -73,6 +77,12 @@ pub enum Output {
         call: CallId,
         /// A whole datagram, or the next bytes.
         bytes: Bytes,
+    },
+    /// Close the connection of a call's floor control, after what is to be sent over it. There is
+    /// nothing to tell of its end.
+    CloseFloorControl {
+        /// The call.
+        call: CallId,
     },
     /// Look a name up, then call `resolved`.
     Resolve {

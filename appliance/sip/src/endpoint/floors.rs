@@ -2,14 +2,17 @@
 //!
 //! The agreed media name role, numbers and transport. The caller makes the socket or connection,
 //! says when it stands, and carries bytes: [`Output::SendFloorControl`] to the peer of the call,
-//! [`Endpoint::floor_channel_received`] from it.
+//! [`Endpoint::floor_channel_received`] from it. A connection ends by
+//! [`Output::CloseFloorControl`], or the caller says that it has ended. Where we are the client, and
+//! the far end is to have another one, it is asked for by re-INVITE
+//! ([`FloorConnection::Tcp`](crate::offer_answer::FloorConnection::Tcp) then has another number).
 
 use std::time::Instant;
 
 use room::FloorChange;
 
 use super::event::{CallId, Event, Output};
-use super::floor_control::FloorControl;
+use super::floor_control::{ConnectionWish, FloorChannelEnd, FloorControl};
 use super::{ActionError, Endpoint};
 use rand_core::Rng;
 
@@ -20,19 +23,22 @@ impl Endpoint {
     /// # Errors
     /// No call of that name has floor control.
     pub fn floor_channel_opened(&mut self, now: Instant, call: CallId) -> Result<(), ActionError> {
-        self.with_floor(call, |floor| floor.opened(now))
+        self.with_floor(call, now, |floor| floor.opened(now))
     }
 
     /// A datagram, or bytes of the connection, has come from the peer of a call. The caller has
     /// checked that it is from there.
     pub fn floor_channel_received(&mut self, now: Instant, call: CallId, bytes: &[u8]) {
         // A call may be over while bytes are still under way.
-        let _ = self.with_floor(call, |floor| floor.received(now, bytes));
+        let _ = self.with_floor(call, now, |floor| floor.received(now, bytes));
     }
 
-    /// The connection of a call's floor control has ended.
-    pub fn floor_channel_closed(&mut self, now: Instant, call: CallId) {
-        let _ = self.with_floor(call, |floor| floor.closed(now));
+    /// The connection of a call's floor control has ended, or could not be made. Not to be told of one
+    /// that [`Output::CloseFloorControl`] has closed, nor of one that another has replaced.
+    pub fn floor_channel_closed(&mut self, now: Instant, call: CallId, end: FloorChannelEnd) {
+        self.lose_floor_connection(call);
+        // The call may have ended meanwhile.
+        let _ = self.with_floor(call, now, |floor| floor.closed(now, end));
     }
 
     /// Our user wants to show slides. [`Event::Floor`] tells what comes of it.
@@ -40,7 +46,7 @@ impl Endpoint {
     /// # Errors
     /// No call of that name has floor control.
     pub fn request_floor(&mut self, now: Instant, call: CallId) -> Result<(), ActionError> {
-        self.with_floor(call, |floor| floor.request(now))
+        self.with_floor(call, now, |floor| floor.request(now))
     }
 
     /// Our user shows no slides any more, or no longer waits for it.
@@ -48,7 +54,7 @@ impl Endpoint {
     /// # Errors
     /// No call of that name has floor control.
     pub fn release_floor(&mut self, now: Instant, call: CallId) -> Result<(), ActionError> {
-        self.with_floor(call, |floor| floor.release(now))
+        self.with_floor(call, now, |floor| floor.release(now))
     }
 
     /// The owner of the room takes the floor from the far end, or turns its request down.
@@ -56,7 +62,7 @@ impl Endpoint {
     /// # Errors
     /// No call of that name has floor control, or the far end is its server.
     pub fn revoke_floor(&mut self, now: Instant, call: CallId) -> Result<(), ActionError> {
-        match self.with_floor(call, |floor| floor.revoke(now))? {
+        match self.with_floor(call, now, |floor| floor.revoke(now))? {
             true => Ok(()),
             false => Err(ActionError::WrongState),
         }
@@ -67,16 +73,22 @@ impl Endpoint {
     /// # Errors
     /// No call of that name has floor control.
     pub fn leave_floor(&mut self, now: Instant, call: CallId) -> Result<(), ActionError> {
-        self.with_floor(call, |floor| floor.leave(now))
+        self.with_floor(call, now, |floor| floor.leave(now))
     }
 
     pub(super) fn floor_timeout(&mut self, now: Instant, call: CallId) {
-        let _ = self.with_floor(call, |floor| floor.handle_timeout(now));
+        let _ = self.with_floor(call, now, |floor| floor.handle_timeout(now));
+    }
+
+    /// The far end does not want another connection of a call's floor control.
+    pub(crate) fn floor_renewal_refused(&mut self, now: Instant, call: CallId) {
+        let _ = self.with_floor(call, now, |floor| floor.renewal_refused(now));
     }
 
     fn with_floor<T>(
         &mut self,
         call: CallId,
+        now: Instant,
         action: impl FnOnce(&mut FloorControl) -> T,
     ) -> Result<T, ActionError> {
         let floor = self
@@ -86,11 +98,20 @@ impl Endpoint {
         let result = action(floor);
         let sends = std::mem::take(&mut floor.to_send);
         let changes = std::mem::take(&mut floor.changes);
+        let wish = std::mem::take(&mut floor.connection_wish);
         for bytes in sends {
             self.output(Output::SendFloorControl { call, bytes });
         }
         for change in changes {
             self.output(Output::Event(Event::Floor { call, change }));
+        }
+        match wish {
+            ConnectionWish::Nothing => {}
+            ConnectionWish::Close => {
+                self.lose_floor_connection(call);
+                self.output(Output::CloseFloorControl { call });
+            }
+            ConnectionWish::Renew => self.renew_floor_connection(now, call),
         }
         Ok(result)
     }
@@ -98,16 +119,16 @@ impl Endpoint {
     /// Whatever agrees on media or ends a call says so by an event: floors follow those.
     pub(super) fn floors_follow(&mut self, event: &Event) {
         let (call, media) = match event {
-            Event::Established { call, media, .. } | Event::MediaChanged { call, media } => {
-                (*call, media.floor_control())
-            }
+            // A socket may be open, and told to be, before the call is answered.
+            Event::EarlyMedia { call, media }
+            | Event::Established { call, media, .. }
+            | Event::MediaChanged { call, media } => (*call, media.floor_control()),
             Event::Ended { call, .. } => {
                 self.floors.remove(call);
                 return;
             }
             Event::Incoming { .. }
             | Event::Ringing { .. }
-            | Event::EarlyMedia { .. }
             | Event::HoldSucceeded { .. }
             | Event::TransferAsked { .. }
             | Event::ResumeSucceeded { .. }

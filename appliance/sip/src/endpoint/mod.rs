@@ -66,6 +66,7 @@ pub use event::{
     AnswerWish, CallEndCause, CallId, CallSecurity, Counts, Event, Output, PeerTrust, RefusedWhy,
     ResolveId, Statistics,
 };
+pub use floor_control::FloorChannelEnd;
 pub use instance_id::InstanceId;
 pub use settings::{
     Account, AccountName, ClientCertificate, ConfiguredPeer, EndpointSettings, IncomingPolicy,

@@ -13,7 +13,7 @@ use super::capability::{
     AgreedSecurity, CallMedia, Capabilities, LocalMedia, LocalPort, MediaSecurity, PeerHold,
     RemoteMedia, RemotePort,
 };
-use super::content::{ContentMedia, ContentPorts, FloorControlMedia};
+use super::content::{ContentMedia, ContentPorts, FloorControlMedia, FloorLink};
 use super::crypto::CryptoLine;
 use super::error::LineRefusal;
 use super::h264::{H264Parameters, H264Profile, Sendable};
@@ -50,6 +50,8 @@ pub(super) struct Answerer<'a> {
     pub(super) direction: Direction,
     /// What is agreed so far: its keys go on unless the peer changes its own.
     pub(super) previous: Option<&'a CallMedia>,
+    /// Whether its connection of floor control, if it has one, goes on.
+    pub(super) floor_link: FloorLink,
 }
 
 impl Answerer<'_> {

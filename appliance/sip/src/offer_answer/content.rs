@@ -150,10 +150,33 @@ pub enum FloorConnection {
         remote: Option<SocketAddr>,
         /// Who connects.
         setup: TcpSetup,
-        /// Over TLS: the certificate that the peer has to show. The one who connects is the TLS
-        /// client.
+        /// Which connection of this session it is, counted from 0: another number is a new
+        /// connection in place of the one before (`a=connection`, RFC 4145 section 5).
+        number: u32,
+        /// Over TLS: the certificate that the peer has to show.
         certificate: Option<Fingerprint>,
     },
+}
+
+impl FloorConnection {
+    /// Which connection of the session it is, where it is one.
+    #[must_use]
+    pub const fn number(&self) -> Option<u32> {
+        match self {
+            Self::Udp { .. } => None,
+            Self::Tcp { number, .. } => Some(*number),
+        }
+    }
+}
+
+/// Whether the agreed connection of floor control can go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum FloorLink {
+    /// It stands, or is under way.
+    #[default]
+    Kept,
+    /// It ended, or could not be made: what is agreed next is a new one.
+    Lost,
 }
 
 /// Who opens a connection (RFC 4145).

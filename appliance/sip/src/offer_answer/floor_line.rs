@@ -6,19 +6,33 @@
 //!
 //! | offered | with numbers | our answer |
 //! |---|---|---|
-//! | `s-only` among others | yes | `c-only` |
-//! | `c-only` among others, or nothing | | `s-only` |
-//! | `c-s` | yes, over UDP | `c-s`: each has a server |
+//! | `s-only` among others, or `c-s` | yes | `c-only` |
+//! | `c-only` among others, or `c-s`, or nothing | | `s-only` |
 //! | anything else | | refused |
+//!
+//! `c-s` once meant a server at each end. It is read as either part, and never written (RFC 8856
+//! section 5.1); an older system that answers so to an offer of ours gets a server at each end.
+//!
+//! Over TCP and TLS the line says who connects, `a=setup`, and whether the connection that stands
+//! goes on, `a=connection` (RFC 4145). Over a connection of its own kind each new one has a number:
+//!
+//! | offered | our connection | our answer |
+//! |---|---|---|
+//! | `new`, or nothing | | `new` |
+//! | `existing` | stands | `existing` |
+//! | `existing` | is lost, or there is none | `new` |
+//!
+//! TCP without TLS is refused where media has to be encrypted. UDP is not: there is no other way to
+//! most systems, and who takes the floor gets no media by it.
 
 use rand_core::CryptoRng;
 use sdp_types::{Attribute, Media};
 
 use super::agreement::Answerer;
-use super::capability::{CallMedia, LocalMedia};
+use super::capability::{CallMedia, LocalMedia, MediaSecurity};
 use super::content::{
     BfcpTcp, ContentPorts, Fingerprint, FirstChoice, FloorConnection, FloorControlMedia,
-    FloorControlRole, FloorIds, TcpSetup,
+    FloorControlRole, FloorIds, FloorLink, TcpSetup,
 };
 use super::error::LineRefusal;
 use super::line_kind::BfcpTransport;
@@ -65,6 +79,15 @@ enum Connection {
     Existing,
 }
 
+/// What our line says of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct TcpLine {
+    setup: TcpSetup,
+    connection: Connection,
+    /// Of the connection that stands, or is to be made.
+    number: u32,
+}
+
 /// Our line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FloorLine {
@@ -74,7 +97,7 @@ pub(super) struct FloorLine {
     roles: Vec<Role>,
     /// Where we are, or may become, the server.
     ids: Option<FloorIds>,
-    tcp: Option<(TcpSetup, Connection)>,
+    tcp: Option<TcpLine>,
     certificate: Option<Fingerprint>,
 }
 
@@ -97,9 +120,15 @@ impl FloorLine {
         }
     }
 
-    /// The line for a later offer: the connection, where there is one, stands.
-    pub(super) fn reoffered(mut self) -> Self {
-        self.tcp = self.tcp.map(|(setup, _)| (setup, Connection::Existing));
+    /// The line for a later offer. A connection that is lost is to be made anew, by the same end.
+    pub(super) fn reoffered(mut self, link: FloorLink) -> Self {
+        self.tcp = self.tcp.map(|tcp| match link {
+            FloorLink::Kept => TcpLine {
+                connection: Connection::Existing,
+                ..tcp
+            },
+            FloorLink::Lost => tcp.renewed(),
+        });
         self
     }
 
@@ -118,13 +147,9 @@ impl FloorLine {
                 &format_args!("{} mstrm:{SLIDES_LABEL}", ids.floor),
             );
         }
-        if let Some((setup, connection)) = self.tcp {
-            push("setup", &setup_name(setup));
-            let connection = match connection {
-                Connection::New => "new",
-                Connection::Existing => "existing",
-            };
-            push("connection", &connection);
+        if let Some(tcp) = self.tcp {
+            push("setup", &setup_name(tcp.setup));
+            push("connection", &tcp.connection.name());
         }
         if let Some(certificate) = &self.certificate {
             push("fingerprint", certificate);
@@ -154,15 +179,20 @@ impl FloorLine {
         let ports = answerer
             .content_ports(local)
             .ok_or(LineRefusal::NotWanted)?;
+        let unprotected = match transport {
+            BfcpTransport::Tcp => true,
+            BfcpTransport::Udp | BfcpTransport::Tls => false,
+        };
+        if unprotected && answerer.capabilities.security == MediaSecurity::SrtpRequired {
+            return Err(LineRefusal::NoAcceptableKey);
+        }
         let theirs = ids_of(offered);
         let roles = roles_of(offered, Role::Client);
-        let has = |role| roles.contains(&role);
-        let role = if has(Role::Server) && theirs.is_some() {
+        let would_be = |role| roles.contains(&role) || roles.contains(&Role::Both);
+        let role = if would_be(Role::Server) && theirs.is_some() {
             Role::Client
-        } else if has(Role::Client) {
+        } else if would_be(Role::Client) {
             Role::Server
-        } else if has(Role::Both) && theirs.is_some() && transport == BfcpTransport::Udp {
-            Role::Both
         } else {
             return Err(LineRefusal::NoFloorControlRole);
         };
@@ -178,18 +208,15 @@ impl FloorLine {
         let tcp = match transport {
             BfcpTransport::Udp => None,
             BfcpTransport::Tcp | BfcpTransport::Tls => {
-                let connection = match previous.map(|media| media.connection) {
-                    Some(FloorConnection::Tcp { .. }) => Connection::Existing,
-                    Some(FloorConnection::Udp { .. }) | None => Connection::New,
-                };
-                Some((answered_setup(offered)?, connection))
+                let before = previous.and_then(|media| media.connection.number());
+                Some(TcpLine::answer(offered, before, answerer.floor_link)?)
             }
         };
-        let port = match (tcp, ports.bfcp_tcp) {
+        let port = match (tcp.map(|tcp| tcp.setup), ports.bfcp_tcp) {
             (None, _) => ports.bfcp_udp,
-            (Some((TcpSetup::Active, _)), BfcpTcp::Connect | BfcpTcp::Listen(_)) => NO_PORT,
-            (Some((TcpSetup::Passive, _)), BfcpTcp::Listen(port)) => port,
-            (Some(_), BfcpTcp::Off) | (Some((TcpSetup::Passive, _)), BfcpTcp::Connect) => {
+            (Some(TcpSetup::Active), BfcpTcp::Connect | BfcpTcp::Listen(_)) => NO_PORT,
+            (Some(TcpSetup::Passive), BfcpTcp::Listen(port)) => port,
+            (Some(_), BfcpTcp::Off) | (Some(TcpSetup::Passive), BfcpTcp::Connect) => {
                 return Err(LineRefusal::UnsupportedTransport);
             }
         };
@@ -227,6 +254,7 @@ impl FloorLine {
                 Role::Client => None,
                 Role::Server | Role::Both => self.ids,
             },
+            tcp: self.tcp.map(|tcp| tcp.answered(answer)).transpose()?,
             ..self.clone()
         };
         line.agree(answer, role, FirstChoice::Us, address)
@@ -260,7 +288,7 @@ impl FloorLine {
         };
         let connection = match self.tcp {
             None => FloorConnection::Udp { remote },
-            Some((setup, _)) => {
+            Some(TcpLine { setup, number, .. }) => {
                 let certificate = match self.transport {
                     BfcpTransport::Udp | BfcpTransport::Tcp => None,
                     BfcpTransport::Tls => {
@@ -272,12 +300,80 @@ impl FloorLine {
                 FloorConnection::Tcp {
                     remote,
                     setup,
+                    number,
                     certificate,
                 }
             }
         };
         let media = FloorControlMedia { role, connection };
         Ok(AgreedFloor { line: self, media })
+    }
+}
+
+impl Connection {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Existing => "existing",
+        }
+    }
+
+    /// What the peer says. Without the attribute it is a new one (RFC 4145 section 5.1).
+    fn of(line: RemoteLine<'_>) -> Self {
+        match line.values("connection").next().map(str::trim) {
+            Some("existing") => Self::Existing,
+            Some(_) | None => Self::New,
+        }
+    }
+}
+
+impl TcpLine {
+    /// Another connection in place of this one.
+    const fn renewed(self) -> Self {
+        Self {
+            connection: Connection::New,
+            number: self.number.wrapping_add(1),
+            ..self
+        }
+    }
+
+    /// Our answer, where `before` is the number of the connection that was agreed last.
+    fn answer(
+        offered: RemoteLine<'_>,
+        before: Option<u32>,
+        link: FloorLink,
+    ) -> Result<Self, LineRefusal> {
+        let setup = answered_setup(offered)?;
+        let standing = Self {
+            setup,
+            connection: Connection::Existing,
+            number: before.unwrap_or_default(),
+        };
+        Ok(match (before, Connection::of(offered), link) {
+            (Some(_), Connection::Existing, FloorLink::Kept) => standing,
+            (Some(_), _, _) => standing.renewed(),
+            (None, _, _) => Self {
+                connection: Connection::New,
+                ..standing
+            },
+        })
+    }
+
+    /// What we offered, with the peer's answer. A new connection needs an end that connects, and
+    /// another that listens.
+    fn answered(self, answer: RemoteLine<'_>) -> Result<Self, LineRefusal> {
+        let line = match (self.connection, Connection::of(answer)) {
+            (Connection::Existing, Connection::Existing) => return Ok(self),
+            (Connection::Existing, Connection::New) => self.renewed(),
+            (Connection::New, Connection::New | Connection::Existing) => self,
+        };
+        match (line.setup, answer.values("setup").next().map(str::trim)) {
+            (TcpSetup::Active, Some("passive") | None)
+            | (TcpSetup::Passive, Some("active") | None) => Ok(line),
+            (TcpSetup::Active | TcpSetup::Passive, Some(_)) => {
+                Err(LineRefusal::UnsupportedTransport)
+            }
+        }
     }
 }
 

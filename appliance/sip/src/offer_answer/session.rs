@@ -25,7 +25,7 @@ use super::agreement::{
     AgreedLine, Answerer, agree, answer_line, call_media, hold_by_answer, hold_by_offer,
 };
 use super::capability::{CallMedia, Capabilities, LocalMedia, PeerHold};
-use super::content::FloorControlMedia;
+use super::content::{FloorControlMedia, FloorLink};
 use super::error::{LineRefusal, SdpError};
 use super::floor_line::{AgreedFloor, FloorLine};
 use super::line_kind::LineKind;
@@ -44,6 +44,7 @@ pub struct Session {
     sent: LocalDescription,
     /// What we want at most: less than both ways while we hold the call.
     direction: Direction,
+    floor_link: FloorLink,
     state: State,
 }
 
@@ -112,6 +113,7 @@ impl Session {
             address: local.address,
             direction: Direction::SendRecv,
             previous: None,
+            floor_link: FloorLink::Kept,
         };
         let outcome = answer(&answerer, local, &offer, rng)?;
         let hold = hold_by_offer(&outcome.agreed);
@@ -140,6 +142,7 @@ impl Session {
             version: 1,
             sent,
             direction: Direction::SendRecv,
+            floor_link: FloorLink::Kept,
             state,
         }
     }
@@ -158,10 +161,7 @@ impl Session {
         let outcome = self.match_answer(&RemoteDescription::parse(answer)?)?;
         let hold = hold_by_answer(&outcome.agreed).unwrap_or(previous_hold);
         let media = call_media(outcome.agreed, outcome.floor_control, hold);
-        self.state = State::Agreed(Agreement {
-            description: outcome.description,
-            media: media.clone(),
-        });
+        self.agree(outcome.description, &media);
         Ok(media)
     }
 
@@ -183,7 +183,7 @@ impl Session {
                 LocalLine::Active(active) => {
                     active.direction = offered_direction(direction, agreement.media.peer_hold);
                 }
-                LocalLine::FloorControl(line) => *line = line.clone().reoffered(),
+                LocalLine::FloorControl(line) => *line = line.clone().reoffered(self.floor_link),
                 LocalLine::Refused(_) => {}
             }
         }
@@ -231,16 +231,40 @@ impl Session {
             address: self.local.address,
             direction: self.direction,
             previous: Some(&agreement.media),
+            floor_link: self.floor_link,
         };
         let outcome = answer(&answerer, &self.local, &offer, rng)?;
         let hold = hold_by_offer(&outcome.agreed);
         let media = call_media(outcome.agreed, outcome.floor_control, hold);
         self.publish(outcome.description.clone());
+        self.agree(outcome.description, &media);
+        Ok((self.body(), media))
+    }
+
+    fn agree(&mut self, description: LocalDescription, media: &CallMedia) {
+        let number = |media: &CallMedia| media.floor_control()?.connection.number();
+        // One that was lost while its continuation was being agreed is lost all the same.
+        if self.media().and_then(number) != number(media) {
+            self.floor_link = FloorLink::Kept;
+        }
         self.state = State::Agreed(Agreement {
-            description: outcome.description,
+            description,
             media: media.clone(),
         });
-        Ok((self.body(), media))
+    }
+
+    /// The agreed connection of floor control has ended, or could not be made: the next offer or
+    /// answer asks for a new one. Datagrams have none to lose.
+    pub(crate) fn lose_floor_connection(&mut self) {
+        let control = self.media().and_then(CallMedia::floor_control);
+        if control.is_some_and(|control| control.connection.number().is_some()) {
+            self.floor_link = FloorLink::Lost;
+        }
+    }
+
+    /// Whether floor control lacks the connection that it was agreed to have.
+    pub(crate) fn has_lost_floor_connection(&self) -> bool {
+        self.floor_link == FloorLink::Lost
     }
 
     /// What is agreed at the moment.

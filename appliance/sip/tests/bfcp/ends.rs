@@ -140,6 +140,15 @@ impl Ends {
         self.act(user, |machine| machine.release_floor(now));
     }
 
+    /// Leaves: by a goodbye, or by closing the connection.
+    pub(crate) fn leave(&mut self, user: UserId) {
+        let now = self.now;
+        self.act(user, |machine| machine.leave(now));
+        if self.reliability == Reliability::Reliable {
+            self.close_stream(user);
+        }
+    }
+
     pub(crate) fn chair<T>(&mut self, action: impl FnOnce(&mut Server, Instant) -> T) -> T {
         let result = action(&mut self.server, self.now);
         self.drain();
@@ -275,8 +284,21 @@ impl Ends {
 
     /// Breaks a participant's connection.
     pub(crate) fn break_stream(&mut self, user: UserId) {
+        self.close_stream(user);
+        self.act(user, Participant::closed);
+    }
+
+    /// A participant's connection is lost, and both ends notice.
+    pub(crate) fn lose_stream(&mut self, user: UserId) {
+        self.close_stream(user);
+        self.participants.get_mut(&user).unwrap().stream = None;
+        self.act(user, Participant::closed);
+        self.server.lose(self.now, user);
+        self.drain();
+    }
+
+    fn close_stream(&mut self, user: UserId) {
         let stream = self.participants[&user].stream.unwrap();
         self.network.close_stream(self.now, stream, address(user));
-        self.act(user, Participant::closed);
     }
 }

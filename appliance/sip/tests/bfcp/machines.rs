@@ -196,17 +196,18 @@ fn asking_and_giving_back_again_and_again_is_asking_and_giving_back_once() {
 }
 
 #[test]
-fn who_says_goodbye_has_nothing_any_more() {
+fn who_leaves_has_nothing_any_more() {
     for reliability in both() {
         let mut ends = over(reliability, WhenBusy::Queue);
         ends.ask(ANNA);
         ends.run(SECOND);
         ends.ask(BERT);
-        let now = ends.now;
-        ends.act(ANNA, |machine| machine.leave(now));
+        ends.leave(ANNA);
         ends.run(SECOND);
         assert_eq!(ends.server.holder(), Some(BERT));
-        assert!(ends.server_events.contains(&ServerEvent::Left(ANNA)));
+        // Over a connection its end says so.
+        let said_goodbye = ends.server_events.contains(&ServerEvent::Left(ANNA));
+        assert_eq!(said_goodbye, reliability == Reliability::Unreliable);
         assert_eq!(ends.holders(), [BERT]);
         let sent = ends.sent;
         ends.give_back(BERT);
@@ -331,6 +332,47 @@ fn a_broken_connection_gives_the_floor_back_and_a_new_one_says_so() {
     ends.run(SECOND);
     assert!(ends.news(ANNA).contains(&E::Ended(FloorEnd::Forgotten)));
     assert!(ends.holders().is_empty());
+}
+
+#[test]
+fn a_connection_that_is_lost_leaves_the_requests_as_they_are_for_a_while() {
+    let mut ends = over(Reliability::Reliable, WhenBusy::Queue);
+    ends.ask(ANNA);
+    ends.run(SECOND);
+    ends.ask(BERT);
+    ends.run(SECOND);
+    ends.lose_stream(ANNA);
+    ends.run(60 * SECOND);
+    assert_eq!(ends.server.holder(), Some(ANNA), "Anna may come back");
+    ends.connect(ANNA);
+    ends.run(120 * SECOND);
+    assert_eq!(ends.holders(), [ANNA], "and has come back");
+    assert!(!ends.news(ANNA).contains(&E::Ended(FloorEnd::Forgotten)));
+
+    ends.lose_stream(ANNA);
+    ends.run(80 * SECOND);
+    assert_eq!(ends.server.holder(), Some(BERT), "Anna is gone for good");
+    ends.connect(ANNA);
+    ends.run(SECOND);
+    assert_eq!(ends.holders(), [BERT]);
+    assert!(ends.news(ANNA).contains(&E::Ended(FloorEnd::Forgotten)));
+}
+
+#[test]
+fn what_becomes_of_a_request_while_its_connection_is_lost_is_told_over_the_new_one() {
+    let mut ends = over(Reliability::Reliable, WhenBusy::Queue);
+    ends.ask(BERT);
+    ends.run(SECOND);
+    ends.ask(ANNA);
+    ends.run(SECOND);
+    ends.lose_stream(ANNA);
+    ends.give_back(BERT);
+    ends.run(SECOND);
+    assert_eq!(ends.server.holder(), Some(ANNA));
+    assert!(ends.holders().is_empty());
+    ends.connect(ANNA);
+    ends.run(SECOND);
+    assert_eq!(ends.holders(), [ANNA]);
 }
 
 #[test]

@@ -65,7 +65,6 @@ fn bad_network() -> impl Strategy<Value = LinkConditions> {
 }
 
 fn perform(ends: &mut Ends, action: Action) {
-    let now = ends.now;
     match action {
         Action::Ask(user) => ends.ask(user),
         Action::GiveBack(user) => ends.give_back(user),
@@ -75,7 +74,7 @@ fn perform(ends: &mut Ends, action: Action) {
         }
         Action::OwnerGivesBack => ends.chair(Server::release_as_owner),
         Action::LeaveAndReturn(user) => {
-            ends.act(user, |machine| machine.leave(now));
+            ends.leave(user);
             ends.run(Duration::from_millis(700));
             ends.connect(user);
         }

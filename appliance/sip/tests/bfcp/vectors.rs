@@ -236,6 +236,29 @@ fn over_a_stream_the_version_is_1_and_there_is_no_responder_bit() {
 }
 
 #[test]
+fn over_a_stream_the_bits_of_responders_and_fragments_mean_nothing() {
+    let mut framer = StreamFramer::default();
+    for flags in [0x30, 0x28, 0x38, 0x27] {
+        framer.push(&datagram(flags, 11, 0, &[]));
+        let read = framer.next_message().unwrap().unwrap();
+        assert_eq!(read, from_initiator(Content::Hello), "{flags:#x}");
+    }
+}
+
+#[test]
+fn a_priority_above_the_highest_is_the_highest() {
+    for (written, read) in [(0_u8, 0), (4, 4), (5, 4), (6, 4), (7, 4)] {
+        // FLOOR-ID 1, then PRIORITY in the upper three bits (section 5.2.4).
+        let payload = [0x05, 4, 0, 1, 0x09, 4, written << 5, 0];
+        let message = decode(&datagram(INITIATOR, 1, 2, &payload)).unwrap();
+        let Content::FloorRequest { priority, .. } = message.content else {
+            panic!("{message:?}");
+        };
+        assert_eq!(priority, Priority::new(read), "{written}");
+    }
+}
+
+#[test]
 fn what_a_server_sends_by_itself_over_a_stream_has_transaction_0() {
     let status = Content::FloorStatus {
         floors: vec![FloorId(1)],
@@ -397,7 +420,10 @@ fn a_stream_goes_on_after_a_message_that_cannot_be_read_but_not_after_a_lost_bou
         Content::Hello
     );
 
-    for bad in [datagram(0x40, 11, 0, &[]), {
+    // Another version, an attribute that breaks off, one of the wrong size, and a message longer than any.
+    let broken = datagram(0x20, 7, 1, &[5, 8, 0, 1]);
+    let of_wrong_size = datagram(0x20, 2, 1, &[7, 3, 0, 0]);
+    for bad in [datagram(0x40, 11, 0, &[]), broken, of_wrong_size, {
         let mut endless = datagram(0x20, 11, 0, &[]);
         endless[2] = 0xff;
         endless

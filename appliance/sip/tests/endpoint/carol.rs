@@ -47,7 +47,16 @@ pub(crate) fn carol_calls_bob(world: &mut World, more: &[(HeaderName, &str)]) ->
             .push(name.clone(), value)
             .expect("plain text");
     }
-    invite.set_body(&ContentType::sdp(), offer());
+    offer_in(world, invite, offer())
+}
+
+/// Carol's INVITE to Bob, with this offer.
+pub(crate) fn carol_offers_bob(world: &mut World, offer: &Bytes) -> (CallId, Request) {
+    offer_in(world, outgoing(Method::Invite, 1, None), offer.clone())
+}
+
+fn offer_in(world: &mut World, mut invite: Request, offer: Bytes) -> (CallId, Request) {
+    invite.set_body(&ContentType::sdp(), offer);
     send(world, BOB, invite.to_bytes());
     (world.incoming(BOB), invite)
 }

@@ -215,6 +215,37 @@ fn over_a_bad_network_both_ends_still_agree_who_has_the_floor() {
 }
 
 #[test]
+fn a_socket_that_is_open_before_the_call_is_answered_serves_its_floor() {
+    let mut world = World::new(6);
+    world.add(sharing("alice", ALICE), ALICE);
+    world.add(sharing("bob", BOB), BOB);
+    let target = format!("sip:{BOB}").parse().expect("a SIP URI");
+    let alices = world
+        .act(ALICE, |alice, now| {
+            alice.invite(now, &room(), &target, media(ALICE))
+        })
+        .expect("the call can be made");
+    let bobs = world.incoming(BOB);
+    world
+        .act(BOB, |bob, now| bob.open_early_media(now, bobs, media(BOB)))
+        .expect("Alice knows reliable responses");
+    let early = world.wait_for(ALICE, |event| match event {
+        Event::EarlyMedia { media, .. } => Some(media.clone()),
+        _ => None,
+    });
+    open(&mut world, ALICE, alices, &early);
+    world
+        .act(BOB, |bob, now| bob.answer(now, bobs, media(BOB)))
+        .expect("it is unanswered");
+    established(&mut world, ALICE, alices);
+    let media = established(&mut world, BOB, bobs);
+    open(&mut world, BOB, bobs, &media);
+    floor(&mut world, BOB, Endpoint::request_floor, bobs);
+    assert_eq!(changes(&mut world, BOB), [F::Ours]);
+    assert_eq!(changes(&mut world, ALICE), [F::Theirs]);
+}
+
+#[test]
 fn a_call_without_content_sharing_has_no_floor() {
     let mut world = World::pair(5, Transport::Udp);
     let (alices, _) = crate::calls::call(&mut world);

@@ -10,6 +10,7 @@ mod dialogs;
 mod digest;
 mod explanation;
 mod failover;
+mod floor_connections;
 mod floors;
 mod hold;
 mod identity;

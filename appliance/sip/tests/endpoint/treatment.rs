@@ -73,6 +73,7 @@ impl Subject {
                 Output::OpenStream { .. }
                 | Output::PingWebSocket { .. }
                 | Output::SendFloorControl { .. }
+                | Output::CloseFloorControl { .. }
                 | Output::Resolve { .. } => {
                     panic!("nothing is asked for")
                 }

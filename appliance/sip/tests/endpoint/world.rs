@@ -156,6 +156,9 @@ pub(crate) struct World {
     pub(crate) received: Vec<(SocketAddr, Bytes)>,
     /// Sockets for floor control: whose, of which call, their address, and the peer's.
     pub(crate) floor_ways: Vec<(SocketAddr, CallId, SocketAddr, SocketAddr)>,
+    /// What was to be sent over connections of floor control, which the tests play by hand; nothing
+    /// for the order to close it.
+    pub(crate) floor_connections: Vec<(CallId, Option<Bytes>)>,
     /// In whose name each connection was made.
     pub(crate) identities: Vec<Option<AccountName>>,
     /// What WebSockets asked for.
@@ -183,6 +186,7 @@ impl World {
             refusal: StreamError::NotConnected,
             received: Vec::new(),
             floor_ways: Vec::new(),
+            floor_connections: Vec::new(),
             identities: Vec::new(),
             websocket_paths: Vec::new(),
             websockets: BTreeSet::new(),
@@ -581,8 +585,11 @@ impl World {
                     .find(|(at, of, ..)| (*at, *of) == (owner, call));
                 if let Some((_, _, own, peer)) = way {
                     self.network.send(now, *own, *peer, bytes);
+                } else {
+                    self.floor_connections.push((call, Some(bytes)));
                 }
             }
+            Output::CloseFloorControl { call } => self.floor_connections.push((call, None)),
             Output::Resolve { id, host, .. } => {
                 let addresses = self.names.get(&host).cloned().unwrap_or_default();
                 self.nodes[index].endpoint.resolved(now, id, &addresses);

@@ -41,6 +41,7 @@ use crate::bfcp::header::TransactionRole;
 use crate::bfcp::identifiers::{ConferenceId, FloorId, FloorRequestId, TransactionId, UserId};
 use crate::bfcp::information::RequestStatus;
 use crate::bfcp::message::{Content, Message};
+use crate::bfcp::round_trip::RoundTrip;
 use crate::bfcp::transaction::{AnsweredRequests, Due, PendingRequest};
 use crate::transaction::Reliability;
 
@@ -181,6 +182,7 @@ pub struct Participant {
     holder: FloorHolder,
     outstanding: Option<(Asked, PendingRequest)>,
     last_transaction: TransactionId,
+    round_trip: RoundTrip,
     answered: AnsweredRequests,
     finished: VecDeque<FloorRequestId>,
     sign_of_life: Option<Instant>,
@@ -200,6 +202,7 @@ impl Participant {
             holder: FloorHolder::Nobody,
             outstanding: None,
             last_transaction: TransactionId(settings.transaction_seed),
+            round_trip: RoundTrip::default(),
             answered: AnsweredRequests::default(),
             finished: VecDeque::new(),
             sign_of_life: None,
@@ -251,16 +254,29 @@ impl Participant {
         self.proceed(now);
     }
 
-    /// Leaves the conference, after what is under way.
+    /// Leaves the conference, after what is under way. Over a reliable transport the caller says so by
+    /// closing the connection (RFC 8855 section 6.1).
     pub fn leave(&mut self, now: Instant) {
         self.wanted = Wanted::No;
         match self.state {
+            State::Open(_) if self.settings.reliability == Reliability::Reliable => {
+                self.outstanding = None;
+                self.left();
+            }
             State::Open(_) => {
                 self.state = State::Open(Phase::Leaving);
                 self.proceed(now);
             }
             State::Closed | State::Failed { .. } => self.state = State::Closed,
         }
+    }
+
+    /// The server cannot be reached any more: what it has said of us counts for nothing. A new way
+    /// begins as if there had been none.
+    pub fn forget(&mut self) {
+        self.wanted = Wanted::No;
+        self.outstanding = None;
+        self.left();
     }
 
     /// Whether the server has granted us the floor and not taken it back, as far as we know.
@@ -389,6 +405,7 @@ impl Participant {
             self.last_transaction,
             datagrams.clone(),
             self.channel.reliability(),
+            &self.round_trip,
         );
         self.outstanding = Some((asked, request));
         self.send(datagrams);

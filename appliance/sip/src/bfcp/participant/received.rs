@@ -92,7 +92,9 @@ impl Participant {
             Some(_) | None => return,
         };
         if self.take_answer(asked, message.content) {
-            self.outstanding = None;
+            if let Some((_, request)) = self.outstanding.take() {
+                request.answered(now, &mut self.round_trip);
+            }
             self.sign_of_life = Some(now + SIGN_OF_LIFE);
         }
     }
@@ -211,7 +213,7 @@ impl Participant {
         self.event(ParticipantEvent::Failed);
     }
 
-    fn left(&mut self) {
+    pub(super) fn left(&mut self) {
         let returning = self.state == State::Open(Phase::Returning);
         self.state = State::Closed;
         self.end(FloorEnd::Forgotten);

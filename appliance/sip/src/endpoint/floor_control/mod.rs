@@ -4,7 +4,11 @@
 //! server first and ask the peer's only while we have it, so that a peer that does the same and we
 //! cannot both have both. When both have taken their own and wait for the other's, whoever did not
 //! offer the session gives way.
+//!
+//! Over a connection the client of a server sees to it that there is one: a lost one is asked for
+//! anew, by an offer, and what the two ends knew of each other goes on.
 
+mod renewal;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +17,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use room::FloorChange;
 
+use self::renewal::Renewal;
 use crate::bfcp::{
     FloorEnd, FloorHolder, Participant, ParticipantEvent, ParticipantOutput, ParticipantSettings,
     RequestStatus, Server, ServerEvent, ServerOutput, ServerSettings, UserId, WhenBusy,
@@ -24,6 +29,27 @@ use crate::transaction::Reliability;
 
 /// We, in conferences of our own server.
 const OWNER: UserId = UserId(1);
+
+/// How the connection of a floor ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FloorChannelEnd {
+    /// The peer closed it in order: as a client, it takes part no more (RFC 8855 section 6.1).
+    Closed,
+    /// It broke, or could not be made.
+    Lost,
+}
+
+/// What the machine wants of its connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum ConnectionWish {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// It is of no use any more: close it.
+    Close,
+    /// It is lost: agree on another with the peer.
+    Renew,
+}
 
 /// Whether our user wants the floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +79,8 @@ pub(super) struct FloorControl {
     /// Whether it was wanted of another conference before, and is to be asked for here.
     ask_when_open: bool,
     told: FloorChange,
+    renewal: Renewal,
+    pub(super) connection_wish: ConnectionWish,
     pub(super) to_send: Vec<Bytes>,
     pub(super) changes: Vec<FloorChange>,
 }
@@ -98,6 +126,8 @@ impl FloorControl {
             wanted: Wanted::No,
             ask_when_open: false,
             told: FloorChange::Free,
+            renewal: Renewal::default(),
+            connection_wish: ConnectionWish::Nothing,
             to_send: Vec::new(),
             changes: Vec::new(),
         }
@@ -127,6 +157,9 @@ impl FloorControl {
         let same = same_numbers
             && reliability_of(self.media.connection) == reliability_of(media.connection);
         if same {
+            if self.media.connection.number() != media.connection.number() {
+                self.renewal.settled();
+            }
             self.media = media;
         }
         same
@@ -145,6 +178,7 @@ impl FloorControl {
     /// The socket or connection is ready.
     pub(super) fn opened(&mut self, now: Instant) {
         let reliability = reliability_of(self.media.connection);
+        self.renewal.opened(now);
         match &mut self.ends {
             Ends::Client(client) => client.open(now),
             Ends::Server(server, peer) => server.admit(*peer, reliability),
@@ -164,22 +198,39 @@ impl FloorControl {
         }
     }
 
-    /// The connection broke.
-    pub(super) fn closed(&mut self, now: Instant) {
-        match &mut self.ends {
-            Ends::Client(client) => client.closed(),
-            Ends::Server(server, peer) => server.dismiss(now, *peer),
-            Ends::Both {
-                client,
-                server,
-                ids,
-                ..
-            } => {
+    /// The connection is at its end.
+    pub(super) fn closed(&mut self, now: Instant, end: FloorChannelEnd) {
+        match (&mut self.ends, end) {
+            (Ends::Client(client), FloorChannelEnd::Closed | FloorChannelEnd::Lost) => {
                 client.closed();
-                server.dismiss(now, ids.user);
+                self.renewal.lost(now);
             }
+            (Ends::Server(server, peer), FloorChannelEnd::Closed) => server.dismiss(now, *peer),
+            (Ends::Server(server, peer), FloorChannelEnd::Lost) => server.lose(now, *peer),
+            // Agreed for datagrams only, which have no end.
+            (Ends::Both { .. }, FloorChannelEnd::Closed | FloorChannelEnd::Lost) => return,
         }
         self.settle(now);
+        // There is none any more.
+        self.connection_wish = ConnectionWish::Nothing;
+    }
+
+    /// The far end has refused another connection.
+    pub(super) fn renewal_refused(&mut self, now: Instant) {
+        self.renewal.refused();
+        self.settle(now);
+    }
+
+    /// There is no connection to the peer's server, and there will be none: what it said of us counts
+    /// no more, and what our user wants is not to be had.
+    fn give_up(&mut self) {
+        if let Ends::Client(client) = &mut self.ends {
+            client.forget();
+            if self.wanted == Wanted::Yes {
+                self.wanted = Wanted::No;
+                self.changes.push(FloorChange::NotGranted);
+            }
+        }
     }
 
     /// Bytes from the peer.
@@ -193,7 +244,7 @@ impl FloorControl {
                 ids,
                 ..
             } => {
-                // Agreed for datagrams only: each has its own header, and names a conference.
+                // Only in datagrams can the two be told apart: each has its own header, and names a conference.
                 let conference = ids.conference.0.to_be_bytes();
                 if bytes.get(4..8) == Some(&conference) {
                     server.received(now, ids.user, bytes);
@@ -208,7 +259,10 @@ impl FloorControl {
     pub(super) fn request(&mut self, now: Instant) {
         self.wanted = Wanted::Yes;
         match &mut self.ends {
-            Ends::Client(client) => client.request_floor(now),
+            Ends::Client(client) => {
+                self.renewal.wanted(now);
+                client.request_floor(now);
+            }
             Ends::Server(server, _) | Ends::Both { server, .. } => {
                 server.request_as_owner(now);
             }
@@ -254,8 +308,15 @@ impl FloorControl {
     /// Says goodbye to the peer's server.
     pub(super) fn leave(&mut self, now: Instant) {
         self.wanted = Wanted::No;
+        let reliability = reliability_of(self.media.connection);
         match &mut self.ends {
-            Ends::Client(client) => client.leave(now),
+            Ends::Client(client) => {
+                client.leave(now);
+                if reliability == Reliability::Reliable {
+                    self.renewal.settled();
+                    self.connection_wish = ConnectionWish::Close;
+                }
+            }
             Ends::Server(server, _) => server.release_as_owner(now),
             Ends::Both { client, server, .. } => {
                 server.release_as_owner(now);
@@ -267,7 +328,10 @@ impl FloorControl {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.ends {
-            Ends::Client(client) => client.next_deadline(),
+            Ends::Client(client) => {
+                let deadlines = [client.next_deadline(), self.renewal.deadline()];
+                deadlines.into_iter().flatten().min()
+            }
             Ends::Server(server, _) => server.next_deadline(),
             Ends::Both { client, server, .. } => {
                 let deadlines = [client.next_deadline(), server.next_deadline()];
@@ -278,7 +342,12 @@ impl FloorControl {
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         match &mut self.ends {
-            Ends::Client(client) => client.handle_timeout(now),
+            Ends::Client(client) => {
+                client.handle_timeout(now);
+                if self.renewal.take_due(now) {
+                    self.connection_wish = ConnectionWish::Renew;
+                }
+            }
             Ends::Server(server, _) => server.handle_timeout(now),
             Ends::Both { client, server, .. } => {
                 client.handle_timeout(now);
@@ -292,6 +361,9 @@ impl FloorControl {
     fn settle(&mut self, now: Instant) {
         // First what has happened: a floor that was taken is not to be asked for again.
         self.collect(now);
+        if self.renewal.has_given_up() {
+            self.give_up();
+        }
         self.arbitrate(now);
         self.collect(now);
         let state = self.state();
@@ -333,6 +405,7 @@ impl FloorControl {
     }
 
     fn collect(&mut self, now: Instant) {
+        let over_connection = reliability_of(self.media.connection) == Reliability::Reliable;
         let mut lost = false;
         let (client, server) = match &mut self.ends {
             Ends::Client(client) => (Some(client), None),
@@ -345,6 +418,11 @@ impl FloorControl {
                     ParticipantOutput::Send(bytes) => self.to_send.push(bytes),
                     ParticipantOutput::Event(ParticipantEvent::Failed) => {
                         self.changes.push(FloorChange::Unreachable);
+                        // Nobody answers, or nobody can be understood.
+                        if over_connection {
+                            self.renewal.lost(now);
+                            self.connection_wish = ConnectionWish::Close;
+                        }
                     }
                     ParticipantOutput::Event(ParticipantEvent::Ended(end)) => {
                         lost |= is_loss(&end) && !client.wants_floor();
@@ -365,6 +443,9 @@ impl FloorControl {
                     ServerOutput::Send(_, bytes) => self.to_send.push(bytes),
                     ServerOutput::Event(ServerEvent::Waits(_)) => {
                         self.changes.push(FloorChange::PeerWaits);
+                    }
+                    ServerOutput::Event(ServerEvent::Unreadable(_)) => {
+                        self.connection_wish = ConnectionWish::Close;
                     }
                     ServerOutput::Event(ServerEvent::Silent(_)) => {
                         self.changes.push(FloorChange::Unreachable);

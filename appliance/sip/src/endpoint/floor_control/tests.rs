@@ -135,35 +135,174 @@ fn who_loses_the_floor_at_the_other_server_keeps_nothing() {
     assert_eq!(pair.states(), [FloorChange::Free; 2], "nobody asks again");
 }
 
-#[test]
-fn over_a_connection_that_breaks_the_floor_is_given_back_and_asked_for_anew() {
+fn over_tcp() -> Pair {
     let tcp = FloorConnection::Tcp {
         remote: None,
         setup: crate::offer_answer::TcpSetup::Active,
+        number: 0,
         certificate: None,
     };
     let roles = [
         FloorControlRole::Server(ids(7)),
         FloorControlRole::Client(ids(7)),
     ];
-    let mut pair = Pair::over(tcp, roles);
+    Pair::over(tcp, roles)
+}
+
+impl Pair {
+    /// The connection ends; what was under way is lost with it.
+    fn lose_connection(&mut self, end: FloorChannelEnd) {
+        self.under_way.clear();
+        for index in 0..2 {
+            self.act(index, |floor, now| floor.closed(now, end));
+        }
+    }
+
+    fn wish(&mut self, end: usize) -> ConnectionWish {
+        std::mem::take(&mut self.ends[end].connection_wish)
+    }
+
+    fn connect(&mut self) {
+        for end in 0..2 {
+            self.act(end, FloorControl::opened);
+        }
+    }
+}
+
+#[test]
+fn over_a_connection_that_is_lost_the_client_asks_for_another_and_the_floor_stays_where_it_is() {
+    let mut pair = over_tcp();
     pair.act(1, FloorControl::request);
     pair.run(Duration::from_secs(1));
     assert_eq!(pair.states(), [FloorChange::Theirs, FloorChange::Ours]);
-    for end in 0..2 {
-        pair.act(end, FloorControl::closed);
-    }
-    assert_eq!(pair.states()[0], FloorChange::Free);
+    pair.lose_connection(FloorChannelEnd::Lost);
     assert!(pair.changes[1].contains(&FloorChange::Unreachable));
-    for end in 0..2 {
-        pair.act(end, FloorControl::opened);
-    }
-    pair.run(Duration::from_secs(1));
-    assert!(pair.changes[1].contains(&FloorChange::NotGranted));
-    assert_eq!(pair.states(), [FloorChange::Free; 2]);
+    assert_eq!(
+        [pair.wish(0), pair.wish(1)],
+        [ConnectionWish::Nothing; 2],
+        "nothing is left to be closed, and it is too early to ask"
+    );
+    pair.run(Duration::from_secs(2));
+    assert_eq!(
+        [pair.wish(0), pair.wish(1)],
+        [ConnectionWish::Nothing, ConnectionWish::Renew]
+    );
+    pair.run(Duration::from_secs(60));
+    pair.connect();
+    pair.run(Duration::from_secs(30));
+    assert!(!pair.changes[1].contains(&FloorChange::NotGranted));
+    assert_eq!(pair.states(), [FloorChange::Theirs, FloorChange::Ours]);
+}
+
+#[test]
+fn a_request_whose_answer_was_lost_with_the_connection_is_found_again_over_the_next() {
+    let mut pair = over_tcp();
     pair.act(1, FloorControl::request);
+    // The request arrives, and its answer does not.
+    pair.run(Duration::from_millis(60));
+    pair.lose_connection(FloorChannelEnd::Lost);
+    assert_eq!(pair.states()[0], FloorChange::Theirs);
+    pair.connect();
     pair.run(Duration::from_secs(1));
     assert_eq!(pair.states(), [FloorChange::Theirs, FloorChange::Ours]);
+    pair.act(1, FloorControl::release);
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.states(), [FloorChange::Free; 2]);
+
+    pair.act(1, FloorControl::request);
+    // Now the request itself is lost.
+    pair.lose_connection(FloorChannelEnd::Lost);
+    pair.connect();
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.states(), [FloorChange::Theirs, FloorChange::Ours]);
+}
+
+#[test]
+fn a_client_that_does_not_come_back_or_closes_its_connection_has_the_floor_no_more() {
+    for end in [FloorChannelEnd::Closed, FloorChannelEnd::Lost] {
+        let mut pair = over_tcp();
+        pair.act(1, FloorControl::request);
+        pair.run(Duration::from_secs(1));
+        pair.lose_connection(end);
+        let kept = match end {
+            FloorChannelEnd::Closed => FloorChange::Free,
+            FloorChannelEnd::Lost => FloorChange::Theirs,
+        };
+        assert_eq!(pair.states()[0], kept);
+        pair.run(Duration::from_secs(120));
+        assert_eq!(pair.states()[0], FloorChange::Free);
+        pair.connect();
+        pair.run(Duration::from_secs(1));
+        assert!(pair.changes[1].contains(&FloorChange::NotGranted));
+        assert_eq!(pair.states(), [FloorChange::Free; 2]);
+        pair.act(1, FloorControl::request);
+        pair.run(Duration::from_secs(1));
+        assert_eq!(pair.states(), [FloorChange::Theirs, FloorChange::Ours]);
+    }
+}
+
+#[test]
+fn a_connection_over_which_nobody_answers_or_nobody_is_understood_is_closed() {
+    let mut pair = over_tcp();
+    pair.act(1, FloorControl::request);
+    pair.under_way.clear();
+    pair.run(Duration::from_millis(10_500));
+    assert_eq!(pair.wish(1), ConnectionWish::Close, "nobody answers");
+    pair.run(Duration::from_secs(2));
+    assert_eq!(pair.wish(1), ConnectionWish::Renew);
+
+    for end in 0..2 {
+        let mut pair = over_tcp();
+        pair.act(end, |floor, now| floor.received(now, &[0xff; 64]));
+        assert_eq!(pair.wish(end), ConnectionWish::Close);
+        pair.act(end, |floor, now| floor.received(now, &[0; 64]));
+        assert_eq!(pair.wish(end), ConnectionWish::Nothing, "nothing is read");
+    }
+}
+
+#[test]
+fn a_floor_that_has_no_connection_any_more_is_told_and_asked_for_when_it_is_wanted_again() {
+    let mut pair = over_tcp();
+    pair.act(1, FloorControl::request);
+    pair.run(Duration::from_secs(1));
+    pair.lose_connection(FloorChannelEnd::Lost);
+    for _ in 0..5 {
+        pair.run(Duration::from_secs(31));
+        assert_eq!(pair.wish(1), ConnectionWish::Renew);
+        assert!(!pair.changes[1].contains(&FloorChange::NotGranted));
+        pair.act(1, |floor, now| floor.closed(now, FloorChannelEnd::Lost));
+    }
+    assert_eq!(
+        pair.changes[1][pair.changes[1].len() - 2..],
+        [FloorChange::NotGranted, FloorChange::Free]
+    );
+    pair.run(Duration::from_secs(60));
+    assert_eq!(pair.wish(1), ConnectionWish::Nothing);
+    pair.act(1, FloorControl::request);
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.wish(1), ConnectionWish::Renew);
+    // This time the far end says no.
+    pair.act(1, FloorControl::renewal_refused);
+    assert_eq!(pair.changes[1].last(), Some(&FloorChange::NotGranted));
+    pair.act(1, FloorControl::request);
+    pair.run(Duration::from_secs(31));
+    assert_eq!(pair.wish(1), ConnectionWish::Renew);
+    pair.connect();
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.states(), [FloorChange::Theirs, FloorChange::Ours]);
+}
+
+#[test]
+fn who_leaves_closes_the_connection_and_asks_for_no_other() {
+    let mut pair = over_tcp();
+    pair.act(1, FloorControl::request);
+    pair.run(Duration::from_secs(1));
+    pair.act(1, FloorControl::leave);
+    assert_eq!(pair.wish(1), ConnectionWish::Close);
+    pair.act(0, |floor, now| floor.closed(now, FloorChannelEnd::Closed));
+    pair.run(Duration::from_secs(600));
+    assert_eq!(pair.wish(1), ConnectionWish::Nothing);
+    assert_eq!(pair.states(), [FloorChange::Free; 2]);
 }
 
 #[test]
@@ -180,6 +319,7 @@ fn a_later_agreement_with_the_same_numbers_changes_nothing_and_another_conferenc
     let tcp = FloorConnection::Tcp {
         remote: None,
         setup: crate::offer_answer::TcpSetup::Passive,
+        number: 0,
         certificate: None,
     };
     assert!(!floor.follow(media(role, tcp)));

@@ -1,0 +1,314 @@
+//! Tests over real sockets on loopback.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use room::media_plan::LegStreams;
+use sip::bfcp::{ConferenceId, FloorId, UserId};
+use sip::offer_answer::{
+    AgreedSecurity, CallMedia, ContentMedia, FloorConnection, FloorControlMedia, FloorControlRole,
+    FloorIds, PeerHold, RemoteMedia, TcpSetup,
+};
+
+use super::*;
+use crate::call_facts::tests::video_stream;
+use crate::floor_way::StreamWay;
+use crate::media_ports::floor_events::floor_events;
+
+const LEG: LegId = LegId(1);
+/// Longer than a loopback datagram takes; only a failing test waits for it.
+const LIMIT: Duration = Duration::from_secs(10);
+
+fn networks(first: u16, last: u16) -> LegNetworks {
+    LegNetworks::new(
+        MediaPortRange::new(first..=last).unwrap(),
+        Ipv4Addr::LOCALHOST.into(),
+        Arc::default(),
+    )
+}
+
+fn ids(conference: u32) -> FloorIds {
+    FloorIds {
+        conference: ConferenceId(conference),
+        user: UserId(2),
+        floor: FloorId(1),
+    }
+}
+
+fn way(role: FloorControlRole, connection: FloorConnection) -> Option<FloorWay> {
+    FloorWay::agreed(&CallMedia {
+        streams: LegStreams::default(),
+        remote: RemoteMedia::default(),
+        content: Some(Box::new(ContentMedia {
+            stream: video_stream(None),
+            remote: None,
+            floor_control: Some(FloorControlMedia { role, connection }),
+        })),
+        security: AgreedSecurity::Plain,
+        peer_hold: PeerHold::Off,
+    })
+}
+
+fn agreed(conference: u32, remote: Option<SocketAddr>) -> Option<FloorWay> {
+    let role = FloorControlRole::Server(ids(conference));
+    way(role, FloorConnection::Udp { remote })
+}
+
+fn share(networks: &mut LegNetworks) -> mpsc::Receiver<FloorEvent> {
+    let (events, received) = floor_events();
+    networks.share_content(events, FloorTls::generate().unwrap());
+    received
+}
+
+#[tokio::test]
+async fn without_shared_content_a_leg_has_no_ports_for_it() {
+    let local = networks(21_400, 21_407).bind(LEG, None).unwrap();
+    assert_eq!(local.content, None);
+}
+
+#[tokio::test]
+async fn a_range_without_room_for_content_refuses_the_leg() {
+    let mut networks = networks(21_410, 21_415);
+    let _events = share(&mut networks);
+    assert!(networks.bind(LEG, None).is_err());
+}
+
+#[tokio::test]
+async fn the_floors_of_two_legs_reach_each_other_by_their_named_ports() {
+    let (mut near, mut far) = (networks(21_420, 21_439), networks(21_440, 21_459));
+    let (mut events, mut far_events) = (share(&mut near), share(&mut far));
+    let port = |networks: &mut LegNetworks| {
+        let content = networks.bind(LEG, None).unwrap().content.unwrap();
+        SocketAddr::from((Ipv4Addr::LOCALHOST, content.bfcp_udp))
+    };
+    let (near_port, far_port) = (port(&mut near), port(&mut far));
+    assert_eq!(
+        near.connect_floor(LEG, agreed(1, Some(far_port))),
+        FloorStep::Opened
+    );
+    assert_eq!(
+        far.connect_floor(LEG, agreed(1, Some(near_port))),
+        FloorStep::Opened
+    );
+    near.send_floor_control(LEG, Bytes::from_static(b"floor"));
+    far.send_floor_control(LEG, Bytes::from_static(b"floor"));
+    let floor = FloorNews::Received(Bytes::from_static(b"floor"));
+    assert_eq!(next(&mut far, &mut far_events).await, floor);
+    assert_eq!(next(&mut near, &mut events).await, floor);
+}
+
+/// What the next event means.
+async fn next(networks: &mut LegNetworks, events: &mut mpsc::Receiver<FloorEvent>) -> FloorNews {
+    let event = tokio::time::timeout(LIMIT, events.recv()).await;
+    let event = event.expect("in time").expect("the sockets stand");
+    assert_eq!(event.leg, LEG);
+    networks.floor_event(event).expect("it concerns the floor")
+}
+
+/// Two rooms with a connection between their floors: the far one makes it.
+struct Rooms {
+    near: LegNetworks,
+    far: LegNetworks,
+    events: mpsc::Receiver<FloorEvent>,
+    far_events: mpsc::Receiver<FloorEvent>,
+    near_content: ContentPorts,
+    far_content: ContentPorts,
+    tls: Tls,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tls {
+    Off,
+    On,
+}
+
+impl Rooms {
+    fn new(first: u16, tls: Tls) -> Self {
+        let mut near = networks(first, first + 19);
+        let mut far = networks(first + 20, first + 39);
+        let (events, far_events) = (share(&mut near), share(&mut far));
+        let content =
+            |networks: &mut LegNetworks| networks.bind(LEG, None).unwrap().content.unwrap();
+        let (near_content, far_content) = (content(&mut near), content(&mut far));
+        Self {
+            near,
+            far,
+            events,
+            far_events,
+            near_content,
+            far_content,
+            tls,
+        }
+    }
+
+    fn agree(&mut self, conference: u32, number: u32) -> [FloorStep; 2] {
+        let BfcpTcp::Listen(port) = self.near_content.bfcp_tcp else {
+            panic!("connections are to be had");
+        };
+        let connection = |setup, port: u16, peer: &ContentPorts| FloorConnection::Tcp {
+            remote: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+            setup,
+            number,
+            certificate: match self.tls {
+                Tls::Off => None,
+                Tls::On => peer.certificate,
+            },
+        };
+        let listening = connection(TcpSetup::Passive, 9, &self.far_content);
+        let connecting = connection(TcpSetup::Active, port, &self.near_content);
+        let (server, client) = (
+            FloorControlRole::Server(ids(conference)),
+            FloorControlRole::Client(ids(conference)),
+        );
+        [
+            self.near.connect_floor(LEG, way(server, listening)),
+            self.far.connect_floor(LEG, way(client, connecting)),
+        ]
+    }
+
+    async fn near(&mut self) -> FloorNews {
+        next(&mut self.near, &mut self.events).await
+    }
+
+    async fn far(&mut self) -> FloorNews {
+        next(&mut self.far, &mut self.far_events).await
+    }
+
+    async fn opened(&mut self) {
+        assert_eq!(self.far().await, FloorNews::Opened);
+        assert_eq!(self.near().await, FloorNews::Opened);
+    }
+
+    /// Sends both ways, in pieces that need not arrive as such.
+    async fn talk(&mut self) {
+        for piece in [&b"flo"[..], b"or"] {
+            self.near.send_floor_control(LEG, Bytes::from_static(piece));
+            self.far.send_floor_control(LEG, Bytes::from_static(piece));
+        }
+        for _ in 0..2 {
+            let mut received = Vec::new();
+            while received.len() < 5 {
+                let FloorNews::Received(bytes) = self.far().await else {
+                    panic!("bytes are under way");
+                };
+                received.extend(bytes);
+            }
+            assert_eq!(received, b"floor");
+            std::mem::swap(&mut self.near, &mut self.far);
+            std::mem::swap(&mut self.events, &mut self.far_events);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_floors_of_two_legs_reach_each_other_over_a_connection() {
+    for (first, tls) in [(21_500, Tls::Off), (21_540, Tls::On)] {
+        let mut rooms = Rooms::new(first, tls);
+        assert_eq!(rooms.agree(1, 0), [FloorStep::Unchanged; 2], "not yet");
+        rooms.opened().await;
+        rooms.talk().await;
+        // What was agreed once changes nothing.
+        assert_eq!(rooms.agree(1, 0), [FloorStep::Unchanged; 2]);
+        // Another floor over the same connection.
+        assert_eq!(rooms.agree(2, 0), [FloorStep::Opened; 2]);
+        rooms.talk().await;
+        rooms.far.close_floor_connection(LEG);
+        let closed = FloorNews::Closed(FloorChannelEnd::Closed);
+        assert_eq!(rooms.near().await, closed, "{tls:?}");
+        // Until another is agreed there is none.
+        assert_eq!(rooms.agree(2, 0), [FloorStep::Unchanged; 2]);
+        rooms
+            .near
+            .send_floor_control(LEG, Bytes::from_static(b"lost"));
+        assert_eq!(rooms.agree(2, 1), [FloorStep::Unchanged; 2]);
+        rooms.opened().await;
+        rooms.talk().await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_replaced_says_nothing_any_more() {
+    let mut rooms = Rooms::new(21_580, Tls::Off);
+    rooms.agree(1, 0);
+    rooms.opened().await;
+    rooms.agree(1, 1);
+    rooms.opened().await;
+    rooms.talk().await;
+    rooms.far.release(LEG);
+    let closed = FloorNews::Closed(FloorChannelEnd::Closed);
+    assert_eq!(
+        rooms.near().await,
+        closed,
+        "the end of a leg closes it in order"
+    );
+    let old = FloorEvent {
+        leg: LEG,
+        what: FloorInput::Connection {
+            number: 0,
+            what: ConnectionInput::Ended(FloorChannelEnd::Lost),
+        },
+    };
+    assert_eq!(rooms.near.floor_event(old), None);
+}
+
+#[tokio::test]
+async fn over_a_connection_datagrams_are_no_floor_control() {
+    let mut rooms = Rooms::new(21_620, Tls::Off);
+    rooms.agree(1, 0);
+    rooms.opened().await;
+    let datagram = FloorEvent {
+        leg: LEG,
+        what: FloorInput::Datagram(Bytes::from_static(b"old")),
+    };
+    assert_eq!(rooms.near.floor_event(datagram), None);
+}
+
+#[test]
+fn a_way_over_a_connection_names_who_connects_and_what_the_peer_shows() {
+    let remote = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9)));
+    let certificate = Some(sip::offer_answer::Fingerprint([7; 32]));
+    let agreed = way(
+        FloorControlRole::Client(ids(1)),
+        FloorConnection::Tcp {
+            remote,
+            setup: TcpSetup::Passive,
+            number: 3,
+            certificate,
+        },
+    );
+    let agreed = agreed.unwrap();
+    assert_eq!(agreed.remote, None, "datagrams have nowhere to go");
+    let stream = StreamWay {
+        number: 3,
+        setup: TcpSetup::Passive,
+        remote,
+        certificate,
+    };
+    assert_eq!(agreed.stream, Some(stream));
+}
+
+#[tokio::test]
+async fn a_floor_is_opened_once_and_anew_only_where_it_is_another_one() {
+    let mut networks = networks(21_460, 21_479);
+    let _events = share(&mut networks);
+    networks.bind(LEG, None).unwrap();
+    let port = |port: u16| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    for (what, way, step) in [
+        ("agreed", agreed(1, port(6_000)), FloorStep::Opened),
+        ("as before", agreed(1, port(6_000)), FloorStep::Unchanged),
+        ("moved", agreed(1, port(6_001)), FloorStep::Unchanged),
+        ("on hold", agreed(1, None), FloorStep::Unchanged),
+        ("resumed", agreed(1, port(6_001)), FloorStep::Unchanged),
+        ("another server", agreed(2, port(6_001)), FloorStep::Opened),
+        ("refused", None, FloorStep::Unchanged),
+        ("agreed again", agreed(2, port(6_001)), FloorStep::Opened),
+    ] {
+        assert_eq!(networks.connect_floor(LEG, way), step, "{what}");
+    }
+    networks.release(LEG);
+    assert_eq!(
+        networks.connect_floor(LEG, agreed(3, port(6_001))),
+        FloorStep::Unchanged,
+        "a leg that is over has no floor"
+    );
+}

@@ -21,9 +21,6 @@ use crate::error::Error;
 use crate::our_addresses;
 use crate::sip_sockets::{ListenAddresses, TlsIdentity, TlsSettings, TlsTrust};
 
-/// Whether calls may negotiate slides and their floor at all.
-pub const CONTENT_SHARING: ContentSharing = ContentSharing::On;
-
 /// The room's policy.
 #[must_use]
 pub fn room_policy(config: &Config) -> RoomPolicy {
@@ -257,7 +254,7 @@ pub fn shares_content(config: &Config) -> ContentSharing {
 /// Whether the account's calls negotiate slides and their floor.
 fn content_sharing(account: &Account) -> ContentSharing {
     match account.content_sharing {
-        config::ContentSharing::On => CONTENT_SHARING,
+        config::ContentSharing::On => ContentSharing::On,
         config::ContentSharing::Off => ContentSharing::Off,
     }
 }
@@ -337,13 +334,13 @@ mod tests {
         let off = "[[account]]\nname = \"b\"\naddress = \"sip:b@example.com\"\n\
                    content_sharing = \"off\"\n";
         let config = parsed(&format!("{on}{off}"));
-        assert_eq!(shares_content(&config), CONTENT_SHARING);
+        assert_eq!(shares_content(&config), ContentSharing::On);
         let settings = endpoint_settings(&config, &ListenAddresses::default(), None).unwrap();
         let accounts = settings.accounts.iter();
         let content: Vec<_> = accounts
             .map(|account| account.capabilities.content)
             .collect();
-        assert_eq!(content, [CONTENT_SHARING, ContentSharing::Off]);
+        assert_eq!(content, [ContentSharing::On, ContentSharing::Off]);
         assert_eq!(shares_content(&parsed(off)), ContentSharing::Off);
     }
 

@@ -622,16 +622,34 @@ fn events_at_8_khz_are_used_beside_opus_when_the_peer_has_no_others() {
 }
 
 #[test]
+fn lines_that_an_answer_leaves_out_are_refused_and_may_be_left_out_of_later_offers() {
+    let mut session = offering(MediaSecurity::PlainAllowed);
+    let short = sdp("m=audio 7078 RTP/AVP 0");
+    let media = session.accept_answer(&short).unwrap();
+    assert!(media.streams.audio.is_some());
+    assert_eq!(media.streams.video, None);
+    // Ours keeps its number of lines,
+    let offer = session.reoffer(Direction::SendOnly).unwrap();
+    let offer = String::from_utf8(offer.to_vec()).unwrap();
+    assert!(offer.contains("m=video 0 "), "{offer}");
+    session.accept_answer(&short).unwrap();
+    // and the peer its own.
+    let (answer, _) = session.answer_reoffer(&mut rng(), &short).unwrap();
+    let answer = String::from_utf8(answer.to_vec()).unwrap();
+    assert_eq!(answer.matches("m=").count(), 1, "{answer}");
+}
+
+#[test]
 fn answers_that_do_not_fit_the_offer_are_errors_and_leave_it_pending() {
     use LineRefusal as R;
     let key = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:KEY_A";
     let line = |line, reason| SdpError::AnswerLine { line, reason };
     let table = [
         (
-            "m=audio 7078 RTP/SAVP 0\nKEY".to_owned(),
+            "m=audio 7078 RTP/SAVP 0\nKEY\nm=video 0 RTP/SAVP 97\nm=video 0 RTP/SAVP 97".to_owned(),
             SdpError::LineCount {
                 expected: 2,
-                found: 1,
+                found: 3,
             },
         ),
         (

@@ -98,8 +98,7 @@ pub struct RoomSetup {
     pub second_call: SecondCall,
     /// Whom the join button calls.
     pub join: Option<RoomName>,
-    /// Whether its calls negotiate slides and their floor, whatever [`settings::CONTENT_SHARING`] says,
-    /// and the room has slides of its own.
+    /// Whether its calls negotiate slides and their floor, and the room has slides of its own.
     pub content: ContentSharing,
 }
 

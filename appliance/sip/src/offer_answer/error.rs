@@ -26,8 +26,8 @@ pub enum SdpError {
         /// The most that we read.
         limit: usize,
     },
-    /// An answer must have as many `m=` lines as its offer, and a new offer at least as many as
-    /// the session has (RFC 3264 sections 6 and 8).
+    /// An answer has more `m=` lines than its offer, or a new offer fewer than the session uses (RFC
+    /// 3264 sections 6 and 8). Lines that are missing at the end of an answer are refused ones.
     #[error("{found} m= lines where the session has {expected}")]
     LineCount {
         /// How many the session has.

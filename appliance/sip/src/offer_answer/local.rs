@@ -216,6 +216,14 @@ pub(super) enum LocalLine {
     Refused(RefusedLine),
 }
 
+impl LocalLine {
+    /// The line with which a peer refuses this one.
+    pub(super) fn refused(&self) -> Media {
+        let media = write_line(self);
+        write_line(&Self::Refused(RefusedLine::of(&media)))
+    }
+}
+
 /// A line that we use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ActiveLine {
@@ -277,6 +285,13 @@ impl LocalDescription {
     }
 
     /// Writes the description with this `o=` identity (RFC 8866 section 5.2).
+    /// How many lines there are up to the last one that is used. A peer that knows of no others may
+    /// leave those behind out.
+    pub(super) fn lines_in_use(&self) -> usize {
+        let used = |line: &LocalLine| !matches!(line, LocalLine::Refused(_));
+        self.lines.iter().rposition(used).map_or(0, |last| last + 1)
+    }
+
     pub(super) fn write(&self, session_id: u32, version: u64) -> Bytes {
         let origin = Origin::with_ip_addr(session_id, version, self.address);
         let mut description = Description::new(origin, "-");

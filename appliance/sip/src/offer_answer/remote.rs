@@ -13,7 +13,8 @@ use super::error::{LineRefusal, SdpError};
 use super::h264::H264Parameters;
 use super::line_kind::LineKind;
 use super::local::{
-    Encoding, Feedback, Format, G722, Medium, PCMA, PCMU, RtpProfile, direction_name,
+    Encoding, Feedback, Format, G722, LocalDescription, LocalLine, Medium, PCMA, PCMU, RtpProfile,
+    direction_name,
 };
 
 /// The most bytes of a description that are read.
@@ -51,6 +52,15 @@ impl RemoteDescription {
             .medias
             .iter()
             .map(move |media| RemoteLine { description, media })
+    }
+}
+
+impl RemoteDescription {
+    /// Takes lines of ours that are missing at the end for refused ones.
+    pub(super) fn refuse_missing(&mut self, ours: &LocalDescription) {
+        let answered = self.0.medias.len();
+        let missing = ours.lines.iter().skip(answered);
+        self.0.medias.extend(missing.map(LocalLine::refused));
     }
 }
 

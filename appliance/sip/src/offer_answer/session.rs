@@ -158,7 +158,10 @@ impl Session {
             State::Reoffering { agreement, .. } => agreement.media.peer_hold,
             State::Agreed(_) => return Err(SdpError::NoOfferPending),
         };
-        let outcome = self.match_answer(&RemoteDescription::parse(answer)?)?;
+        let mut answer = RemoteDescription::parse(answer)?;
+        // Systems that know of no second picture leave its lines out, which is to refuse them.
+        answer.refuse_missing(&self.sent);
+        let outcome = self.match_answer(&answer)?;
         let hold = hold_by_answer(&outcome.agreed).unwrap_or(previous_hold);
         let media = call_media(outcome.agreed, outcome.floor_control, hold);
         self.agree(outcome.description, &media);
@@ -223,9 +226,11 @@ impl Session {
             return Err(SdpError::OfferPending);
         };
         let offer = RemoteDescription::parse(offer)?;
-        check_line_count(&agreement.description, &offer, |found, expected| {
-            found >= expected
-        })?;
+        check_line_count(
+            agreement.description.lines_in_use(),
+            &offer,
+            |found, expected| found >= expected,
+        )?;
         let answerer = Answerer {
             capabilities: &self.capabilities,
             address: self.local.address,
@@ -332,7 +337,9 @@ impl Session {
     /// Pairs the pending offer with its answer. A line that only we cannot use is dropped as long
     /// as another is left; one without keys where keys are demanded condemns the answer.
     fn match_answer(&self, answer: &RemoteDescription) -> Result<Outcome, SdpError> {
-        check_line_count(&self.sent, answer, |found, expected| found == expected)?;
+        check_line_count(self.sent.lines.len(), answer, |found, expected| {
+            found == expected
+        })?;
         let mut results: Vec<_> = self
             .sent
             .lines
@@ -393,11 +400,11 @@ fn offered_direction(wanted: Direction, peer_hold: PeerHold) -> Direction {
 }
 
 fn check_line_count(
-    ours: &LocalDescription,
+    expected: usize,
     theirs: &RemoteDescription,
     fits: impl Fn(usize, usize) -> bool,
 ) -> Result<(), SdpError> {
-    let (found, expected) = (theirs.lines().len(), ours.lines.len());
+    let found = theirs.lines().len();
     if fits(found, expected) {
         Ok(())
     } else {

@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 
 use media::{Media, MediaEvent};
 use room::ids::LegId;
-use room::media_plan::VideoRole;
 use room::policy::RoomPolicy;
 use room::{
     Admission, Command, DialogName, DtmfDigits, EndReason, Fact, Generation, Input, InputQueue,
@@ -34,7 +33,7 @@ use crate::dtmf_relay;
 use crate::error::Error;
 use crate::floor_way::FloorWay;
 use crate::held_answers::{HeldAnswers, Released};
-use crate::latency_probe::LatencyProbe;
+use crate::latency_probe::LatencyProbes;
 use crate::leg_networks::{FloorNews, FloorStep, LegNetworks};
 use crate::media_ports::floor_events::FloorEvent;
 use crate::network_counters::NetworkCounters;
@@ -92,7 +91,7 @@ pub struct Driver {
     alive_interval: Option<Duration>,
     /// Legs whose peer takes key presses as telephone-event (RFC 4733).
     telephone_event_legs: HashSet<LegId>,
-    latency_probes: HashMap<LegId, LatencyProbe>,
+    latency_probes: HashMap<LegId, LatencyProbes>,
     probe_tasks: OwnedTasks,
     /// Where incoming calls came from: decides which of our addresses the answer names.
     callers: HashMap<LegId, IpAddr>,
@@ -411,13 +410,9 @@ impl Driver {
             }
         };
         if let Fact::Measured { leg, stats } = &mut fact
-            && let Some(video) = &mut stats.video
+            && let Some(probes) = self.latency_probes.get(leg)
         {
-            video.capture_to_decode = self
-                .latency_probes
-                .get(leg)
-                .and_then(LatencyProbe::take)
-                .or(video.capture_to_decode);
+            probes.complete(stats);
         }
         self.queue.push_fact(fact);
     }
@@ -643,12 +638,10 @@ impl Driver {
             }
             FloorStep::Unchanged => {}
         }
-        if !self.latency_probes.contains_key(&leg)
-            && let Ok(frames) = self.media.tap_decoded(leg, VideoRole::Main)
-        {
-            let probe = LatencyProbe::start(&mut self.probe_tasks, frames);
-            self.latency_probes.insert(leg, probe);
-        }
+        let (tasks, media) = (&mut self.probe_tasks, &self.media);
+        self.latency_probes
+            .entry(leg)
+            .or_insert_with(|| LatencyProbes::start(tasks, media, leg));
     }
 
     /// De-registers and lets the last transactions end, within a limit.

@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hal_core::burnt_clock::{self, BurntClock};
-use media::DecodedFrame;
+use media::{DecodedFrame, Media};
+use room::ids::LegId;
+use room::leg_stats::LegStats;
+use room::media_plan::VideoRole;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
@@ -48,6 +51,40 @@ impl LatencyProbe {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take()
+    }
+}
+
+/// The watches of both pictures of one leg.
+#[derive(Debug)]
+pub struct LatencyProbes {
+    main: Option<LatencyProbe>,
+    slides: Option<LatencyProbe>,
+}
+
+impl LatencyProbes {
+    /// Watches what is decoded of a leg that media has opened.
+    #[must_use]
+    pub fn start(tasks: &mut OwnedTasks, media: &Media, leg: LegId) -> Self {
+        let mut probe = |role| {
+            let frames = media.tap_decoded(leg, role).ok()?;
+            Some(LatencyProbe::start(tasks, frames))
+        };
+        Self {
+            main: probe(VideoRole::Main),
+            slides: probe(VideoRole::Slides),
+        }
+    }
+
+    /// Adds to the leg's figures what was seen since the last call.
+    pub fn complete(&self, stats: &mut LegStats) {
+        for (probe, video) in [
+            (&self.main, &mut stats.video),
+            (&self.slides, &mut stats.slides),
+        ] {
+            if let (Some(probe), Some(video)) = (probe, video) {
+                video.capture_to_decode = probe.take().or(video.capture_to_decode);
+            }
+        }
     }
 }
 

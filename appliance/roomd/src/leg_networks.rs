@@ -133,7 +133,11 @@ impl LegNetworks {
             IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
         let mut sockets = self.ports.bind_leg(bound)?;
-        let content = self.bind_content(leg, bound, &mut sockets)?;
+        let content = self.bind_content(leg, bound, &mut sockets);
+        let content = content.unwrap_or_else(|error| {
+            tracing::warn!(%leg, %error, "the call goes without slides");
+            None
+        });
         let local = LocalMedia {
             address,
             audio: Some(local_port(&sockets.audio).map_err(unreadable)?),

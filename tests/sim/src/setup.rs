@@ -161,7 +161,6 @@ impl RoomSetup {
         let mut endpoint = settings::endpoint_settings(&config, &bound, None)
             .unwrap_or_else(|error| panic!("{error}\n{text}"));
         for account in &mut endpoint.accounts {
-            account.capabilities.content = self.content;
             if self.signalling == Signalling::Udp {
                 account.large_requests_by_tcp = false;
             }
@@ -190,9 +189,9 @@ impl RoomSetup {
         let join = self.join.map_or_else(String::new, |name| {
             format!("[join]\ntarget = \"{}\"\n", name.target(self.signalling))
         });
-        let slides = match self.content {
-            ContentSharing::On => "[slides]\nsource = \"simulated\"\n",
-            ContentSharing::Off => "",
+        let (slides, content_sharing) = match self.content {
+            ContentSharing::On => ("[slides]\nsource = \"simulated\"\n", "on"),
+            ContentSharing::Off => ("", "off"),
         };
         format!(
             r#"version = 1
@@ -213,6 +212,7 @@ certificate = "room.pem"
 key = "room.key"
 peers = [{peers}]
 [[account]]
+content_sharing = "{content_sharing}"
 name = "room"
 address = "sip:room@{address}"
 transport = "{transport}"

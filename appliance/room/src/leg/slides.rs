@@ -153,8 +153,12 @@ impl Slides {
         }
     }
 
+    /// What is to be told of them: a far end that has given the floor back has not stalled.
     pub(super) fn flow(&self) -> VideoFlow {
-        self.flow
+        match self.flow {
+            VideoFlow::Stalled if self.floor == Holder::NobodyElse => VideoFlow::Waiting,
+            flow => flow,
+        }
     }
 
     pub(super) fn sending(&self) -> SlidesSending {

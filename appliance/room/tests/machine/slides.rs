@@ -251,6 +251,8 @@ fn slides_of_the_far_end_fill_the_screen_while_they_flow_or_while_it_has_the_flo
         let case = format!("{fact:?}");
         rig.told(fact);
         assert_eq!(shown(&rig), filled.then_some(leg), "{case}");
+        let is_shown = matches!(flow(&rig), VideoFlow::Flowing | VideoFlow::Stalled);
+        assert_eq!(is_shown, filled, "{case}");
     }
 }
 

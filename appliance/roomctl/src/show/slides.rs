@@ -46,11 +46,11 @@ impl Sheet {
     }
 }
 
-/// Whether slides of the far end are on the screen. Those that came and then stalled are most likely
-/// shown no more: the stream of slides stays when nobody shows any.
+/// Whether slides of the far end are on the screen. While it has the floor, a slide that does not
+/// change may stall.
 pub(crate) fn far_end_shows_slides(leg: &Leg) -> bool {
     let flow = leg.slides.as_ref().map(|slides| slides.stream.flow);
-    flow == Some(VideoFlow::Flowing)
+    matches!(flow, Some(VideoFlow::Flowing | VideoFlow::Stalled))
 }
 
 fn sending_tone(sending: SlidesSending) -> Tone {
@@ -97,7 +97,7 @@ mod tests {
     fn a_room_without_slides_does_not_speak_of_them() {
         let mut room = samples::snapshot(vec![samples::leg(1, LegState::Established)]);
         room.slides = Slides::default();
-        for flow in [VideoFlow::Waiting, VideoFlow::Stalled, VideoFlow::Off] {
+        for flow in [VideoFlow::Waiting, VideoFlow::Off] {
             room.legs[0].slides = Some(samples::slides(SlidesSending::Off, flow));
             let text = status(&room, Language::English, Style::Plain, CLOCK);
             assert!(!text.to_lowercase().contains("slides"), "{text}");

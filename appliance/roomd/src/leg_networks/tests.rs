@@ -1,14 +1,18 @@
 //! Tests over real sockets on loopback.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use room::media_plan::LegStreams;
-use sip::bfcp::{ConferenceId, FloorId, UserId};
+use sip::bfcp::{
+    ConferenceId, FloorId, Participant, ParticipantEvent, ParticipantOutput, ParticipantSettings,
+    Server, ServerOutput, ServerSettings, UserId, WhenBusy,
+};
 use sip::offer_answer::{
     AgreedSecurity, CallMedia, ContentMedia, FloorConnection, FloorControlMedia, FloorControlRole,
     FloorIds, PeerHold, RemoteMedia, TcpSetup,
 };
+use sip::transaction::Reliability;
 
 use super::*;
 use crate::call_facts::tests::video_stream;
@@ -226,6 +230,78 @@ async fn the_floors_of_two_legs_reach_each_other_over_a_connection() {
         rooms.opened().await;
         rooms.talk().await;
     }
+}
+
+/// What a machine has to say, and whether the floor is granted.
+fn said(client: &mut Participant) -> (Vec<Bytes>, bool) {
+    let (mut sends, mut granted) = (Vec::new(), false);
+    while let Some(output) = client.poll_output() {
+        match output {
+            ParticipantOutput::Send(bytes) => sends.push(bytes),
+            ParticipantOutput::Event(event) => granted |= event == ParticipantEvent::Granted,
+        }
+    }
+    (sends, granted)
+}
+
+#[tokio::test]
+async fn a_floor_is_granted_over_tls() {
+    let mut rooms = Rooms::new(21_660, Tls::On);
+    rooms.agree(1, 0);
+    rooms.opened().await;
+    let FloorIds {
+        conference,
+        user,
+        floor,
+    } = ids(1);
+    let mut server = Server::new(ServerSettings {
+        conference,
+        floor,
+        owner: UserId(1),
+        when_busy: WhenBusy::Queue,
+        transaction_seed: 0,
+    });
+    let mut client = Participant::new(ParticipantSettings {
+        conference,
+        user,
+        floor,
+        reliability: Reliability::Reliable,
+        transaction_seed: 0,
+    });
+    let now = Instant::now();
+    server.admit(user, Reliability::Reliable);
+    client.open(now);
+    client.request_floor(now);
+    let grant = async {
+        loop {
+            let (sends, granted) = said(&mut client);
+            if granted {
+                return;
+            }
+            for bytes in sends {
+                rooms.far.send_floor_control(LEG, bytes);
+            }
+            while let Some(output) = server.poll_output() {
+                if let ServerOutput::Send(_, bytes) = output {
+                    rooms.near.send_floor_control(LEG, bytes);
+                }
+            }
+            tokio::select! {
+                Some(event) = rooms.events.recv() => {
+                    let news = rooms.near.floor_event(event);
+                    let Some(FloorNews::Received(bytes)) = news else { panic!("{news:?}") };
+                    server.received(now, user, &bytes);
+                }
+                Some(event) = rooms.far_events.recv() => {
+                    let news = rooms.far.floor_event(event);
+                    let Some(FloorNews::Received(bytes)) = news else { panic!("{news:?}") };
+                    client.received(now, &bytes);
+                }
+            }
+        }
+    };
+    tokio::time::timeout(LIMIT, grant).await.expect("granted");
+    assert_eq!(server.holder(), Some(user));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use super::binding::{Binding, Bound};
 use super::grant::Outbound;
 use super::registrations::Registrant;
 use super::settings::Account;
-use crate::grammar::{Contact, Host, NameAddr, SipScheme, SipUri};
+use crate::grammar::{Contact, Host, NameAddr, SipScheme, SipUri, Uri};
 use crate::transport::{FlowId, Path, Transport};
 
 /// The way of a request outside of dialogs, as far as the account decides it.
@@ -77,7 +77,10 @@ impl Endpoint {
             return Some(Contact::Address(NameAddr::new(gruu.into())));
         }
         let (transport, _) = self.local_end(path)?;
-        if bound.is_none() && !transport.is_websocket() {
+        let keeps_to_flow = bound.is_some()
+            || transport.is_websocket()
+            || self.leads_to_other_edge_server(account, path);
+        if !keeps_to_flow {
             return Some(Contact::Address(plain));
         }
         let kept = plain.uri().as_sip()?.clone().with_param("ob", None);
@@ -97,6 +100,27 @@ impl Endpoint {
             .map(|(_, binding)| binding)
             .find(|binding| binding.is_bound_to(flow, remote))
             .and_then(Binding::granted)
+    }
+
+    /// Whether a path that carries no registration is a connection to another server of an edge proxy
+    /// that has agreed to keep to flows: a call that the first one has refused goes there, and comes back
+    /// by no other way.
+    fn leads_to_other_edge_server(&self, account: &Account, path: Path) -> bool {
+        let Path::Stream(flow) = path else {
+            return false;
+        };
+        let agreed = self
+            .registrations
+            .get(&account.name)
+            .into_iter()
+            .flat_map(Registrant::bindings)
+            .filter_map(|(_, binding)| binding.granted())
+            .any(|bound| bound.grant.outbound == Outbound::Agreed);
+        let open = self.flows.get_open(flow).filter(|_| agreed);
+        open.is_some_and(|open| {
+            let mut proxies = account.proxies.iter().filter_map(Uri::as_sip);
+            proxies.any(|proxy| open.was_opened_for(&proxy.host().to_string()))
+        })
     }
 
     /// Our address as the other end of a path may use it.

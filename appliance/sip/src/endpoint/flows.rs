@@ -466,7 +466,7 @@ impl OpenFlow {
     }
 
     /// Whether it was opened to reach a host of that name (no name tells upper case from lower).
-    fn was_opened_for(&self, name: &str) -> bool {
+    pub(super) fn was_opened_for(&self, name: &str) -> bool {
         let opened_for = self.server_name.as_deref();
         opened_for.is_some_and(|opened_for| opened_for.eq_ignore_ascii_case(name))
     }

@@ -43,6 +43,8 @@ mod keep_alive;
 pub(crate) mod keys;
 mod known_challenges;
 mod ladder;
+mod next_hop;
+mod next_server;
 mod outgoing;
 mod refusals;
 mod registrations;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use super::next_hop::TransportFrom;
 use super::settings::AccountName;
 use crate::call::glare::Glare;
 use crate::grammar::{NameAddr, ReasonValue, Replaces, StatusCode, Uri, Warning};
@@ -95,6 +96,9 @@ pub enum Output {
         port: Option<u16>,
         /// The transport that the request will take.
         transport: Transport,
+        /// Who has chosen it: NAPTR records come first where the account's owner has (RFC 3263 section
+        /// 4.1).
+        transport_from: TransportFrom,
     },
     /// Something happened.
     Event(Event),

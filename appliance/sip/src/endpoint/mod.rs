@@ -70,6 +70,7 @@ pub use event::{
 };
 pub use floor_control::FloorChannelEnd;
 pub use instance_id::InstanceId;
+pub use next_hop::TransportFrom;
 pub use settings::{
     Account, AccountName, ClientCertificate, ConfiguredPeer, EndpointSettings, IncomingPolicy,
     ListenAddresses, ReplacesPolicy, TransferPolicy,

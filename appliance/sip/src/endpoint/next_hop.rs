@@ -12,6 +12,17 @@ pub(super) struct Hop {
     pub(super) host: Host,
     pub(super) port: Option<u16>,
     pub(super) transport: Transport,
+    pub(super) transport_from: TransportFrom,
+}
+
+/// Who has chosen the transport of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransportFrom {
+    /// The account's owner, who names servers without saying where they keep what.
+    Account,
+    /// The address that is called: a parameter of it names the transport, so that no NAPTR record is to
+    /// be asked for (RFC 3263 section 4.1).
+    Address,
 }
 
 impl Hop {
@@ -41,11 +52,25 @@ pub(super) fn next_hop_of(outgoing: &Outgoing) -> Option<Hop> {
             named.unwrap_or(account.transport)
         }
     };
+    let transport_from = match named {
+        Some(_) if !is_configured(account, uri) => TransportFrom::Address,
+        Some(_) | None => TransportFrom::Account,
+    };
     Some(Hop {
         host: uri.host().clone(),
         port: uri.port(),
         transport,
+        transport_from,
     })
+}
+
+/// Whether it is a server that the settings name. Its transport is that of the account, even where its
+/// URI says so.
+fn is_configured(account: &Account, uri: &SipUri) -> bool {
+    let servers = account.registrar.iter().chain(&account.proxies);
+    servers
+        .filter_map(Uri::as_sip)
+        .any(|server| server.host().is_equivalent_to(uri.host()) && server.port() == uri.port())
 }
 
 /// A domain of our own is served by our registrar, which may have an address of its own.

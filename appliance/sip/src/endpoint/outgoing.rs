@@ -216,6 +216,7 @@ impl Endpoint {
             host,
             port: hop.port,
             transport,
+            transport_from: hop.transport_from,
         });
     }
 

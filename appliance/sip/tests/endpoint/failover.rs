@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use netem::{LinkConditions, Loss, Probability};
 use proptest::prelude::*;
-use sip::endpoint::{Account, CallEndCause, CallId, Event};
+use sip::endpoint::{Account, CallEndCause, CallId, Event, Output, TransportFrom};
 use sip::grammar::{HeaderName, Method, StatusCode};
 use sip::registration::RegistrationState;
 use sip::transport::Transport;
@@ -217,4 +217,35 @@ fn requests_do_not_go_over_a_connection_that_somebody_has_made_from_the_targets_
     // Carol takes no connections: nobody has proven that the one from her port is hers.
     let call = world.invite(ALICE, CAROL);
     assert_eq!(ended(&mut world, ALICE, call), CallEndCause::Transport);
+}
+
+#[test]
+fn who_names_a_transport_in_an_address_has_chosen_it_and_the_settings_have_for_their_own_servers() {
+    let mut world = World::new(7);
+    let account = Account {
+        registrar: Some("sip:example.test;transport=tcp".parse().expect("a SIP URI")),
+        credentials: None,
+        transport: Transport::Tcp,
+        ..registering_account("correct")
+    };
+    world.add(settings(account, ALICE), ALICE);
+    for (target, expected) in [
+        ("sip:bob@two.example", TransportFrom::Account),
+        ("sip:bob@two.example;transport=tcp", TransportFrom::Address),
+        ("sip:bob@two.example;transport=sctp", TransportFrom::Account),
+        ("sip:bob@example.test;transport=tcp", TransportFrom::Account),
+        ("sip:bob@example.test", TransportFrom::Account),
+    ] {
+        let target = target.parse().expect("a SIP URI");
+        let now = world.now;
+        let alice = &mut world.node(ALICE).endpoint;
+        alice
+            .invite(now, &room(), &target, media_of(ALICE))
+            .expect("the call can be made");
+        let chosen = std::iter::from_fn(|| alice.poll_output()).find_map(|output| match output {
+            Output::Resolve { transport_from, .. } => Some(transport_from),
+            _ => None,
+        });
+        assert_eq!(chosen, Some(expected), "{target}");
+    }
 }

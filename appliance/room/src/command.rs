@@ -32,6 +32,8 @@ pub enum Command {
     Accept {
         /// Which leg.
         leg: LegId,
+        /// What a caller who has said how it wishes to be answered is told.
+        mode: AnswerMode,
     },
     /// Refuse the call. [`crate::Fact::Ended`] follows.
     Reject {
@@ -129,6 +131,15 @@ pub enum TransferProgress {
     Failed(EndReason),
 }
 
+/// How a call is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AnswerMode {
+    /// By somebody in the room.
+    Manual,
+    /// By policy, without a hand.
+    Automatic,
+}
+
 /// What a refused caller is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RejectCause {
@@ -138,6 +149,9 @@ pub enum RejectCause {
     Decline,
     /// Nobody answered, or the room is shutting down (480).
     NotAvailable,
+    /// The caller does not want anybody to be asked, and policy does not answer it unasked (403, RFC 5373
+    /// section 4).
+    NotAnsweredUnasked,
 }
 
 /// What survives a crash: stored at each change, handed to [`crate::Room::new`] at the next start.

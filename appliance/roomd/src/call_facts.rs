@@ -13,8 +13,8 @@ use room::peer::{LegSecurity, Peer, PeerTrust, Protection};
 use room::policy::MediaPolicy;
 use room::units::Bitrate;
 use room::{
-    AnswerWish, DialogName, Fact, FloorChange, Glare, LegId, Prevails, RegistrationFailure,
-    RegistrationState, RejectCause, TransferProgress,
+    AnswerMode, AnswerWish, DialogName, Fact, FloorChange, Glare, LegId, Prevails,
+    RegistrationFailure, RegistrationState, RejectCause, TransferProgress,
 };
 use sip::endpoint::{
     self, AccountName, ActionError, CallEndCause, CallId, CallSecurity, Endpoint, Event, RefusedWhy,
@@ -349,6 +349,24 @@ pub fn reject_status(cause: RejectCause) -> StatusCode {
         RejectCause::Busy => StatusCode::BUSY_HERE,
         RejectCause::Decline => StatusCode::DECLINE,
         RejectCause::NotAvailable => StatusCode::TEMPORARILY_UNAVAILABLE,
+        RejectCause::NotAnsweredUnasked => StatusCode::FORBIDDEN,
+    }
+}
+
+/// Answers a call in the way that the room says.
+///
+/// # Errors
+/// Those of [`Endpoint::answer`].
+pub fn answer(
+    endpoint: &mut Endpoint,
+    now: Instant,
+    call: CallId,
+    local: LocalMedia,
+    mode: AnswerMode,
+) -> Result<(), ActionError> {
+    match mode {
+        AnswerMode::Manual => endpoint.answer(now, call, local),
+        AnswerMode::Automatic => endpoint.answer_unasked(now, call, local),
     }
 }
 
@@ -373,6 +391,7 @@ fn answer_wish(wish: endpoint::AnswerWish) -> AnswerWish {
         endpoint::AnswerWish::None => AnswerWish::None,
         endpoint::AnswerWish::Manual => AnswerWish::Manual,
         endpoint::AnswerWish::Automatic => AnswerWish::Automatic,
+        endpoint::AnswerWish::AutomaticOnly => AnswerWish::AutomaticOnly,
     }
 }
 
@@ -513,6 +532,7 @@ pub(crate) mod tests {
             (RejectCause::Busy, EndReason::PeerBusy),
             (RejectCause::Decline, EndReason::DeclinedByPeer),
             (RejectCause::NotAvailable, EndReason::NotAnswered),
+            (RejectCause::NotAnsweredUnasked, EndReason::Forbidden),
         ] {
             let status = reject_status(cause);
             assert_eq!(end_reason(CallEndCause::Refused(status)), heard);

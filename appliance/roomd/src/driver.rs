@@ -20,8 +20,8 @@ use room::ids::LegId;
 use room::media_plan::VideoRole;
 use room::policy::RoomPolicy;
 use room::{
-    Admission, Command, DialogName, DtmfDigits, EndReason, Fact, Generation, Input, InputQueue,
-    Remembered, Request, Room, RoomSnapshot,
+    Admission, AnswerMode, Command, DialogName, DtmfDigits, EndReason, Fact, Generation, Input,
+    InputQueue, Remembered, Request, Room, RoomSnapshot,
 };
 use sip::endpoint::{self, AccountName, ActionError, CallId, Endpoint, Event};
 use sip::grammar::{StatusCode, Uri};
@@ -432,7 +432,7 @@ impl Driver {
                 replaced,
             } => self.dial(now, leg, &target, account, replaced.as_ref()),
             Command::Ring { leg } => self.with_call(leg, |endpoint, call| endpoint.ring(now, call)),
-            Command::Accept { leg } => self.accept(now, leg),
+            Command::Accept { leg, mode } => self.accept(now, leg, mode),
             Command::Reject { leg, cause } => {
                 let status = call_facts::reject_status(cause);
                 self.with_call(leg, |endpoint, call| endpoint.reject(now, call, status));
@@ -564,11 +564,13 @@ impl Driver {
         Ok(())
     }
 
-    fn accept(&mut self, now: Instant, leg: LegId) {
+    fn accept(&mut self, now: Instant, leg: LegId, mode: AnswerMode) {
         let caller = self.callers.get(&leg).copied();
         match self.networks.bind(leg, caller) {
             Ok(local) => {
-                self.with_call(leg, |endpoint, call| endpoint.answer(now, call, local));
+                self.with_call(leg, |endpoint, call| {
+                    call_facts::answer(endpoint, now, call, local, mode)
+                });
             }
             Err(error) => {
                 tracing::error!(%leg, %error, "the call cannot be answered");

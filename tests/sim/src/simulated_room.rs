@@ -363,9 +363,11 @@ impl SimulatedRoom {
                 replaced,
             } => self.dial(now, leg, &target, account, replaced.as_ref()),
             Command::Ring { leg } => self.with_call(leg, |endpoint, call| endpoint.ring(now, call)),
-            Command::Accept { leg } => {
+            Command::Accept { leg, mode } => {
                 let local = self.media.bind(leg);
-                self.with_call(leg, |endpoint, call| endpoint.answer(now, call, local));
+                self.with_call(leg, |endpoint, call| {
+                    call_facts::answer(endpoint, now, call, local, mode)
+                });
             }
             Command::Reject { leg, cause } => {
                 let status = call_facts::reject_status(cause);

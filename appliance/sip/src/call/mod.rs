@@ -58,6 +58,7 @@ use crate::transaction::T1_64;
 use crate::transaction::timers::Retransmission;
 use crate::transport::{FlowId, Path, Transport};
 
+use self::answer_wish::AnswerMode;
 use self::early_dialog::EarlyDialog;
 use self::floor_connection::FloorRenewal;
 use self::glare::Placed;
@@ -126,6 +127,8 @@ pub(crate) struct Offered {
     pub(crate) dialog: Dialog,
     /// What the caller has been told.
     pub(crate) progress: Progress,
+    /// How it is answered, once it is.
+    pub(crate) answer_mode: AnswerMode,
     /// When we refuse for lack of an answer.
     pub(crate) until: Instant,
     /// With what: 480, or 487 when the caller has set the limit (RFC 3261 section 13.3.1).

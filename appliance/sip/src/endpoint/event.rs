@@ -260,6 +260,8 @@ pub enum AnswerWish {
     Manual,
     /// At once, without a hand.
     Automatic,
+    /// At once, without a hand, or not at all (`require`): who cannot do so says 403 (RFC 5373 section 4).
+    AutomaticOnly,
 }
 
 /// What protects a call.

@@ -19,9 +19,9 @@ pub enum Command {
         target: String,
         /// The account to call by; `None` when the room has none.
         account: Option<String>,
-        /// The dialog whose place the call takes, when it was interrupted by a restart. A far end
-        /// that does not know it is called anew.
-        replaced: Option<DialogName>,
+        /// The dialog whose place the call takes: it was interrupted by a restart, or is that of
+        /// somebody who hands this room on.
+        replaced: Option<Replaced>,
     },
     /// Tell the caller that the room rings (180).
     Ring {
@@ -129,6 +129,24 @@ pub enum TransferProgress {
     Answered,
     /// It was not, and will not be.
     Failed(EndReason),
+}
+
+/// A dialog whose place a call takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// What the far end calls it.
+    pub dialog: DialogName,
+    /// What becomes of the call where the far end cannot do that.
+    pub otherwise: IfNotReplaced,
+}
+
+/// What becomes of a call whose far end cannot put it into the place of a dialog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IfNotReplaced {
+    /// It is placed as a call of its own.
+    CallAnew,
+    /// It has failed.
+    GiveUp,
 }
 
 /// How a call is answered.

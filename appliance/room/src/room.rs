@@ -24,7 +24,7 @@ mod transfers;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::command::{AnswerMode, Command, Remembered};
+use crate::command::{AnswerMode, Command, IfNotReplaced, Remembered};
 use crate::fact::{Fact, MediaFault, Prevails, RegistrationState};
 use crate::ids::{Generation, LegId};
 use crate::leg::{IncomingCall, Leg};
@@ -262,7 +262,13 @@ impl Room {
         let id = self.reserve_leg();
         let account = wanted.call.account.clone();
         let account = account.or_else(|| self.policy.accounts.first().cloned());
-        let leg = Leg::dial(id, wanted, account, &mut self.turn(now));
+        let leg = Leg::dial(
+            id,
+            wanted,
+            account,
+            IfNotReplaced::CallAnew,
+            &mut self.turn(now),
+        );
         self.legs.push(leg);
         Admission::Accepted { leg: Some(id) }
     }

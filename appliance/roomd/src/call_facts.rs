@@ -13,8 +13,8 @@ use room::peer::{LegSecurity, Peer, PeerTrust, Protection};
 use room::policy::MediaPolicy;
 use room::units::Bitrate;
 use room::{
-    AnswerMode, AnswerWish, DialogName, Fact, FloorChange, Glare, LegId, Prevails,
-    RegistrationFailure, RegistrationState, RejectCause, TransferProgress,
+    AnswerMode, AnswerWish, DialogName, Fact, FloorChange, Glare, IfNotReplaced, LegId, Prevails,
+    RegistrationFailure, RegistrationState, RejectCause, Replaced, TransferProgress,
 };
 use sip::endpoint::{
     self, AccountName, ActionError, CallEndCause, CallId, CallSecurity, Endpoint, Event, RefusedWhy,
@@ -209,13 +209,21 @@ pub fn place(
     account: &AccountName,
     target: &Uri,
     local: LocalMedia,
-    replaced: Option<&DialogName>,
+    replaced: Option<&Replaced>,
 ) -> Result<CallId, ActionError> {
+    let named = replaced.and_then(|replaced| {
+        let dialog = Replaces::parse_value(replaced.dialog.as_str()).ok()?;
+        Some((dialog, replaced.otherwise))
+    });
     // A name that cannot be read was written by another version: the call is placed anew.
-    match replaced.and_then(|dialog| Replaces::parse_value(dialog.as_str()).ok()) {
-        Some(replaced) => endpoint.invite_replacing(now, account, target, local, &replaced),
-        None => endpoint.invite(now, account, target, local),
-    }
+    let Some((dialog, otherwise)) = named else {
+        return endpoint.invite(now, account, target, local);
+    };
+    let otherwise = match otherwise {
+        IfNotReplaced::CallAnew => endpoint::IfNotReplaced::CallAnew,
+        IfNotReplaced::GiveUp => endpoint::IfNotReplaced::GiveUp,
+    };
+    endpoint.invite_replacing(now, account, target, local, &dialog, otherwise)
 }
 
 /// Asks for the floor of a call. Where nobody decides about it, it is ours, as the fact says.

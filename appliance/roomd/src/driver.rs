@@ -20,8 +20,8 @@ use room::ids::LegId;
 use room::media_plan::VideoRole;
 use room::policy::RoomPolicy;
 use room::{
-    Admission, AnswerMode, Command, DialogName, DtmfDigits, EndReason, Fact, Generation, Input,
-    InputQueue, Remembered, Request, Room, RoomSnapshot,
+    Admission, AnswerMode, Command, DtmfDigits, EndReason, Fact, Generation, Input, InputQueue,
+    Remembered, Replaced, Request, Room, RoomSnapshot,
 };
 use sip::endpoint::{self, AccountName, ActionError, CallId, Endpoint, Event};
 use sip::grammar::{StatusCode, Uri};
@@ -529,7 +529,7 @@ impl Driver {
         leg: LegId,
         target: &str,
         account: Option<String>,
-        replaced: Option<&DialogName>,
+        replaced: Option<&Replaced>,
     ) {
         if let Err(reason) = self.try_dial(now, leg, target, account, replaced) {
             self.networks.release(leg);
@@ -543,7 +543,7 @@ impl Driver {
         leg: LegId,
         target: &str,
         account: Option<String>,
-        replaced: Option<&DialogName>,
+        replaced: Option<&Replaced>,
     ) -> Result<(), EndReason> {
         let target: Uri = dialable(target)
             .parse()

@@ -36,7 +36,7 @@ mod outgoing;
 mod place;
 mod redirect;
 mod reliable;
-mod replaces;
+pub(crate) mod replaces;
 mod session_timer;
 mod success_ack;
 mod transfer;
@@ -65,6 +65,7 @@ use self::glare::Placed;
 use self::liveness::Liveness;
 use self::redirect::Redirects;
 use self::reliable::{Progress, ResponseNumber};
+use self::replaces::IfNotReplaced;
 use self::session_timer::SessionTimer;
 use self::transfer::Transfer;
 use self::unanswered_reinvite::ReinviteLimit;
@@ -107,6 +108,7 @@ pub(crate) struct Dialing {
     /// The sequence number of the last INVITE.
     pub(crate) sequence: u32,
     pub(crate) redirects: Redirects,
+    pub(crate) if_not_replaced: IfNotReplaced,
     pub(crate) timer: SessionTimer,
     /// When we give up.
     pub(crate) until: Instant,

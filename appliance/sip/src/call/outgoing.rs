@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::glare::Placed;
 use super::redirect::Redirects;
+use super::replaces::IfNotReplaced;
 use super::session_timer::SessionTimer;
 use super::success_ack::{AckWay, is_within_dialog};
 use super::update::UpdateAllowed;
@@ -48,7 +49,7 @@ impl Endpoint {
         account: &AccountName,
         target: &Uri,
         local: LocalMedia,
-        replaced: Option<&Replaces>,
+        replaced: Option<(&Replaces, IfNotReplaced)>,
     ) -> Result<CallId, ActionError> {
         let account = self.account(account)?;
         let Uri::Sip(target) = target else {
@@ -61,7 +62,7 @@ impl Endpoint {
         let first_hop = self.first_hop(&account);
         let uri = target.clone().without_headers().into();
         let mut request = self.invite_request(&account, uri, body, &first_hop.routes)?;
-        if let Some(replaced) = replaced {
+        if let Some((replaced, _)) = replaced {
             request.headers.push_typed(replaced);
             request.headers.push(HeaderName::Require, REPLACES)?;
         }
@@ -77,6 +78,7 @@ impl Endpoint {
             ringing: RingingTold::No,
             sequence: 0,
             redirects,
+            if_not_replaced: replaced.map_or(IfNotReplaced::GiveUp, |(_, otherwise)| otherwise),
             timer: SessionTimer::off(),
             until: now + self.dial_limit,
         };
@@ -237,7 +239,7 @@ impl Endpoint {
             {
                 return;
             }
-            if self.invite_without_replaces(now, key, status) {
+            if self.invite_without_replaces(now, id, key, status) {
                 return;
             }
             self.redirected(id, response);

@@ -64,6 +64,7 @@ use rand_core::{Rng, SeedableRng};
 use thiserror::Error;
 
 pub use crate::call::glare::{Glare, Prevails};
+pub use crate::call::replaces::IfNotReplaced;
 pub use event::{
     AnswerWish, CallEndCause, CallId, CallSecurity, Counts, Event, Output, PeerTrust, RefusedWhy,
     ResolveId, Statistics,

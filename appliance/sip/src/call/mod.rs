@@ -146,6 +146,7 @@ pub(crate) struct Established {
     pub(crate) awaiting_ack: Option<AwaitingAck>,
     pub(crate) reinvite: Reinvite,
     pub(crate) reinvite_limit: ReinviteLimit,
+    pub(crate) reinvite_answers: ReinviteAnswers,
     /// A reliable response that the answer has overtaken.
     pub(crate) late_prack: Option<ResponseNumber>,
     pub(crate) timer: SessionTimer,
@@ -227,6 +228,15 @@ pub(crate) enum Reinvite {
     },
 }
 
+/// Re-INVITEs of ours whose final answer has not been heard, by their sequence numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ReinviteAnswers {
+    /// That of the one under way.
+    pub(crate) awaited: Option<u32>,
+    /// One that would have come by a way that is gone: the far end may wait for its ACK.
+    pub(crate) lost: Option<u32>,
+}
+
 /// What a re-INVITE of ours is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReinviteFor {
@@ -297,6 +307,7 @@ impl Established {
             awaiting_ack: None,
             reinvite: Reinvite::Idle,
             reinvite_limit: ReinviteLimit::None,
+            reinvite_answers: ReinviteAnswers::default(),
             late_prack: None,
             timer: SessionTimer::off(),
             update: UpdateAllowed::No,

@@ -150,8 +150,10 @@ impl Endpoint {
                 call.flow = flow_of(path);
             }
             CallState::Leaving(Leaving::Cancelling { invite, .. }) => *invite = key,
+            CallState::Established(established) => {
+                established.reinvite_answers.awaited = sequence.map(|sequence| sequence.number);
+            }
             CallState::Offered(_)
-            | CallState::Established(_)
             | CallState::Leaving(Leaving::AwaitingAck(_) | Leaving::HangingUp { .. }) => {}
         }
     }

@@ -1,16 +1,18 @@
 //! Our addresses change: another network, another lease of the same one.
 //!
 //! Registrations tell their registrars where we are now, at once but for a spread; connections that
-//! start from an address that is gone are given up, and what they carried goes another way. Where the
-//! media of a call is, its user tells by [`Endpoint::move_media`].
+//! start from an address that is gone are given up, and what they carried goes another way. Those that
+//! are being made may start from there too, and are made anew. What was asked by UDP from there within a
+//! call is asked again: its answer goes where nobody is. Where the media of a call is, its user tells by
+//! [`Endpoint::move_media`].
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use super::Endpoint;
 use super::binding::BindingId;
 use super::settings::ListenAddresses;
+use super::{Endpoint, Failure};
 use crate::grammar::NameAddr;
 use crate::registration::FlowPlace;
 use crate::transport::{FlowId, Path};
@@ -49,6 +51,8 @@ impl Endpoint {
                 })
             })
             .collect();
+        let has_left = |ours: &SocketAddr| listen.addresses().all(|new| new.ip() != ours.ip());
+        let left = !gone.is_empty() || self.listen.addresses().any(has_left);
         self.listen = listen;
         for (id, place) in &places {
             if let Some(binding) = self.binding_mut(id)
@@ -69,12 +73,39 @@ impl Endpoint {
         for flow in lost {
             self.leave_flow(now, flow);
         }
+        if left {
+            for flow in self.flows.opening_ones() {
+                self.open_anew(now, flow);
+            }
+        }
+        self.leave_lost_sockets(now);
         for (id, place) in places {
             let mut rng = self.rng.clone();
             if let Some(binding) = self.binding_mut(&id) {
                 binding.machine.network_changed(now, place, &mut rng);
             }
             self.rng = rng;
+        }
+    }
+
+    /// Requests of standing calls that were sent from a socket that we have no more.
+    fn leave_lost_sockets(&mut self, now: Instant) {
+        let lost: Vec<_> = self
+            .clients
+            .iter()
+            .filter(|(_, transaction)| {
+                let is_gone = match transaction.path {
+                    Path::Datagram { local, .. } => !self.listen.udp.contains(&local),
+                    Path::Stream(_) => false,
+                };
+                is_gone && transaction.is_waiting() && transaction.is_within_a_call()
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in lost {
+            if let Some(transaction) = self.clients.remove(&key) {
+                self.request_failed(now, &transaction.outgoing, Failure::Transport);
+            }
         }
     }
 
@@ -99,7 +130,7 @@ fn place_named(named: Option<&NameAddr>, listen: &ListenAddresses) -> FlowPlace 
     let address = named
         .and_then(|named| named.uri().as_sip())
         .and_then(|uri| uri.host().address());
-    let mut known = listen.udp.iter().chain(&listen.tcp).chain(&listen.tls);
+    let mut known = listen.addresses();
     match address {
         Some(address) if !known.any(|ours| ours.ip() == address) => FlowPlace::Moved,
         Some(_) | None => FlowPlace::Stands,

@@ -341,6 +341,17 @@ impl Flows {
         })
     }
 
+    /// The connections that are being made.
+    pub(crate) fn opening_ones(&self) -> Vec<FlowId> {
+        self.flows
+            .iter()
+            .filter_map(|(id, flow)| match flow {
+                Flow::Opening { .. } => Some(*id),
+                Flow::Open(_) => None,
+            })
+            .collect()
+    }
+
     /// The connection, open or opening, that leads to a target.
     pub(crate) fn to_target(&self, target: &Target) -> Option<FlowId> {
         self.flows

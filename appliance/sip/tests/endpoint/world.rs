@@ -361,8 +361,10 @@ impl World {
             Delivery::StreamRefused { stream, to } => {
                 let refusal = self.refusal;
                 let node = self.node(to);
-                let wanted = node.wanted.remove(&stream).expect("it was asked for");
-                node.endpoint.stream_closed(now, wanted.flow, refusal);
+                // One that is wanted no more is closed without a word.
+                if let Some(wanted) = node.wanted.remove(&stream) {
+                    node.endpoint.stream_closed(now, wanted.flow, refusal);
+                }
             }
             Delivery::StreamBytes {
                 stream,
@@ -584,6 +586,7 @@ impl World {
                 }
             }
             Output::CloseStream { flow } => {
+                node.wanted.retain(|_, wanted| wanted.flow != flow);
                 if let Some(stream) = node.flows.remove(&flow)
                     && !node.dead.contains(&stream)
                 {

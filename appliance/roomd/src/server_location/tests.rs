@@ -1,7 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
-use hickory_resolver::proto::op::{Message, ResponseCode};
+use hickory_resolver::proto::op::{Message, Query, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, NAPTR, SRV};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use sip::transport::Transport;
@@ -62,7 +62,7 @@ impl DnsServer {
             let mut datagram = [0; 1500];
             while let Ok((length, from)) = socket.recv_from(&mut datagram).await {
                 let question = Message::from_vec(&datagram[..length]).unwrap();
-                let kinds = question.queries.iter().map(|query| query.query_type());
+                let kinds = question.queries.iter().map(Query::query_type);
                 noted.lock().unwrap().extend(kinds);
                 let answer = answer(&zone, &datagram[..length]);
                 socket.send_to(&answer, from).await.unwrap();

@@ -11,8 +11,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::binding::BindingId;
+use super::event::CallId;
+use super::outgoing::User;
 use super::settings::ListenAddresses;
 use super::{Endpoint, Failure};
+use crate::call::CallState;
 use crate::grammar::NameAddr;
 use crate::registration::FlowPlace;
 use crate::transport::{FlowId, Path};
@@ -88,8 +91,17 @@ impl Endpoint {
         }
     }
 
-    /// Requests of standing calls that were sent from a socket that we have no more.
+    /// Requests within standing calls that were sent from a socket that we have no more. Where they have
+    /// arrived, repetitions would be answered to that socket too. What makes a call is repeated from the
+    /// new place instead: asked twice, it could ring twice.
     fn leave_lost_sockets(&mut self, now: Instant) {
+        let stands = |call: &CallId| {
+            let state = self.calls.get(call).map(|call| &call.state);
+            matches!(
+                state,
+                Some(CallState::Established(_) | CallState::Leaving(_))
+            )
+        };
         let lost: Vec<_> = self
             .clients
             .iter()
@@ -98,7 +110,11 @@ impl Endpoint {
                     Path::Datagram { local, .. } => !self.listen.udp.contains(&local),
                     Path::Stream(_) => false,
                 };
-                is_gone && transaction.is_waiting() && transaction.is_within_a_call()
+                let is_within_call = match &transaction.outgoing.user {
+                    User::Call(call) => stands(call) && !transaction.makes_call(),
+                    User::Registration(_) | User::Nobody => false,
+                };
+                is_gone && transaction.is_waiting() && is_within_call
             })
             .map(|(key, _)| key.clone())
             .collect();

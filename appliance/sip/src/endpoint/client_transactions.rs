@@ -493,16 +493,6 @@ impl ClientTransaction {
         self.heard == Heard::Nothing
     }
 
-    /// Whether the request belongs to a call that stands, or has stood.
-    pub(super) fn is_within_a_call(&self) -> bool {
-        let to = self.outgoing.request.headers.to();
-        let in_dialog = to.is_ok_and(|to| to.tag().is_some());
-        match self.outgoing.user {
-            User::Call(_) => in_dialog,
-            User::Registration(_) | User::Nobody => false,
-        }
-    }
-
     /// Whether a final response is still to come.
     pub(crate) fn is_waiting(&self) -> bool {
         match &self.machine {

@@ -82,7 +82,8 @@ impl ClientTransaction {
         }
     }
 
-    fn is_invite_for_a_new_call(&self) -> bool {
+    /// Whether it is an INVITE outside of dialogs.
+    pub(super) fn makes_call(&self) -> bool {
         let request = &self.outgoing.request;
         *request.method() == Method::Invite
             && request.headers.to().is_ok_and(|to| to.tag().is_none())
@@ -221,7 +222,7 @@ impl Endpoint {
             return;
         };
         // Within a dialog it is the same request at the same far end: the other one would fall with it.
-        if transaction.overtaken == Overtaken::Yes && transaction.is_invite_for_a_new_call() {
+        if transaction.overtaken == Overtaken::Yes && transaction.makes_call() {
             transaction.overtaken = Overtaken::Cancelled;
             self.send_cancel(now, key);
         }

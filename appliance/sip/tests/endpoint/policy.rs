@@ -259,7 +259,7 @@ fn a_caller_that_says_how_it_wishes_to_be_answered_hears_how_it_is() {
             .iter()
             .map(|response| {
                 let mode = response.headers.text(&HeaderName::AnswerMode);
-                (response.status(), mode.map(|mode| mode.to_string()))
+                (response.status(), mode)
             })
             .filter(|(_, mode)| mode.is_some())
             .collect();

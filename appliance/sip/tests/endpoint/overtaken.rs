@@ -1,8 +1,11 @@
 //! Servers that are silent by UDP while others are left, and what they say when the next one has been
 //! asked already.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use netem::{LinkConditions, Loss, Probability};
+use proptest::prelude::*;
 use sip::endpoint::{Account, CallEndCause, CallId, Event};
 use sip::grammar::{HeaderName, Method, Request, StatusCode, Via};
 use sip::registration::RegistrationState;
@@ -14,7 +17,9 @@ use crate::failover::call_name;
 use crate::registrar::{Algorithm, Registrar};
 use crate::registration::{register, registering_account, registrar, state};
 use crate::scripted::request;
-use crate::world::{ALICE, BOB, CAROL, EDGE, REGISTRAR, World, address, media_of, settings};
+use crate::world::{
+    ALICE, BOB, CAROL, EDGE, REGISTRAR, World, account, address, media_of, settings,
+};
 
 const MOMENT: Duration = Duration::from_millis(50);
 
@@ -222,4 +227,103 @@ fn a_registrar_that_is_silent_by_udp_is_followed_by_the_next_after_eight_seconds
     assert_eq!(state(&mut world), RegistrationState::Registered);
     let to_the_first = world.sent.iter().filter(|(_, to, _)| *to == REGISTRAR);
     assert_eq!(to_the_first.count(), 5, "the last one 500 ms before");
+}
+
+/// A third endpoint.
+const DAVE: SocketAddr = address(4, 5060);
+
+/// Alice calls a name of two servers that both answer at once; whom she is in a call with after a while.
+fn call_of_two(seed: u64, conditions: LinkConditions) -> (World, Vec<SocketAddr>) {
+    let mut world = World::pair(seed, Transport::Udp).with_conditions(conditions);
+    world.add(settings(account("dave", Transport::Udp), DAVE), DAVE);
+    world
+        .names
+        .insert("two.example".to_owned(), vec![BOB, DAVE]);
+    let alices = call_name(&mut world);
+    let mut answered = Vec::new();
+    for _ in 0..300 {
+        world.run(Duration::from_millis(200));
+        for callee in [BOB, DAVE] {
+            for call in unanswered(&mut world, callee, &answered) {
+                answered.push((callee, call));
+                let _ = world.act(callee, |it, now| it.answer(now, call, media_of(callee)));
+            }
+        }
+    }
+    // What was on its way has arrived, been cancelled, or hung up.
+    world
+        .network
+        .set_default_conditions(LinkConditions::default());
+    world.run(Duration::from_secs(100));
+    let standing = [BOB, DAVE].map(|callee| {
+        let counts = world.act(callee, |it, _| it.counts());
+        (callee, counts.calls)
+    });
+    let standing: Vec<_> = standing
+        .into_iter()
+        .filter(|(_, calls)| *calls > 0)
+        .collect();
+    assert!(
+        standing.iter().all(|(_, calls)| *calls == 1),
+        "{standing:?}"
+    );
+    let is_over = |event: &Event| matches!(event, Event::Ended { .. });
+    let is_over = world.events(ALICE).iter().any(is_over);
+    assert_eq!(standing.len(), usize::from(!is_over), "{standing:?}");
+    if !is_over {
+        world
+            .act(ALICE, |alice, now| alice.hang_up(now, alices))
+            .expect("it stands");
+    }
+    assert_nothing_is_left(&mut world);
+    (
+        world,
+        standing.into_iter().map(|(callee, _)| callee).collect(),
+    )
+}
+
+fn unanswered(world: &mut World, at: SocketAddr, answered: &[(SocketAddr, CallId)]) -> Vec<CallId> {
+    let calls = world.events(at).iter().filter_map(|event| match event {
+        Event::Incoming { call, .. } => Some(*call),
+        _ => None,
+    });
+    calls
+        .filter(|call| !answered.contains(&(at, *call)))
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48,
+        failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever comes late, or twice, or never: of two ends that answer, one call at most is left, and
+    /// none at whoever Alice is not in a call with.
+    #[test]
+    fn no_call_is_left_at_a_server_that_was_overtaken(
+        seed in any::<u64>(),
+        loss in 0.0..60.0_f64,
+        delay in 0_u64..3_000,
+        jitter in 0_u64..1_500,
+    ) {
+        call_of_two(seed, LinkConditions {
+            delay: Duration::from_millis(delay),
+            jitter: Duration::from_millis(jitter),
+            loss: Loss::Random(Probability::percent(loss).expect("a percentage")),
+            ..LinkConditions::default()
+        });
+    }
+}
+
+#[test]
+fn a_server_on_a_network_that_loses_a_fifth_is_seldom_overtaken() {
+    let overtaken = (0..200).filter(|seed| {
+        let conditions = LinkConditions {
+            delay: Duration::from_millis(50),
+            loss: Loss::Random(Probability::percent(20.0).expect("a percentage")),
+            ..LinkConditions::default()
+        };
+        call_of_two(*seed, conditions).1 != [BOB]
+    });
+    let overtaken = overtaken.count();
+    assert!(overtaken <= 8, "{overtaken} of 200");
 }

@@ -56,27 +56,41 @@ impl Peer {
 
     /// Calls a room that answers by itself.
     pub(crate) fn call(&mut self, world: &mut World, name: RoomName) {
+        let answer = self.invite(world, name, &[]);
+        assert!(answer.status().is_success(), "{}", world.story());
+    }
+
+    /// Calls a room, with further header fields, and gives its final answer.
+    pub(crate) fn invite(
+        &mut self,
+        world: &mut World,
+        name: RoomName,
+        fields: &[(HeaderName, &str)],
+    ) -> Response {
         self.room = SocketAddr::new(name.address(), 5060);
         let mut invite = self.request(Method::Invite);
+        for (name, value) in fields {
+            push(&mut invite.headers, name.clone(), value);
+        }
         let (_, offer) = Session::offer(&capabilities(), &self.media(), &mut rng());
         invite.set_body(&ContentType::sdp(), offer);
         self.send(world, invite.to_bytes());
         self.run(world, Duration::from_millis(300));
-        let answer = self
-            .responses
-            .iter()
-            .rev()
-            .find(|it| it.status().is_success());
+        let mut answers = self.responses.iter().rev();
+        let answer = answers.find(|it| it.status().is_final()).cloned();
         let answer = answer.unwrap_or_else(|| panic!("no answer\n{}", world.story()));
-        self.rooms_address = answer.headers.to().ok();
-        let number = self.sequence;
-        let mut ack = self.request(Method::Ack);
-        ack.headers.set_typed(&CSeq {
-            number,
-            method: Method::Ack,
-        });
-        self.send(world, ack.to_bytes());
-        self.run(world, STEP);
+        if answer.status().is_success() {
+            self.rooms_address = answer.headers.to().ok();
+            let number = self.sequence;
+            let mut ack = self.request(Method::Ack);
+            ack.headers.set_typed(&CSeq {
+                number,
+                method: Method::Ack,
+            });
+            self.send(world, ack.to_bytes());
+            self.run(world, STEP);
+        }
+        answer
     }
 
     /// Asks the room to call somebody else.

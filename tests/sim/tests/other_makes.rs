@@ -1,5 +1,6 @@
-//! A room that is handed on, and one that comes back into its call, by far ends of another make: what
-//! they do not know is no reason to ring anybody twice, nor to lose a call.
+//! A room among far ends of another make: one that is handed on, one that comes back into its call, one
+//! whose caller wants nobody to be asked. What they do not know is no reason to ring anybody twice, nor
+//! to lose a call.
 
 mod scripted_peer;
 
@@ -106,6 +107,24 @@ fn a_party_without_replaces_is_not_rung_either() {
         assert_eq!(require.as_deref(), Some("replaces"));
         assert_eq!(peer.told, [100, status.code()], "{}", world.story());
         assert_eq!(legs(&world, Lobby), [LegState::Established]);
+    }
+}
+
+#[test]
+fn a_caller_that_wants_nobody_to_be_asked_is_answered_unasked_or_refused() {
+    let asks = RoomSetup::new(Lobby, Signalling::Udp);
+    for (setup, status, mode) in [(asks, 403, None), (asks.answering(), 200, Some("Auto"))] {
+        let mut world = World::new(5, &[setup]);
+        let mut peer = Peer::new(&mut world, 5060);
+        let wish = [(HeaderName::AnswerMode, "Auto;require")];
+        let answer = peer.invite(&mut world, Lobby, &wish);
+        assert_eq!(answer.status().code(), status, "{}", world.story());
+        assert_eq!(
+            answer.headers.text(&HeaderName::AnswerMode).as_deref(),
+            mode
+        );
+        assert_eq!(legs(&world, Lobby).len(), usize::from(mode.is_some()));
+        assert!(!peer.answers(&Method::Invite).contains(&180), "it rang");
     }
 }
 

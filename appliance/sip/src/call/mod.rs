@@ -108,6 +108,8 @@ pub(crate) struct Dialing {
     /// The sequence number of the last INVITE.
     pub(crate) sequence: u32,
     pub(crate) redirects: Redirects,
+    /// The outbound proxies that were asked for the present target, by their `reg-id`.
+    pub(crate) proxies_tried: Vec<u32>,
     pub(crate) if_not_replaced: IfNotReplaced,
     pub(crate) timer: SessionTimer,
     /// When we give up.

@@ -59,7 +59,7 @@ impl Endpoint {
             return Err(ActionError::TooManyCalls);
         }
         let (offer, body) = Session::offer(&account.capabilities, &local, &mut self.rng);
-        let first_hop = self.first_hop(&account);
+        let first_hop = self.first_hop(now, &account, &[]);
         let uri = target.clone().without_headers().into();
         let mut request = self.invite_request(&account, uri, body, &first_hop.routes)?;
         if let Some((replaced, _)) = replaced {
@@ -78,6 +78,7 @@ impl Endpoint {
             ringing: RingingTold::No,
             sequence: 0,
             redirects,
+            proxies_tried: vec![first_hop.reg_id],
             if_not_replaced: replaced.map_or(IfNotReplaced::GiveUp, |(_, otherwise)| otherwise),
             timer: SessionTimer::off(),
             until: now + self.dial_limit,
@@ -242,6 +243,9 @@ impl Endpoint {
                 return;
             }
             if self.invite_without_replaces(now, id, key, status) {
+                return;
+            }
+            if status == StatusCode::SERVICE_UNAVAILABLE && self.try_other_proxy(now, id) {
                 return;
             }
             self.redirected(id, response);
@@ -425,7 +429,7 @@ impl Endpoint {
         };
         match &call.state {
             CallState::Dialing(_) => {
-                if !self.follow_redirect(now, id) {
+                if !self.try_other_proxy(now, id) && !self.follow_redirect(now, id) {
                     self.end_call(id, cause);
                 }
             }

@@ -77,6 +77,7 @@ pub use settings::{
     ListenAddresses, ReplacesPolicy, TransferPolicy,
 };
 
+pub(crate) use first_hop::FirstHop;
 pub(crate) use incoming::Arrival;
 pub(crate) use outgoing::{Outgoing, User};
 pub(crate) use registrations::user_of;

@@ -12,7 +12,7 @@ use sip::transport::Transport;
 
 use crate::calls::{assert_nothing_is_left, ended};
 use crate::failover::call_name;
-use crate::outbound::contact_of;
+use crate::outbound::{contact_of, registered_world};
 use crate::registrar::{Algorithm, Registrar};
 use crate::registration::{register, registering_account, registrar, state, wait_for_state};
 use crate::world::{ALICE, EDGE, REGISTRAR, World, account, media_of, room, settings};
@@ -318,4 +318,36 @@ fn a_call_that_the_server_of_the_flow_refuses_goes_to_the_next_one_which_keeps_t
         assert_eq!(call(&mut world), not_found);
         assert_eq!(asked(&mut world), [REGISTRAR, REGISTRAR]);
     }
+}
+
+#[test]
+fn a_call_that_one_proxy_of_the_account_does_not_take_goes_by_the_other_once() {
+    let not_found = CallEndCause::Refused(StatusCode::NOT_FOUND);
+    let overloaded = CallEndCause::Refused(StatusCode::SERVICE_UNAVAILABLE);
+    for transport in [Transport::Udp, Transport::Tls] {
+        let mut world = registered_world(transport, &[REGISTRAR, EDGE]);
+        registrar(&mut world).overloaded_at = vec![(REGISTRAR, "60")];
+        assert_eq!(call(&mut world), not_found);
+        assert_eq!(asked(&mut world), [REGISTRAR, EDGE], "{transport}");
+        let route = |invite: &Request| invite.headers.text(&HeaderName::Route);
+        let routes: Vec<_> = invites(&mut world)
+            .iter()
+            .map(|(_, it)| route(it))
+            .collect();
+        let expected = [REGISTRAR, EDGE].map(|proxy| Some(format!("<sip:{proxy};lr>")));
+        assert_eq!(routes, expected);
+        // While it wants to be left alone, it is.
+        assert_eq!(call(&mut world), not_found);
+        assert_eq!(asked(&mut world), [REGISTRAR, EDGE, EDGE], "{transport}");
+        registrar(&mut world).overloaded_at.push((EDGE, "60"));
+        assert_eq!(call(&mut world), overloaded);
+        let servers = asked(&mut world).split_off(3);
+        assert_eq!(servers, [EDGE, REGISTRAR], "{transport}: each once");
+        assert_nothing_is_left(&mut world);
+    }
+    // One that is silent costs its time, and no call.
+    let mut world = registered_world(Transport::Udp, &[REGISTRAR, EDGE]);
+    registrar(&mut world).silent_at = vec![REGISTRAR];
+    assert_eq!(call(&mut world), not_found);
+    assert_eq!(asked(&mut world), [EDGE]);
 }

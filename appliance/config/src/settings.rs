@@ -495,6 +495,18 @@ pub enum Transport {
     Ws,
 }
 
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tls => "tls",
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Wss => "wss",
+            Self::Ws => "ws",
+        })
+    }
+}
+
 /// What an account answers a challenge with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {

@@ -1,7 +1,10 @@
 //! What a valid configuration asks for and will not get.
 
 use crate::language::Language;
-use crate::settings::{ClientCertificates, Config, Host, Peer, Registration};
+use crate::settings::{
+    Account, AccountName, ClientCertificates, Config, Host, MediaSecurity, Peer, Registration,
+    Transport,
+};
 
 /// Something that is allowed, and most likely not meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,13 +15,27 @@ pub enum Warning {
         /// The domain.
         domain: Host,
     },
+    /// SRTP is required, and its keys travel where everybody on the way can read them (SDES, RFC 4568
+    /// section 7.1): the calls of this account can be decrypted by whoever sees its signalling.
+    KeysInClear {
+        /// The account.
+        account: AccountName,
+        /// By which its signalling travels.
+        transport: Transport,
+    },
 }
 
 impl Config {
     /// What is valid, and most likely not meant.
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
-        let registers = |account: &crate::Account| match account.registration {
+        let mut warnings = self.domains_without_registration();
+        warnings.extend(self.accounts.iter().filter_map(keys_in_clear));
+        warnings
+    }
+
+    fn domains_without_registration(&self) -> Vec<Warning> {
+        let registers = |account: &Account| match account.registration {
             Registration::On { .. } => true,
             Registration::Off => false,
         };
@@ -41,19 +58,52 @@ impl Config {
     }
 }
 
+/// Who allows plain media has been told what that means.
+fn keys_in_clear(account: &Account) -> Option<Warning> {
+    match (account.media_security, account.transport) {
+        (MediaSecurity::SrtpRequired, Transport::Tcp | Transport::Udp | Transport::Ws) => {
+            Some(Warning::KeysInClear {
+                account: account.name.clone(),
+                transport: account.transport,
+            })
+        }
+        (MediaSecurity::SrtpRequired, Transport::Tls | Transport::Wss)
+        | (MediaSecurity::PlainAllowed, _) => None,
+    }
+}
+
 impl Warning {
-    /// The warning in words, with what to write instead.
+    /// The warning in words, with what to write instead, marked as one.
     #[must_use]
     pub fn text(&self, language: Language) -> String {
+        let words = self.words(language);
+        match language {
+            Language::English => format!("warning: {words}"),
+            Language::Chinese => format!("警告:{words}"),
+        }
+    }
+
+    /// The warning in words, with what to write instead.
+    #[must_use]
+    pub fn words(&self, language: Language) -> String {
         match (self, language) {
             (Self::DomainWithoutRegistration { domain }, Language::English) => format!(
-                "warning: sip.peers: calls of {domain} will not get in, because no account \
+                "sip.peers: calls of {domain} will not get in, because no account \
                  registers (register an account there, ask for certificates by \
                  sip.client_certificates, or name the addresses that call)"
             ),
             (Self::DomainWithoutRegistration { domain }, Language::Chinese) => format!(
-                "警告:sip.peers:没有账号注册,来自 {domain} 的呼叫无法接入\
+                "sip.peers:没有账号注册,来自 {domain} 的呼叫无法接入\
                  (请在该域注册账号,或用 sip.client_certificates 要求证书,或改写为呼叫方的地址)"
+            ),
+            (Self::KeysInClear { account, transport }, Language::English) => format!(
+                "account {account}: its signalling travels in clear ({transport}), and the keys of \
+                 SRTP with it: who can read it can listen to the calls (write transport = \"tls\" or \
+                 \"wss\", unless everybody on the way may)"
+            ),
+            (Self::KeysInClear { account, transport }, Language::Chinese) => format!(
+                "账号 {account}:信令以明文传送({transport}),SRTP 密钥也随之明文传送:\
+                 能看到信令的人就能听到通话(请写 transport = \"tls\" 或 \"wss\",除非途中的人都可以听)"
             ),
         }
     }

@@ -213,6 +213,40 @@ fn a_domain_whose_calls_have_no_way_in_is_warned_of_in_both_languages() {
 }
 
 #[test]
+fn an_account_whose_media_keys_travel_in_clear_is_warned_of_in_both_languages() {
+    for (transport, security, warned) in [
+        ("udp", "srtp-required", true),
+        ("tcp", "srtp-required", true),
+        ("ws", "srtp-required", true),
+        ("tls", "srtp-required", false),
+        ("wss", "srtp-required", false),
+        ("udp", "plain-allowed", false),
+    ] {
+        let config = parsed(&format!(
+            "version = 1\n[[account]]\nname = \"lab\"\naddress = \"sip:room@example.com\"\n\
+             transport = \"{transport}\"\nmedia_security = \"{security}\"\n"
+        ));
+        let warnings = config.warnings();
+        let expected = Warning::KeysInClear {
+            account: config.accounts[0].name.clone(),
+            transport: config.accounts[0].transport,
+        };
+        let expected = warned.then_some(expected);
+        assert_eq!(warnings, expected.as_slice(), "{transport} {security}");
+        for warning in warnings {
+            for (language, words) in [
+                (Language::English, ["warning: account lab", "in clear"]),
+                (Language::Chinese, ["警告:账号 lab", "明文"]),
+            ] {
+                let text = warning.text(language);
+                let complete = words.iter().all(|word| text.contains(word));
+                assert!(complete && text.contains(transport), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
 fn peers_cover_their_networks_only() {
     let config = parsed(WHOLE);
     let covered = |address: &str| {

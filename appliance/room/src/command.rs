@@ -19,9 +19,9 @@ pub enum Command {
         target: String,
         /// The account to call by; `None` when the room has none.
         account: Option<String>,
-        /// The dialog whose place the call takes, when it was interrupted by a restart. A far end
-        /// that does not know it is called anew.
-        replaced: Option<DialogName>,
+        /// The dialog whose place the call takes: it was interrupted by a restart, or is that of
+        /// somebody who hands this room on.
+        replaced: Option<Replaced>,
     },
     /// Tell the caller that the room rings (180).
     Ring {
@@ -32,6 +32,8 @@ pub enum Command {
     Accept {
         /// Which leg.
         leg: LegId,
+        /// What a caller who has said how it wishes to be answered is told.
+        mode: AnswerMode,
     },
     /// Refuse the call. [`crate::Fact::Ended`] follows.
     Reject {
@@ -129,6 +131,33 @@ pub enum TransferProgress {
     Failed(EndReason),
 }
 
+/// A dialog whose place a call takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// What the far end calls it.
+    pub dialog: DialogName,
+    /// What becomes of the call where the far end cannot do that.
+    pub otherwise: IfNotReplaced,
+}
+
+/// What becomes of a call whose far end cannot put it into the place of a dialog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IfNotReplaced {
+    /// It is placed as a call of its own.
+    CallAnew,
+    /// It has failed.
+    GiveUp,
+}
+
+/// How a call is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AnswerMode {
+    /// By somebody in the room.
+    Manual,
+    /// By policy, without a hand.
+    Automatic,
+}
+
 /// What a refused caller is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RejectCause {
@@ -138,6 +167,9 @@ pub enum RejectCause {
     Decline,
     /// Nobody answered, or the room is shutting down (480).
     NotAvailable,
+    /// The caller does not want anybody to be asked, and policy does not answer it unasked (403, RFC 5373
+    /// section 4).
+    NotAnsweredUnasked,
 }
 
 /// What survives a crash: stored at each change, handed to [`crate::Room::new`] at the next start.

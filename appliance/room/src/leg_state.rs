@@ -99,7 +99,7 @@ pub enum EndReason {
     Declined,
     /// Refused by this room because it had no free leg.
     RefusedBusy,
-    /// Rang here until the ring time-out.
+    /// Rang here until the ring time-out, or was to be answered unasked or not at all.
     Missed,
     /// The caller gave up before the call was answered.
     Cancelled,

@@ -31,7 +31,9 @@ mod transfer;
 mod turn;
 pub mod units;
 
-pub use command::{Command, RejectCause, Remembered, TransferProgress};
+pub use command::{
+    AnswerMode, Command, IfNotReplaced, RejectCause, Remembered, Replaced, TransferProgress,
+};
 pub use dtmf::{DtmfDigit, DtmfDigits};
 pub use fact::{
     Certificate, CertificateValidity, Fact, FloorChange, Glare, MediaFault, Prevails,

@@ -29,6 +29,8 @@ pub enum AnswerWish {
     Manual,
     /// At once, without a hand.
     Automatic,
+    /// At once, without a hand, or not at all: nobody is to be asked.
+    AutomaticOnly,
 }
 
 /// Whether a path can be read and changed on its way.

@@ -62,7 +62,11 @@ impl AutoAnswer {
             | (_, _, AnswerWish::Manual)
             | (Self::TrustedPeers | Self::TrustedPeersWhenAsked, PeerTrust::Admitted, _)
             | (Self::TrustedPeersWhenAsked, PeerTrust::Trusted, AnswerWish::None) => false,
-            (Self::TrustedPeersWhenAsked, PeerTrust::Trusted, AnswerWish::Automatic)
+            (
+                Self::TrustedPeersWhenAsked,
+                PeerTrust::Trusted,
+                AnswerWish::Automatic | AnswerWish::AutomaticOnly,
+            )
             | (Self::TrustedPeers, PeerTrust::Trusted, _)
             | (Self::Everyone, _, _) => true,
         }

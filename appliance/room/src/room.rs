@@ -24,12 +24,13 @@ mod transfers;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::command::{Command, Remembered};
+use crate::command::{AnswerMode, Command, IfNotReplaced, Remembered};
 use crate::fact::{Fact, MediaFault, Prevails, RegistrationState};
 use crate::ids::{Generation, LegId};
 use crate::leg::{IncomingCall, Leg};
 use crate::leg_state::{EndReason, LegState};
 use crate::media_plan::{LegPlan, MediaPlan, SlidesState};
+use crate::peer::AnswerWish;
 use crate::plan::{Controls, Shown, media_plan, tone};
 use crate::policy::{CallTarget, RoomPolicy};
 use crate::request::{Admission, DeniedReason, Request};
@@ -89,6 +90,8 @@ enum Reception {
         /// A call that was asked for here and that this one fulfils.
         placed: Option<WantedCall>,
     },
+    /// Refused: somebody would have to answer it, and the caller does not want that.
+    NotUnasked,
     /// Somebody has to answer it.
     Ring,
 }
@@ -259,7 +262,13 @@ impl Room {
         let id = self.reserve_leg();
         let account = wanted.call.account.clone();
         let account = account.or_else(|| self.policy.accounts.first().cloned());
-        let leg = Leg::dial(id, wanted, account, &mut self.turn(now));
+        let leg = Leg::dial(
+            id,
+            wanted,
+            account,
+            IfNotReplaced::CallAnew,
+            &mut self.turn(now),
+        );
         self.legs.push(leg);
         Admission::Accepted { leg: Some(id) }
     }
@@ -478,7 +487,11 @@ impl Room {
             }
             Reception::Answer { placed } => {
                 leg.take_place_of(placed);
-                leg.answer(&mut turn);
+                leg.answer_by(AnswerMode::Automatic, &mut turn);
+            }
+            Reception::NotUnasked => {
+                leg.refuse_to_ask(&mut turn);
+                leg.ended(now, EndReason::Missed);
             }
             Reception::Ring => leg.ring(&mut turn),
         }
@@ -503,7 +516,10 @@ impl Room {
             },
             Some(_) | None if !self.has_free_leg() => Reception::Busy,
             Some(_) | None if answers => Reception::Answer { placed: None },
-            Some(_) | None => Reception::Ring,
+            Some(_) | None => match call.wish {
+                AnswerWish::AutomaticOnly => Reception::NotUnasked,
+                AnswerWish::None | AnswerWish::Manual | AnswerWish::Automatic => Reception::Ring,
+            },
         }
     }
 

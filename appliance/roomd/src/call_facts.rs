@@ -13,8 +13,8 @@ use room::peer::{LegSecurity, Peer, PeerTrust, Protection};
 use room::policy::MediaPolicy;
 use room::units::Bitrate;
 use room::{
-    AnswerWish, DialogName, Fact, FloorChange, Glare, LegId, Prevails, RegistrationFailure,
-    RegistrationState, RejectCause, TransferProgress,
+    AnswerMode, AnswerWish, DialogName, Fact, FloorChange, Glare, IfNotReplaced, LegId, Prevails,
+    RegistrationFailure, RegistrationState, RejectCause, Replaced, TransferProgress,
 };
 use sip::endpoint::{
     self, AccountName, ActionError, CallEndCause, CallId, CallSecurity, Endpoint, Event, RefusedWhy,
@@ -209,13 +209,21 @@ pub fn place(
     account: &AccountName,
     target: &Uri,
     local: LocalMedia,
-    replaced: Option<&DialogName>,
+    replaced: Option<&Replaced>,
 ) -> Result<CallId, ActionError> {
+    let named = replaced.and_then(|replaced| {
+        let dialog = Replaces::parse_value(replaced.dialog.as_str()).ok()?;
+        Some((dialog, replaced.otherwise))
+    });
     // A name that cannot be read was written by another version: the call is placed anew.
-    match replaced.and_then(|dialog| Replaces::parse_value(dialog.as_str()).ok()) {
-        Some(replaced) => endpoint.invite_replacing(now, account, target, local, &replaced),
-        None => endpoint.invite(now, account, target, local),
-    }
+    let Some((dialog, otherwise)) = named else {
+        return endpoint.invite(now, account, target, local);
+    };
+    let otherwise = match otherwise {
+        IfNotReplaced::CallAnew => endpoint::IfNotReplaced::CallAnew,
+        IfNotReplaced::GiveUp => endpoint::IfNotReplaced::GiveUp,
+    };
+    endpoint.invite_replacing(now, account, target, local, &dialog, otherwise)
 }
 
 /// Asks for the floor of a call. Where nobody decides about it, it is ours, as the fact says.
@@ -349,6 +357,24 @@ pub fn reject_status(cause: RejectCause) -> StatusCode {
         RejectCause::Busy => StatusCode::BUSY_HERE,
         RejectCause::Decline => StatusCode::DECLINE,
         RejectCause::NotAvailable => StatusCode::TEMPORARILY_UNAVAILABLE,
+        RejectCause::NotAnsweredUnasked => StatusCode::FORBIDDEN,
+    }
+}
+
+/// Answers a call in the way that the room says.
+///
+/// # Errors
+/// Those of [`Endpoint::answer`].
+pub fn answer(
+    endpoint: &mut Endpoint,
+    now: Instant,
+    call: CallId,
+    local: LocalMedia,
+    mode: AnswerMode,
+) -> Result<(), ActionError> {
+    match mode {
+        AnswerMode::Manual => endpoint.answer(now, call, local),
+        AnswerMode::Automatic => endpoint.answer_unasked(now, call, local),
     }
 }
 
@@ -373,6 +399,7 @@ fn answer_wish(wish: endpoint::AnswerWish) -> AnswerWish {
         endpoint::AnswerWish::None => AnswerWish::None,
         endpoint::AnswerWish::Manual => AnswerWish::Manual,
         endpoint::AnswerWish::Automatic => AnswerWish::Automatic,
+        endpoint::AnswerWish::AutomaticOnly => AnswerWish::AutomaticOnly,
     }
 }
 
@@ -513,6 +540,7 @@ pub(crate) mod tests {
             (RejectCause::Busy, EndReason::PeerBusy),
             (RejectCause::Decline, EndReason::DeclinedByPeer),
             (RejectCause::NotAvailable, EndReason::NotAnswered),
+            (RejectCause::NotAnsweredUnasked, EndReason::Forbidden),
         ] {
             let status = reject_status(cause);
             assert_eq!(end_reason(CallEndCause::Refused(status)), heard);

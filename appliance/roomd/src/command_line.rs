@@ -117,6 +117,9 @@ fn run(path: &Path, directories: &Directories) -> Result<(), Error> {
     let Loaded { config, origin } = Store::new(path.to_owned(), last_good).load_or_last_good()?;
     logging::start(&config.log);
     report_origin(&origin);
+    for warning in config.warnings() {
+        tracing::warn!("{}", warning.words(Language::English));
+    }
     // Asked only now: what is wrong with the configuration is to be said first.
     state?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

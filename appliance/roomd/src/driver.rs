@@ -19,8 +19,8 @@ use media::{Media, MediaEvent};
 use room::ids::LegId;
 use room::policy::RoomPolicy;
 use room::{
-    Admission, Command, DialogName, DtmfDigits, EndReason, Fact, Generation, Input, InputQueue,
-    Remembered, Request, Room, RoomSnapshot,
+    Admission, AnswerMode, Command, DtmfDigits, EndReason, Fact, Generation, Input, InputQueue,
+    Remembered, Replaced, Request, Room, RoomSnapshot,
 };
 use sip::endpoint::{self, AccountName, ActionError, CallId, Endpoint, Event};
 use sip::grammar::{StatusCode, Uri};
@@ -427,7 +427,7 @@ impl Driver {
                 replaced,
             } => self.dial(now, leg, &target, account, replaced.as_ref()),
             Command::Ring { leg } => self.with_call(leg, |endpoint, call| endpoint.ring(now, call)),
-            Command::Accept { leg } => self.accept(now, leg),
+            Command::Accept { leg, mode } => self.accept(now, leg, mode),
             Command::Reject { leg, cause } => {
                 let status = call_facts::reject_status(cause);
                 self.with_call(leg, |endpoint, call| endpoint.reject(now, call, status));
@@ -524,7 +524,7 @@ impl Driver {
         leg: LegId,
         target: &str,
         account: Option<String>,
-        replaced: Option<&DialogName>,
+        replaced: Option<&Replaced>,
     ) {
         if let Err(reason) = self.try_dial(now, leg, target, account, replaced) {
             self.networks.release(leg);
@@ -538,7 +538,7 @@ impl Driver {
         leg: LegId,
         target: &str,
         account: Option<String>,
-        replaced: Option<&DialogName>,
+        replaced: Option<&Replaced>,
     ) -> Result<(), EndReason> {
         let target: Uri = dialable(target)
             .parse()
@@ -559,11 +559,13 @@ impl Driver {
         Ok(())
     }
 
-    fn accept(&mut self, now: Instant, leg: LegId) {
+    fn accept(&mut self, now: Instant, leg: LegId, mode: AnswerMode) {
         let caller = self.callers.get(&leg).copied();
         match self.networks.bind(leg, caller) {
             Ok(local) => {
-                self.with_call(leg, |endpoint, call| endpoint.answer(now, call, local));
+                self.with_call(leg, |endpoint, call| {
+                    call_facts::answer(endpoint, now, call, local, mode)
+                });
             }
             Err(error) => {
                 tracing::error!(%leg, %error, "the call cannot be answered");

@@ -10,11 +10,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use room::ids::LegId;
 use sip::endpoint::{CallId, Endpoint, Event, Output, ResolveId};
-use sip::transport::{FlowId, StreamError, Transport};
+use sip::transport::{FlowId, StreamError};
 use tokio::task::JoinSet;
 
 use crate::error::Error;
-use crate::server_location::ServerLocator;
+use crate::server_location::{ServerLocator, Sought};
 use crate::sip_ladders::{LadderQuestion, SipLadders};
 use crate::sip_sockets::{ListenAddresses, SipSockets, SocketEvent};
 
@@ -199,7 +199,16 @@ impl Signalling {
                     host,
                     port,
                     transport,
-                } => self.resolve(id, host, port, transport),
+                    transport_from,
+                } => {
+                    let sought = Sought {
+                        host,
+                        port,
+                        transport,
+                        transport_from,
+                    };
+                    self.resolve(id, sought);
+                }
                 Output::Event(event) => self.events.push_back(event),
             }
         }
@@ -227,11 +236,11 @@ impl Signalling {
         self.events.pop_front()
     }
 
-    fn resolve(&mut self, id: ResolveId, host: String, port: Option<u16>, transport: Transport) {
+    fn resolve(&mut self, id: ResolveId, sought: Sought) {
         // Bounded by the locator's own time-outs and by the look-ups that the endpoint allows.
         let locator = self.locator.clone();
         self.resolving.spawn(async move {
-            let addresses = locator.locate(&host, port, transport).await;
+            let addresses = locator.locate(&sought).await;
             Resolution { id, addresses }
         });
     }

@@ -29,6 +29,6 @@ mod world;
 
 pub use mirror::mirror_fault;
 pub use scripted_media::{MediaCounters, ScriptedMedia};
-pub use setup::{AutoAnswer, RoomSetup, SecondCall, Signalling};
+pub use setup::{AutoAnswer, RoomSetup, SecondCall, Signalling, Transfers};
 pub use simulated_room::SimulatedRoom;
 pub use world::{RoomName, World};

@@ -85,6 +85,15 @@ pub enum SecondCall {
     Joins,
 }
 
+/// Whether the far end of a call may hand the room on to somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transfers {
+    /// No.
+    Refused,
+    /// Yes.
+    Allowed,
+}
+
 /// One room's configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomSetup {
@@ -98,6 +107,8 @@ pub struct RoomSetup {
     pub second_call: SecondCall,
     /// Whom the join button calls.
     pub join: Option<RoomName>,
+    /// Whether the far end of its call may hand it on.
+    pub transfers: Transfers,
     /// Whether its calls negotiate slides and their floor, and the room has slides of its own.
     pub content: ContentSharing,
 }
@@ -112,6 +123,7 @@ impl RoomSetup {
             auto_answer: AutoAnswer::Never,
             second_call: SecondCall::Busy,
             join: None,
+            transfers: Transfers::Refused,
             content: ContentSharing::Off,
         }
     }
@@ -139,6 +151,15 @@ impl RoomSetup {
     pub const fn joining(self, name: RoomName) -> Self {
         Self {
             join: Some(name),
+            ..self
+        }
+    }
+
+    /// The same, going where the far end of its call asks it to.
+    #[must_use]
+    pub const fn transferable(self) -> Self {
+        Self {
+            transfers: Transfers::Allowed,
             ..self
         }
     }
@@ -186,6 +207,10 @@ impl RoomSetup {
             SecondCall::Busy => "busy",
             SecondCall::Joins => "add",
         };
+        let transfers = match self.transfers {
+            Transfers::Refused => "refused",
+            Transfers::Allowed => "allowed",
+        };
         let join = self.join.map_or_else(String::new, |name| {
             format!("[join]\ntarget = \"{}\"\n", name.target(self.signalling))
         });
@@ -220,6 +245,7 @@ register = false
 [incoming]
 auto_answer = "{auto_answer}"
 second_call = "{second_call}"
+transfers = "{transfers}"
 {join}"#,
             name = self.name,
             peers = others.join(", "),

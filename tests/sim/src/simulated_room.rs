@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use netem::{Network, StreamId};
 use room::{
-    Admission, Command, DialogName, DtmfDigits, EndReason, Fact, FloorChange, LegId, Remembered,
+    Admission, Command, DtmfDigits, EndReason, Fact, FloorChange, LegId, Remembered, Replaced,
     Request, Room, RoomPolicy, RoomSnapshot,
 };
 use roomd::call_facts::{self, Meaning};
@@ -363,9 +363,11 @@ impl SimulatedRoom {
                 replaced,
             } => self.dial(now, leg, &target, account, replaced.as_ref()),
             Command::Ring { leg } => self.with_call(leg, |endpoint, call| endpoint.ring(now, call)),
-            Command::Accept { leg } => {
+            Command::Accept { leg, mode } => {
                 let local = self.media.bind(leg);
-                self.with_call(leg, |endpoint, call| endpoint.answer(now, call, local));
+                self.with_call(leg, |endpoint, call| {
+                    call_facts::answer(endpoint, now, call, local, mode)
+                });
             }
             Command::Reject { leg, cause } => {
                 let status = call_facts::reject_status(cause);
@@ -453,7 +455,7 @@ impl SimulatedRoom {
         leg: LegId,
         target: &str,
         account: Option<String>,
-        replaced: Option<&DialogName>,
+        replaced: Option<&Replaced>,
     ) {
         if let Err(reason) = self.try_dial(now, leg, target, account, replaced) {
             self.media.release(leg);
@@ -467,7 +469,7 @@ impl SimulatedRoom {
         leg: LegId,
         target: &str,
         account: Option<String>,
-        replaced: Option<&DialogName>,
+        replaced: Option<&Replaced>,
     ) -> Result<(), EndReason> {
         let target: Uri = target.parse().map_err(|_| EndReason::InvalidTarget)?;
         let account = AccountName::new(&account.ok_or(EndReason::NoUsableAccount)?);

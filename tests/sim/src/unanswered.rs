@@ -29,7 +29,7 @@ impl Unanswered {
     pub(crate) fn ordered(&mut self, command: &Command) {
         let waiting = match command {
             Command::Dial { leg, .. } => Waiting::Dial(*leg),
-            Command::Accept { leg } => Waiting::Accept(*leg),
+            Command::Accept { leg, .. } => Waiting::Accept(*leg),
             Command::Reject { leg, .. } | Command::HangUp { leg } => Waiting::End(*leg),
             Command::Hold { leg } => Waiting::Hold(*leg),
             Command::Resume { leg } => Waiting::Resume(*leg),

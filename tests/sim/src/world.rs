@@ -32,6 +32,8 @@ pub struct World {
     /// What streams would have brought while the cable was cut, in its order.
     delayed: Vec<Delivery>,
     rooms: BTreeMap<RoomName, SimulatedRoom>,
+    /// Addresses at which a test plays somebody, with the datagrams that have arrived there.
+    played: BTreeMap<SocketAddr, Vec<(SocketAddr, Bytes)>>,
     journal: Journal,
 }
 
@@ -47,6 +49,7 @@ impl World {
             cable: Cable::Plugged,
             delayed: Vec::new(),
             rooms: BTreeMap::new(),
+            played: BTreeMap::new(),
             journal: Journal::new(now),
         };
         for setup in setups {
@@ -191,6 +194,20 @@ impl World {
         self.settle(name);
     }
 
+    /// Keeps the datagrams that arrive at an address of no running room from now on.
+    pub fn play(&mut self, address: SocketAddr) {
+        self.played.entry(address).or_default();
+    }
+
+    /// The datagrams that have arrived at a played address since the last call, with where each came
+    /// from.
+    pub fn take_received(&mut self, address: SocketAddr) -> Vec<(SocketAddr, Bytes)> {
+        self.played
+            .get_mut(&address)
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
     /// Sends a datagram to a room from an address that no room has.
     pub fn inject(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes) {
         self.network.send(self.now, from, to, bytes);
@@ -294,6 +311,11 @@ impl World {
             | Delivery::StreamBytes { to, .. }
             | Delivery::StreamClosed { to, .. } => *to,
         };
+        if let (Delivery::Datagram { from, payload, .. }, Some(received)) =
+            (&delivery, self.played.get_mut(&to))
+        {
+            return received.push((*from, payload.clone()));
+        }
         let Some(name) = RoomName::at(to.ip()) else {
             return;
         };

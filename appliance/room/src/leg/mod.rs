@@ -33,7 +33,7 @@ mod slides;
 
 use std::time::Instant;
 
-use crate::command::Command;
+use crate::command::{Command, IfNotReplaced, Replaced};
 use crate::fact::Glare;
 use crate::ids::LegId;
 use crate::leg_state::{CallDirection, EndReason, HoldChange, LegState};
@@ -114,13 +114,15 @@ impl Leg {
         id: LegId,
         wanted: WantedCall,
         account: Option<String>,
+        otherwise: IfNotReplaced,
         turn: &mut Turn<'_>,
     ) -> Self {
+        let replaced = wanted.dialog.clone();
         turn.commands.push_back(Command::Dial {
             leg: id,
             target: wanted.call.target.clone(),
             account: account.clone(),
-            replaced: wanted.dialog.clone(),
+            replaced: replaced.map(|dialog| Replaced { dialog, otherwise }),
         });
         let until = turn.deadline(|timeouts| timeouts.dial);
         let state = State::Dialing { until };

@@ -2,7 +2,7 @@
 
 use super::hold::LocalHold;
 use super::{Leg, State};
-use crate::command::{Command, RejectCause};
+use crate::command::{AnswerMode, Command, RejectCause};
 use crate::dtmf::DtmfDigits;
 use crate::leg_state::{CallDirection, EndReason};
 use crate::request::{Admission, DeniedReason};
@@ -15,13 +15,19 @@ impl Leg {
         turn.commands.push_back(Command::Ring { leg: self.id });
     }
 
+    /// Somebody in the room answers.
     pub(crate) fn answer(&mut self, turn: &mut Turn<'_>) -> Admission {
+        self.answer_by(AnswerMode::Manual, turn)
+    }
+
+    pub(crate) fn answer_by(&mut self, mode: AnswerMode, turn: &mut Turn<'_>) -> Admission {
         match (&self.state, self.direction) {
             (State::Incoming { .. }, _) => {
                 self.state = State::Answering {
                     until: turn.deadline(|timeouts| timeouts.answer),
                 };
-                turn.commands.push_back(Command::Accept { leg: self.id });
+                turn.commands
+                    .push_back(Command::Accept { leg: self.id, mode });
                 self.accepted()
             }
             (State::Answering { .. } | State::Connected { .. }, CallDirection::Incoming) => {
@@ -134,6 +140,11 @@ impl Leg {
     /// Refuses a call that rings, because no leg is free for it.
     pub(crate) fn refuse_busy(&mut self, turn: &mut Turn<'_>) {
         self.refuse(RejectCause::Busy, EndReason::RefusedBusy, turn);
+    }
+
+    /// Refuses a call that nobody is to be asked about.
+    pub(crate) fn refuse_to_ask(&mut self, turn: &mut Turn<'_>) {
+        self.refuse(RejectCause::NotAnsweredUnasked, EndReason::Missed, turn);
     }
 
     fn refuse(&mut self, cause: RejectCause, reason: EndReason, turn: &mut Turn<'_>) {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{MAX_LEGS, Room};
-use crate::command::{Command, TransferProgress};
+use crate::command::{Command, IfNotReplaced, TransferProgress};
 use crate::ids::LegId;
 use crate::leg::Leg;
 use crate::leg_state::{EndReason, LegState};
@@ -29,7 +29,9 @@ impl Room {
                     dialog: replaced,
                     ..WantedCall::new(call)
                 };
-                let leg = Leg::dial(to, wanted, account, &mut self.turn(now));
+                // Whoever has asked has both calls still, and may ask for another way.
+                let otherwise = IfNotReplaced::GiveUp;
+                let leg = Leg::dial(to, wanted, account, otherwise, &mut self.turn(now));
                 self.legs.push(leg);
                 self.transfers.push(Transfer::new(from, to));
             }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use room::media_plan::Tone;
 use room::{
-    Admission, AnswerWish, AutoAnswer, Command, DeniedReason, EndReason, Fact, Glare, LegId,
-    LegState, PeerTrust, Prevails, RejectCause, Request, RoomPolicy, RoomSnapshot, RoomState,
+    Admission, AnswerMode, AnswerWish, AutoAnswer, Command, DeniedReason, EndReason, Fact, Glare,
+    LegId, LegState, PeerTrust, Prevails, RejectCause, Request, RoomPolicy, RoomSnapshot,
+    RoomState,
 };
 
 use crate::rig::Position::{Ending, Established, Incoming};
@@ -112,7 +113,8 @@ fn an_incoming_call_rings_here_and_at_the_caller_until_it_is_answered() {
     assert_eq!(rig.room.snapshot().state, RoomState::Idle);
 
     rig.request(Request::Answer { leg });
-    assert_eq!(rig.signalling(), [Command::Accept { leg }]);
+    let mode = AnswerMode::Manual;
+    assert_eq!(rig.signalling(), [Command::Accept { leg, mode }]);
     assert_eq!(rig.plan.playout.tone, None);
     assert_eq!(rig.room.snapshot().state, RoomState::InMeeting);
     rig.establish(leg);
@@ -179,7 +181,7 @@ fn policy_decides_which_calls_are_answered_unasked() {
         let leg = rig.incoming(trust);
         assert_eq!(rig.leg(leg).state, state, "{auto_answer:?} {trust:?}");
         let expected = if state == LegState::Answering {
-            vec![Command::Accept { leg }]
+            vec![accepted_unasked(leg)]
         } else {
             vec![Command::Ring { leg }]
         };
@@ -285,7 +287,7 @@ fn of_two_calls_that_cross_one_goes_on() {
         assert_eq!(wanted(&commands), None, "the meeting is wanted as before");
         assert_eq!(
             commands,
-            [Command::HangUp { leg: placed }, Command::Accept { leg }]
+            [Command::HangUp { leg: placed }, accepted_unasked(leg)]
         );
         assert_eq!(rig.leg(placed).state, LegState::Ending(EndReason::GaveWay));
         assert_eq!(rig.leg(leg).state, LegState::Answering);
@@ -433,21 +435,26 @@ fn an_id_in_use_is_never_given_out_again() {
     assert_eq!(reserved.len(), 101);
 }
 
+fn accepted_unasked(leg: LegId) -> Command {
+    let mode = AnswerMode::Automatic;
+    Command::Accept { leg, mode }
+}
+
 #[test]
 fn a_wish_to_be_answered_at_once_is_granted_to_trusted_peers_where_policy_says_so_and_to_nobody_else()
  {
-    use AnswerWish::{Automatic, Manual, None};
+    use AnswerWish::{Automatic, AutomaticOnly, Manual, None};
     use AutoAnswer::{Everyone, Never, TrustedPeers, TrustedPeersWhenAsked};
     use PeerTrust::{Admitted, Trusted};
     for (auto_answer, trust, answered) in [
         (Never, Trusted, &[][..]),
         (TrustedPeersWhenAsked, Admitted, &[]),
-        (TrustedPeersWhenAsked, Trusted, &[Automatic]),
+        (TrustedPeersWhenAsked, Trusted, &[Automatic, AutomaticOnly]),
         (TrustedPeers, Admitted, &[]),
-        (TrustedPeers, Trusted, &[None, Automatic]),
-        (Everyone, Admitted, &[None, Automatic]),
+        (TrustedPeers, Trusted, &[None, Automatic, AutomaticOnly]),
+        (Everyone, Admitted, &[None, Automatic, AutomaticOnly]),
     ] {
-        for wish in [None, Manual, Automatic] {
+        for wish in [None, Manual, Automatic, AutomaticOnly] {
             let mut rig = Rig::with_policy(RoomPolicy {
                 auto_answer,
                 ..policy()
@@ -459,7 +466,10 @@ fn a_wish_to_be_answered_at_once_is_granted_to_trusted_peers_where_policy_says_s
             }
             rig.room.fact(rig.now, fact);
             let expected = if answered.contains(&wish) {
-                Command::Accept { leg }
+                accepted_unasked(leg)
+            } else if wish == AutomaticOnly {
+                let cause = RejectCause::NotAnsweredUnasked;
+                Command::Reject { leg, cause }
             } else {
                 Command::Ring { leg }
             };

@@ -1,7 +1,9 @@
 //! Every request about a leg in every state: the one answer, where it leads, and that only an
 //! accepted request has effects.
 
-use room::{Admission, Command, DeniedReason, DtmfDigits, Fact, LegId, PeerTrust, Request};
+use room::{
+    Admission, AnswerMode, Command, DeniedReason, DtmfDigits, Fact, LegId, PeerTrust, Request,
+};
 
 use crate::rig::Position::{
     self, Answering, Dialing, Early, Ended, Ending, Established, Held, HeldByBoth, Holding,
@@ -24,7 +26,10 @@ const NOT_CONNECTED: &[Position] = &[Incoming, Answering, Dialing, Ringing, Earl
 const TABLE: &[Row] = &[
     Row {
         request: |leg| Request::Answer { leg },
-        orders: |leg| Command::Accept { leg },
+        orders: |leg| Command::Accept {
+            leg,
+            mode: AnswerMode::Manual,
+        },
         accepted: &[(Incoming, Answering)],
         already: &[Answering],
         denied: &[

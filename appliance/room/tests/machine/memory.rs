@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use room::media_plan::MicrophoneState;
 use room::{
-    Admission, Command, DialogName, EndReason, Fact, HoldChange, LegState, Remembered, Request,
-    Resumptions, RoomState, WantedCall,
+    Admission, Command, DialogName, EndReason, Fact, HoldChange, IfNotReplaced, LegState,
+    Remembered, Replaced, Request, Resumptions, RoomState, WantedCall,
 };
 
 use crate::rig::Position::{Established, Incoming};
@@ -88,7 +88,11 @@ fn the_way_back_into_a_placed_call_is_remembered_and_taken_after_a_restart() {
         Command::Dial { replaced, .. } => Some(replaced.clone()),
         _ => None,
     });
-    assert_eq!(replaced, Some(Some(name("a@b;to-tag=1;from-tag=2"))));
+    let expected = Replaced {
+        dialog: name("a@b;to-tag=1;from-tag=2"),
+        otherwise: IfNotReplaced::CallAnew,
+    };
+    assert_eq!(replaced, Some(Some(expected)));
     assert_eq!(
         wanted(&commands),
         None,

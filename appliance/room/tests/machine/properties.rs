@@ -417,7 +417,7 @@ impl Checked {
                         .is_none_or(|old| old.ended)
                 );
             }
-            Command::Accept { leg } => {
+            Command::Accept { leg, .. } => {
                 let orders = self.orders.entry(*leg).or_default();
                 assert!(
                     !orders.accepted && !orders.ended,

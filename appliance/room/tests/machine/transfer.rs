@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use room::policy::Timeouts;
 use room::{
-    Command, DialogName, EndReason, Fact, HeldBy, LegId, LegState, Request, TransferProgress,
+    Command, DialogName, EndReason, Fact, HeldBy, IfNotReplaced, LegId, LegState, Replaced,
+    Request, TransferProgress,
 };
 
 use crate::rig::{Rig, established, policy_with_legs, wanted};
@@ -140,9 +141,12 @@ fn a_call_that_the_far_end_holds_can_be_handed_on_and_the_new_one_outlives_a_cra
     };
     rig.room.fact(rig.now, fact);
     let commands = rig.commands();
+    // If the annex cannot do that, the board is told, and decides.
+    let otherwise = IfNotReplaced::GiveUp;
+    let expected = replaced.map(|dialog| Replaced { dialog, otherwise });
     assert!(commands.iter().any(|command| matches!(
         command,
-        Command::Dial { replaced: named, .. } if *named == replaced
+        Command::Dial { replaced: named, .. } if *named == expected
     )));
     let remembered = wanted(&commands).expect("it is remembered");
     assert!(remembered.iter().any(|call| call.target == ANNEX));

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  name ─┬─ with a port, or known without DNS ───────────────────► addresses of the name
-//!        └─ without ──► NAPTR: at which name the services of the transport are, if elsewhere
+//!        └─ without ──► NAPTR: at which name the services of the transport are, if elsewhere; not where
+//!                 │     the address that is called names its transport
 //!                 └───► SRV ─┬─ services, in their order (RFC 2782) ──► addresses of each
 //!                            ├─ "." : the domain says that it has none ──► nothing
 //!                            └─ none, or no answer in time ──► addresses of the name, default port
@@ -31,6 +32,7 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ResolverConfig, ResolverOpts};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use sip::endpoint::TransportFrom;
 use sip::transport::Transport;
 use tokio::time::{Instant, timeout_at};
 
@@ -45,6 +47,19 @@ const WHOLE_LIMIT: Duration = Duration::from_secs(10);
 const MAX_SERVICES: usize = 8;
 /// Answers that are kept, each for its time to live.
 const CACHED_ANSWERS: u64 = 256;
+
+/// Whose servers are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sought {
+    /// The name.
+    pub host: String,
+    /// The port, when the address gives one.
+    pub port: Option<u16>,
+    /// The transport by which they are asked.
+    pub transport: Transport,
+    /// Who has chosen it.
+    pub transport_from: TransportFrom,
+}
 
 /// Finds the servers of names. Clones share what they know.
 #[derive(Clone, Debug)]
@@ -80,15 +95,11 @@ impl ServerLocator {
 
     /// The addresses to try, best first; none when the name is unknown. What DNS is asked here ends
     /// within ten seconds; the system's resolver has a time-out of its own.
-    pub async fn locate(
-        &self,
-        host: &str,
-        port: Option<u16>,
-        transport: Transport,
-    ) -> Vec<SocketAddr> {
+    pub async fn locate(&self, sought: &Sought) -> Vec<SocketAddr> {
+        let (host, port, transport) = (sought.host.as_str(), sought.port, sought.transport);
         if has_services(host, port) {
             let deadline = Instant::now() + WHOLE_LIMIT;
-            match self.services(host, transport).await {
+            match self.services(sought).await {
                 // What is at the name itself is then another service's: a web server's, as a rule.
                 Services::Some(services) => {
                     let addresses = self.addresses_of(&services, deadline).await;
@@ -114,9 +125,9 @@ impl ServerLocator {
         }
     }
 
-    async fn services(&self, host: &str, transport: Transport) -> Services {
+    async fn services(&self, sought: &Sought) -> Services {
         match self.dns.resolver() {
-            Some(resolver) => services::of_domain(&resolver, host, transport).await,
+            Some(resolver) => services::of_domain(&resolver, sought).await,
             None => Services::Unknown,
         }
     }

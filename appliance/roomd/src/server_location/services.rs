@@ -8,9 +8,11 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::net::NetError;
 use hickory_resolver::proto::rr::rdata::NAPTR;
 use hickory_resolver::proto::rr::{RData, Record, RecordType};
+use sip::endpoint::TransportFrom;
 use sip::transport::Transport;
 use tokio::time::timeout;
 
+use super::Sought;
 use super::service_order::{Service, in_order};
 
 /// A DNS server that does not answer by then counts as one that knows nothing.
@@ -31,12 +33,8 @@ pub(super) enum Services {
 }
 
 /// The services of a domain by a transport.
-pub(super) async fn of_domain(
-    resolver: &TokioResolver,
-    host: &str,
-    transport: Transport,
-) -> Services {
-    let (prefix, kind) = match transport {
+pub(super) async fn of_domain(resolver: &TokioResolver, sought: &Sought) -> Services {
+    let (prefix, kind) = match sought.transport {
         Transport::Udp => ("_sip._udp", "SIP+D2U"),
         Transport::Tcp => ("_sip._tcp", "SIP+D2T"),
         Transport::Tls => ("_sips._tcp", "SIPS+D2T"),
@@ -44,8 +42,13 @@ pub(super) async fn of_domain(
         Transport::Ws | Transport::Wss => return Services::Unknown,
     };
     // The last dot: the search domains of this system are not meant.
-    let domain = format!("{}.", host.trim_end_matches('.'));
+    let domain = format!("{}.", sought.host.trim_end_matches('.'));
     let usual = format!("{prefix}.{domain}");
+    match sought.transport_from {
+        TransportFrom::Account => {}
+        // RFC 3263 section 4.1: who names a transport asks for the domain's own services by it.
+        TransportFrom::Address => return services_at(resolver, &usual).await,
+    }
     // Few domains have NAPTR records, and some routers drop the question: nobody waits for long.
     let names = pin!(names_of_services(resolver, &domain, kind));
     let (names, at_usual) = both(names, services_at(resolver, &usual)).await;

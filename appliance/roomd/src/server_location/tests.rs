@@ -1,7 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
-use hickory_resolver::proto::op::{Message, ResponseCode};
+use hickory_resolver::proto::op::{Message, Query, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, NAPTR, SRV};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use sip::transport::Transport;
@@ -16,6 +16,8 @@ type Zone = Vec<(&'static str, RData)>;
 /// A DNS server on loopback.
 struct DnsServer {
     address: SocketAddr,
+    /// The kinds of records that were asked for.
+    asked: Arc<Mutex<Vec<RecordType>>>,
     task: JoinHandle<()>,
 }
 
@@ -54,14 +56,23 @@ impl DnsServer {
     async fn start(zone: Zone) -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = socket.local_addr().unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let noted = asked.clone();
         let task = tokio::spawn(async move {
             let mut datagram = [0; 1500];
             while let Ok((length, from)) = socket.recv_from(&mut datagram).await {
+                let question = Message::from_vec(&datagram[..length]).unwrap();
+                let kinds = question.queries.iter().map(Query::query_type);
+                noted.lock().unwrap().extend(kinds);
                 let answer = answer(&zone, &datagram[..length]);
                 socket.send_to(&answer, from).await.unwrap();
             }
         });
-        Self { address, task }
+        Self {
+            address,
+            asked,
+            task,
+        }
     }
 }
 
@@ -109,8 +120,17 @@ fn at(last: u8, port: u16) -> SocketAddr {
 async fn found(zone: Zone, domain: &str, transport: Transport) -> Vec<SocketAddr> {
     let server = DnsServer::start(zone).await;
     locator(server.address)
-        .locate(domain, None, transport)
+        .locate(&sought(domain, transport))
         .await
+}
+
+fn sought(host: &str, transport: Transport) -> Sought {
+    Sought {
+        host: host.to_owned(),
+        port: None,
+        transport,
+        transport_from: TransportFrom::Account,
+    }
 }
 
 #[tokio::test]
@@ -225,6 +245,38 @@ async fn services_that_a_domain_keeps_elsewhere_are_found_there() {
 }
 
 #[tokio::test]
+async fn an_address_that_names_its_transport_means_the_services_of_its_own_domain() {
+    let zone = vec![
+        (
+            "example.com.",
+            naptr(1, 1, "SIPS+D2T", "_sips._tcp.far.example."),
+        ),
+        ("_sips._tcp.far.example.", srv(1, 0, 5061, "far.example.")),
+        (
+            "_sips._tcp.example.com.",
+            srv(1, 0, 5061, "own.example.com."),
+        ),
+        ("far.example.", a(2)),
+        ("own.example.com.", a(3)),
+    ];
+    let server = DnsServer::start(zone).await;
+    let locator = locator(server.address);
+    for (transport_from, expected) in [
+        (TransportFrom::Account, at(2, 5061)),
+        (TransportFrom::Address, at(3, 5061)),
+    ] {
+        let sought = Sought {
+            transport_from,
+            ..sought("example.com", Transport::Tls)
+        };
+        assert_eq!(locator.locate(&sought).await, [expected]);
+    }
+    let asked = server.asked.lock().unwrap();
+    let rules = asked.iter().filter(|asked| **asked == RecordType::NAPTR);
+    assert_eq!(rules.count(), 1, "nor is it asked for in vain");
+}
+
+#[tokio::test]
 async fn a_rule_that_does_not_lead_to_services_of_the_transport_is_passed_over() {
     let text = |text: &str| text.as_bytes().into();
     let odd = |flags: &str, regexp: &str| {
@@ -325,7 +377,7 @@ fn services_are_asked_for_by_domain_and_without_a_port() {
 #[tokio::test]
 async fn names_of_this_machine_need_no_dns_server() {
     let locator = locator(SocketAddr::from(([127, 0, 0, 1], 1)));
-    let found = locator.locate("localhost", None, Transport::Tls).await;
+    let found = locator.locate(&sought("localhost", Transport::Tls)).await;
     assert!(
         found.contains(&SocketAddr::from(([127, 0, 0, 1], 5061))),
         "{found:?}"
@@ -337,7 +389,9 @@ async fn names_of_this_machine_need_no_dns_server() {
 async fn a_dns_server_that_never_answers_counts_as_one_that_knows_no_services() {
     let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let locator = locator(silent.local_addr().unwrap());
-    let services = locator.services("example.com", Transport::Tls).await;
+    let services = locator
+        .services(&sought("example.com", Transport::Tls))
+        .await;
     assert_eq!(services, Services::Unknown);
 }
 

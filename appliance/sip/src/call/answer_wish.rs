@@ -1,5 +1,8 @@
 //! How a caller wishes to be answered: Answer-Mode (RFC 5373 section 4), and what intercoms and door
-//! stations said before there was one.
+//! stations said before there was one; and how it is told that it was.
+//!
+//! What a caller requires to be done by a hand always can be, so that only `Auto;require` may have to be
+//! refused.
 
 use crate::endpoint::AnswerWish;
 use crate::grammar::{HeaderName, Headers};
@@ -14,8 +17,11 @@ const ANSWER_AFTER_NOTHING: &str = "answer-after=0";
 /// wish that is granted here.
 pub(super) fn answer_wish(headers: &Headers) -> AnswerWish {
     if let Some(mode) = headers.text(&HeaderName::AnswerMode) {
-        let word = mode.split(';').next().unwrap_or_default().trim();
+        let mut parts = mode.split(';').map(str::trim);
+        let word = parts.next().unwrap_or_default();
+        let is_required = parts.any(|param| param.eq_ignore_ascii_case("require"));
         return match word.to_ascii_lowercase().as_str() {
+            "auto" if is_required => AnswerWish::AutomaticOnly,
             "auto" => AnswerWish::Automatic,
             "manual" => AnswerWish::Manual,
             _ => AnswerWish::None,
@@ -38,6 +44,29 @@ pub(super) fn answer_wish(headers: &Headers) -> AnswerWish {
     }
 }
 
+/// How a call is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AnswerMode {
+    Manual,
+    Automatic,
+}
+
+impl AnswerMode {
+    /// Tells a caller who has said how it wishes to be answered how it is.
+    pub(super) fn write(self, invite: &Headers, response: &mut Headers) {
+        if !invite.contains(&HeaderName::AnswerMode) {
+            return;
+        }
+        let mode = match self {
+            Self::Manual => "Manual",
+            Self::Automatic => "Auto",
+        };
+        response
+            .push(HeaderName::AnswerMode, mode)
+            .expect("plain text");
+    }
+}
+
 /// Whether one of the parameters is `answer-after=0`, and not `answer-after=05`.
 fn answers_after_nothing(value: &str) -> bool {
     value
@@ -54,7 +83,14 @@ mod tests {
         use HeaderName as H;
         for (name, value, expected) in [
             (H::AnswerMode, "Auto", AnswerWish::Automatic),
-            (H::AnswerMode, "auto;require", AnswerWish::Automatic),
+            (H::AnswerMode, "auto;require", AnswerWish::AutomaticOnly),
+            (
+                H::AnswerMode,
+                "Auto ; x=y ; REQUIRE",
+                AnswerWish::AutomaticOnly,
+            ),
+            (H::AnswerMode, "Auto;required", AnswerWish::Automatic),
+            (H::AnswerMode, "Manual;require", AnswerWish::Manual),
             (H::AnswerMode, "Manual", AnswerWish::Manual),
             (H::AnswerMode, "Later", AnswerWish::None),
             (

@@ -121,6 +121,10 @@ impl Endpoint {
         };
         established.reinvite = Reinvite::Sent(purpose);
         established.reinvite_goes_out(now);
+        self.acknowledge_unheard(now, id);
+        let Ok(established) = self.established_mut(id) else {
+            return;
+        };
         let mut request = established.reinvite_request(allow);
         request.set_body(&ContentType::sdp(), body);
         self.send_in_dialog(now, id, request);
@@ -143,6 +147,7 @@ impl Endpoint {
         if status.is_provisional() {
             return self.heard_far_end(now, id);
         }
+        established.reinvite_answers.awaited = None;
         if status.is_success() {
             return self.reinvite_accepted(now, id, key, purpose, response);
         }
@@ -183,6 +188,7 @@ impl Endpoint {
         established.dialog.refresh_target(&response.headers);
         established.reinvite = Reinvite::Idle;
         established.moves_undelivered = 0;
+        established.reinvite_answers.lost = None;
         established.heard_abilities(&response.headers);
         established.timer.answered(now, &response.headers);
         let before = established.session.media().cloned();
@@ -263,6 +269,8 @@ impl Endpoint {
             Failure::Timeout => self.hang_up_for(now, id, CallEndCause::Timeout),
             // The media may flow all the same: the call goes on as it was.
             Failure::Transport | Failure::Certificate => {
+                let answers = &mut established.reinvite_answers;
+                answers.lost = answers.awaited.take().or(answers.lost);
                 self.refresh_undelivered(now, id);
                 if purpose == ReinviteFor::Move {
                     return self.move_undelivered(now, id);

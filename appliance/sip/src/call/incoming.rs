@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rand_core::Rng;
 
-use super::answer_wish::answer_wish;
+use super::answer_wish::{AnswerMode, answer_wish};
 use super::explanation::cancelled_cause;
 use super::outgoing::{flow_back, session_description};
 use super::reliable::{EarlyMedia, Progress, Standing};
@@ -90,6 +90,7 @@ impl Endpoint {
         let offered = Offered {
             invite: key,
             progress,
+            answer_mode: AnswerMode::Manual,
             request: arrival.request,
             dialog,
             until: now + limit,
@@ -173,6 +174,21 @@ impl Endpoint {
         }
     }
 
+    /// Answers a call like [`Self::answer`], without anybody having been asked: a caller who has said how
+    /// it wishes to be answered hears that (RFC 5373 section 4).
+    ///
+    /// # Errors
+    /// Those of [`Self::answer`].
+    pub fn answer_unasked(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        local: LocalMedia,
+    ) -> Result<(), ActionError> {
+        self.offered_mut(call)?.answer_mode = AnswerMode::Automatic;
+        self.answer(now, call, local)
+    }
+
     /// Answers with what early media has agreed. A description that the caller has acknowledged is
     /// not said again.
     pub(super) fn answer_with_early_media(&mut self, now: Instant, call: CallId) {
@@ -206,12 +222,14 @@ impl Endpoint {
             offered.local_tag(),
             offered.request.clone(),
         );
+        let mode = offered.answer_mode;
         let Some(mut response) = self.dialog_response(call, &key, StatusCode::OK, &tag) else {
             return;
         };
         if let Some(body) = body {
             response.set_body(&ContentType::sdp(), body);
         }
+        mode.write(&request.headers, &mut response.headers);
         let timer = self.grant_first(now, &request, &mut response);
         let Some((bytes, path)) = self.respond(now, &key, &response) else {
             return;

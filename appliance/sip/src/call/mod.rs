@@ -36,7 +36,7 @@ mod outgoing;
 mod place;
 mod redirect;
 mod reliable;
-mod replaces;
+pub(crate) mod replaces;
 mod session_timer;
 mod success_ack;
 mod transfer;
@@ -58,12 +58,14 @@ use crate::transaction::T1_64;
 use crate::transaction::timers::Retransmission;
 use crate::transport::{FlowId, Path, Transport};
 
+use self::answer_wish::AnswerMode;
 use self::early_dialog::EarlyDialog;
 use self::floor_connection::FloorRenewal;
 use self::glare::Placed;
 use self::liveness::Liveness;
 use self::redirect::Redirects;
 use self::reliable::{Progress, ResponseNumber};
+use self::replaces::IfNotReplaced;
 use self::session_timer::SessionTimer;
 use self::transfer::Transfer;
 use self::unanswered_reinvite::ReinviteLimit;
@@ -106,6 +108,9 @@ pub(crate) struct Dialing {
     /// The sequence number of the last INVITE.
     pub(crate) sequence: u32,
     pub(crate) redirects: Redirects,
+    /// The outbound proxies that were asked for the present target, by their `reg-id`.
+    pub(crate) proxies_tried: Vec<u32>,
+    pub(crate) if_not_replaced: IfNotReplaced,
     pub(crate) timer: SessionTimer,
     /// When we give up.
     pub(crate) until: Instant,
@@ -126,6 +131,8 @@ pub(crate) struct Offered {
     pub(crate) dialog: Dialog,
     /// What the caller has been told.
     pub(crate) progress: Progress,
+    /// How it is answered, once it is.
+    pub(crate) answer_mode: AnswerMode,
     /// When we refuse for lack of an answer.
     pub(crate) until: Instant,
     /// With what: 480, or 487 when the caller has set the limit (RFC 3261 section 13.3.1).
@@ -141,6 +148,7 @@ pub(crate) struct Established {
     pub(crate) awaiting_ack: Option<AwaitingAck>,
     pub(crate) reinvite: Reinvite,
     pub(crate) reinvite_limit: ReinviteLimit,
+    pub(crate) reinvite_answers: ReinviteAnswers,
     /// A reliable response that the answer has overtaken.
     pub(crate) late_prack: Option<ResponseNumber>,
     pub(crate) timer: SessionTimer,
@@ -222,6 +230,15 @@ pub(crate) enum Reinvite {
     },
 }
 
+/// Re-INVITEs of ours whose final answer has not been heard, by their sequence numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ReinviteAnswers {
+    /// That of the one under way.
+    pub(crate) awaited: Option<u32>,
+    /// One that would have come by a way that is gone: the far end may wait for its ACK.
+    pub(crate) lost: Option<u32>,
+}
+
 /// What a re-INVITE of ours is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReinviteFor {
@@ -292,6 +309,7 @@ impl Established {
             awaiting_ack: None,
             reinvite: Reinvite::Idle,
             reinvite_limit: ReinviteLimit::None,
+            reinvite_answers: ReinviteAnswers::default(),
             late_prack: None,
             timer: SessionTimer::off(),
             update: UpdateAllowed::No,

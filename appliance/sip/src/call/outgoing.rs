@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::glare::Placed;
 use super::redirect::Redirects;
+use super::replaces::IfNotReplaced;
 use super::session_timer::SessionTimer;
 use super::success_ack::{AckWay, is_within_dialog};
 use super::update::UpdateAllowed;
@@ -48,7 +49,7 @@ impl Endpoint {
         account: &AccountName,
         target: &Uri,
         local: LocalMedia,
-        replaced: Option<&Replaces>,
+        replaced: Option<(&Replaces, IfNotReplaced)>,
     ) -> Result<CallId, ActionError> {
         let account = self.account(account)?;
         let Uri::Sip(target) = target else {
@@ -58,10 +59,10 @@ impl Endpoint {
             return Err(ActionError::TooManyCalls);
         }
         let (offer, body) = Session::offer(&account.capabilities, &local, &mut self.rng);
-        let first_hop = self.first_hop(&account);
+        let first_hop = self.first_hop(now, &account, &[]);
         let uri = target.clone().without_headers().into();
         let mut request = self.invite_request(&account, uri, body, &first_hop.routes)?;
-        if let Some(replaced) = replaced {
+        if let Some((replaced, _)) = replaced {
             request.headers.push_typed(replaced);
             request.headers.push(HeaderName::Require, REPLACES)?;
         }
@@ -77,6 +78,8 @@ impl Endpoint {
             ringing: RingingTold::No,
             sequence: 0,
             redirects,
+            proxies_tried: vec![first_hop.reg_id],
+            if_not_replaced: replaced.map_or(IfNotReplaced::GiveUp, |(_, otherwise)| otherwise),
             timer: SessionTimer::off(),
             until: now + self.dial_limit,
         };
@@ -148,8 +151,10 @@ impl Endpoint {
                 call.flow = flow_of(path);
             }
             CallState::Leaving(Leaving::Cancelling { invite, .. }) => *invite = key,
+            CallState::Established(established) => {
+                established.reinvite_answers.awaited = sequence.map(|sequence| sequence.number);
+            }
             CallState::Offered(_)
-            | CallState::Established(_)
             | CallState::Leaving(Leaving::AwaitingAck(_) | Leaving::HangingUp { .. }) => {}
         }
     }
@@ -237,7 +242,10 @@ impl Endpoint {
             {
                 return;
             }
-            if self.invite_without_replaces(now, key, status) {
+            if self.invite_without_replaces(now, id, key, status) {
+                return;
+            }
+            if status == StatusCode::SERVICE_UNAVAILABLE && self.try_other_proxy(now, id) {
                 return;
             }
             self.redirected(id, response);
@@ -421,7 +429,7 @@ impl Endpoint {
         };
         match &call.state {
             CallState::Dialing(_) => {
-                if !self.follow_redirect(now, id) {
+                if !self.try_other_proxy(now, id) && !self.follow_redirect(now, id) {
                     self.end_call(id, cause);
                 }
             }

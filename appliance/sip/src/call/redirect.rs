@@ -1,9 +1,10 @@
-//! Calls that are sent elsewhere (RFC 3261 section 8.1.3.4).
+//! Calls that are sent elsewhere (RFC 3261 section 8.1.3.4), or by another proxy to the same target.
 //!
 //! ```text
 //!  300, 301, 302 ─► its Contacts, best first, join what waits ─┐
 //!  any other refusal but 6xx, no answer, no way ───────────────┴─► the next that waits: INVITE
 //!                                                                  none: the call is over
+//!  503, no answer, no way ─► another outbound proxy of the account, if one works: INVITE
 //! ```
 //!
 //! A target is tried once, so that no loop can form; an account says how many are tried at most, and
@@ -12,10 +13,11 @@
 //! nobody may choose a proxy for us, and another service is another kind of call.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Call, CallState, Dialing};
-use crate::endpoint::{CallId, Endpoint, Outgoing, User};
+use crate::endpoint::{Account, CallId, Endpoint, FirstHop, Outgoing, User};
 use crate::grammar::{
     CSeq, Contact, HeaderName, Headers, Method, NameAddr, Request, Response, SipScheme, SipUri,
     StatusCode, Uri,
@@ -129,26 +131,57 @@ impl Endpoint {
 
     /// Calls the next target of a call that got no answer where it was. False when there is none.
     pub(super) fn follow_redirect(&mut self, now: Instant, id: CallId) -> bool {
-        let Some(dialing) = self.dialing_mut(id) else {
+        let (Some(account), Some(dialing)) = (self.account_of(id), self.dialing_mut(id)) else {
             return false;
         };
         let Some(target) = dialing.redirects.next() else {
             return false;
         };
+        dialing.proxies_tried.clear();
+        // The registration that a call starts from may have moved since.
+        let first_hop = self.first_hop(now, &account, &[]);
+        self.invite_anew(now, id, account, target, &first_hop);
+        true
+    }
+
+    /// Sends a call that an outbound proxy of its account does not serve by another one with a
+    /// registration that works. False when all have had it.
+    pub(super) fn try_other_proxy(&mut self, now: Instant, id: CallId) -> bool {
+        let (Some(account), Some(dialing)) = (self.account_of(id), self.dialing_mut(id)) else {
+            return false;
+        };
+        let tried = dialing.proxies_tried.clone();
+        let Some(target) = dialing.redirects.tried.last().cloned() else {
+            return false;
+        };
+        let first_hop = self.first_hop(now, &account, &tried);
+        if tried.contains(&first_hop.reg_id) {
+            return false;
+        }
+        self.invite_anew(now, id, account, target, &first_hop);
+        true
+    }
+
+    fn invite_anew(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        account: Arc<Account>,
+        target: SipUri,
+        first_hop: &FirstHop,
+    ) {
+        let Some(dialing) = self.dialing_mut(id) else {
+            return;
+        };
         dialing.early.clear();
         dialing.invite = None;
+        dialing.proxies_tried.push(first_hop.reg_id);
         let mut request = dialing.redirects.invite.clone();
         request.set_uri(Uri::Sip(target));
         let number = dialing.sequence.saturating_add(1);
         let method = Method::Invite;
         request.headers.set_typed(&CSeq { number, method });
         dialing.timer.repeat_wish(&mut request.headers);
-        let account = self.calls.get(&id).map(|call| call.account.clone());
-        let Some(Ok(account)) = account.map(|account| self.account(&account)) else {
-            return false;
-        };
-        // The registration that a call starts from may have moved since.
-        let first_hop = self.first_hop(&account);
         request.headers.remove(&HeaderName::Route);
         for route in &first_hop.routes {
             request.headers.push_value(HeaderName::Route, route);
@@ -156,7 +189,10 @@ impl Endpoint {
         let mut outgoing = Outgoing::new(request, account, User::Call(id));
         outgoing.flow = first_hop.flow;
         self.dispatch(now, outgoing);
-        true
+    }
+
+    fn account_of(&self, id: CallId) -> Option<Arc<Account>> {
+        self.account(&self.calls.get(&id)?.account).ok()
     }
 
     fn dialing_mut(&mut self, id: CallId) -> Option<&mut Dialing> {

@@ -11,7 +11,9 @@
 //! The call goes on for its user: it keeps its name and its ports, and what was agreed anew is told
 //! as [`Event::MediaChanged`]. So a room whose process was killed comes back into its call
 //! ([`Endpoint::invite_replacing`]) without anybody having to answer; where the far end cannot do
-//! that, or has forgotten the call, the same INVITE goes out as a new call.
+//! that, or has forgotten the call, the same INVITE goes out as a new call. Not so where somebody else
+//! has asked for it by REFER: whoever hands a call on hears that it could not be done, still has both
+//! of its calls, and decides itself whether the other party is to be rung anew (RFC 5589 section 7).
 //!
 //! A call of ours that still rings at the far end is not replaced: nobody would miss it, and its
 //! ports are not in use.
@@ -28,6 +30,16 @@ use crate::endpoint::{
 };
 use crate::grammar::{CSeq, ContentType, HeaderName, Replaces, Request, StatusCode, Uri};
 use crate::offer_answer::{AgreedSecurity, CallMedia, LocalMedia, Session};
+
+/// What becomes of a call whose far end cannot put it into the place of a dialog: it knows no such
+/// dialog, or no Replaces, or does not allow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfNotReplaced {
+    /// It goes on as a call of its own.
+    CallAnew,
+    /// It ends with what the far end has said.
+    GiveUp,
+}
 
 /// What an INVITE with Replaces asks for.
 enum Wanted {
@@ -47,8 +59,8 @@ impl Endpoint {
         }
     }
 
-    /// Calls `target` to take the place of a dialog that it has with us. When it knows no such
-    /// dialog, or no Replaces, the call goes on as one of its own.
+    /// Calls `target` to take the place of a dialog that it has, with us or with somebody who has asked
+    /// for that.
     ///
     /// # Errors
     /// As for [`invite`](Self::invite).
@@ -59,18 +71,25 @@ impl Endpoint {
         target: &Uri,
         local: LocalMedia,
         replaced: &Replaces,
+        otherwise: IfNotReplaced,
     ) -> Result<CallId, ActionError> {
-        self.place(now, account, target, local, Some(replaced))
+        self.place(now, account, target, local, Some((replaced, otherwise)))
     }
 
     /// Sends an INVITE again that could replace nothing, as one of its own. False when it wanted to
-    /// replace nothing, or was refused for another cause.
+    /// replace nothing or nothing else, or was refused for another cause.
     pub(super) fn invite_without_replaces(
         &mut self,
         now: Instant,
+        id: CallId,
         key: &ClientKey,
         status: StatusCode,
     ) -> bool {
+        let calls_anew = match self.calls.get(&id).map(|call| &call.state) {
+            Some(CallState::Dialing(dialing)) => dialing.if_not_replaced == IfNotReplaced::CallAnew,
+            Some(CallState::Offered(_) | CallState::Established(_) | CallState::Leaving(_))
+            | None => false,
+        };
         let could_not_replace = [
             StatusCode::FORBIDDEN,
             StatusCode::BAD_EXTENSION,
@@ -78,7 +97,8 @@ impl Endpoint {
             StatusCode::DECLINE,
         ]
         .contains(&status);
-        could_not_replace
+        calls_anew
+            && could_not_replace
             && self.send_again(now, key, |request| {
                 let replaced = request.headers.remove(&HeaderName::Replaces) > 0;
                 request.headers.remove(&HeaderName::Require);

@@ -10,11 +10,11 @@
 
 use std::time::Instant;
 
-use super::Call;
 use super::outgoing::{belongs_to, flow_of, remote_tag};
+use super::{Call, CallState};
 use crate::dialog::MAX_FORWARDS;
 use crate::endpoint::keys::ClientKey;
-use crate::endpoint::{Endpoint, Outgoing, User};
+use crate::endpoint::{CallId, Endpoint, Outgoing, User};
 use crate::grammar::{CSeq, HeaderName, Method, Request, Response, Uri};
 use crate::transport::FlowId;
 
@@ -69,6 +69,31 @@ impl Endpoint {
         if self.expect_ack(key, response) {
             self.send_ack(now, key, response, ack, AckWay { next_hop, flow });
         }
+    }
+
+    /// A far end that has accepted a re-INVITE by a way that is gone takes no other before it has its
+    /// ACK, and hangs up without one: it gets it though nobody has heard its answer. To one that has
+    /// not, the ACK belongs to nothing.
+    pub(super) fn acknowledge_unheard(&mut self, now: Instant, id: CallId) {
+        let Some(Call {
+            account,
+            flow,
+            state: CallState::Established(established),
+            ..
+        }) = self.calls.get(&id)
+        else {
+            return;
+        };
+        let (Some(sequence), Ok(account)) =
+            (established.reinvite_answers.lost, self.account(account))
+        else {
+            return;
+        };
+        let dialog = &established.dialog;
+        let mut ack = Outgoing::new(dialog.ack(sequence), account, User::Nobody);
+        ack.next_hop = Some(dialog.next_hop());
+        ack.flow = *flow;
+        self.dispatch(now, ack);
     }
 
     /// Sends the ACK of a 2xx.

@@ -154,6 +154,12 @@ impl Binding {
         self.bound = None;
     }
 
+    /// A path is gone. A REGISTER that goes by another one already keeps that.
+    pub(crate) fn lost_path(&mut self, path: Path) {
+        self.path = self.path.filter(|own| *own != path);
+        self.bound = self.bound.take().filter(|bound| bound.path != path);
+    }
+
     /// We are no more where the last REGISTER said.
     pub(crate) fn moved(&mut self) {
         let replaced = self

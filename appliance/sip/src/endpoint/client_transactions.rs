@@ -3,8 +3,8 @@
 //! ```text
 //!  transmit ─► waiting ─┬─ 2xx, refusal ───────────────► user: call or registration
 //!                       ├─ 401, 407 ──► `challenged`: sent again
-//!                       ├─ 503, nothing heard in time, connection broken ──► the next target
-//!                       └─ no target left ─────────────► user: time-out, no way
+//!                       ├─ 503, nothing heard in time, connection broken ──► `next_server`
+//!                       └─ no server left ─────────────► user: 503, time-out, no way
 //! ```
 //!
 //! An INVITE stays for the repetitions of its 2xx: each fork's ACK is sent again with them (RFC 6026).
@@ -14,13 +14,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::authorization::Authorization;
+use super::Endpoint;
 use super::avoided::Server;
 use super::event::CallId;
 use super::flows::Target;
 use super::keys::ClientKey;
+use super::next_server::{Overtaken, WhyNext, patience_with};
 use super::outgoing::{Outgoing, User, strip_path};
-use super::{Endpoint, Failure};
 use crate::dialog::MAX_FORWARDS;
 use crate::digest::ServerProof;
 use crate::grammar::{CSeq, HeaderName, Method, Request, Response, RetryAfter, StatusCode, Via};
@@ -57,7 +57,10 @@ pub(crate) struct ClientTransaction {
     pub(crate) path: Path,
     /// What to try when nothing is heard from here.
     pub(super) remaining: VecDeque<Target>,
-    heard: Heard,
+    /// When those are not kept waiting any longer.
+    pub(super) patience: Instant,
+    pub(super) heard: Heard,
+    pub(super) overtaken: Overtaken,
     acks: Vec<SentAck>,
     /// The highest sequence number of a request within an early dialog of an INVITE.
     last_fork_sequence: u32,
@@ -65,7 +68,7 @@ pub(crate) struct ClientTransaction {
 
 /// Whether any response has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Heard {
+pub(super) enum Heard {
     Nothing,
     Something,
 }
@@ -90,6 +93,7 @@ impl ClientTransaction {
             path,
             remaining,
         } = sent;
+        let patience = now + patience_with(outgoing.request.method());
         let machine = if *outgoing.request.method() == Method::Invite {
             ClientMachine::Invite(InviteClient::new(now, reliability))
         } else {
@@ -101,17 +105,20 @@ impl ClientTransaction {
             wire,
             path,
             remaining,
+            patience,
             heard: Heard::Nothing,
+            overtaken: Overtaken::No,
             acks: Vec::new(),
             last_fork_sequence: 0,
         }
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        match &self.machine {
+        let timers = match &self.machine {
             ClientMachine::Invite(machine) => machine.deadline(),
             ClientMachine::NonInvite(machine) => machine.deadline(),
-        }
+        };
+        timers.into_iter().chain(self.gives_way_at()).min()
     }
 
     fn is_terminated(&self) -> bool {
@@ -163,6 +170,9 @@ impl Endpoint {
         if delivers {
             self.deliver(now, &key, response);
         }
+        if class == ResponseClass::Provisional {
+            self.cancel_overtaken(now, &key);
+        }
         self.advance_client(now, &key);
     }
 
@@ -180,7 +190,7 @@ impl Endpoint {
         }
     }
 
-    fn server_of(&self, path: Path) -> Option<Server> {
+    pub(super) fn server_of(&self, path: Path) -> Option<Server> {
         Some((self.transport_of(path), self.remote_end(path)?))
     }
 
@@ -194,7 +204,9 @@ impl Endpoint {
         if is_challenge && self.authorize_again(now, key, response) {
             return;
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE && self.try_next_target(now, key) {
+        if status == StatusCode::SERVICE_UNAVAILABLE
+            && self.try_next_server(now, key, WhyNext::Refused(response))
+        {
             return;
         }
         let proof = self.authentication_info_received(key, response);
@@ -205,8 +217,20 @@ impl Endpoint {
             User::Registration(binding) if proof == ServerProof::Wrong => {
                 self.register_unproven(now, &binding);
             }
-            User::Call(call) => self.call_response(now, call, key, response),
-            User::Registration(binding) => self.register_response(now, &binding, response),
+            user => self.deliver_to(now, &user, key, response),
+        }
+    }
+
+    pub(super) fn deliver_to(
+        &mut self,
+        now: Instant,
+        user: &User,
+        key: &ClientKey,
+        response: &Response,
+    ) {
+        match user {
+            User::Call(call) => self.call_response(now, *call, key, response),
+            User::Registration(binding) => self.register_response(now, binding, response),
             User::Nobody => self.orphan_response(now, key, response),
         }
     }
@@ -412,6 +436,9 @@ impl Endpoint {
 
     /// Time has passed for one client transaction.
     pub(crate) fn client_timeout(&mut self, now: Instant, key: &ClientKey) {
+        if self.gives_way(now, key) {
+            return;
+        }
         let Some(transaction) = self.clients.get_mut(key) else {
             return;
         };
@@ -440,21 +467,6 @@ impl Endpoint {
         self.advance_client(now, key);
     }
 
-    fn timed_out(&mut self, now: Instant, key: &ClientKey) {
-        if let Some(transaction) = self.clients.get(key)
-            && transaction.heard == Heard::Nothing
-            && let Some(server) = self.server_of(transaction.path)
-        {
-            self.avoided.failed(now, server, None);
-        }
-        if !self.try_next_target(now, key)
-            && let Some(transaction) = self.clients.remove(key)
-        {
-            self.close_if_silent(now, transaction.path);
-            self.request_failed(now, &transaction.outgoing, Failure::Timeout);
-        }
-    }
-
     /// Ends zero-length timers at once and forgets what has terminated.
     fn advance_client(&mut self, now: Instant, key: &ClientKey) {
         let Some(transaction) = self.clients.get_mut(key) else {
@@ -471,54 +483,6 @@ impl Endpoint {
         }
         if transaction.is_terminated() {
             self.clients.remove(key);
-        }
-    }
-
-    /// Sends the request of a transaction to its next target, if there is one.
-    fn try_next_target(&mut self, now: Instant, key: &ClientKey) -> bool {
-        let Some(transaction) = self.clients.get_mut(key) else {
-            return false;
-        };
-        if transaction.remaining.is_empty() {
-            return false;
-        }
-        let remaining = std::mem::take(&mut transaction.remaining);
-        let mut outgoing = transaction.outgoing.clone();
-        if let User::Call(call) = outgoing.user
-            && !self.may_be_sent_again(call, outgoing.request.method())
-        {
-            // Given up meanwhile: at the next address it would ring for nobody.
-            return false;
-        }
-        let Some(transaction) = self.clients.get(key) else {
-            return false;
-        };
-        if transaction.heard == Heard::Nothing {
-            self.clients.remove(key);
-        }
-        strip_path(&mut outgoing.request);
-        for credentials in [HeaderName::Authorization, HeaderName::ProxyAuthorization] {
-            outgoing.request.headers.remove(&credentials);
-        }
-        outgoing.flow = None;
-        outgoing.authorization = Authorization::default();
-        self.launch(now, outgoing, remaining);
-        true
-    }
-
-    /// The connection of a transaction has broken.
-    pub(crate) fn client_transport_failed(&mut self, now: Instant, key: &ClientKey) {
-        let Some(transaction) = self.clients.get(key) else {
-            return;
-        };
-        if transaction.heard == Heard::Nothing && self.try_next_target(now, key) {
-            return;
-        }
-        let Some(transaction) = self.clients.remove(key) else {
-            return;
-        };
-        if transaction.is_waiting() {
-            self.request_failed(now, &transaction.outgoing, Failure::Transport);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use super::next_hop::TransportFrom;
 use super::settings::AccountName;
 use crate::call::glare::Glare;
 use crate::grammar::{NameAddr, ReasonValue, Replaces, StatusCode, Uri, Warning};
@@ -95,6 +96,9 @@ pub enum Output {
         port: Option<u16>,
         /// The transport that the request will take.
         transport: Transport,
+        /// Who has chosen it: NAPTR records come first where the account's owner has (RFC 3263 section
+        /// 4.1).
+        transport_from: TransportFrom,
     },
     /// Something happened.
     Event(Event),
@@ -256,6 +260,8 @@ pub enum AnswerWish {
     Manual,
     /// At once, without a hand.
     Automatic,
+    /// At once, without a hand, or not at all (`require`): who cannot do so says 403 (RFC 5373 section 4).
+    AutomaticOnly,
 }
 
 /// What protects a call.

@@ -1,18 +1,21 @@
 //! Where requests of an account start, and where answers to them find us.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use super::Endpoint;
 use super::binding::{Binding, Bound};
 use super::grant::Outbound;
 use super::registrations::Registrant;
 use super::settings::Account;
-use crate::grammar::{Contact, Host, NameAddr, SipScheme, SipUri};
+use crate::grammar::{Contact, Host, NameAddr, SipScheme, SipUri, Uri};
 use crate::transport::{FlowId, Path, Transport};
 
 /// The way of a request outside of dialogs, as far as the account decides it.
 #[derive(Debug, Default)]
 pub(crate) struct FirstHop {
+    /// By which outbound proxy of the account.
+    pub(crate) reg_id: u32,
     /// The connection of a registration that works: what keeps calls coming in is known to work.
     pub(crate) flow: Option<FlowId>,
     /// The outbound proxy, then those that the registrar has named (RFC 3608 section 6.1).
@@ -21,17 +24,25 @@ pub(crate) struct FirstHop {
 
 impl Endpoint {
     /// The way by which a new request of an account leaves: by the first outbound proxy with a
-    /// registration that works; by the first of all while there is none.
-    pub(crate) fn first_hop(&self, account: &Account) -> FirstHop {
+    /// registration that works, and of these rather by one that has not refused anything a while ago; by
+    /// the first of all while there is none. Those that are `passed_by` have had the request; one of
+    /// these again where no other works.
+    pub(crate) fn first_hop(&self, now: Instant, account: &Account, passed_by: &[u32]) -> FirstHop {
+        let is_avoided = |bound: &Bound| {
+            let server = self.server_of(bound.path);
+            server.is_some_and(|server| self.avoided.is_avoided(now, server))
+        };
         let registered = self
             .registrations
             .get(&account.name)
             .into_iter()
             .flat_map(Registrant::bindings)
-            .find_map(|(reg_id, binding)| Some((reg_id, binding.granted()?)));
+            .filter(|(reg_id, _)| !passed_by.contains(reg_id))
+            .filter_map(|(reg_id, binding)| Some((reg_id, binding.granted()?)))
+            .min_by_key(|(_, bound)| is_avoided(bound));
         let (reg_id, bound) = match registered {
             Some((reg_id, bound)) => (reg_id, Some(bound)),
-            None => (1, None),
+            None => (passed_by.first().copied().unwrap_or(1), None),
         };
         let proxy = account.proxy(reg_id);
         let mut routes: Vec<NameAddr> = proxy.map(super::loose_route).into_iter().collect();
@@ -57,7 +68,11 @@ impl Endpoint {
                 Path::Stream(flow) => Some(flow),
                 Path::Datagram { .. } => None,
             });
-        FirstHop { flow, routes }
+        FirstHop {
+            reg_id,
+            flow,
+            routes,
+        }
     }
 
     /// Where the far end of a dialog reaches us. Behind a registrar that uses our flows that is the
@@ -77,7 +92,10 @@ impl Endpoint {
             return Some(Contact::Address(NameAddr::new(gruu.into())));
         }
         let (transport, _) = self.local_end(path)?;
-        if bound.is_none() && !transport.is_websocket() {
+        let keeps_to_flow = bound.is_some()
+            || transport.is_websocket()
+            || self.leads_to_other_edge_server(account, path);
+        if !keeps_to_flow {
             return Some(Contact::Address(plain));
         }
         let kept = plain.uri().as_sip()?.clone().with_param("ob", None);
@@ -97,6 +115,27 @@ impl Endpoint {
             .map(|(_, binding)| binding)
             .find(|binding| binding.is_bound_to(flow, remote))
             .and_then(Binding::granted)
+    }
+
+    /// Whether a path that carries no registration is a connection to another server of an edge proxy
+    /// that has agreed to keep to flows: a call that the first one has refused goes there, and comes back
+    /// by no other way.
+    fn leads_to_other_edge_server(&self, account: &Account, path: Path) -> bool {
+        let Path::Stream(flow) = path else {
+            return false;
+        };
+        let agreed = self
+            .registrations
+            .get(&account.name)
+            .into_iter()
+            .flat_map(Registrant::bindings)
+            .filter_map(|(_, binding)| binding.granted())
+            .any(|bound| bound.grant.outbound == Outbound::Agreed);
+        let open = self.flows.get_open(flow).filter(|_| agreed);
+        open.is_some_and(|open| {
+            let mut proxies = account.proxies.iter().filter_map(Uri::as_sip);
+            proxies.any(|proxy| open.was_opened_for(&proxy.host().to_string()))
+        })
     }
 
     /// Our address as the other end of a path may use it.

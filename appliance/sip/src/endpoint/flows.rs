@@ -341,6 +341,17 @@ impl Flows {
         })
     }
 
+    /// The connections that are being made.
+    pub(crate) fn opening_ones(&self) -> Vec<FlowId> {
+        self.flows
+            .iter()
+            .filter_map(|(id, flow)| match flow {
+                Flow::Opening { .. } => Some(*id),
+                Flow::Open(_) => None,
+            })
+            .collect()
+    }
+
     /// The connection, open or opening, that leads to a target.
     pub(crate) fn to_target(&self, target: &Target) -> Option<FlowId> {
         self.flows
@@ -466,7 +477,7 @@ impl OpenFlow {
     }
 
     /// Whether it was opened to reach a host of that name (no name tells upper case from lower).
-    fn was_opened_for(&self, name: &str) -> bool {
+    pub(super) fn was_opened_for(&self, name: &str) -> bool {
         let opened_for = self.server_name.as_deref();
         opened_for.is_some_and(|opened_for| opened_for.eq_ignore_ascii_case(name))
     }

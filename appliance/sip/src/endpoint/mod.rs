@@ -43,6 +43,8 @@ mod keep_alive;
 pub(crate) mod keys;
 mod known_challenges;
 mod ladder;
+mod next_hop;
+mod next_server;
 mod outgoing;
 mod refusals;
 mod registrations;
@@ -62,17 +64,20 @@ use rand_core::{Rng, SeedableRng};
 use thiserror::Error;
 
 pub use crate::call::glare::{Glare, Prevails};
+pub use crate::call::replaces::IfNotReplaced;
 pub use event::{
     AnswerWish, CallEndCause, CallId, CallSecurity, Counts, Event, Output, PeerTrust, RefusedWhy,
     ResolveId, Statistics,
 };
 pub use floor_control::FloorChannelEnd;
 pub use instance_id::InstanceId;
+pub use next_hop::TransportFrom;
 pub use settings::{
     Account, AccountName, ClientCertificate, ConfiguredPeer, EndpointSettings, IncomingPolicy,
     ListenAddresses, ReplacesPolicy, TransferPolicy,
 };
 
+pub(crate) use first_hop::FirstHop;
 pub(crate) use incoming::Arrival;
 pub(crate) use outgoing::{Outgoing, User};
 pub(crate) use registrations::user_of;

@@ -7,7 +7,7 @@
 //!                        └─ reusable connection ──┤
 //!                                                 ▼
 //!                              launch: the first target ◄── no answer, 503, no connection:
-//!                                                 │          the next target
+//!                                                 │          the next target (`next_server`)
 //!                                                 │ UDP, or a connection once it is open
 //!                                                 ▼
 //!                              transmit: Via, Contact, client transaction
@@ -19,18 +19,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::authorization::Authorization;
+use super::avoided::Server;
 use super::binding::BindingId;
 use super::client_transactions::{ClientTransaction, Sent};
 use super::event::{CallId, Output, ResolveId};
 use super::extensions::{self, OUTBOUND};
 use super::flows::{LargeRequest, OpenFlow, Target, Waiting};
 use super::keys::{ClientKey, MAGIC_COOKIE};
+use super::next_hop::{Hop, next_hop_of};
+use super::next_server::KeptRefusal;
 use super::settings::Account;
 use super::{Endpoint, Failure};
-use crate::dialog::next_hop;
-use crate::grammar::{
-    Contact, HeaderName, Host, Method, Request, SipScheme, SipUri, Uri, Via, ViaTransport,
-};
+use crate::grammar::{Contact, HeaderName, Host, Method, Request, Uri, Via, ViaTransport};
 use crate::transport::{FlowId, Path, Transport};
 
 /// Client transactions at once.
@@ -52,6 +52,15 @@ pub(crate) enum User {
     Nobody,
 }
 
+/// How the server that a request goes to was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FoundBy {
+    /// By its address or a look-up: those that are left are known.
+    LookUp,
+    /// A connection to a server of the name stood: the others have not been asked for.
+    Connection,
+}
+
 /// A request that is complete but for Via and Contact, which depend on the way it takes.
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
@@ -62,6 +71,11 @@ pub(crate) struct Outgoing {
     pub(crate) next_hop: Option<Uri>,
     /// The connection to use again, if it is still open.
     pub(crate) flow: Option<FlowId>,
+    pub(crate) found_by: FoundBy,
+    /// The server that has failed before the others were known.
+    pub(crate) excluded: Option<Server>,
+    /// Why it is sent again, for its user in case that no server is left.
+    pub(crate) refusal: Option<Box<KeptRefusal>>,
     /// The challenges that have been answered.
     pub(crate) authorization: Authorization,
     /// An ACK of a 2xx: the transaction that repeats it, and for which of its forks.
@@ -80,6 +94,9 @@ impl Outgoing {
             user,
             next_hop: None,
             flow: None,
+            found_by: FoundBy::LookUp,
+            excluded: None,
+            refusal: None,
             authorization: Authorization::default(),
             acknowledges: None,
             undeliverable: Failure::Transport,
@@ -97,19 +114,6 @@ pub(crate) struct LookUp {
     pub(crate) until: Instant,
 }
 
-/// Where a request goes next, before any look-up.
-struct Hop {
-    host: Host,
-    port: Option<u16>,
-    transport: Transport,
-}
-
-impl Hop {
-    fn port_or_default(&self) -> u16 {
-        self.port.unwrap_or(self.transport.default_port())
-    }
-}
-
 impl Endpoint {
     /// Sends a request on its way. Its user hears of the outcome, at once if there is no way.
     pub(crate) fn dispatch(&mut self, now: Instant, outgoing: Outgoing) {
@@ -117,12 +121,23 @@ impl Endpoint {
             self.statistics.overloaded += 1;
             return self.undeliverable(now, &outgoing);
         }
+        let hop = next_hop_of(&outgoing);
         if let Some(flow) = outgoing.flow
             && self.flows.get_open(flow).is_some()
         {
-            return self.transmit(now, outgoing, Path::Stream(flow), VecDeque::new());
+            // Within a dialog, the connection is the way that was agreed.
+            let named = hop.as_ref().filter(|hop| {
+                outgoing.next_hop.is_none() && self.leads_to_a_server_of(flow, &hop.host)
+            });
+            let Some(hop) = named else {
+                return self.transmit(now, outgoing, Path::Stream(flow), VecDeque::new());
+            };
+            if self.is_avoided(now, flow) {
+                return self.look_up(now, outgoing, hop);
+            }
+            return self.reuse(now, outgoing, flow);
         }
-        let Some(hop) = next_hop_of(&outgoing) else {
+        let Some(hop) = hop else {
             return self.undeliverable(now, &outgoing);
         };
         match hop.host.address() {
@@ -132,33 +147,60 @@ impl Endpoint {
                     .made_for(&outgoing.account);
                 self.launch(now, outgoing, VecDeque::from([target]));
             }
-            None => self.look_up(now, outgoing, &hop),
+            None => self.find_server(now, outgoing, &hop),
         }
     }
 
-    fn look_up(&mut self, now: Instant, outgoing: Outgoing, hop: &Hop) {
+    /// Sends a request for a name over a connection to one of its servers.
+    fn reuse(&mut self, now: Instant, mut outgoing: Outgoing, flow: FlowId) {
+        outgoing.found_by = FoundBy::Connection;
+        self.transmit(now, outgoing, Path::Stream(flow), VecDeque::new());
+    }
+
+    fn find_server(&mut self, now: Instant, outgoing: Outgoing, hop: &Hop) {
         let host = hop.host.to_string();
         let port = hop.port_or_default();
         let reusable = self
             .flows
             .to_host(hop.transport, &host, port, &outgoing.account);
-        let is_avoided = |flow| {
-            let open = self.flows.get_open(flow);
-            open.is_some_and(|open| {
-                let server = (open.info.transport, open.info.remote);
-                self.avoided.is_avoided(now, server)
-            })
-        };
         // Another server of the name may work.
-        if let Some(flow) = reusable.filter(|flow| !is_avoided(*flow)) {
-            return self.transmit(now, outgoing, Path::Stream(flow), VecDeque::new());
+        match reusable.filter(|flow| !self.is_avoided(now, *flow)) {
+            Some(flow) => self.reuse(now, outgoing, flow),
+            None => self.look_up(now, outgoing, hop),
         }
+    }
+
+    /// Whether the server at the other end of a connection has failed a while ago.
+    fn is_avoided(&self, now: Instant, flow: FlowId) -> bool {
+        self.server_of(Path::Stream(flow))
+            .is_some_and(|server| self.avoided.is_avoided(now, server))
+    }
+
+    /// Whether a connection was made to reach a name, which may have other servers.
+    fn leads_to_a_server_of(&self, flow: FlowId, host: &Host) -> bool {
+        matches!(host, Host::Name(_))
+            && self
+                .flows
+                .get_open(flow)
+                .is_some_and(|open| open.was_opened_for(&host.to_string()))
+    }
+
+    /// Asks for the servers of the next hop, which is a name.
+    pub(super) fn look_up_again(&mut self, now: Instant, outgoing: Outgoing) {
+        match next_hop_of(&outgoing) {
+            Some(hop) => self.look_up(now, outgoing, &hop),
+            None => self.undeliverable(now, &outgoing),
+        }
+    }
+
+    fn look_up(&mut self, now: Instant, mut outgoing: Outgoing, hop: &Hop) {
+        outgoing.found_by = FoundBy::LookUp;
         if self.look_ups.len() >= MAX_LOOK_UPS {
             self.statistics.overloaded += 1;
             return self.undeliverable(now, &outgoing);
         }
         let id = ResolveId(self.next_id());
-        let transport = hop.transport;
+        let (host, transport) = (hop.host.to_string(), hop.transport);
         let until = now + LOOK_UP_LIMIT;
         self.look_ups.insert(
             id,
@@ -174,6 +216,7 @@ impl Endpoint {
             host,
             port: hop.port,
             transport,
+            transport_from: hop.transport_from,
         });
     }
 
@@ -182,14 +225,29 @@ impl Endpoint {
         let Some(look_up) = self.look_ups.remove(&id) else {
             return;
         };
-        let targets = addresses.iter().map(|remote| {
-            Target::new(look_up.transport, *remote, look_up.host.clone())
-                .made_for(&look_up.outgoing.account)
+        let LookUp {
+            outgoing,
+            host,
+            transport,
+            ..
+        } = look_up;
+        let usable = addresses.iter().filter(|remote| {
+            let has_socket = transport != Transport::Udp || self.udp_socket_for(**remote).is_some();
+            has_socket && outgoing.excluded != Some((transport, **remote))
+        });
+        let targets = usable.map(|remote| {
+            Target::new(transport, *remote, host.clone()).made_for(&outgoing.account)
         });
         // Bounded after that, so that those beyond the bound are found when the first are down.
         let mut targets = self.avoided.put_last(now, targets);
         targets.truncate(MAX_TARGETS);
-        self.launch(now, look_up.outgoing, targets);
+        if let Some(flow) = outgoing.flow
+            && targets.is_empty()
+        {
+            // What works badly is better than nothing.
+            return self.transmit(now, outgoing, Path::Stream(flow), targets);
+        }
+        self.launch(now, outgoing, targets);
     }
 
     /// Tries the first of the targets.
@@ -285,6 +343,7 @@ impl Endpoint {
         remaining: VecDeque<Target>,
     ) {
         self.authorize_ahead(&mut outgoing, path);
+        outgoing.refusal = None;
         let Some((request, branch)) = self.finalize(&outgoing, path) else {
             return self.undeliverable(now, &outgoing);
         };
@@ -364,7 +423,10 @@ impl Endpoint {
 
     /// There is no way to send a request.
     pub(crate) fn undeliverable(&mut self, now: Instant, outgoing: &Outgoing) {
-        self.request_failed(now, outgoing, outgoing.undeliverable);
+        match &outgoing.refusal {
+            Some(refusal) => self.deliver_to(now, &outgoing.user, &refusal.key, &refusal.response),
+            None => self.request_failed(now, outgoing, outgoing.undeliverable),
+        }
     }
 
     pub(crate) fn request_failed(&mut self, now: Instant, outgoing: &Outgoing, failure: Failure) {
@@ -407,41 +469,4 @@ fn via_transport(transport: Transport) -> ViaTransport {
         Transport::Ws => ViaTransport::Ws,
         Transport::Wss => ViaTransport::Wss,
     }
-}
-
-/// RFC 3263 section 4, cut to what the settings say: an account of TLS or WSS never leaves it.
-fn next_hop_of(outgoing: &Outgoing) -> Option<Hop> {
-    let uri = match &outgoing.next_hop {
-        Some(uri) => uri.clone(),
-        None => next_hop(&outgoing.request).ok()?,
-    };
-    let uri = uri.as_sip()?;
-    let account = &outgoing.account;
-    let uri = match served_by_registrar(account, uri) {
-        Some(registrar) => registrar,
-        None => uri,
-    };
-    let named = uri
-        .param("transport")
-        .and_then(Transport::from_uri_parameter);
-    let transport = match (uri.scheme(), account.transport) {
-        (_, Transport::Wss) | (SipScheme::Sips, Transport::Ws) => Transport::Wss,
-        (_, Transport::Tls) | (SipScheme::Sips, Transport::Udp | Transport::Tcp) => Transport::Tls,
-        (SipScheme::Sip, Transport::Udp | Transport::Tcp | Transport::Ws) => {
-            named.unwrap_or(account.transport)
-        }
-    };
-    Some(Hop {
-        host: uri.host().clone(),
-        port: uri.port(),
-        transport,
-    })
-}
-
-/// A domain of our own is served by our registrar, which may have an address of its own.
-fn served_by_registrar<'a>(account: &'a Account, uri: &SipUri) -> Option<&'a SipUri> {
-    let registrar = account.registrar.as_ref().and_then(Uri::as_sip)?;
-    let domain = account.address.as_sip()?.host();
-    let is_our_domain = matches!(domain, Host::Name(_)) && uri.host().is_equivalent_to(domain);
-    (is_our_domain && uri.port().is_none()).then_some(registrar)
 }

@@ -472,7 +472,7 @@ impl Endpoint {
         match step {
             Step::Nothing => {}
             Step::Send(bytes) => self.send(now, path, bytes),
-            Step::Failed => self.binding_lost_flow(now, id),
+            Step::Failed => self.binding_lost_flow(now, id, path),
         }
     }
 
@@ -492,12 +492,12 @@ impl Endpoint {
             })
             .collect();
         for id in lost {
-            self.binding_lost_flow(now, &id);
+            self.binding_lost_flow(now, &id, Path::Stream(flow));
             self.tell_registration(&id.account);
         }
     }
 
-    fn binding_lost_flow(&mut self, now: Instant, id: &BindingId) {
+    fn binding_lost_flow(&mut self, now: Instant, id: &BindingId, path: Path) {
         let Some(registrant) = self.registrations.get_mut(&id.account) else {
             return;
         };
@@ -505,7 +505,7 @@ impl Endpoint {
         if let Some(binding) = registrant.binding_mut(id.reg_id) {
             let worked = binding.machine.is_registered();
             binding.machine.flow_lost(now, others, &mut self.rng);
-            binding.forget_flow();
+            binding.lost_path(path);
             if worked && !binding.machine.is_registered() {
                 registrant.flow_failed(now, id.reg_id, &mut self.rng);
             }

@@ -258,6 +258,13 @@ pub struct ListenAddresses {
     pub tls: Vec<SocketAddr>,
 }
 
+impl ListenAddresses {
+    /// All of them.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &SocketAddr> {
+        self.udp.iter().chain(&self.tcp).chain(&self.tls)
+    }
+}
+
 /// Everything that an endpoint is told when it is made.
 #[derive(Clone, Debug)]
 pub struct EndpointSettings {

@@ -213,6 +213,25 @@ impl Endpoint {
         self.flow_lost(now, flow, StreamError::Closed);
     }
 
+    /// Makes a connection that is not there yet from the beginning, for what waits for it.
+    pub(super) fn open_anew(&mut self, now: Instant, flow: FlowId) {
+        let Some(Flow::Opening {
+            target, waiting, ..
+        }) = self.flows.remove(flow)
+        else {
+            return;
+        };
+        self.output(Output::CloseStream { flow });
+        for Waiting {
+            outgoing,
+            mut remaining,
+        } in waiting
+        {
+            remaining.push_front(target.clone());
+            self.launch(now, outgoing, remaining);
+        }
+    }
+
     /// A connection could not be made, or has taken a request and given nothing back: its server is
     /// asked last for a while.
     fn flow_failed(&mut self, now: Instant, flow: FlowId) {

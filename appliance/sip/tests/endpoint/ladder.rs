@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use netem::{LinkConditions, Loss, Probability};
 use sip::digest::Credentials;
-use sip::endpoint::{Account, CallId};
+use sip::endpoint::{Account, CallId, IfNotReplaced};
 use sip::grammar::{HeaderName, Method, StatusCode};
 use sip::ladder::{Direction, Ladder, LadderMessage};
 use sip::secret::Secret;
@@ -349,7 +349,14 @@ fn a_replaced_dialog_and_the_one_in_its_place_are_one_ladder() {
     let target = format!("sip:{BOB}").parse().expect("a SIP URI");
     let again = world
         .act(ALICE, |alice, now| {
-            alice.invite_replacing(now, &room(), &target, media_of(ALICE), &replaced)
+            alice.invite_replacing(
+                now,
+                &room(),
+                &target,
+                media_of(ALICE),
+                &replaced,
+                IfNotReplaced::CallAnew,
+            )
         })
         .expect("the call can be made");
     established(&mut world, ALICE, again);

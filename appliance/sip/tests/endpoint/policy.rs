@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sip::endpoint::{ConfiguredPeer, Event, PeerTrust};
-use sip::grammar::StatusCode;
+use sip::grammar::{HeaderName, Method, StatusCode};
 use sip::transport::Transport;
 
+use crate::carol::{carol_calls_bob, responses};
 use crate::scripted::response;
-use crate::world::{BOB, CAROL, World, account, address, settings};
+use crate::world::{BOB, CAROL, World, account, address, media_of, settings};
 
 /// An INVITE without an offer from a scripted peer.
 pub(crate) fn invite_from(from: SocketAddr, target: &str) -> String {
@@ -221,5 +222,48 @@ fn answers_go_to_the_source_port_when_asked_for_and_to_sent_by_otherwise() {
             Some(answered_at),
             "{rport}"
         );
+    }
+}
+
+#[test]
+fn a_caller_that_says_how_it_wishes_to_be_answered_hears_how_it_is() {
+    for (wish, unasked, expected) in [
+        (Some("Auto"), true, Some("Auto")),
+        (Some("Auto"), false, Some("Manual")),
+        (Some("Auto;require"), true, Some("Auto")),
+        (Some("Manual"), false, Some("Manual")),
+        (None, true, None),
+        (None, false, None),
+    ] {
+        let mut world = World::pair(1, Transport::Udp);
+        let wishes: Vec<_> = wish
+            .map(|wish| (HeaderName::AnswerMode, wish))
+            .into_iter()
+            .collect();
+        let (call, _) = carol_calls_bob(&mut world, &wishes);
+        world
+            .act(BOB, |bob, now| bob.ring(now, call))
+            .expect("it is unanswered");
+        world
+            .act(BOB, |bob, now| {
+                let local = media_of(BOB);
+                if unasked {
+                    bob.answer_unasked(now, call, local)
+                } else {
+                    bob.answer(now, call, local)
+                }
+            })
+            .expect("it is unanswered");
+        world.run(Duration::from_millis(10));
+        let said: Vec<_> = responses(&world, &Method::Invite)
+            .iter()
+            .map(|response| {
+                let mode = response.headers.text(&HeaderName::AnswerMode);
+                (response.status(), mode)
+            })
+            .filter(|(_, mode)| mode.is_some())
+            .collect();
+        let expected = expected.map(|mode| (StatusCode::OK, Some(mode.to_owned())));
+        assert_eq!(said, expected.as_slice(), "{wish:?} {unasked}");
     }
 }

@@ -60,6 +60,8 @@ pub(crate) struct Registrar {
     pub(crate) silent: bool,
     /// Answers nothing that arrives at these addresses.
     pub(crate) silent_at: Vec<SocketAddr>,
+    /// Refuses everything that arrives at these addresses by 503, with this Retry-After.
+    pub(crate) overloaded_at: Vec<(SocketAddr, &'static str)>,
     /// Answers no sign of life while true.
     pub(crate) deaf: bool,
     /// Where STUN answers say that they saw the request; where it came from when `None`.
@@ -98,6 +100,7 @@ impl Registrar {
             challenges: 0,
             silent: false,
             silent_at: Vec::new(),
+            overloaded_at: Vec::new(),
             deaf: false,
             mapped: None,
             refusal: None,
@@ -162,7 +165,11 @@ impl Registrar {
                     return Some(answer.clone());
                 }
                 self.requests.push((at, request.clone()));
-                let answer = self.respond(from, request).to_bytes();
+                let overloaded = self.overloaded_at.iter().find(|(edge, _)| *edge == at);
+                let answer = match overloaded {
+                    Some((_, retry_after)) => overloaded_response(&request, retry_after).to_bytes(),
+                    None => self.respond(from, request).to_bytes(),
+                };
                 self.answers.insert(branch, answer.clone());
                 Some(answer)
             }
@@ -311,6 +318,16 @@ impl Registrar {
             value("qop")
         ))
     }
+}
+
+fn overloaded_response(request: &Request, retry_after: &str) -> Response {
+    let mut response = Response::to(request, StatusCode::SERVICE_UNAVAILABLE);
+    response.headers.add_to_tag("overloaded").expect("a token");
+    response
+        .headers
+        .push(HeaderName::RetryAfter, retry_after)
+        .expect("plain text");
+    response
 }
 
 fn branch_of(request: &Request) -> String {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sip::endpoint::{CallEndCause, CallId, Event, ReplacesPolicy};
+use sip::endpoint::{CallEndCause, CallId, Event, IfNotReplaced, ReplacesPolicy};
 use sip::grammar::{CallId as CallIdHeader, ContentType, HeaderName, Method, Replaces, StatusCode};
 use sip::transport::Transport;
 
@@ -42,7 +42,14 @@ fn come_back(world: &mut World, replaced: &Replaces) -> CallId {
     let target = format!("sip:{BOB}").parse().expect("a SIP URI");
     world
         .act(ALICE, |alice, now| {
-            alice.invite_replacing(now, &room(), &target, media_of(ALICE), replaced)
+            alice.invite_replacing(
+                now,
+                &room(),
+                &target,
+                media_of(ALICE),
+                replaced,
+                IfNotReplaced::CallAnew,
+            )
         })
         .expect("the call can be made")
 }
@@ -134,7 +141,14 @@ fn a_far_end_without_replaces_is_called_anew_once() {
     let alices = world
         .act(ALICE, |alice, now| {
             let replaced = replaced.expect("tokens");
-            alice.invite_replacing(now, &room(), &target, media_of(ALICE), &replaced)
+            alice.invite_replacing(
+                now,
+                &room(),
+                &target,
+                media_of(ALICE),
+                &replaced,
+                IfNotReplaced::CallAnew,
+            )
         })
         .expect("the call can be made");
     world.run(SECOND / 100);
@@ -158,6 +172,37 @@ fn a_far_end_without_replaces_is_called_anew_once() {
     send(&mut world, ALICE, refused.to_bytes());
     let cause = CallEndCause::Refused(StatusCode::FORBIDDEN);
     assert_eq!(ended(&mut world, ALICE, alices), cause);
+}
+
+#[test]
+fn a_call_that_is_to_replace_or_to_fail_ends_with_what_the_far_end_has_said() {
+    for status in [
+        StatusCode::BAD_EXTENSION,
+        StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST,
+        StatusCode::FORBIDDEN,
+        StatusCode::DECLINE,
+    ] {
+        let mut world = alice_alone();
+        let replaced = Replaces::new(CallIdHeader::new("x").expect("a word"), "a", "b");
+        let target = format!("sip:{CAROL}").parse().expect("a SIP URI");
+        let alices = world
+            .act(ALICE, |alice, now| {
+                let replaced = replaced.expect("tokens");
+                let otherwise = IfNotReplaced::GiveUp;
+                alice.invite_replacing(now, &room(), &target, media_of(ALICE), &replaced, otherwise)
+            })
+            .expect("the call can be made");
+        world.run(SECOND / 100);
+        let invite = requests(&world, &Method::Invite).pop().expect("an INVITE");
+        send(
+            &mut world,
+            ALICE,
+            reply(&invite, status, "carol").to_bytes(),
+        );
+        let cause = CallEndCause::Refused(status);
+        assert_eq!(ended(&mut world, ALICE, alices), cause);
+        assert_eq!(requests(&world, &Method::Invite).len(), 1, "{status}");
+    }
 }
 
 /// Bob in a call with Carol, with a policy: his call and his tag.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use netem::{Delivery, LinkConditions, Network, StreamId};
 use sip::endpoint::{
     Account, AccountName, CallId, ConfiguredPeer, Endpoint, EndpointSettings, Event,
-    IncomingPolicy, InstanceId, ListenAddresses, Output,
+    IncomingPolicy, InstanceId, ListenAddresses, Output, ResolveId,
 };
 use sip::grammar::{StreamFramer, StreamItem, Uri};
 use sip::offer_answer::{LocalMedia, LocalPort};
@@ -147,6 +147,8 @@ pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) nodes: Vec<Node>,
     pub(crate) names: BTreeMap<String, Vec<SocketAddr>>,
+    /// While there, look-ups wait here: whose, and for which name.
+    pub(crate) held_look_ups: Option<Vec<(SocketAddr, ResolveId, String)>>,
     pub(crate) registrar: Option<Registrar>,
     /// The registrar's ends of its connections.
     registrar_streams: BTreeMap<StreamId, StreamFramer>,
@@ -181,6 +183,7 @@ impl World {
             network: Network::new(seed, now),
             nodes: Vec::new(),
             names: BTreeMap::new(),
+            held_look_ups: None,
             registrar: None,
             registrar_streams: BTreeMap::new(),
             refusal: StreamError::NotConnected,
@@ -358,8 +361,10 @@ impl World {
             Delivery::StreamRefused { stream, to } => {
                 let refusal = self.refusal;
                 let node = self.node(to);
-                let wanted = node.wanted.remove(&stream).expect("it was asked for");
-                node.endpoint.stream_closed(now, wanted.flow, refusal);
+                // One that is wanted no more is closed without a word.
+                if let Some(wanted) = node.wanted.remove(&stream) {
+                    node.endpoint.stream_closed(now, wanted.flow, refusal);
+                }
             }
             Delivery::StreamBytes {
                 stream,
@@ -511,6 +516,16 @@ impl World {
         });
     }
 
+    /// Answers the look-ups that wait, and holds no more.
+    pub(crate) fn answer_look_ups(&mut self) {
+        for (address, id, host) in self.held_look_ups.take().into_iter().flatten() {
+            let servers = self.names.get(&host).cloned().unwrap_or_default();
+            self.act(address, |endpoint, now| {
+                endpoint.resolved(now, id, &servers);
+            });
+        }
+    }
+
     fn drain(&mut self) {
         for index in 0..self.nodes.len() {
             while let Some(output) = self.nodes[index].endpoint.poll_output() {
@@ -571,6 +586,7 @@ impl World {
                 }
             }
             Output::CloseStream { flow } => {
+                node.wanted.retain(|_, wanted| wanted.flow != flow);
                 if let Some(stream) = node.flows.remove(&flow)
                     && !node.dead.contains(&stream)
                 {
@@ -591,6 +607,9 @@ impl World {
             }
             Output::CloseFloorControl { call } => self.floor_connections.push((call, None)),
             Output::Resolve { id, host, .. } => {
+                if let Some(held) = &mut self.held_look_ups {
+                    return held.push((node.address, id, host));
+                }
                 let addresses = self.names.get(&host).cloned().unwrap_or_default();
                 self.nodes[index].endpoint.resolved(now, id, &addresses);
             }

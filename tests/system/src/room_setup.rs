@@ -73,6 +73,15 @@ pub enum Certificates {
     OfBoth,
 }
 
+/// What a room can show besides its camera.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slides {
+    /// Nothing.
+    None,
+    /// The simulated deck.
+    Simulated,
+}
+
 /// How a room is set up.
 #[derive(Clone, Debug)]
 pub struct RoomSetup {
@@ -95,6 +104,8 @@ pub struct RoomSetup {
     pub ring_seconds: u32,
     /// What the camera sees.
     pub camera: Camera,
+    /// The slides that it has.
+    pub slides: Slides,
     /// Where the loudspeaker's sound is written, as bare samples at 48 kHz.
     pub recording: Option<PathBuf>,
     /// What the microphone hears, again and again; the simulated voice where there is none.
@@ -115,6 +126,7 @@ impl RoomSetup {
             transfers: Transfers::Refused,
             ring_seconds: 45,
             camera: Camera::Simulated,
+            slides: Slides::None,
             recording: None,
             sound: None,
         }
@@ -212,6 +224,10 @@ impl RoomSetup {
             Camera::Recording(file) => {
                 writeln!(text, "source = \"file\"\nfile = \"{}\"", file.display())?;
             }
+        }
+        match self.slides {
+            Slides::None => {}
+            Slides::Simulated => text.push_str("[slides]\nsource = \"simulated\"\n"),
         }
         text.push_str("[microphone]\n");
         match &self.sound {

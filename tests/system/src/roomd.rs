@@ -220,13 +220,23 @@ impl Roomd {
     /// # Errors
     /// When there is none.
     pub fn picture(&self, of: &str) -> Result<Luma> {
-        let file = self.folder.path().join(format!("{of}.jpeg"));
-        self.roomctl(&[
-            "picture".as_ref(),
-            "--of".as_ref(),
-            of.as_ref(),
-            file.as_os_str(),
-        ])?;
+        self.taken_picture(&["--of", of])
+    }
+
+    /// The slides that the far end shows, or that this room shows; as [`Self::picture`].
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn picture_of_slides(&self, of: &str) -> Result<Luma> {
+        self.taken_picture(&["--slides", "--of", of])
+    }
+
+    fn taken_picture(&self, options: &[&str]) -> Result<Luma> {
+        let file = self.folder.path().join("picture.jpeg");
+        let mut arguments: Vec<&OsStr> = vec!["picture".as_ref()];
+        arguments.extend(options.iter().map(OsStr::new));
+        arguments.push(file.as_os_str());
+        self.roomctl(&arguments)?;
         Luma::read_jpeg(&file)
     }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use api::snapshot::{LegSlides, LegState, SlidesSending, VideoFlow};
 use system::authority::Authority;
+use system::baresip::Transport;
 use system::journal::Mark;
-use system::room_setup::{Room, RoomSetup, Slides, Transport};
+use system::room_setup::{Room, RoomSetup, Slides};
 
 /// For a state that comes at once on an idle machine.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -33,7 +34,10 @@ fn call(transport: Transport) -> [Room; 2] {
 
 fn wait_for_slides(room: &Room, mark: Mark, what: &str, wanted: impl Fn(&LegSlides) -> bool) {
     room.wait_for_leg(mark, what, LIMIT, |leg| {
-        leg.slides.as_ref().filter(|slides| wanted(slides)).map(|_| ())
+        leg.slides
+            .as_ref()
+            .filter(|slides| wanted(slides))
+            .map(|_| ())
     })
     .unwrap();
 }
@@ -50,7 +54,10 @@ fn wait_for_page(sender: &Room, viewer: &Room) {
         let received = viewer.roomd.picture_of_slides("far-end").unwrap();
         let camera = viewer.roomd.picture("far-end").unwrap();
         let quality = sent.psnr(&received).unwrap();
-        assert!(received.psnr(&camera).unwrap() < quality, "it is the camera");
+        assert!(
+            received.psnr(&camera).unwrap() < quality,
+            "it is the camera"
+        );
         if quality > SAME_PAGE_DB {
             return;
         }
@@ -81,7 +88,9 @@ fn slides_of_one_room_are_seen_by_the_other_until_that_shows_its_own() {
 
         let mark = caller.roomd.snapshot_mark();
         callee.roomd.roomctl(&["slides", "off"]).unwrap();
-        wait_for_slides(&caller, mark, "the end of slides", |slides| !is_seen(slides));
+        wait_for_slides(&caller, mark, "the end of slides", |slides| {
+            !is_seen(slides)
+        });
         let leg = caller.only_leg().unwrap();
         assert_eq!(leg.state, LegState::Established);
         caller.roomd.roomctl(&["hangup"]).unwrap();

@@ -12,6 +12,7 @@ use room::codec::{
     AudioCodec, Direction, PacketizationMode, ProfileLevelId, RtcpMode, RtcpPort, RtcpSize,
     SrtpKeys, SrtpSuite, VideoFeedback,
 };
+use room::media_plan::VideoStream;
 use room::units::Bitrate;
 use sip::offer_answer::{
     AgreedSecurity, BfcpTcp, CallMedia, Capabilities, ContentPorts, ContentSharing,
@@ -171,6 +172,12 @@ fn check_mirror(one: &Session, other: &Session, other_local: &LocalMedia) {
         assert_eq!(ours.send_payload_type, theirs.receive_payload_type);
         assert_eq!(ours.direction, theirs.direction.reversed());
         assert_eq!(ours.feedback, VideoFeedback::ALL);
+        let numbers = |stream: &VideoStream| stream.rtx.map(|rtx| (rtx.send, rtx.receive));
+        assert!(ours.rtx.is_some());
+        assert_eq!(
+            numbers(ours),
+            numbers(theirs).map(|(send, receive)| (receive, send))
+        );
         assert_eq!(ours.rtcp, SHARED);
         assert!(mirrored(ours.srtp.as_ref(), theirs.srtp.as_ref()));
     }

@@ -95,8 +95,8 @@ fn run(mut network: Network) -> Outcome {
                     lost.arrived(at, SSRC, number);
                 }
                 Some(Event::Arrives(number, Resent::Yes)) => {
-                    if lost.sent_again(at, number).is_some() {
-                        let due = missing.remove(&number).expect("it was lost");
+                    let again = lost.sent_again(at, number);
+                    if let Some(due) = again.and_then(|_| missing.remove(&number)) {
                         outcome.mended += 1;
                         wait.observe(at, at.saturating_duration_since(due));
                     }

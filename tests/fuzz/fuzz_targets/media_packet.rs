@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 
 use bitrate_request::BitrateRequests;
 use libfuzzer_sys::fuzz_target;
-use lost_packets::LostPackets;
+use lost_packets::{LostPackets, Resending};
 use room::codec::{SrtpKey, SrtpSuite};
 use rtcp_demultiplexer::{PacketKind, packet_kind};
 use rtp::RtpHeader;
@@ -68,7 +68,7 @@ fuzz_target!(|datagram: &[u8]| {
 fn sent_again(datagram: &[u8]) {
     let now = Instant::now();
     if let Some(again) = SentAgain::parse(datagram) {
-        let mut lost = LostPackets::new();
+        let mut lost = LostPackets::new(Resending::OwnStream);
         let number = again.original_sequence;
         lost.arrived(now, 1, number.wrapping_sub(1));
         lost.arrived(now, 1, number.wrapping_add(1));

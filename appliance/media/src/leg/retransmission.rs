@@ -12,7 +12,8 @@
 //!
 //! Our NACKs leave at once, beside what rtpbin sends: its own would come too late for a jitter
 //! buffer that is as short as ours. The packets are taken apart behind the session, so that reports
-//! to the peer count what the network lost, and what is sent again as a source of its own.
+//! to the peer count what the network lost, and what is sent again as a source of its own. That of ours
+//! sends no reports: nothing is played from it, and its packets carry the times of the pictures.
 //!
 //! A packet that is sent again in a stream of its own is a new packet of SRTP. One that is sent again
 //! as it is must be the very same datagram: to protect it anew under its old index would be the same
@@ -34,7 +35,7 @@ use crate::leg::internal_session;
 use crate::leg::transport::session;
 use crate::pipeline::{make_element, pad};
 use crate::retransmission::{
-    Arrival, LostPackets, RetransmissionWait, RtxStream, SentAgain, SentPackets, nack,
+    Arrival, LostPackets, Resending, RetransmissionWait, RtxStream, SentAgain, SentPackets, nack,
 };
 use crate::rtp::RtpHeader;
 
@@ -75,8 +76,12 @@ impl LossRecovery {
             rtpbin: rtpbin.downgrade(),
             size: stream.rtcp.size,
         };
+        let resending = match stream.rtx {
+            Some(_) => Resending::OwnStream,
+            None => Resending::SamePackets,
+        };
         Ok(Arc::new(Self {
-            lost: Mutex::new(LostPackets::new()),
+            lost: Mutex::new(LostPackets::new(resending)),
             wait: Mutex::new(RetransmissionWait::new()),
             delay: Arc::clone(delay),
             source: Mutex::new(None),

@@ -37,6 +37,15 @@ const RARELY: Duration = Duration::from_secs(2);
 /// So many old packets in a row are no stragglers: the stream counts anew.
 const ANEW: u32 = 50;
 
+/// How the peer sends packets again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resending {
+    /// As they were: one that comes after it was asked for may as well have been overtaken.
+    SamePackets,
+    /// In a stream of their own (RFC 4588).
+    OwnStream,
+}
+
 /// What a packet is to the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
@@ -58,6 +67,7 @@ pub(crate) struct Request {
 /// The missing packets of one stream.
 #[derive(Debug)]
 pub(crate) struct LostPackets {
+    resending: Resending,
     source: Option<Source>,
     /// By their number, counted on without wrapping.
     missing: BTreeMap<u64, Missing>,
@@ -85,8 +95,9 @@ struct Missing {
 
 impl LostPackets {
     /// Nothing came yet.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(resending: Resending) -> Self {
         Self {
+            resending,
             source: None,
             missing: BTreeMap::new(),
             round_trip: None,
@@ -113,7 +124,10 @@ impl LostPackets {
         let number = source.newest - u64::from(step.unsigned_abs());
         if let Some(missing) = self.missing.remove(&number) {
             source.old = 0;
-            return self.came(now, missing);
+            return match self.resending {
+                Resending::SamePackets => self.came(now, missing),
+                Resending::OwnStream => Arrival::Regular,
+            };
         }
         source.old += 1;
         if source.old == ANEW {

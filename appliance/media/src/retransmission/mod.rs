@@ -20,7 +20,7 @@ mod retransmission_wait;
 mod rtx;
 mod sent_packets;
 
-pub(crate) use lost_packets::{Arrival, LostPackets};
+pub(crate) use lost_packets::{Arrival, LostPackets, Resending};
 pub(crate) use retransmission_wait::RetransmissionWait;
 pub(crate) use rtx::{RtxStream, SentAgain};
 pub(crate) use sent_packets::SentPackets;

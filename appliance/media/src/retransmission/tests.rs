@@ -55,7 +55,10 @@ struct Outcome {
 
 fn run(mut network: Network) -> Outcome {
     let start = Instant::now();
-    let (mut lost, mut sent) = (LostPackets::new(), SentPackets::default());
+    let (mut lost, mut sent) = (
+        LostPackets::new(Resending::OwnStream),
+        SentPackets::default(),
+    );
     let mut wait = RetransmissionWait::new();
     let mut outcome = Outcome::default();
     let mut missing = BTreeMap::new();

@@ -10,7 +10,7 @@ const fn ms(milliseconds: u64) -> Duration {
 
 /// A stream of which these packets came, all at `start`.
 fn after(start: Instant, sequences: impl IntoIterator<Item = u16>) -> LostPackets {
-    let mut lost = LostPackets::new();
+    let mut lost = LostPackets::new(Resending::SamePackets);
     for sequence in sequences {
         assert_eq!(lost.arrived(start, SSRC, sequence), Arrival::Regular);
     }
@@ -48,6 +48,19 @@ fn what_was_asked_for_is_known_by_either_way_and_only_once() {
     assert_eq!(lost.sent_again(now, 14), None, "never missing");
     assert_eq!(lost.sent_again(now, 15), None, "not even sent");
     assert_eq!(asked(&mut lost, now + ms(110)), [11]);
+}
+
+#[test]
+fn where_packets_come_again_in_a_stream_of_their_own_a_late_one_was_only_overtaken() {
+    let start = Instant::now();
+    let mut lost = LostPackets::new(Resending::OwnStream);
+    lost.arrived(start, SSRC, 10);
+    lost.arrived(start, SSRC, 12);
+    assert_eq!(asked(&mut lost, start + ms(5)), [11]);
+    let late = start + ms(20);
+    assert_eq!(lost.arrived(late, SSRC, 11), Arrival::Regular);
+    assert_eq!(lost.sent_again(late, 11), None, "it is here");
+    assert_eq!(lost.next_deadline(), None);
 }
 
 #[test]
@@ -133,7 +146,7 @@ proptest! {
         packets in prop::collection::vec((0_u64..60, 0_u32..2, prop_oneof![0_u16..300, any::<u16>()]), 1..400),
     ) {
         let mut now = Instant::now();
-        let mut lost = LostPackets::new();
+        let mut lost = LostPackets::new(Resending::SamePackets);
         for (gap, ssrc, sequence) in packets {
             let next = now + ms(gap);
             let mut polls = 0;

@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 
 use bitrate_request::BitrateRequests;
 use libfuzzer_sys::fuzz_target;
-use lost_packets::{LostPackets, Resending};
+use lost_packets::{Arrival, LostPackets, Resending};
 use room::codec::{SrtpKey, SrtpSuite};
 use rtcp_demultiplexer::{PacketKind, packet_kind};
 use rtp::RtpHeader;
@@ -81,6 +81,15 @@ fn sent_again(datagram: &[u8]) {
         let (header, payload) = RtpHeader::parse(&packet).expect("it was an RTP packet");
         assert_eq!(header.sequence, number);
         assert!(!payload.is_empty());
+    }
+    if let Some((header, _)) = RtpHeader::parse(datagram) {
+        let mut lost = LostPackets::new(Resending::SamePackets);
+        let number = header.sequence;
+        lost.arrived(now, header.ssrc, number.wrapping_sub(1));
+        lost.arrived(now, header.ssrc, number.wrapping_add(1));
+        let request = lost.poll(now + Duration::from_millis(5));
+        assert!(request.is_some());
+        assert_eq!(lost.arrived(now, header.ssrc, number), Arrival::Requested);
     }
     if let Some(wrapped) = RtxStream::new(2, 102, 0).wrap(datagram)
         && let Some(again) = SentAgain::parse(&wrapped)

@@ -478,7 +478,7 @@ pub struct MediaTransport {
     /// Whether feedback may travel without reports (RFC 5506).
     #[serde(default)]
     pub rtcp_reduced_size: bool,
-    /// The RTCP feedback that both ends take: `nack pli`, `ccm fir`, `ccm tmmbr`.
+    /// The RTCP feedback that both ends take: `nack`, `nack pli`, `ccm fir`, `ccm tmmbr`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rtcp_feedback: Vec<String>,
 }
@@ -600,6 +600,12 @@ pub struct VideoStats {
     pub keyframes_requested_by_peer: u32,
     /// Keyframes that the room asked the peer for.
     pub keyframes_requested: u32,
+    /// Lost packets that the room asked the peer for, each time that it did.
+    pub retransmissions_requested: u64,
+    /// Those that came.
+    pub retransmissions_received: u64,
+    /// Packets that the peer asked for and the room sent again.
+    pub retransmissions_sent: u64,
     /// The encoder at work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder: Option<String>,

@@ -31,19 +31,32 @@ impl ArrivalDelay {
 
     /// A packet arrived.
     pub(crate) fn arrived(&mut self, now: Instant, timestamp: u32) {
-        let (start, first) = *self.first.get_or_insert((now, timestamp));
-        let sent =
-            i64::from(timestamp.wrapping_sub(first) as i32) * 1_000_000 / i64::from(self.clock_hz);
-        let elapsed = now.saturating_duration_since(start);
-        let arrived = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX / 2);
-        let delay = arrived.saturating_sub(sent);
+        let start = self.first.get_or_insert((now, timestamp)).0;
+        let delay = self.delay(now, timestamp).unwrap_or(0);
         let jump = delay.abs_diff(self.delays.last().unwrap_or(delay));
+        let elapsed = now.saturating_duration_since(start);
         if u128::from(jump) > LARGEST_JUMP.as_micros() || elapsed > LONGEST_COMPARISON {
             self.delays.forget();
             self.first = Some((now, timestamp));
             return;
         }
         self.delays.observe(delay);
+    }
+
+    /// How much later a packet that does not count arrives than the quickest of those that do;
+    /// `None` before that is known.
+    pub(crate) fn lateness(&self, now: Instant, timestamp: u32) -> Option<Duration> {
+        self.delays.above_smallest(self.delay(now, timestamp)?)
+    }
+
+    /// Arrival against timestamp, in microseconds; `None` before the first packet.
+    fn delay(&self, now: Instant, timestamp: u32) -> Option<i64> {
+        let (start, first) = self.first?;
+        let sent =
+            i64::from(timestamp.wrapping_sub(first) as i32) * 1_000_000 / i64::from(self.clock_hz);
+        let elapsed = now.saturating_duration_since(start);
+        let arrived = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX / 2);
+        Some(arrived.saturating_sub(sent))
     }
 
     /// How long packets have to be held now.

@@ -54,8 +54,7 @@ pub(crate) struct DelayTarget {
     /// In microseconds.
     delays: VecDeque<i64>,
     phase: Phase,
-    target: Duration,
-    changed: Option<Instant>,
+    target: SteppedTarget,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +72,7 @@ impl DelayTarget {
             origin,
             delays,
             phase: Phase::Starting,
-            target: FIRST,
-            changed: None,
+            target: SteppedTarget::new(FIRST),
         }
     }
 
@@ -103,25 +101,25 @@ impl DelayTarget {
     /// How long to hold now.
     pub(crate) fn target(&mut self, now: Instant) -> Duration {
         let Some(needed) = self.needed() else {
-            return self.target;
+            return self.target.now();
         };
         if self.phase == Phase::Landing {
             self.phase = Phase::Running;
-            self.target = needed;
-            self.changed = Some(now);
-            return needed;
+            self.target.jump(now, needed);
         }
-        let fall_allowed = self
-            .changed
-            .is_none_or(|at| now.saturating_duration_since(at) >= FALL_INTERVAL);
-        if needed > self.target {
-            self.target = needed;
-            self.changed = Some(now);
-        } else if needed + SMALLEST_FALL <= self.target && fall_allowed {
-            self.target = needed.max(self.target - LARGEST_FALL.min(self.target));
-            self.changed = Some(now);
-        }
-        self.target
+        self.target.follow(now, needed)
+    }
+
+    /// How far a delay in microseconds is above the smallest one that is remembered; `None` before
+    /// there are enough of them.
+    pub(crate) fn above_smallest(&self, delay: i64) -> Option<Duration> {
+        let smallest = self
+            .delays
+            .iter()
+            .min()
+            .filter(|_| self.delays.len() >= ENOUGH)?;
+        let above = u64::try_from(delay.saturating_sub(*smallest)).unwrap_or(0);
+        Some(Duration::from_micros(above))
     }
 
     /// What the remembered delays need.
@@ -147,6 +145,44 @@ impl DelayTarget {
         let delay = most.max(row).saturating_sub(base);
         let delay = Duration::from_micros(u64::try_from(delay).unwrap_or(0));
         Some(delay.saturating_add(MARGIN).clamp(SHORTEST, LONGEST))
+    }
+}
+
+/// A delay that rises at once and falls by steps.
+#[derive(Debug)]
+pub(crate) struct SteppedTarget {
+    target: Duration,
+    changed: Option<Instant>,
+}
+
+impl SteppedTarget {
+    pub(crate) const fn new(first: Duration) -> Self {
+        Self {
+            target: first,
+            changed: None,
+        }
+    }
+
+    pub(crate) const fn now(&self) -> Duration {
+        self.target
+    }
+
+    fn jump(&mut self, now: Instant, target: Duration) {
+        self.target = target;
+        self.changed = Some(now);
+    }
+
+    /// Gives the target after `needed` is what is needed now.
+    pub(crate) fn follow(&mut self, now: Instant, needed: Duration) -> Duration {
+        let fall_allowed = self
+            .changed
+            .is_none_or(|at| now.saturating_duration_since(at) >= FALL_INTERVAL);
+        if needed > self.target {
+            self.jump(now, needed);
+        } else if needed + SMALLEST_FALL <= self.target && fall_allowed {
+            self.jump(now, needed.max(self.target - LARGEST_FALL.min(self.target)));
+        }
+        self.target
     }
 }
 

@@ -45,6 +45,7 @@ mod media;
 mod microphone;
 mod pipeline;
 mod recording;
+mod retransmission;
 mod rtp;
 mod sample_timeline;
 mod settings;

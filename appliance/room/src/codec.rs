@@ -186,6 +186,8 @@ pub struct RtcpMode {
 /// The RTCP feedback about pictures that both ends settled, besides reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct VideoFeedback {
+    /// `nack`: packets that were lost are asked for again (RFC 4585 section 6.2.1).
+    pub generic_nack: bool,
     /// `nack pli`: a whole picture is asked for after a loss (RFC 4585 section 6.3.1).
     pub picture_loss_indication: bool,
     /// `ccm fir`: a whole picture is asked for (RFC 5104 section 4.3.1).
@@ -197,6 +199,7 @@ pub struct VideoFeedback {
 impl VideoFeedback {
     /// All that we know.
     pub const ALL: Self = Self {
+        generic_nack: true,
         picture_loss_indication: true,
         full_intra_request: true,
         temporary_bitrate: true,
@@ -204,6 +207,7 @@ impl VideoFeedback {
 
     /// None: a whole picture can be asked for by signalling only.
     pub const NONE: Self = Self {
+        generic_nack: false,
         picture_loss_indication: false,
         full_intra_request: false,
         temporary_bitrate: false,
@@ -218,6 +222,7 @@ impl VideoFeedback {
     /// The values of `a=rtcp-fb` that name what is settled.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         [
+            (self.generic_nack, "nack"),
             (self.picture_loss_indication, "nack pli"),
             (self.full_intra_request, "ccm fir"),
             (self.temporary_bitrate, "ccm tmmbr"),
@@ -225,6 +230,16 @@ impl VideoFeedback {
         .into_iter()
         .filter_map(|(settled, name)| settled.then_some(name))
     }
+}
+
+/// The payload types of packets that are sent again (RFC 4588), in a stream of their own beside the
+/// one that lost them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RtxPayloadTypes {
+    /// What we send again: the peer's number.
+    pub send: PayloadType,
+    /// What the peer sends again: our number.
+    pub receive: PayloadType,
 }
 
 /// SRTP protection profiles with SDES keys (RFC 4568 section 6.2, RFC 7714 section 14.2), the

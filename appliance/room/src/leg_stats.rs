@@ -30,7 +30,8 @@ pub struct StreamStats {
     pub packets_sent: u64,
     /// Packets received since the stream began.
     pub packets_received: u64,
-    /// Packets that never came or came too late, since the stream began.
+    /// Packets that never came or came too late, since the stream began. Those that were sent again in a
+    /// stream of their own count as lost.
     pub packets_lost: u64,
     /// The part of the expected packets that was lost over the last interval.
     pub loss: Fraction,
@@ -51,6 +52,17 @@ pub struct StreamStats {
 pub struct AudioStats {
     /// Packets, bits and time.
     pub stream: StreamStats,
+}
+
+/// Packets that were lost and sent again (RFC 4585, RFC 4588), since the stream began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RetransmissionStats {
+    /// Packets that we asked the peer for, each time that we did.
+    pub requested: u64,
+    /// Those that came.
+    pub received: u64,
+    /// Packets that the peer asked for and we sent again.
+    pub sent: u64,
 }
 
 /// The measurements of a video stream.
@@ -76,6 +88,8 @@ pub struct VideoStats {
     pub keyframes_requested_by_peer: u32,
     /// Keyframes that we asked the peer for.
     pub keyframes_requested: u32,
+    /// Packets that were lost and sent again, since the stream began.
+    pub retransmissions: RetransmissionStats,
     /// The encoder at work.
     pub encoder: Option<String>,
     /// The decoder at work.

@@ -42,7 +42,7 @@ pub use fact::{
 pub use ids::{Generation, LegId};
 pub use input_queue::{Input, InputQueue};
 pub use leg_state::{CallDirection, EndReason, HeldBy, HoldChange, LegState};
-pub use leg_stats::{AudioStats, LegStats, StreamStats, VideoStats};
+pub use leg_stats::{AudioStats, LegStats, RetransmissionStats, StreamStats, VideoStats};
 pub use media_plan::MediaPlan;
 pub use peer::{AnswerWish, LegSecurity, Peer, PeerTrust, Protection};
 pub use policy::{

@@ -7,8 +7,8 @@
 use std::path::PathBuf;
 
 use crate::codec::{
-    AudioCodec, Direction, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode, SrtpKeys,
-    VideoFeedback,
+    AudioCodec, Direction, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode,
+    RtxPayloadTypes, SrtpKeys, VideoFeedback,
 };
 use crate::ids::{Generation, LegId};
 use crate::units::{Bitrate, FrameRate, Resolution, Volume};
@@ -201,6 +201,9 @@ pub struct VideoStream {
     pub max_bitrate: Option<Bitrate>,
     /// The RTCP feedback that both ends take.
     pub feedback: VideoFeedback,
+    /// How lost packets are sent again, where `feedback` has `nack`; `None` sends the packets
+    /// themselves once more.
+    pub rtx: Option<RtxPayloadTypes>,
     /// SRTP keys, or `None` for a plain leg.
     pub srtp: Option<SrtpKeys>,
     /// How RTCP is carried.

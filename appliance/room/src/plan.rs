@@ -230,6 +230,7 @@ mod tests {
             direction: Direction::SendRecv,
             max_bitrate: None,
             feedback: VideoFeedback::ALL,
+            rtx: None,
             srtp: None,
             rtcp: RtcpMode::default(),
         };

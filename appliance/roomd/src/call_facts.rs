@@ -588,6 +588,7 @@ pub(crate) mod tests {
             direction: Direction::SendRecv,
             max_bitrate,
             feedback: VideoFeedback::ALL,
+            rtx: None,
             srtp: None,
             rtcp: RtcpMode::default(),
         }

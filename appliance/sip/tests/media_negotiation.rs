@@ -262,24 +262,29 @@ fn a_port_is_not_shared_with_payload_types_that_look_like_rtcp() {
 
 #[test]
 fn the_feedback_that_both_ends_list_is_settled_under_every_profile() {
-    let with = |pli, fir, tmmbr| VideoFeedback {
+    let with = |nack, pli, fir, tmmbr| VideoFeedback {
+        generic_nack: nack,
         picture_loss_indication: pli,
         full_intra_request: fir,
         temporary_bitrate: tmmbr,
     };
     let table = [
-        ("", with(false, false, false)),
-        ("a=rtcp-fb:* nack pli", with(true, false, false)),
-        ("a=rtcp-fb:97 ccm fir", with(false, true, false)),
-        ("a=rtcp-fb:99 ccm fir", with(false, false, false)),
-        ("a=rtcp-fb:* nack", with(false, false, false)),
+        ("", with(false, false, false, false)),
+        ("a=rtcp-fb:* nack pli", with(false, true, false, false)),
+        ("a=rtcp-fb:97 ccm fir", with(false, false, true, false)),
+        ("a=rtcp-fb:99 ccm fir", with(false, false, false, false)),
+        ("a=rtcp-fb:* nack", with(true, false, false, false)),
+        (
+            "a=rtcp-fb:97 nack rpsi\na=rtcp-fb:* nack sli",
+            with(false, false, false, false),
+        ),
         (
             "a=rtcp-fb:97 ccm tmmbr smaxpr=120\na=rtcp-fb:* trr-int 100",
-            with(false, false, true),
+            with(false, false, false, true),
         ),
         (
             "a=rtcp-fb:97 nack\na=rtcp-fb:97 nack pli\na=rtcp-fb:* ccm fir\na=rtcp-fb:* ccm tmmbr",
-            with(true, true, true),
+            with(true, true, true, true),
         ),
     ];
     for profile in ["RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF"] {
@@ -313,16 +318,127 @@ fn our_offer_names_the_old_profiles_and_lists_the_feedback_beside() {
     ] {
         let (_, offer) = Session::offer(&capabilities(security), &local(), &mut rng());
         let offer = String::from_utf8(offer.to_vec()).unwrap();
-        assert!(has(&offer, &format!("m=video 40002 {profile} 97 98")));
+        assert!(has(
+            &offer,
+            &format!("m=video 40002 {profile} 97 98 102 103")
+        ));
         for number in [97, 98] {
             for feedback in VideoFeedback::ALL.names() {
                 assert!(has(&offer, &format!("a=rtcp-fb:{number} {feedback}")));
             }
         }
-        assert!(!offer.contains(" nack\r\n"), "nothing is sent again");
     }
 }
 
+/// An offer of H.264 as 97, with these attributes and these payload types behind it.
+fn video_offer(behind: &str, attributes: &str) -> Vec<u8> {
+    sdp(&format!(
+        "m=video 7078 RTP/AVP 97 {behind}
+         a=rtpmap:97 H264/90000
+         a=fmtp:97 profile-level-id=42e01f;packetization-mode=1
+         {attributes}"
+    ))
+}
+
+fn rtx_of(media: &CallMedia) -> Option<(u8, u8)> {
+    let rtx = media.streams.video.as_ref().unwrap().rtx?;
+    Some((rtx.send.value(), rtx.receive.value()))
+}
+
+#[test]
+fn packets_are_sent_again_in_a_stream_of_their_own_where_the_offer_has_one_for_the_codec() {
+    const NACK: &str = "a=rtcp-fb:97 nack\n";
+    const RTX: &str = "a=rtpmap:107 rtx/90000\n";
+    let table = [
+        ("107", format!("{NACK}{RTX}a=fmtp:107 apt=97"), Some(107)),
+        (
+            "107",
+            format!("{NACK}{RTX}a=fmtp:107 rtx-time=3000 ; APT = 97"),
+            Some(107),
+        ),
+        (
+            "107 108",
+            format!("{NACK}{RTX}a=fmtp:107 apt=98\na=rtpmap:108 RTX/90000\na=fmtp:108 apt=97"),
+            Some(108),
+        ),
+        // Nobody would ask for anything.
+        ("107", format!("{RTX}a=fmtp:107 apt=97"), None),
+        (
+            "107",
+            format!("a=rtcp-fb:107 nack\n{RTX}a=fmtp:107 apt=97"),
+            None,
+        ),
+        // For another codec, for itself, for none, for nonsense; of another clock; not in the list.
+        ("107", format!("{NACK}{RTX}a=fmtp:107 apt=98"), None),
+        ("107", format!("{NACK}{RTX}a=fmtp:107 apt=107"), None),
+        ("107", format!("{NACK}{RTX}a=fmtp:107 rtx-time=3000"), None),
+        ("107", format!("{NACK}{RTX}"), None),
+        ("107", format!("{NACK}{RTX}a=fmtp:107 apt=353"), None),
+        ("107", format!("{NACK}{RTX}a=fmtp:107 apt=97 98;apt"), None),
+        (
+            "107",
+            format!("{NACK}a=rtpmap:107 rtx/48000\na=fmtp:107 apt=97"),
+            None,
+        ),
+        ("", format!("{NACK}{RTX}a=fmtp:107 apt=97"), None),
+    ];
+    for (behind, attributes, number) in table {
+        let (_, text, media) = answer(&video_offer(behind, &attributes));
+        let video = media.streams.video.as_ref().unwrap();
+        assert_eq!(
+            video.feedback.generic_nack,
+            attributes.contains(NACK),
+            "{attributes}"
+        );
+        assert_eq!(rtx_of(&media), number.map(|n| (n, n)), "{attributes}");
+        let line = match number {
+            Some(number) => {
+                let written = [
+                    format!("a=rtpmap:{number} rtx/90000"),
+                    format!("a=fmtp:{number} apt=97"),
+                ];
+                assert!(written.iter().all(|line| has(&text, line)), "{text}");
+                format!("m=video 40002 RTP/AVP 97 {number}")
+            }
+            None => {
+                assert!(!text.contains("rtx"), "{text}");
+                "m=video 40002 RTP/AVP 97".to_owned()
+            }
+        };
+        assert!(has(&text, &line), "{text}");
+    }
+}
+
+#[test]
+fn our_offer_has_a_stream_of_packets_sent_again_for_each_mode_and_the_answer_may_number_it_anew() {
+    let security = capabilities(MediaSecurity::PlainAllowed);
+    let (_, offer) = Session::offer(&security, &local(), &mut rng());
+    let offer = String::from_utf8(offer.to_vec()).unwrap();
+    for (number, original) in [(102, 97), (103, 98)] {
+        assert!(has(&offer, &format!("a=rtpmap:{number} rtx/90000")));
+        assert!(has(&offer, &format!("a=fmtp:{number} apt={original}")));
+    }
+    let answer = |numbers: &str, attributes: &str| {
+        sdp(&format!(
+            "m=audio 7078 RTP/AVP 0\nm=video 7080 RTP/AVP {numbers}
+             a=rtpmap:98 H264/90000
+             a=fmtp:98 profile-level-id=42e01f;packetization-mode=0
+             {attributes}"
+        ))
+    };
+    let rtx = "a=rtpmap:120 rtx/90000\na=fmtp:120 apt=98";
+    let table = [
+        (format!("a=rtcp-fb:98 nack\n{rtx}"), true, Some((120, 103))),
+        ("a=rtcp-fb:98 nack".to_owned(), true, None),
+        (rtx.to_owned(), false, None),
+    ];
+    for (attributes, nack, numbers) in table {
+        let media = answered(&answer("98 120", &attributes)).unwrap();
+        let feedback = media.streams.video.as_ref().unwrap().feedback;
+        assert_eq!(feedback.generic_nack, nack, "{attributes}");
+        assert_eq!(rtx_of(&media), numbers, "{attributes}");
+    }
+}
 #[test]
 fn limits_beyond_the_level_allow_a_picture_only_where_they_allow_all_of_it() {
     let hd = (Resolution::HD720, FrameRate(30));

@@ -477,7 +477,7 @@ fn our_offer_names_every_codec_both_modes_and_fresh_keys() {
         media_lines(offer),
         [
             "m=audio 40000 RTP/SAVP 96 9 0 8 100 101",
-            "m=video 40002 RTP/SAVP 97 98"
+            "m=video 40002 RTP/SAVP 97 98 102 103"
         ]
     );
     for line in [

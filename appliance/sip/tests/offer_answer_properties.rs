@@ -12,6 +12,7 @@ use room::codec::{
     AudioCodec, Direction, PacketizationMode, ProfileLevelId, RtcpMode, RtcpPort, RtcpSize,
     SrtpKeys, SrtpSuite, VideoFeedback,
 };
+use room::media_plan::VideoStream;
 use room::units::Bitrate;
 use sip::offer_answer::{
     AgreedSecurity, BfcpTcp, CallMedia, Capabilities, ContentPorts, ContentSharing,
@@ -171,6 +172,12 @@ fn check_mirror(one: &Session, other: &Session, other_local: &LocalMedia) {
         assert_eq!(ours.send_payload_type, theirs.receive_payload_type);
         assert_eq!(ours.direction, theirs.direction.reversed());
         assert_eq!(ours.feedback, VideoFeedback::ALL);
+        let numbers = |stream: &VideoStream| stream.rtx.map(|rtx| (rtx.send, rtx.receive));
+        assert!(ours.rtx.is_some());
+        assert_eq!(
+            numbers(ours),
+            numbers(theirs).map(|(send, receive)| (receive, send))
+        );
         assert_eq!(ours.rtcp, SHARED);
         assert!(mirrored(ours.srtp.as_ref(), theirs.srtp.as_ref()));
     }
@@ -406,8 +413,9 @@ proptest! {
                 "a=(content:(slides|main|alt)|fingerprint:sha-256 ([0-9A-F]{2}:){0,32}[0-9A-F]{2})",
                 "m=(audio|video|x) [0-9]{1,5}(/[0-9])? (RTP/S?AVPF?|x) ([0-9]{1,3} ){0,5}",
                 "a=(rtpmap|fmtp|rtcp-fb|crypto|rtcp|content):[0-9*]{1,3} \\PC{0,40}",
-                "a=rtpmap:(96|97|98) (opus/48000/2|H264/90000|telephone-event/[0-9]{0,12})",
+                "a=rtpmap:(96|97|98) (opus/48000/2|H264/90000|rtx/90000|telephone-event/[0-9]{0,12})",
                 "a=fmtp:(97|98) (profile-level-id=[0-9a-f]{4,7};?|max-fs=[0-9]{0,12};?){0,3}",
+                "a=(fmtp:(96|97|98) (rtx-time=[0-9]{0,9};)?apt=[0-9]{0,4}|rtcp-fb:(97|\\*) nack( [a-z]{0,4})?)",
                 "a=(sendonly|recvonly|inactive|sendrecv)",
                 "b=(AS|TIAS|CT):[0-9]{1,20}",
                 "c=IN IP[46] [0-9a-f.:]{1,20}(/[0-9]{1,4})?",

@@ -40,6 +40,7 @@ fn video(mode: PacketizationMode, direction: Direction, most: Option<Bitrate>) -
         direction,
         max_bitrate: most,
         feedback: VideoFeedback::ALL,
+        rtx: None,
         srtp: None,
         rtcp: RtcpMode::default(),
     }

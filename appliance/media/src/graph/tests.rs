@@ -31,6 +31,7 @@ fn plan() -> MediaPlan {
         direction: Direction::SendRecv,
         max_bitrate: None,
         feedback: VideoFeedback::ALL,
+        rtx: None,
         srtp: None,
         rtcp: RtcpMode::default(),
     };

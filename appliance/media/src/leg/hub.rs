@@ -58,6 +58,24 @@ pub(crate) struct StreamMeters {
     /// Outgoing datagrams for which the channel had no room, and incoming ones that are no RTP of
     /// this stream.
     pub(crate) dropped: AtomicU64,
+    pub(crate) retransmissions: RetransmissionMeters,
+}
+
+/// Counters of packets that are sent again.
+#[derive(Debug, Default)]
+pub(crate) struct RetransmissionMeters {
+    /// Packets that the peer was asked for, each time that it was.
+    pub(crate) requested: AtomicU64,
+    /// Those that came.
+    pub(crate) received: AtomicU64,
+    /// Those that the peer has asked for and we have sent again.
+    pub(crate) sent: AtomicU64,
+}
+
+impl RetransmissionMeters {
+    pub(crate) fn add(counter: &AtomicU64, packets: u64) {
+        counter.fetch_add(packets, Ordering::Relaxed);
+    }
 }
 
 /// Counters of the RTP packets of one direction.

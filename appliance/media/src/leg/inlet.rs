@@ -16,11 +16,13 @@ use crate::clock::MediaClock;
 use crate::datagram::{Channel, Datagram, Medium};
 use crate::delay_target;
 use crate::leg::hub::{LegHub, StreamMeters};
+use crate::leg::retransmission::LossRecovery;
+use crate::retransmission::Arrival;
 use crate::rtp::RtpHeader;
 
 /// When a datagram came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Arrival {
+struct Reception {
     at: Instant,
     /// It waited for the pipeline, so its delay tells nothing of the network.
     waited: bool,
@@ -42,7 +44,9 @@ pub(crate) struct StreamInlet {
     /// Payload types that offer/answer settled. Others never reach a demultiplexer.
     pub(crate) payload_types: Vec<u8>,
     pub(crate) receives: AtomicBool,
-    pub(crate) delay: Mutex<ArrivalDelay>,
+    pub(crate) delay: Arc<Mutex<ArrivalDelay>>,
+    /// Asks for what is lost, where the peer takes such requests.
+    pub(crate) recovery: Option<Arc<LossRecovery>>,
 }
 
 impl LegInlets {
@@ -55,15 +59,37 @@ impl LegInlets {
         }
     }
 
-    /// How long packets have to be held. Sound decides where there is any: pictures that come a
-    /// little late are only shown late, sound that comes late is lost.
+    /// How long packets have to be held: for jitter, or for what is sent again where that is longer. Of
+    /// jitter sound decides where there is any: pictures that come a little late are only shown late,
+    /// sound that comes late is lost.
     pub(crate) fn jitter_buffer(&self, now: Instant) -> Duration {
         let stream = self.audio.as_ref().or(self.video.main.as_ref());
-        stream.map_or(delay_target::FIRST, |stream| stream.target(now))
+        let jitter = stream.map_or(delay_target::FIRST, |stream| stream.target(now));
+        let waits = self.recoveries().map(|recovery| recovery.wait(now));
+        waits.fold(jitter, Duration::max)
+    }
+
+    /// Asks for what is missing by now.
+    fn ask(&self, now: Instant) {
+        self.recoveries().for_each(|recovery| recovery.ask(now));
+    }
+
+    /// When to ask for missing packets; `None` while none is missing.
+    fn next_request(&self) -> Option<Instant> {
+        self.recoveries()
+            .filter_map(LossRecovery::next_deadline)
+            .min()
+    }
+
+    fn recoveries(&self) -> impl Iterator<Item = &LossRecovery> {
+        let streams = Medium::ALL
+            .into_iter()
+            .filter_map(|medium| self.stream(medium));
+        streams.filter_map(|stream| stream.recovery.as_deref())
     }
 
     /// A datagram arrived.
-    fn push(&self, datagram: Datagram, meters: &StreamMeters, arrival: Arrival) {
+    fn push(&self, datagram: Datagram, meters: &StreamMeters, arrival: Reception) {
         let taken = self.stream(datagram.medium).is_some_and(|stream| {
             stream.push(datagram.channel, datagram.payload, &self.clock, arrival)
         });
@@ -91,7 +117,7 @@ impl StreamInlet {
         channel: Channel,
         payload: bytes::Bytes,
         clock: &MediaClock,
-        arrival: Arrival,
+        arrival: Reception,
     ) -> bool {
         let source = match channel {
             Channel::Rtcp => &self.rtcp,
@@ -112,7 +138,7 @@ impl StreamInlet {
         source.push_buffer(buffer).is_ok()
     }
 
-    fn accepts(&self, packet: &[u8], arrival: Arrival) -> bool {
+    fn accepts(&self, packet: &[u8], arrival: Reception) -> bool {
         let Some((header, _)) = RtpHeader::parse(packet) else {
             return false;
         };
@@ -121,8 +147,13 @@ impl StreamInlet {
         {
             return false;
         }
-        // Only media: a telephone event repeats its timestamp.
-        if self.payload_types.first() == Some(&header.payload_type) && !arrival.waited {
+        // Only media: a telephone event repeats its timestamp, and what is sent again comes late.
+        if self.payload_types.first() != Some(&header.payload_type) {
+            return true;
+        }
+        let recovery = self.recovery.as_ref();
+        let arrived = recovery.map(|recovery| recovery.arrived(arrival.at, &header));
+        if arrived != Some(Arrival::Requested) && !arrival.waited {
             let mut delay = self.delay.lock().unwrap_or_else(PoisonError::into_inner);
             delay.arrived(arrival.at, header.timestamp);
         }
@@ -141,6 +172,7 @@ pub(crate) async fn pump(
     while let Some(current) = next_inlets(&mut inlets).await {
         let mut waiting = incoming.len();
         loop {
+            let request = current.next_request();
             tokio::select! {
                 biased;
                 changed = inlets.changed() => {
@@ -151,15 +183,25 @@ pub(crate) async fn pump(
                     let (Some(datagram), Some(hub)) = (datagram, hub.upgrade()) else { return };
                     let meters = hub.meters().stream(datagram.medium);
                     meters.received.count(datagram.channel, datagram.payload.len());
-                    let arrival = Arrival {
+                    let arrival = Reception {
                         at: Instant::now(),
                         waited: waiting > 0,
                     };
                     waiting = waiting.saturating_sub(1);
                     current.push(datagram, meters, arrival);
                 }
+                () = sleep_until(request), if request.is_some() => {}
+            }
+            if request.is_some_and(|due| due <= Instant::now()) {
+                current.ask(Instant::now());
             }
         }
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    if let Some(deadline) = deadline {
+        tokio::time::sleep_until(deadline.into()).await;
     }
 }
 

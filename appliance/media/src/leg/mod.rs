@@ -13,6 +13,7 @@
 mod hub;
 mod inlet;
 mod receive;
+mod retransmission;
 mod send;
 mod statistics;
 mod transport;
@@ -29,6 +30,7 @@ use tokio::sync::mpsc;
 
 pub(crate) use hub::{LegHub, StreamMeters};
 pub(crate) use inlet::pump;
+pub(crate) use retransmission::LossRecovery;
 pub(crate) use send::LARGEST_PACKET;
 pub(crate) use statistics::SentVideo;
 
@@ -119,7 +121,8 @@ impl Leg {
                     .map(PayloadType::value)
                     .collect();
                 let clock_hz = stream.codec.rtp_clock_hz();
-                let inlet = stream_inlet(sources, types, stream.direction, clock_hz);
+                let delay = new_delay(clock_hz);
+                let inlet = stream_inlet(sources, types, stream.direction, delay);
                 (Some(send), Some(inlet), Some(funnel))
             }
         };
@@ -257,9 +260,14 @@ impl Leg {
         now: Instant,
         sent: ByRole<Option<SentVideo>>,
     ) -> room::LegStats {
-        let stats = self
-            .statistics
-            .measure(now, &self.rtpbin, &self.hub, self.jitter_buffer, sent);
+        let stats = self.statistics.measure(
+            now,
+            &self.rtpbin,
+            &self.hub,
+            &self.inlets,
+            self.jitter_buffer,
+            sent,
+        );
         let peer_loss = stats
             .audio
             .as_ref()
@@ -281,11 +289,20 @@ fn build_video(
 ) -> Result<(VideoWay, StreamInlet), MediaError> {
     let (medium, keys) = (Medium::of_video(role), stream.srtp.as_ref());
     let inlet = send::build_video(pipeline, rtpbin, role, stream, hub)?;
-    build_outgoing(pipeline, rtpbin, medium, keys, hub)?;
+    let protected = build_outgoing(pipeline, rtpbin, medium, keys, hub)?;
+    let delay = new_delay(90_000);
+    let recovery = repair_losses(rtpbin, medium, stream, &protected, &delay, hub)?;
     let funnel = receive::build_video(pipeline, role, hub, clock, stream.feedback)?;
     let sources = build_incoming(pipeline, rtpbin, medium, keys)?;
-    let types = vec![stream.receive_payload_type.value()];
-    let stream_inlet = stream_inlet(sources, types, stream.direction, 90_000);
+    let types = [
+        Some(stream.receive_payload_type),
+        stream.rtx.map(|rtx| rtx.receive),
+    ];
+    let types = types.into_iter().flatten().map(PayloadType::value);
+    let stream_inlet = StreamInlet {
+        recovery,
+        ..stream_inlet(sources, types.collect(), stream.direction, delay)
+    };
     Ok((VideoWay { inlet, funnel }, stream_inlet))
 }
 
@@ -364,15 +381,46 @@ fn stream_inlet(
     sources: Sources,
     payload_types: Vec<u8>,
     direction: Direction,
-    clock_hz: u32,
+    delay: Arc<Mutex<ArrivalDelay>>,
 ) -> StreamInlet {
     StreamInlet {
         rtp: sources.rtp,
         rtcp: sources.rtcp,
         payload_types,
         receives: AtomicBool::new(direction.receives()),
-        delay: Mutex::new(ArrivalDelay::new(clock_hz)),
+        delay,
+        recovery: None,
     }
+}
+
+fn new_delay(clock_hz: u32) -> Arc<Mutex<ArrivalDelay>> {
+    Arc::new(Mutex::new(ArrivalDelay::new(clock_hz)))
+}
+
+/// Asks for lost pictures and answers who asks, where both ends take such requests. To be called
+/// between the ways out and in.
+fn repair_losses(
+    rtpbin: &gst::Element,
+    medium: Medium,
+    stream: &VideoStream,
+    protected: &gst::Pad,
+    delay: &Arc<Mutex<ArrivalDelay>>,
+    hub: &Arc<LegHub>,
+) -> Result<Option<Arc<LossRecovery>>, MediaError> {
+    if !stream.feedback.generic_nack {
+        return Ok(None);
+    }
+    retransmission::answer_requests(rtpbin, medium, stream, protected, hub)?;
+    let recovery = LossRecovery::new(rtpbin, medium, stream, delay, hub)?;
+    if let Some(rtx) = stream.rtx {
+        let original = stream.receive_payload_type;
+        retransmission::unwrap_retransmissions(rtpbin, medium, rtx.receive, original, &recovery);
+        if let Some(session) = internal_session(rtpbin, medium) {
+            // What is sent again is rare: its source must not have to prove itself each time.
+            session.set_property("probation", 1_u32);
+        }
+    }
+    Ok(Some(recovery))
 }
 
 impl Drop for Leg {

@@ -61,7 +61,13 @@ pub(super) fn payload_caps(
         return (events == Some(payload_type))
             .then(|| caps("audio", "TELEPHONE-EVENT", clock_hz).build());
     }
-    let video = video.filter(|v| u32::from(v.receive_payload_type.value()) == payload_type)?;
+    let video = video?;
+    if video.rtx.map(|rtx| u32::from(rtx.receive.value())) == Some(payload_type) {
+        return Some(caps("video", "RTX", 90_000).build());
+    }
+    if u32::from(video.receive_payload_type.value()) != payload_type {
+        return None;
+    }
     let caps = caps("video", "H264", 90_000);
     // rtpbin asks for a picture only in the way that these say the peer takes. After a loss PLI is
     // the better one: a bridge answers FIR with a picture for everybody.
@@ -150,10 +156,11 @@ fn guard(sink: &gst::Pad) {
                 buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
                 gst::PadProbeReturn::Ok
             }
-            Some(GuardVerdict::Drop) => gst::PadProbeReturn::Drop,
+            // By this name, because GStreamer complains about a buffer that bindings have dropped.
+            Some(GuardVerdict::Drop) => gst::PadProbeReturn::Handled,
             None => {
                 guard.interrupt();
-                gst::PadProbeReturn::Drop
+                gst::PadProbeReturn::Handled
             }
         }
     });

@@ -1,17 +1,19 @@
 //! A leg's figures: our own counters, and what rtpbin knows from RTCP.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use gst::glib;
 use gst::prelude::*;
-use room::leg_stats::{AudioStats, LegStats, StreamStats, VideoStats};
+use room::leg_stats::{AudioStats, LegStats, RetransmissionStats, StreamStats, VideoStats};
 use room::media_plan::{LegStreams, VideoRole};
 use room::units::{Bitrate, Fraction, MeasuredFrameRate, Resolution};
 
 use crate::by_role::ByRole;
 use crate::datagram::Medium;
+use crate::leg::LossRecovery;
 use crate::leg::hub::{LegHub, LegMeters, StreamMeters};
+use crate::leg::inlet::LegInlets;
 use crate::leg::receive::VIDEO_DECODER;
 use crate::leg::transport::session;
 use crate::shape::video_of;
@@ -98,6 +100,7 @@ impl Statistics {
         now: Instant,
         rtpbin: &gst::Element,
         hub: &LegHub,
+        inlets: &LegInlets,
         delay: Duration,
         sent: ByRole<Option<SentVideo>>,
     ) -> LegStats {
@@ -109,7 +112,11 @@ impl Statistics {
         let meters = hub.meters();
         let mut round_trip = None;
         let mut stream = |medium: Medium, memory: &mut StreamMemory| {
-            let report = session_report(rtpbin, session(medium));
+            let recovery = inlets
+                .stream(medium)
+                .and_then(|stream| stream.recovery.as_deref());
+            let sent_again = recovery.and_then(LossRecovery::source);
+            let report = session_report(rtpbin, session(medium), sent_again);
             round_trip = round_trip.or(report.round_trip());
             (
                 memory.stats(seconds, meters.stream(medium), &report, delay),
@@ -148,7 +155,9 @@ impl VideoMemory {
         sent: Option<SentVideo>,
     ) -> VideoStats {
         let meters = hub.meters().video.get(role);
-        let rate = |counter: &std::sync::atomic::AtomicU64, before: &mut u64| {
+        let again = &meters.stream.retransmissions;
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let rate = |counter: &AtomicU64, before: &mut u64| {
             let count = counter.load(Ordering::Relaxed);
             let new = count.saturating_sub(std::mem::replace(before, count));
             MeasuredFrameRate::fps(new as f64 / seconds)
@@ -165,6 +174,11 @@ impl VideoMemory {
             capture_to_decode: None,
             keyframes_requested_by_peer: meters.keyframes_requested_by_peer.load(Ordering::Relaxed),
             keyframes_requested: 0,
+            retransmissions: RetransmissionStats {
+                requested: load(&again.requested),
+                received: load(&again.received),
+                sent: load(&again.sent),
+            },
             encoder: sent.map(|sent| sent.encoder.to_owned()),
             decoder: Some(VIDEO_DECODER.to_owned()),
         }
@@ -243,7 +257,8 @@ impl SessionReport {
     }
 }
 
-fn session_report(rtpbin: &gst::Element, session: u32) -> SessionReport {
+/// What the session knows, save of the source by which the peer sends packets again.
+fn session_report(rtpbin: &gst::Element, session: u32, sent_again: Option<u32>) -> SessionReport {
     let mut report = SessionReport::default();
     let session = rtpbin.emit_by_name::<Option<glib::Object>>("get-internal-session", &[&session]);
     let Some(stats) = session.map(|session| session.property::<gst::Structure>("stats")) else {
@@ -251,7 +266,9 @@ fn session_report(rtpbin: &gst::Element, session: u32) -> SessionReport {
     };
     if let Ok(sources) = stats.get::<glib::ValueArray>("source-stats") {
         for source in sources.iter() {
-            if let Ok(source) = source.get::<gst::Structure>() {
+            if let Ok(source) = source.get::<gst::Structure>()
+                && (sent_again.is_none() || source.get::<u32>("ssrc").ok() != sent_again)
+            {
                 report.add_source(&source);
             }
         }

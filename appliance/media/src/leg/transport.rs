@@ -37,14 +37,14 @@ pub(super) const fn session(medium: Medium) -> u32 {
 }
 
 /// Builds the way out for a session's RTCP, and for its RTP, whose source pad rtpbin has as soon
-/// as its sink pad was requested.
+/// as its sink pad was requested. Gives the pad by which RTP leaves, protected.
 pub(super) fn build_outgoing(
     pipeline: &OwnedPipeline,
     rtpbin: &gst::Element,
     medium: Medium,
     keys: Option<&SrtpKeys>,
     hub: &Arc<LegHub>,
-) -> Result<(), MediaError> {
+) -> Result<gst::Pad, MediaError> {
     let session = session(medium);
     let mut rtp = pad(rtpbin, &format!("send_rtp_src_{session}"))?;
     let mut rtcp = pad(rtpbin, &format!("send_rtcp_src_{session}"))?;
@@ -55,11 +55,11 @@ pub(super) fn build_outgoing(
         rtp = pad(&encoder, "rtp_src_0")?;
         rtcp = pad(&encoder, "rtcp_src_0")?;
     }
-    for (source, channel) in [(rtp, Channel::Rtp), (rtcp, Channel::Rtcp)] {
+    for (source, channel) in [(rtp.clone(), Channel::Rtp), (rtcp, Channel::Rtcp)] {
         let sink = pipeline.add(datagram_sink(medium, channel, Arc::downgrade(hub)))?;
         link_pads(&source, &pad(sink.upcast_ref(), "sink")?)?;
     }
-    Ok(())
+    Ok(rtp)
 }
 
 /// Builds the way in for a session.

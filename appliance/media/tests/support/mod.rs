@@ -14,8 +14,8 @@ use media::{
     AudioFrame, DeviceStreams, LegDatagrams, Media, MediaEvent, MediaSettings, VideoFrame,
 };
 use room::codec::{
-    AudioCodec, Direction, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode, SrtpKey,
-    SrtpKeys, SrtpSuite, VideoFeedback,
+    AudioCodec, Direction, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode,
+    RtxPayloadTypes, SrtpKey, SrtpKeys, SrtpSuite, VideoFeedback,
 };
 use room::ids::{Generation, LegId};
 use room::media_plan::{
@@ -184,6 +184,10 @@ pub(crate) fn mirrored(streams: &LegStreams) -> LegStreams {
     let mirrored_video = |video: &VideoStream| VideoStream {
         send_payload_type: video.receive_payload_type,
         receive_payload_type: video.send_payload_type,
+        rtx: video.rtx.map(|rtx| RtxPayloadTypes {
+            send: rtx.receive,
+            receive: rtx.send,
+        }),
         direction: video.direction.reversed(),
         srtp: swap(&video.srtp),
         ..video.clone()
@@ -239,6 +243,7 @@ pub(crate) fn video(mode: PacketizationMode) -> VideoStream {
         direction: Direction::SendRecv,
         max_bitrate: None,
         feedback: VideoFeedback::ALL,
+        rtx: None,
         srtp: None,
         rtcp: RtcpMode::default(),
     }

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use media::{Channel, Datagram, LegDatagrams, Medium};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 /// A wire between two legs.
 #[derive(Clone, Default)]
@@ -13,6 +15,8 @@ pub(crate) struct Wire {
     /// RTP packets lost of 1,000.
     pub(crate) loss: u64,
     pub(crate) seed: u64,
+    /// How long a datagram is on its way.
+    pub(crate) delay: Duration,
     /// While true nothing arrives.
     pub(crate) cut: Arc<AtomicBool>,
     /// Largest RTP packet seen, RTP packets of video seen, and NAL unit types seen, as bits.
@@ -39,6 +43,7 @@ impl Wire {
         direction: u64,
     ) {
         let mut random = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ direction;
+        let to = self.delayed(to);
         while let Some(datagram) = from.recv().await {
             self.look_at(&datagram);
             random = random
@@ -49,6 +54,36 @@ impl Wire {
                 return;
             }
         }
+    }
+
+    /// A channel to `to` that takes its time.
+    fn delayed(&self, to: mpsc::Sender<Datagram>) -> mpsc::Sender<Datagram> {
+        if self.delay.is_zero() {
+            return to;
+        }
+        let (sender, mut on_its_way) = mpsc::channel(4_096);
+        let delay = self.delay;
+        tokio::spawn(async move {
+            while let Some((due, datagram)) = on_its_way.recv().await {
+                sleep_until(due).await;
+                if to.send(datagram).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let (entry, mut entered) = mpsc::channel(4_096);
+        tokio::spawn(async move {
+            while let Some(datagram) = entered.recv().await {
+                if sender
+                    .send((Instant::now() + delay, datagram))
+                    .await
+                    .is_err()
+                {
+                    return;
+                }
+            }
+        });
+        entry
     }
 
     fn look_at(&self, datagram: &Datagram) {

@@ -180,6 +180,7 @@ pub(crate) fn video(direction: Direction) -> VideoStream {
         direction,
         max_bitrate: None,
         feedback: VideoFeedback::ALL,
+        rtx: None,
         srtp: None,
         rtcp: RtcpMode::default(),
     }

@@ -429,6 +429,9 @@ fn video_stats(stats: &VideoStats) -> wire::VideoStats {
         frozen_ms: milliseconds(stats.frozen),
         keyframes_requested_by_peer: stats.keyframes_requested_by_peer,
         keyframes_requested: stats.keyframes_requested,
+        retransmissions_requested: stats.retransmissions.requested,
+        retransmissions_received: stats.retransmissions.received,
+        retransmissions_sent: stats.retransmissions.sent,
         encoder: stats.encoder.clone(),
         decoder: stats.decoder.clone(),
     }

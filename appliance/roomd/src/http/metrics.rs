@@ -316,6 +316,23 @@ fn render_video(page: &mut Page, legs: &[LegSnapshot]) {
             video.frozen.as_secs_f64(),
         );
     }
+    let name = "roomd_leg_retransmissions_total";
+    page.family(
+        name,
+        "counter",
+        "Video packets that were lost and sent again",
+    );
+    for (leg, medium, video) in &videos {
+        let again = video.retransmissions;
+        for (kind, count) in [
+            ("requested", again.requested),
+            ("received", again.received),
+            ("sent", again.sent),
+        ] {
+            let labels = [("leg", leg.as_str()), ("medium", *medium), ("kind", kind)];
+            page.sample(name, &labels, count as f64);
+        }
+    }
     page.family(
         "roomd_leg_capture_to_decode_seconds",
         "gauge",

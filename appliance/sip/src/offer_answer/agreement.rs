@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use rand_core::CryptoRng;
-use room::codec::{Direction, RtcpMode, RtcpPort, RtcpSize, SrtpKeys};
+use room::codec::{Direction, RtcpMode, RtcpPort, RtcpSize, RtxPayloadTypes, SrtpKeys};
 use room::media_plan::{AudioStream, LegStreams, VideoStream};
 
 use super::capability::{
@@ -75,9 +75,7 @@ pub(super) fn answer_line(
     let (formats, max_bitrate) = match medium {
         Medium::Audio => (answer_audio(capabilities, &offered.formats()), None),
         Medium::Video | Medium::Slides => (
-            answer_video(capabilities, offered.formats())
-                .into_iter()
-                .collect(),
+            answer_video(capabilities, &offered.formats()),
             Some(capabilities.video.max_bitrate),
         ),
     };
@@ -151,26 +149,47 @@ fn answer_audio(capabilities: &Capabilities, offered: &[Format]) -> Vec<Format> 
         .collect()
 }
 
-/// One payload type: our best packetization mode that is offered with a profile that we decode.
-fn answer_video(capabilities: &Capabilities, offered: Vec<Format>) -> Option<Format> {
+/// One payload type: our best packetization mode that is offered with a profile that we decode; and
+/// the one by which its packets are sent again.
+fn answer_video(capabilities: &Capabilities, offered: &[Format]) -> Vec<Format> {
     let video = &capabilities.video;
     let decodable = |parameters: &H264Parameters| {
         H264Profile::of(parameters.profile_level)
             .is_some_and(|profile| video.decodable_profiles.contains(&profile))
     };
     let mut candidates: Vec<(usize, Format)> = offered
-        .into_iter()
+        .iter()
         .filter_map(|format| {
-            let parameters = h264(&format).filter(|parameters| decodable(parameters))?;
+            let parameters = h264(format).filter(|parameters| decodable(parameters))?;
             let mut modes = video.packetization_modes.iter();
             let preference = modes.position(|mode| *mode == parameters.packetization_mode)?;
-            let encoding = Encoding::H264(parameters.answer(video.profile_level));
-            Some((preference, Format { encoding, ..format }))
+            let format = Format {
+                encoding: Encoding::H264(parameters.answer(video.profile_level)),
+                ..format.clone()
+            };
+            Some((preference, format))
         })
         .collect();
     // A stable sort: among equals the peer's order decides.
     candidates.sort_by_key(|(preference, _)| *preference);
-    candidates.into_iter().next().map(|(_, format)| format)
+    let Some((_, picture)) = candidates.into_iter().next() else {
+        return Vec::new();
+    };
+    let sent_again = rtx_of(&picture, offered).map(|format| Format {
+        feedback: Vec::new(),
+        ..format.clone()
+    });
+    [picture].into_iter().chain(sent_again).collect()
+}
+
+/// The payload type of `formats` by which lost packets of `picture` are sent again. Without NACK
+/// nobody asks for them.
+fn rtx_of<'a>(picture: &Format, formats: &'a [Format]) -> Option<&'a Format> {
+    let sent_again = Encoding::Rtx(picture.payload_type);
+    formats
+        .iter()
+        .find(|format| format.encoding == sent_again)
+        .filter(|_| picture.feedback.contains(&Feedback::Nack))
 }
 
 /// The answer to the first usable key. Our own key goes on while the peer's does: a new key
@@ -327,6 +346,7 @@ fn agree_video(
     };
     let (local, remote) = pair(&ours.formats, &offered, agreeing)?;
     let (our_parameters, their_parameters) = h264(local).zip(h264(remote))?;
+    let rtx = rtx_of(local, &ours.formats).zip(rtx_of(remote, &offered));
     let Sendable {
         profile_level,
         max_bitrate,
@@ -339,10 +359,18 @@ fn agree_video(
         direction,
         max_bitrate: max_bitrate.into_iter().chain(theirs.max_bitrate()).min(),
         feedback: Feedback::common(&local.feedback, &remote.feedback),
+        rtx: rtx.map(|(local, remote)| RtxPayloadTypes {
+            send: remote.payload_type,
+            receive: local.payload_type,
+        }),
         srtp,
         rtcp,
     };
-    Some((AgreedStream::Video(stream), vec![local.clone()]))
+    let formats = [Some(local), rtx.map(|(local, _)| local)];
+    Some((
+        AgreedStream::Video(stream),
+        formats.into_iter().flatten().cloned().collect(),
+    ))
 }
 
 /// The first format of theirs that one of ours matches. Where the peer lists the same encoding
@@ -365,21 +393,21 @@ fn pair<'a>(
 fn h264(format: &Format) -> Option<&H264Parameters> {
     match &format.encoding {
         Encoding::H264(parameters) => Some(parameters),
-        Encoding::Audio(_) | Encoding::TelephoneEvent(_) => None,
+        Encoding::Audio(_) | Encoding::TelephoneEvent(_) | Encoding::Rtx(_) => None,
     }
 }
 
 fn event_clock(format: &Format) -> Option<u32> {
     match format.encoding {
         Encoding::TelephoneEvent(clock) => Some(clock),
-        Encoding::Audio(_) | Encoding::H264(_) => None,
+        Encoding::Audio(_) | Encoding::H264(_) | Encoding::Rtx(_) => None,
     }
 }
 
 fn audio_clock(format: &Format) -> Option<u32> {
     match format.encoding {
         Encoding::Audio(codec) => Some(codec.rtp_clock_hz()),
-        Encoding::TelephoneEvent(_) | Encoding::H264(_) => None,
+        Encoding::TelephoneEvent(_) | Encoding::H264(_) | Encoding::Rtx(_) => None,
     }
 }
 

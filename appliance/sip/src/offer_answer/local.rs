@@ -21,6 +21,7 @@ const OPUS: PayloadType = payload_type(96);
 const FIRST_H264: u8 = 97;
 const TELEPHONE_EVENT_48000: PayloadType = payload_type(100);
 const TELEPHONE_EVENT_8000: PayloadType = payload_type(101);
+const FIRST_RTX: u8 = 102;
 pub(super) const PCMU: PayloadType = payload_type(0);
 pub(super) const PCMA: PayloadType = payload_type(8);
 pub(super) const G722: PayloadType = payload_type(9);
@@ -112,6 +113,8 @@ pub(super) enum Encoding {
     /// DTMF, with its RTP clock in Hz (RFC 4733).
     TelephoneEvent(u32),
     H264(H264Parameters),
+    /// Packets of this payload type, sent again (RFC 4588).
+    Rtx(PayloadType),
 }
 
 impl Encoding {
@@ -122,6 +125,7 @@ impl Encoding {
             Self::Audio(codec) => format!("{codec}/{}", codec.rtp_clock_hz()),
             Self::TelephoneEvent(clock) => format!("telephone-event/{clock}"),
             Self::H264(_) => "H264/90000".into(),
+            Self::Rtx(_) => "rtx/90000".into(),
         }
     }
 
@@ -131,6 +135,7 @@ impl Encoding {
             Self::Audio(AudioCodec::G722 | AudioCodec::Pcmu | AudioCodec::Pcma) => None,
             Self::TelephoneEvent(_) => Some("0-15".into()),
             Self::H264(parameters) => Some(parameters.to_string()),
+            Self::Rtx(original) => Some(format!("apt={original}")),
         }
     }
 }
@@ -146,6 +151,8 @@ pub(super) struct Format {
 /// RTCP feedback of a receiver of pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Feedback {
+    /// Lost packets by their numbers (RFC 4585 section 6.2.1).
+    Nack,
     /// Picture loss indication (RFC 4585 section 6.3.1).
     NackPli,
     /// Full intra request (RFC 5104 section 4.3.1).
@@ -155,13 +162,27 @@ pub(super) enum Feedback {
 }
 
 impl Feedback {
-    pub(super) const ALL: [Self; 3] = [Self::NackPli, Self::CcmFir, Self::CcmTmmbr];
+    pub(super) const ALL: [Self; 4] = [Self::Nack, Self::NackPli, Self::CcmFir, Self::CcmTmmbr];
 
     pub(super) const fn value(self) -> &'static str {
         match self {
+            Self::Nack => "nack",
             Self::NackPli => "nack pli",
             Self::CcmFir => "ccm fir",
             Self::CcmTmmbr => "ccm tmmbr",
+        }
+    }
+
+    /// Whether `a=rtcp-fb` names it with these words. What follows them is a parameter, save behind a
+    /// bare `nack`, where it makes another kind of feedback.
+    pub(super) fn is_named_by<'a>(self, mut words: impl Iterator<Item = &'a str>) -> bool {
+        let named = self
+            .value()
+            .split(' ')
+            .all(|word| words.next() == Some(word));
+        match self {
+            Self::Nack => named && words.next().is_none(),
+            Self::NackPli | Self::CcmFir | Self::CcmTmmbr => named,
         }
     }
 
@@ -169,6 +190,7 @@ impl Feedback {
     pub(super) fn common(one: &[Self], other: &[Self]) -> VideoFeedback {
         let both = |feedback: Self| one.contains(&feedback) && other.contains(&feedback);
         VideoFeedback {
+            generic_nack: both(Self::Nack),
             picture_loss_indication: both(Self::NackPli),
             full_intra_request: both(Self::CcmFir),
             temporary_bitrate: both(Self::CcmTmmbr),
@@ -370,11 +392,11 @@ const fn offered_payload_type(codec: AudioCodec) -> PayloadType {
 }
 
 fn offered_video(video: &H264Capabilities) -> Vec<Format> {
-    (FIRST_H264..)
+    // There are two modes; a third entry could only repeat one.
+    let modes = video.packetization_modes.iter().take(2);
+    let pictures: Vec<Format> = (FIRST_H264..)
         .map_while(PayloadType::new)
-        .zip(&video.packetization_modes)
-        // There are two modes; a third entry could only repeat one.
-        .take(2)
+        .zip(modes)
         .map(|(payload_type, mode)| Format {
             payload_type,
             encoding: Encoding::H264(H264Parameters {
@@ -387,7 +409,17 @@ fn offered_video(video: &H264Capabilities) -> Vec<Format> {
             }),
             feedback: Feedback::ALL.to_vec(),
         })
-        .collect()
+        .collect();
+    let sent_again: Vec<Format> = (FIRST_RTX..)
+        .map_while(PayloadType::new)
+        .zip(&pictures)
+        .map(|(payload_type, picture)| Format {
+            payload_type,
+            encoding: Encoding::Rtx(picture.payload_type),
+            feedback: Vec::new(),
+        })
+        .collect();
+    [pictures, sent_again].concat()
 }
 
 fn write_line(line: &LocalLine) -> Media {

@@ -16,6 +16,9 @@
 //! RTCP shares the port of RTP and may travel without reports where both ends say so (RFC 5761, RFC
 //! 5506), and pictures are asked for, and bitrates set, by the feedback that both list (RFC 4585, RFC
 //! 5104), whatever the profile of the line: our offers name the profiles that every system knows.
+//! Packets that the feedback names as lost are sent again by a payload type of its own where both have
+//! one (RFC 4588). Which source sends them is not said by `a=ssrc-group`: whoever asks for a packet knows
+//! it by its number (RFC 4588 section 5.3), and sources change without an offer.
 //!
 //! Out of scope: ICE, DTLS-SRTP (the `webrtc` crate has both), BFCP over DTLS, and RTP over TCP.
 

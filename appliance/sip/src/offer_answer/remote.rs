@@ -224,6 +224,11 @@ impl<'a> RemoteLine<'a> {
             }
             Medium::Audio => audio_codec(name, clock).map(Encoding::Audio),
             Medium::Video | Medium::Slides
+                if name.eq_ignore_ascii_case("rtx") && clock == 90_000 =>
+            {
+                associated_payload_type(fmtp).map(Encoding::Rtx)
+            }
+            Medium::Video | Medium::Slides
                 if name.eq_ignore_ascii_case("H264") && clock == 90_000 =>
             {
                 H264Parameters::parse(fmtp).ok().map(Encoding::H264)
@@ -238,10 +243,7 @@ impl<'a> RemoteLine<'a> {
                 let mut fields = value.split_ascii_whitespace();
                 let whom = fields.next().unwrap_or_default();
                 (whom == "*" || whom.parse() == Ok(payload_type.value()))
-                    && feedback
-                        .value()
-                        .split(' ')
-                        .all(|word| fields.next() == Some(word))
+                    && feedback.is_named_by(fields)
             })
         };
         Feedback::ALL.into_iter().filter(asked).collect()
@@ -333,6 +335,14 @@ fn audio_codec(name: &str, clock: u32) -> Option<AudioCodec> {
     ]
     .into_iter()
     .find(|codec| codec.encoding_name().eq_ignore_ascii_case(name) && codec.rtp_clock_hz() == clock)
+}
+
+/// The payload type whose packets are sent again, from `a=fmtp` of the payload type that they are
+/// sent with (RFC 4588 section 8.6).
+fn associated_payload_type(fmtp: &str) -> Option<PayloadType> {
+    let mut parameters = fmtp.split(';').filter_map(|text| text.split_once('='));
+    let (_, number) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("apt"))?;
+    PayloadType::new(number.trim().parse().ok()?)
 }
 
 fn stated_bitrate(bandwidths: &[Bandwidth]) -> Option<Bitrate> {

@@ -34,10 +34,11 @@ pub use location::{KeyPath, Location};
 pub use secret::{Secret, SecretError, SecretSource};
 pub use settings::{
     Account, AccountCertificate, AccountName, AutoAnswer, CameraSettings, ClientCertificates,
-    Config, ContentSharing, Credentials, Host, HostPort, HttpSettings, IncomingSettings,
-    JoinSettings, LogFormat, LogLevel, LogSettings, LoopbackListener, MediaSecurity,
-    MicrophoneSettings, Peer, PlayoutSettings, PortRange, Registration, RoomSettings, SecondCall,
-    SipAddress, SipSettings, SipTarget, SlidesSettings, TlsListener, Transfers, Transport,
+    Config, ContentSharing, Credentials, FloorTransport, Host, HostPort, HttpSettings,
+    IncomingSettings, JoinSettings, LogFormat, LogLevel, LogSettings, LoopbackListener,
+    MediaSecurity, MicrophoneSettings, Peer, PlayoutSettings, PortRange, Registration,
+    RoomSettings, SecondCall, SipAddress, SipSettings, SipTarget, SlidesSettings, TlsListener,
+    Transfers, Transport,
 };
 pub use store::{Loaded, Origin, Store, write_atomically};
 pub use warning::Warning;

@@ -249,6 +249,8 @@ pub struct Account {
     pub media_security: MediaSecurity,
     /// Whether its calls have a stream for slides.
     pub content_sharing: ContentSharing,
+    /// How the calls that it places settle who shows slides.
+    pub floor_transport: FloorTransport,
     /// Whether it registers.
     pub registration: Registration,
 }
@@ -534,6 +536,19 @@ pub enum ContentSharing {
     On,
     /// They do not: for a provider or far ends that such offers confuse.
     Off,
+}
+
+/// What the offers of an account name for floor control (BFCP, RFC 8856). Any is taken of offers of
+/// others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FloorTransport {
+    /// Datagrams in the clear, which most systems speak.
+    #[default]
+    Udp,
+    /// A connection in the clear.
+    Tcp,
+    /// A connection over TLS.
+    Tls,
 }
 
 /// Whether an account registers.

@@ -10,8 +10,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use config::{
-    AutoAnswer, Config, ConfigError, ContentSharing, Language, MediaSecurity, Peer, Problem,
-    ProblemCause, Registration, SecondCall, SecretSource, SipAddress, Transport, Warning, parse,
+    AutoAnswer, Config, ConfigError, ContentSharing, FloorTransport, Language, MediaSecurity, Peer,
+    Problem, ProblemCause, Registration, SecondCall, SecretSource, SipAddress, Transport, Warning,
+    parse,
 };
 use room::media_plan::{AudioSink, VideoSink, VideoSource};
 use room::units::Bitrate;
@@ -74,6 +75,7 @@ transport = "udp"
 password_credential = "lab"
 media_security = "plain-allowed"
 content_sharing = "off"
+floor_transport = "tcp"
 register = false
 
 [incoming]
@@ -171,6 +173,8 @@ fn accounts_default_to_tls_srtp_and_the_host_of_their_address() {
     );
     assert_eq!(office.content_sharing, ContentSharing::On);
     assert_eq!(lab.content_sharing, ContentSharing::Off);
+    assert_eq!(office.floor_transport, FloorTransport::Udp);
+    assert_eq!(lab.floor_transport, FloorTransport::Tcp);
     assert_eq!(lab.registrar.to_string(), "192.0.2.9:5070");
     assert_eq!(lab.registration, Registration::Off);
     let credentials = lab.credentials.as_ref().unwrap();
@@ -465,6 +469,22 @@ fn values_from_outside_their_rules_are_refused() {
                 .all(|problem| matches!(problem.cause, ProblemCause::BadValue { .. })),
             "{table}: {found:?}"
         );
+    }
+}
+
+#[test]
+fn a_floor_over_a_connection_in_the_clear_needs_media_that_may_be_plain() {
+    let account = |more: &str| {
+        format!("version = 1\n[[account]]\nname = \"a\"\naddress = \"sip:a@example.com\"\n{more}")
+    };
+    let found = problems(&account("floor_transport = \"tcp\"\n"));
+    let unless = "media_security = \"plain-allowed\"";
+    assert_eq!(found[0].cause, ProblemCause::Pointless { unless });
+    for fine in [
+        "floor_transport = \"tls\"\n",
+        "floor_transport = \"tcp\"\nmedia_security = \"plain-allowed\"\n",
+    ] {
+        parsed(&account(fine));
     }
 }
 

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use config::{
     Account, AccountCertificate, AccountName, AutoAnswer, CameraSettings, ClientCertificates,
-    Config, ContentSharing, Credentials, HostPort, HttpSettings, IncomingSettings, JoinSettings,
-    LogFormat, LogLevel, LogSettings, LoopbackListener, MediaSecurity, MicrophoneSettings,
-    PlayoutSettings, PortRange, Registration, RoomSettings, SecondCall, SecretSource, SipAddress,
-    SipSettings, SipTarget, SlidesSettings, TlsListener, Transfers, Transport, parse,
+    Config, ContentSharing, Credentials, FloorTransport, HostPort, HttpSettings, IncomingSettings,
+    JoinSettings, LogFormat, LogLevel, LogSettings, LoopbackListener, MediaSecurity,
+    MicrophoneSettings, PlayoutSettings, PortRange, Registration, RoomSettings, SecondCall,
+    SecretSource, SipAddress, SipSettings, SipTarget, SlidesSettings, TlsListener, Transfers,
+    Transport, parse,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option;
@@ -208,7 +209,14 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
             MediaSecurity::SrtpRequired,
             MediaSecurity::PlainAllowed,
         ]),
-        select(vec![ContentSharing::On, ContentSharing::Off]),
+        (
+            select(vec![ContentSharing::On, ContentSharing::Off]),
+            select(vec![
+                FloorTransport::Udp,
+                FloorTransport::Tcp,
+                FloorTransport::Tls,
+            ]),
+        ),
         registration,
     )
         .prop_map(
@@ -221,7 +229,7 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
                 credentials,
                 certificate,
                 media_security,
-                content_sharing,
+                (content_sharing, floor_transport),
                 reg,
             )| {
                 Account {
@@ -241,6 +249,10 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
                         .map(|(certificate, key)| AccountCertificate { certificate, key }),
                     media_security,
                     content_sharing,
+                    floor_transport: match (floor_transport, media_security) {
+                        (FloorTransport::Tcp, MediaSecurity::SrtpRequired) => FloorTransport::Tls,
+                        (transport, _) => transport,
+                    },
                     registration: reg,
                 }
             },

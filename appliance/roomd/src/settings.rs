@@ -12,7 +12,7 @@ use room::policy::{CallTarget, MediaPolicy, RoomPolicy, SecondCall, SlidesPolicy
 use sip::digest::Credentials;
 use sip::endpoint::{self, ConfiguredPeer, EndpointSettings, IncomingPolicy, TransferPolicy};
 use sip::grammar::Uri;
-use sip::offer_answer::{Capabilities, ContentSharing, H264Capabilities};
+use sip::offer_answer::{BfcpTransport, Capabilities, ContentSharing, H264Capabilities};
 use sip::registration::BackOff;
 use sip::secret::Secret;
 use sip::transport::Transport;
@@ -236,6 +236,11 @@ fn endpoint_account(
                 MediaSecurity::PlainAllowed => sip::offer_answer::MediaSecurity::PlainAllowed,
             },
             content: content_sharing(account),
+            floor_transport: match account.floor_transport {
+                config::FloorTransport::Udp => BfcpTransport::Udp,
+                config::FloorTransport::Tcp => BfcpTransport::Tcp,
+                config::FloorTransport::Tls => BfcpTransport::Tls,
+            },
         },
     })
 }

@@ -10,9 +10,9 @@ use rand_core::SeedableRng;
 use room::codec::{AudioCodec, Direction};
 use sip::bfcp::{ConferenceId, FloorId, UserId};
 use sip::offer_answer::{
-    BfcpTcp, CallMedia, Capabilities, ContentPorts, ContentSharing, Fingerprint, FirstChoice,
-    FloorConnection, FloorControlRole, FloorIds, H264Capabilities, LineRefusal, LocalMedia,
-    LocalPort, MediaSecurity, SdpError, Session, TcpSetup,
+    BfcpTcp, BfcpTransport, CallMedia, Capabilities, ContentPorts, ContentSharing, Fingerprint,
+    FirstChoice, FloorConnection, FloorControlRole, FloorIds, H264Capabilities, LineRefusal,
+    LocalMedia, LocalPort, MediaSecurity, SdpError, Session, TcpSetup,
 };
 
 /// 30 counted bytes: no secret.
@@ -24,6 +24,7 @@ fn capabilities(content: ContentSharing) -> Capabilities {
         video: H264Capabilities::default(),
         security: MediaSecurity::PlainAllowed,
         content,
+        floor_transport: BfcpTransport::Udp,
     }
 }
 
@@ -657,6 +658,67 @@ fn two_of_us_agree_that_the_caller_is_the_server() {
     let remote = Some(([192, 0, 2, 2], 40_006).into());
     assert_eq!(server.connection, FloorConnection::Udp { remote });
     assert!(callers.content.is_some() && callees.content.is_some());
+}
+
+#[test]
+fn offers_name_the_transport_that_is_wanted_and_two_of_us_connect_by_it_and_stay_connected() {
+    use BfcpTransport as T;
+    for (wanted, security, written) in [
+        (T::Tcp, MediaSecurity::PlainAllowed, "TCP/BFCP"),
+        (T::Tls, MediaSecurity::PlainAllowed, "TCP/TLS/BFCP"),
+        (T::Tls, MediaSecurity::SrtpRequired, "TCP/TLS/BFCP"),
+        // Not in the clear where media is not.
+        (T::Tcp, MediaSecurity::SrtpRequired, "TCP/TLS/BFCP"),
+    ] {
+        let ours = Capabilities {
+            security,
+            floor_transport: wanted,
+            ..capabilities(ContentSharing::On)
+        };
+        let (mut caller, offer) = Session::offer(&ours, &local(1), &mut rng(1));
+        let text = String::from_utf8(offer.to_vec()).unwrap();
+        let line = format!("m=application 40008 {written} *");
+        assert!(text.contains(&line), "{text}");
+        assert!(
+            text.contains("a=setup:actpass\r\na=connection:new\r\n"),
+            "{text}"
+        );
+        let (mut callee, answer, callees) =
+            Session::answer(&ours, &local(2), &mut rng(2), &offer).unwrap();
+        let callers = caller.accept_answer(&answer).unwrap();
+        let connection = |media: &CallMedia| media.floor_control().unwrap().connection;
+        let shown = Some(Fingerprint([0xab; 32])).filter(|_| written.contains("TLS"));
+        let expected = |host: u8, port, setup| FloorConnection::Tcp {
+            remote: Some(([192, 0, 2, host], port).into()),
+            setup,
+            number: 0,
+            certificate: shown,
+        };
+        assert_eq!(connection(&callees), expected(1, 40_008, TcpSetup::Active));
+        assert_eq!(connection(&callers), expected(2, 9, TcpSetup::Passive));
+        let offer = caller.reoffer(Direction::SendOnly).unwrap();
+        let (answer, callees) = callee.answer_reoffer(&mut rng(3), &offer).unwrap();
+        let callers = caller.accept_answer(&answer).unwrap();
+        assert_eq!(connection(&callees), expected(1, 40_008, TcpSetup::Active));
+        assert_eq!(connection(&callers), expected(2, 9, TcpSetup::Passive));
+    }
+}
+
+#[test]
+fn without_a_port_or_a_certificate_for_connections_offers_name_datagrams() {
+    for wanted in [BfcpTransport::Tcp, BfcpTransport::Tls] {
+        let ours = Capabilities {
+            floor_transport: wanted,
+            ..capabilities(ContentSharing::On)
+        };
+        let mut local = local(1);
+        let ports = local.content.as_mut().unwrap();
+        ports.bfcp_tcp = BfcpTcp::Connect;
+        ports.certificate = None;
+        let (_, offer) = Session::offer(&ours, &local, &mut rng(1));
+        let text = String::from_utf8(offer.to_vec()).unwrap();
+        assert!(text.contains("m=application 40006 UDP/BFCP *"), "{text}");
+    }
 }
 
 #[test]

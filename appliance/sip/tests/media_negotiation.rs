@@ -14,8 +14,8 @@ use room::codec::{
 use room::h264_level::H264Level;
 use room::units::{Bitrate, FrameRate, Resolution};
 use sip::offer_answer::{
-    CallMedia, Capabilities, ContentSharing, H264Capabilities, LocalMedia, LocalPort,
-    MediaSecurity, SdpError, Session,
+    BfcpTransport, CallMedia, Capabilities, ContentSharing, H264Capabilities, LocalMedia,
+    LocalPort, MediaSecurity, SdpError, Session,
 };
 
 /// Counted bytes, so no secrets: 30, 28 and 44 of them.
@@ -29,6 +29,7 @@ fn capabilities(security: MediaSecurity) -> Capabilities {
         video: H264Capabilities::default(),
         security,
         content: ContentSharing::Off,
+        floor_transport: BfcpTransport::default(),
     }
 }
 

@@ -10,8 +10,8 @@ use room::codec::{AudioCodec, Direction, PacketizationMode, PayloadType, SrtpSui
 use room::units::Bitrate;
 use sip::grammar::StatusCode;
 use sip::offer_answer::{
-    AgreedSecurity, CallMedia, Capabilities, ContentSharing, H264Capabilities, LineRefusal,
-    LocalMedia, LocalPort, MediaSecurity, PeerHold, SdpError, Session,
+    AgreedSecurity, BfcpTransport, CallMedia, Capabilities, ContentSharing, H264Capabilities,
+    LineRefusal, LocalMedia, LocalPort, MediaSecurity, PeerHold, SdpError, Session,
 };
 
 /// 30 counted bytes each: no secrets.
@@ -29,6 +29,7 @@ fn capabilities(security: MediaSecurity) -> Capabilities {
         video: H264Capabilities::default(),
         security,
         content: ContentSharing::Off,
+        floor_transport: BfcpTransport::default(),
     }
 }
 

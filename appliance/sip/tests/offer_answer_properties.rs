@@ -15,7 +15,7 @@ use room::codec::{
 use room::media_plan::VideoStream;
 use room::units::Bitrate;
 use sip::offer_answer::{
-    AgreedSecurity, BfcpTcp, CallMedia, Capabilities, ContentPorts, ContentSharing,
+    AgreedSecurity, BfcpTcp, BfcpTransport, CallMedia, Capabilities, ContentPorts, ContentSharing,
     FloorConnection, FloorControlRole, H264Capabilities, LineRefusal, LocalMedia, LocalPort,
     MediaSecurity, PeerHold, RemotePort, SdpError, Session,
 };
@@ -58,14 +58,21 @@ fn capabilities() -> impl Strategy<Value = Capabilities> {
         MediaSecurity::PlainAllowed,
     ]);
     let content = prop::sample::select(vec![ContentSharing::Off, ContentSharing::On]);
-    (audio_codecs(), video(), security, content).prop_map(|(audio, video, security, content)| {
-        Capabilities {
+    let floor = prop::sample::select(vec![
+        BfcpTransport::Udp,
+        BfcpTransport::Tcp,
+        BfcpTransport::Tls,
+    ]);
+    let parts = (audio_codecs(), video(), security, content, floor);
+    parts.prop_map(
+        |(audio, video, security, content, floor_transport)| Capabilities {
             audio,
             video,
             security,
             content,
-        }
-    })
+            floor_transport,
+        },
+    )
 }
 
 fn port() -> impl Strategy<Value = LocalPort> {
@@ -430,6 +437,7 @@ proptest! {
             video: H264Capabilities::default(),
             security: MediaSecurity::PlainAllowed,
             content: ContentSharing::On,
+            floor_transport: BfcpTransport::default(),
         };
         let ports = LocalPort { rtp: 4_000, rtcp: 4_001 };
         let local = LocalMedia {

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use room::codec::AudioCodec;
 use sip::offer_answer::{
-    BfcpTcp, Capabilities, ContentPorts, ContentSharing, Fingerprint, H264Capabilities, LocalMedia,
+    BfcpTcp, Capabilities, ContentPorts, BfcpTransport, ContentSharing, Fingerprint, H264Capabilities, LocalMedia,
     LocalPort, MediaSecurity, Session,
 };
 
@@ -48,6 +48,7 @@ fn capabilities(security: MediaSecurity) -> Capabilities {
         video: H264Capabilities::default(),
         security,
         content: ContentSharing::On,
+        floor_transport: BfcpTransport::default(),
     }
 }
 

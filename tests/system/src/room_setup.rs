@@ -106,6 +106,8 @@ pub struct RoomSetup {
     pub camera: Camera,
     /// The slides that it has.
     pub slides: Slides,
+    /// What its offers name for floor control: `udp`, `tls`, or `tcp` where media may be plain.
+    pub floor_transport: &'static str,
     /// Where the loudspeaker's sound is written, as bare samples at 48 kHz.
     pub recording: Option<PathBuf>,
     /// What the microphone hears, again and again; the simulated voice where there is none.
@@ -127,6 +129,7 @@ impl RoomSetup {
             ring_seconds: 45,
             camera: Camera::Simulated,
             slides: Slides::None,
+            floor_transport: "udp",
             recording: None,
             sound: None,
         }
@@ -204,11 +207,12 @@ impl RoomSetup {
              [room]\nname = \"{name}\"\n\
              [[account]]\nname = \"{name}\"\naddress = \"sip:{name}@{address}:{sip_port}\"\n\
              transport = \"{transport}\"\nmedia_security = \"{security}\"\nregister = false\n\
-             {shown}[incoming]\nauto_answer = \"{answer}\"\nring_seconds = {ring_seconds}\ntransfers = \"{transfers}\"\n\
+             floor_transport = \"{floor}\"\n{shown}[incoming]\nauto_answer = \"{answer}\"\nring_seconds = {ring_seconds}\ntransfers = \"{transfers}\"\n\
              [log]\nlevel = \"debug\"\n\
              [sip]\nlisten_{transport} = \"{listen}:{sip_port}\"\npeers = [\"{peers}\"]\n\
              media_ports = \"{media_port}-{last_media_port}\"\n\
              ca_files = [\"{authority}\"]\n",
+            floor = self.floor_transport,
             last_media_port = media_port + MEDIA_PORTS - 1,
             authority = authority.certificate().display(),
         );

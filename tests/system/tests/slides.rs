@@ -15,14 +15,15 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Above this, two pictures show the same page; two pages of the deck are below 20 dB apart.
 const SAME_PAGE_DB: f64 = 25.0;
 
-/// Two rooms with slides, in a call.
-fn call(transport: Transport) -> [Room; 2] {
+/// Two rooms with slides, in a call, the right to show them settled over `floor`.
+fn call(transport: Transport, floor: &'static str) -> [Room; 2] {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new(folder.path()).unwrap();
     let [caller, callee] = ["caller", "callee"].map(|name| {
         let mut setup = RoomSetup::new(name);
         setup.slides = Slides::Simulated;
         setup.transport = transport;
+        setup.floor_transport = floor;
         setup.start(&authority).unwrap()
     });
     caller.call(callee.uri()).unwrap();
@@ -68,8 +69,8 @@ fn wait_for_page(sender: &Room, viewer: &Room) {
 
 #[test]
 fn slides_of_one_room_are_seen_by_the_other_until_that_shows_its_own() {
-    for transport in [Transport::Tls, Transport::Udp] {
-        let [caller, callee] = call(transport);
+    for (transport, floor) in [(Transport::Tls, "tls"), (Transport::Udp, "udp")] {
+        let [caller, callee] = call(transport, floor);
         let marks = [&caller, &callee].map(|room| room.roomd.snapshot_mark());
         caller.roomd.roomctl(&["slides", "on"]).unwrap();
         wait_for_slides(&callee, marks[1], "slides", is_seen);

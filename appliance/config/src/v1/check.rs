@@ -15,9 +15,10 @@ use crate::error::{ProblemCause, Rule};
 use crate::location::KeyPath;
 use crate::settings::{
     Account, AccountCertificate, AccountName, AutoAnswer, ClientCertificates, Config,
-    ContentSharing, Credentials, HostPort, HttpSettings, IncomingSettings, JoinSettings, LogFormat,
-    LogLevel, LogSettings, LoopbackListener, MediaSecurity, PortRange, Registration, RoomSettings,
-    SecondCall, SipAddress, SipSettings, SipTarget, TlsListener, Transfers, Transport,
+    ContentSharing, Credentials, FloorTransport, HostPort, HttpSettings, IncomingSettings,
+    JoinSettings, LogFormat, LogLevel, LogSettings, LoopbackListener, MediaSecurity, PortRange,
+    Registration, RoomSettings, SecondCall, SipAddress, SipSettings, SipTarget, TlsListener,
+    Transfers, Transport,
 };
 
 /// Checks a whole file. Relative paths are taken from `directory`.
@@ -212,6 +213,14 @@ impl Checker<'_> {
             words::CONTENT_SHARINGS,
             ContentSharing::On,
         );
+        let floor_transport = self.choice(
+            at,
+            "floor_transport",
+            account.floor_transport,
+            words::FLOOR_TRANSPORTS,
+            FloorTransport::Udp,
+        );
+        self.check_floor_transport(at, floor_transport, media_security);
         let certificate = self.account_certificate(at, transport, account.certificate, account.key);
         let registration = self.registration(at, account.register, account.expires_s);
         let file = account.password_file;
@@ -231,8 +240,20 @@ impl Checker<'_> {
             certificate,
             media_security,
             content_sharing,
+            floor_transport,
             registration,
         })
+    }
+
+    /// A connection in the clear is for media in the clear.
+    fn check_floor_transport(&mut self, at: &KeyPath, floor: FloorTransport, media: MediaSecurity) {
+        if (floor, media) == (FloorTransport::Tcp, MediaSecurity::SrtpRequired) {
+            let unless = "media_security = \"plain-allowed\"";
+            self.note(
+                at.key("floor_transport"),
+                ProblemCause::Pointless { unless },
+            );
+        }
     }
 
     fn websocket_path(

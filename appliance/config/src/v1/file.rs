@@ -185,6 +185,8 @@ table!(
         media_security: String,
         /// Whether its calls have a stream for slides: `on` (default) or `off`.
         content_sharing: String,
+        /// What its offers name for floor control: `udp` (default), `tls` or `tcp`.
+        floor_transport: String,
         /// Default true.
         register: bool,
         /// Seconds; default 600.

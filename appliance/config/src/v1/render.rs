@@ -144,6 +144,7 @@ impl From<&settings::Account> for Account {
             key: account.certificate.as_ref().map(|shown| path(&shown.key)),
             media_security: Some(word(words::MEDIA_SECURITIES, account.media_security)),
             content_sharing: Some(word(words::CONTENT_SHARINGS, account.content_sharing)),
+            floor_transport: Some(word(words::FLOOR_TRANSPORTS, account.floor_transport)),
             register: Some(register),
             expires_s,
         }

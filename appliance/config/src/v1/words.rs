@@ -3,8 +3,8 @@
 use room::media_plan::{AudioSink, VideoSink};
 
 use crate::settings::{
-    AutoAnswer, ClientCertificates, ContentSharing, LogFormat, LogLevel, MediaSecurity, Transfers,
-    Transport,
+    AutoAnswer, ClientCertificates, ContentSharing, FloorTransport, LogFormat, LogLevel,
+    MediaSecurity, Transfers, Transport,
 };
 
 /// Each word with what it means.
@@ -58,6 +58,11 @@ pub(super) const MEDIA_SECURITIES: Words<MediaSecurity> = &[
 ];
 pub(super) const CONTENT_SHARINGS: Words<ContentSharing> =
     &[("on", ContentSharing::On), ("off", ContentSharing::Off)];
+pub(super) const FLOOR_TRANSPORTS: Words<FloorTransport> = &[
+    ("udp", FloorTransport::Udp),
+    ("tls", FloorTransport::Tls),
+    ("tcp", FloorTransport::Tcp),
+];
 pub(super) const AUTO_ANSWERS: Words<AutoAnswer> = &[
     ("never", AutoAnswer::Never),
     ("trusted-when-asked", AutoAnswer::TrustedWhenAsked),

@@ -10,7 +10,9 @@ use room::codec::AudioCodec;
 use super::instance_id::InstanceId;
 use crate::digest::Credentials;
 use crate::grammar::{SipUri, Uri};
-use crate::offer_answer::{Capabilities, ContentSharing, H264Capabilities, MediaSecurity};
+use crate::offer_answer::{
+    BfcpTransport, Capabilities, ContentSharing, H264Capabilities, MediaSecurity,
+};
 use crate::registration::BackOff;
 use crate::transport::Transport;
 
@@ -107,6 +109,7 @@ impl Account {
                 video: H264Capabilities::default(),
                 security: MediaSecurity::SrtpRequired,
                 content: ContentSharing::Off,
+                floor_transport: BfcpTransport::default(),
             },
         }
     }

@@ -6,7 +6,9 @@ use room::codec::{AudioCodec, PacketizationMode, ProfileLevelId};
 use room::media_plan::LegStreams;
 use room::units::Bitrate;
 
-use super::content::{ContentMedia, ContentPorts, ContentSharing, FloorControlMedia};
+use super::content::{
+    BfcpTransport, ContentMedia, ContentPorts, ContentSharing, FloorControlMedia,
+};
 use super::h264::H264Profile;
 
 /// The codecs and the security that a call may use.
@@ -20,6 +22,8 @@ pub struct Capabilities {
     pub security: MediaSecurity,
     /// Whether slides are offered and taken.
     pub content: ContentSharing,
+    /// What our offers of floor control name. Any is taken of an offer.
+    pub floor_transport: BfcpTransport,
 }
 
 /// What our decoder takes, and how our encoder's stream may be cut into packets.

@@ -18,12 +18,24 @@ pub enum ContentSharing {
     On,
 }
 
+/// What BFCP travels over (RFC 8856 section 3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BfcpTransport {
+    /// Datagrams, which most systems speak, in the clear.
+    #[default]
+    Udp,
+    /// A connection in the clear.
+    Tcp,
+    /// A connection over TLS, with certificates that the session descriptions name.
+    Tls,
+}
+
 /// The bound ports of content sharing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContentPorts {
     /// The slides.
     pub slides: LocalPort,
-    /// BFCP over UDP: what our offers name.
+    /// BFCP over UDP.
     pub bfcp_udp: u16,
     /// What is to be had of BFCP over TCP.
     pub bfcp_tcp: BfcpTcp,

@@ -13,6 +13,8 @@
 //! `c-s` once meant a server at each end. It is read as either part, and never written (RFC 8856
 //! section 5.1); an older system that answers so to an offer of ours gets a server at each end.
 //!
+//! Our offers name one transport, UDP unless the caller wants another.
+//!
 //! Over TCP and TLS the line says who connects, `a=setup`, and whether the connection that stands
 //! goes on, `a=connection` (RFC 4145). Over a connection of its own kind each new one has a number:
 //!
@@ -29,13 +31,12 @@ use rand_core::CryptoRng;
 use sdp_types::{Attribute, Media};
 
 use super::agreement::Answerer;
-use super::capability::{CallMedia, LocalMedia, MediaSecurity};
+use super::capability::{CallMedia, Capabilities, LocalMedia, MediaSecurity};
 use super::content::{
-    BfcpTcp, ContentPorts, Fingerprint, FirstChoice, FloorConnection, FloorControlMedia,
-    FloorControlRole, FloorIds, FloorLink, TcpSetup,
+    BfcpTcp, BfcpTransport, ContentPorts, Fingerprint, FirstChoice, FloorConnection,
+    FloorControlMedia, FloorControlRole, FloorIds, FloorLink, TcpSetup,
 };
 use super::error::LineRefusal;
-use super::line_kind::BfcpTransport;
 use super::local::{SLIDES_LABEL, empty_media};
 use super::remote::{RemoteAddress, RemoteLine};
 use crate::bfcp::{ConferenceId, FloorId, UserId, version_over};
@@ -79,10 +80,18 @@ enum Connection {
     Existing,
 }
 
+/// Who connects (`a=setup`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Setup {
+    /// The peer may choose.
+    Either,
+    Agreed(TcpSetup),
+}
+
 /// What our line says of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct TcpLine {
-    setup: TcpSetup,
+    setup: Setup,
     connection: Connection,
     /// Of the connection that stands, or is to be made.
     number: u32,
@@ -109,14 +118,40 @@ pub(super) struct AgreedFloor {
 }
 
 impl FloorLine {
-    pub(super) fn offer(ports: &ContentPorts, rng: &mut impl CryptoRng) -> Self {
+    /// Over the transport that is wanted, or over UDP where there is no port for it.
+    pub(super) fn offer(
+        capabilities: &Capabilities,
+        ports: &ContentPorts,
+        rng: &mut impl CryptoRng,
+    ) -> Self {
+        let wanted = match (capabilities.floor_transport, capabilities.security) {
+            (BfcpTransport::Tcp, MediaSecurity::SrtpRequired) => BfcpTransport::Tls,
+            (transport, MediaSecurity::SrtpRequired | MediaSecurity::PlainAllowed) => transport,
+        };
+        let (transport, port, certificate) = match (wanted, ports.bfcp_tcp, ports.certificate) {
+            (BfcpTransport::Tcp, BfcpTcp::Listen(port), _) => (BfcpTransport::Tcp, port, None),
+            (BfcpTransport::Tls, BfcpTcp::Listen(port), Some(certificate)) => {
+                (BfcpTransport::Tls, port, Some(certificate))
+            }
+            (BfcpTransport::Udp | BfcpTransport::Tcp | BfcpTransport::Tls, _, _) => {
+                (BfcpTransport::Udp, ports.bfcp_udp, None)
+            }
+        };
+        let tcp = match transport {
+            BfcpTransport::Udp => None,
+            BfcpTransport::Tcp | BfcpTransport::Tls => Some(TcpLine {
+                setup: Setup::Either,
+                connection: Connection::New,
+                number: 0,
+            }),
+        };
         Self {
-            transport: BfcpTransport::Udp,
-            port: ports.bfcp_udp,
+            transport,
+            port,
             roles: vec![Role::Client, Role::Server],
             ids: Some(new_ids(None, rng)),
-            tcp: None,
-            certificate: None,
+            tcp,
+            certificate,
         }
     }
 
@@ -212,7 +247,7 @@ impl FloorLine {
                 Some(TcpLine::answer(offered, before, answerer.floor_link)?)
             }
         };
-        let port = match (tcp.map(|tcp| tcp.setup), ports.bfcp_tcp) {
+        let port = match (tcp.and_then(TcpLine::agreed_setup), ports.bfcp_tcp) {
             (None, _) => ports.bfcp_udp,
             (Some(TcpSetup::Active), BfcpTcp::Connect | BfcpTcp::Listen(_)) => NO_PORT,
             (Some(TcpSetup::Passive), BfcpTcp::Listen(port)) => port,
@@ -288,7 +323,10 @@ impl FloorLine {
         };
         let connection = match self.tcp {
             None => FloorConnection::Udp { remote },
-            Some(TcpLine { setup, number, .. }) => {
+            Some(tcp) => {
+                let setup = tcp
+                    .agreed_setup()
+                    .ok_or(LineRefusal::UnsupportedTransport)?;
                 let certificate = match self.transport {
                     BfcpTransport::Udp | BfcpTransport::Tcp => None,
                     BfcpTransport::Tls => {
@@ -300,7 +338,7 @@ impl FloorLine {
                 FloorConnection::Tcp {
                     remote,
                     setup,
-                    number,
+                    number: tcp.number,
                     certificate,
                 }
             }
@@ -328,6 +366,13 @@ impl Connection {
 }
 
 impl TcpLine {
+    const fn agreed_setup(self) -> Option<TcpSetup> {
+        match self.setup {
+            Setup::Agreed(setup) => Some(setup),
+            Setup::Either => None,
+        }
+    }
+
     /// Another connection in place of this one.
     const fn renewed(self) -> Self {
         Self {
@@ -343,9 +388,8 @@ impl TcpLine {
         before: Option<u32>,
         link: FloorLink,
     ) -> Result<Self, LineRefusal> {
-        let setup = answered_setup(offered)?;
         let standing = Self {
-            setup,
+            setup: Setup::Agreed(answered_setup(offered)?),
             connection: Connection::Existing,
             number: before.unwrap_or_default(),
         };
@@ -367,13 +411,20 @@ impl TcpLine {
             (Connection::Existing, Connection::New) => self.renewed(),
             (Connection::New, Connection::New | Connection::Existing) => self,
         };
-        match (line.setup, answer.values("setup").next().map(str::trim)) {
-            (TcpSetup::Active, Some("passive") | None)
-            | (TcpSetup::Passive, Some("active") | None) => Ok(line),
-            (TcpSetup::Active | TcpSetup::Passive, Some(_)) => {
-                Err(LineRefusal::UnsupportedTransport)
+        let setup = match (line.setup, answer.values("setup").next().map(str::trim)) {
+            (Setup::Agreed(TcpSetup::Active), Some("passive") | None)
+            | (Setup::Either, Some("passive")) => TcpSetup::Active,
+            (Setup::Agreed(TcpSetup::Passive) | Setup::Either, Some("active") | None) => {
+                TcpSetup::Passive
             }
-        }
+            (Setup::Agreed(_) | Setup::Either, Some(_)) => {
+                return Err(LineRefusal::UnsupportedTransport);
+            }
+        };
+        Ok(Self {
+            setup: Setup::Agreed(setup),
+            ..line
+        })
     }
 }
 
@@ -384,10 +435,11 @@ const fn reliability(transport: BfcpTransport) -> Reliability {
     }
 }
 
-const fn setup_name(setup: TcpSetup) -> &'static str {
+const fn setup_name(setup: Setup) -> &'static str {
     match setup {
-        TcpSetup::Active => "active",
-        TcpSetup::Passive => "passive",
+        Setup::Either => "actpass",
+        Setup::Agreed(TcpSetup::Active) => "active",
+        Setup::Agreed(TcpSetup::Passive) => "passive",
     }
 }
 

@@ -1,5 +1,6 @@
 //! What an `m=` line of the peer is for.
 
+use super::content::BfcpTransport;
 use super::local::{Medium, RtpProfile};
 use super::remote::RemoteLine;
 
@@ -28,14 +29,6 @@ impl LineKind {
             | Self::Other => false,
         }
     }
-}
-
-/// The transports of BFCP that we speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BfcpTransport {
-    Udp,
-    Tcp,
-    Tls,
 }
 
 impl BfcpTransport {

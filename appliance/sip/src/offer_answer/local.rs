@@ -299,7 +299,10 @@ impl LocalDescription {
             .map(|(medium, port)| LocalLine::Active(offer_line(capabilities, medium, port, rng)))
             .collect();
         let content = content_ports(capabilities, local);
-        lines.extend(content.map(|ports| LocalLine::FloorControl(FloorLine::offer(&ports, rng))));
+        lines.extend(
+            content
+                .map(|ports| LocalLine::FloorControl(FloorLine::offer(capabilities, &ports, rng))),
+        );
         Self {
             address: local.address,
             lines,

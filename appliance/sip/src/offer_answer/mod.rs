@@ -39,8 +39,8 @@ pub use capability::{
     MediaSecurity, PeerHold, RemoteMedia, RemotePort,
 };
 pub use content::{
-    BfcpTcp, ContentMedia, ContentPorts, ContentSharing, Fingerprint, FirstChoice, FloorConnection,
-    FloorControlMedia, FloorControlRole, FloorIds, TcpSetup,
+    BfcpTcp, BfcpTransport, ContentMedia, ContentPorts, ContentSharing, Fingerprint, FirstChoice,
+    FloorConnection, FloorControlMedia, FloorControlRole, FloorIds, TcpSetup,
 };
 pub use error::{LineRefusal, SdpError};
 pub use session::Session;

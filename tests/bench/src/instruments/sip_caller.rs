@@ -21,7 +21,8 @@ use rand_core::{Rng, SeedableRng};
 use room::codec::AudioCodec;
 use sip::grammar::{HeaderName, Message, Response, StatusCode};
 use sip::offer_answer::{
-    Capabilities, ContentSharing, H264Capabilities, LocalMedia, LocalPort, MediaSecurity, Session,
+    BfcpTransport, Capabilities, ContentSharing, H264Capabilities, LocalMedia, LocalPort,
+    MediaSecurity, Session,
 };
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -179,6 +180,7 @@ pub(crate) fn capabilities() -> Capabilities {
         video: H264Capabilities::default(),
         security: MediaSecurity::SrtpRequired,
         content: ContentSharing::Off,
+        floor_transport: BfcpTransport::default(),
     }
 }
 

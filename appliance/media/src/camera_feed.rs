@@ -1,10 +1,11 @@
 //! Brings pictures to the capture pipeline: from the camera, or a slate in its place.
 //!
 //! ```text
-//!              no frame for 0.9 s: SourceGone
-//!   Giving ───────────────────────────────────► Gone
-//!     ▲                                           │
-//!     └──────────────── a frame: SourceBack ──────┘
+//!             a frame: SourceBack         no frame for 0.9 s, or three intervals: SourceGone
+//!   Awaited ──────────────────────► Giving ───────────────────────────────────► Gone
+//!      │                              ▲                                           │
+//!      │                              └──────────────── a frame: SourceBack ──────┘
+//!      └── none for as long: SourceGone ──► Gone
 //!
 //!   sent:   camera on and Giving: the camera's frames      otherwise: the slate
 //! ```
@@ -162,7 +163,13 @@ fn gone_after(frame_rate: FrameRate) -> Duration {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Camera {
-    Giving { last: Instant },
+    /// Nothing was seen of it yet.
+    Awaited {
+        since: Instant,
+    },
+    Giving {
+        last: Instant,
+    },
     Gone,
 }
 
@@ -180,7 +187,7 @@ struct Feed {
 impl Feed {
     fn new(settings: CameraFeedSettings, target: gst_app::AppSrc) -> Self {
         let now = Instant::now();
-        let camera = Camera::Giving { last: now };
+        let camera = Camera::Awaited { since: now };
         Self {
             gone_after: gone_after(settings.frame_rate),
             settings,
@@ -218,8 +225,12 @@ impl Feed {
 
     fn deadline(&self) -> Instant {
         match self.camera {
-            Camera::Giving { last } if self.settings.switch.is_on() => last + self.gone_after,
-            Camera::Giving { .. } | Camera::Gone => self.next_slate,
+            Camera::Giving { last } | Camera::Awaited { since: last }
+                if self.settings.switch.is_on() =>
+            {
+                last + self.gone_after
+            }
+            Camera::Giving { .. } | Camera::Awaited { .. } | Camera::Gone => self.next_slate,
         }
     }
 
@@ -231,7 +242,8 @@ impl Feed {
         if frame.captured + STALE_AFTER < self.started {
             return;
         }
-        if self.camera == Camera::Gone {
+        // It may have been gone when another feed saw it last.
+        if matches!(self.camera, Camera::Gone | Camera::Awaited { .. }) {
             let source = Source::of_video(self.settings.role);
             self.settings.inputs.send(GraphInput::SourceBack(source));
         }
@@ -248,8 +260,12 @@ impl Feed {
 
     fn handle_timeout(&mut self, now: Instant) {
         match self.camera {
-            Camera::Giving { last } if last + self.gone_after <= now => self.gone(),
-            Camera::Giving { .. } | Camera::Gone => {}
+            Camera::Giving { last } | Camera::Awaited { since: last }
+                if last + self.gone_after <= now =>
+            {
+                self.gone();
+            }
+            Camera::Giving { .. } | Camera::Awaited { .. } | Camera::Gone => {}
         }
         if self.next_slate <= now {
             self.push_slate(now);

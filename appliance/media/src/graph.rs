@@ -257,6 +257,8 @@ impl Graph {
         self.plan = Some(plan);
         self.follow_plan();
         self.tell(MediaEvent::Applied { generation });
+        // The room may have begun to wait for them anew while plans overtook each other.
+        self.tell_what_flows();
     }
 
     /// Brings the graph to the newest plan. What cannot be built is told as a fault and left out.
@@ -294,6 +296,7 @@ impl Graph {
     }
 
     fn close_leg(&mut self, leg: LegId) {
+        self.watch.forget(leg);
         if let Some(hub) = self.surroundings.legs.remove(leg) {
             hub.close();
         }

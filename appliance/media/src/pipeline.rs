@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use gst::element_factory::ElementBuilder;
 use gst::prelude::*;
@@ -65,6 +67,8 @@ pub(crate) struct OwnedPipeline {
     /// Where its running time begins on the shared one.
     start: gst::ClockTime,
     inputs: GraphInputs,
+    /// Hears when it is down.
+    waiting: Option<SyncSender<()>>,
 }
 
 impl OwnedPipeline {
@@ -107,6 +111,7 @@ impl OwnedPipeline {
             pipeline,
             start,
             inputs: inputs.clone(),
+            waiting: None,
         }
     }
 
@@ -166,6 +171,18 @@ impl OwnedPipeline {
         }
     }
 
+    /// Takes the pipeline down and waits until it is, for what follows to find its device free; not
+    /// longer than `limit`.
+    pub(crate) fn end_within(mut self, limit: Duration) {
+        let (down, is_down) = sync_channel(1);
+        self.waiting = Some(down);
+        let name = self.pipeline.name();
+        drop(self);
+        if is_down.recv_timeout(limit).is_err() {
+            tracing::warn!(pipeline = %name, ?limit, "the pipeline is not down yet");
+        }
+    }
+
     /// The GStreamer object, for what this type does not wrap.
     pub(crate) fn gst(&self) -> &gst::Pipeline {
         &self.pipeline
@@ -178,9 +195,14 @@ impl Drop for OwnedPipeline {
     /// media thread with it.
     fn drop(&mut self) {
         let (id, inputs) = (self.id, self.inputs.clone());
+        let waiting = self.waiting.take();
         inputs.send(GraphInput::PipelineLeaving(id));
         stop_in_background(self.pipeline.clone(), move || {
             inputs.send(GraphInput::PipelineGone(id));
+            if let Some(waiting) = waiting {
+                // Whoever waited may have given up.
+                let _ = waiting.try_send(());
+            }
         });
     }
 }

@@ -34,6 +34,8 @@ use crate::shape::VideoPlayoutShape;
 const SINK_TIME: gst::ClockTime = gst::ClockTime::from_mseconds(2);
 /// Pictures that may wait to be shown; at 200 ms of delay, 60 fps still fit.
 const QUEUE: u64 = 16;
+/// How long the screen's sink may take to let go of its display.
+const TEAR_DOWN_TIME: Duration = Duration::from_millis(300);
 /// The canvas on which several pictures are arranged.
 const CANVAS: (i32, i32) = (1280, 720);
 /// A small picture's part of the canvas, as a divisor, and its distance from the edge and others.
@@ -122,6 +124,11 @@ impl VideoPlayout {
             self_view,
             shown,
         })
+    }
+
+    /// Ends it. A display is opened by one sink at a time, so that the next one waits for this.
+    pub(crate) fn stop(self) {
+        self.pipeline.end_within(TEAR_DOWN_TIME);
     }
 
     /// The pipeline's identity.

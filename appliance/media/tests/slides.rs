@@ -156,17 +156,55 @@ async fn figures_of_slides_are_told_beside_those_of_the_camera() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slides_on_the_screen_come_and_go_without_a_gap_in_what_is_decoded() {
+async fn slides_go_on_while_they_come_to_the_screen_and_leave_it() {
     let (mut left, mut right) = rooms().await;
     show(&mut left, true);
     wait_for_slides(&mut right).await;
-    for shown in [Some(LEG), None] {
+    let mut slides = right.media.tap_decoded(LEG, VideoRole::Slides).unwrap();
+    let mut before = next_number(&mut slides).await;
+    for shown in [Some(LEG), None, Some(LEG)] {
         right.plan.playout.slides = shown;
         right.apply();
         right.wait_for_applied().await;
-        let mut slides = right.media.tap_decoded(LEG, VideoRole::Slides).unwrap();
-        assert!(next_number(&mut slides).await >= FIRST_SLIDE);
+        for _ in 0..5 {
+            let number = next_number(&mut slides).await;
+            assert!(number > before, "{number} after {before}");
+            before = number;
+        }
     }
+    left.shut_down().await;
+    right.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slides_that_end_while_a_leg_is_built_anew_are_told_to_have_ended() {
+    let (mut left, mut right) = rooms().await;
+    show(&mut left, true);
+    wait_for_slides(&mut right).await;
+    show(&mut left, false);
+    // Another key builds the leg anew.
+    let streams = &mut right.plan.legs[0].streams;
+    streams.slides.as_mut().unwrap().srtp = Some(keys(SrtpSuite::AesCm128HmacSha1_80, 10));
+    right.apply();
+    right
+        .wait_for(|event| matches!(event, MediaEvent::SlidesStalled { leg: LEG }).then_some(()))
+        .await;
+    left.shut_down().await;
+    right.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slides_are_told_to_flow_again_after_a_pause_that_is_shorter_than_a_look() {
+    let (mut left, mut right) = rooms().await;
+    show(&mut left, true);
+    wait_for_slides(&mut right).await;
+    for direction in [Direction::Inactive, Direction::RecvOnly] {
+        let streams = &mut right.plan.legs[0].streams;
+        streams.slides.as_mut().unwrap().direction = direction;
+        right.apply();
+    }
+    right.wait_for_applied().await;
+    wait_for_slides(&mut right).await;
     left.shut_down().await;
     right.shut_down().await;
 }

@@ -192,6 +192,7 @@ async fn a_camera_that_hangs_in_a_call_is_told_the_slate_is_sent_and_the_camera_
         MediaEvent::SourceBack(Source::Camera) => Some(true),
         _ => None,
     };
+    assert!(left.wait_for(is_about_the_camera).await, "it is there");
     left.camera_works.store(false, Ordering::Relaxed);
     assert!(!left.wait_for(is_about_the_camera).await);
     let mut frames = right.media.tap_decoded(LegId(1), VideoRole::Main).unwrap();
@@ -200,6 +201,28 @@ async fn a_camera_that_hangs_in_a_call_is_told_the_slate_is_sent_and_the_camera_
     left.camera_works.store(true, Ordering::Relaxed);
     assert!(left.wait_for(is_about_the_camera).await);
     see(&right, 10).await;
+    left.shut_down().await;
+    right.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_camera_that_was_gone_when_capture_stopped_is_told_to_be_back_when_it_starts_again() {
+    let (mut left, right) = call(only_video(video(PacketizationMode::NonInterleaved))).await;
+    let is = |wanted: MediaEvent| move |event: &MediaEvent| (*event == wanted).then_some(());
+    let back = MediaEvent::SourceBack(Source::Camera);
+    left.wait_for(is(back.clone())).await;
+    left.camera_works.store(false, Ordering::Relaxed);
+    left.wait_for(is(MediaEvent::SourceGone(Source::Camera)))
+        .await;
+    let direction = |room: &mut Room, direction| {
+        room.plan.legs[0].streams.video.as_mut().unwrap().direction = direction;
+        room.apply();
+    };
+    direction(&mut left, Direction::RecvOnly);
+    left.wait_for_applied().await;
+    left.camera_works.store(true, Ordering::Relaxed);
+    direction(&mut left, Direction::SendRecv);
+    left.wait_for(is(back)).await;
     left.shut_down().await;
     right.shut_down().await;
 }

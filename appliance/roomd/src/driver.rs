@@ -302,6 +302,12 @@ impl Driver {
             self.signalling.take_in(now, event);
         }
         for _ in 0..FACTS_A_TURN {
+            let Ok(event) = inputs.floors.try_recv() else {
+                break;
+            };
+            self.take_floor_event(event);
+        }
+        for _ in 0..FACTS_A_TURN {
             let Ok(event) = inputs.media.try_recv() else {
                 break;
             };

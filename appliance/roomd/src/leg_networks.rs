@@ -72,6 +72,8 @@ struct FloorSettings {
     /// Takes what their sockets see.
     events: mpsc::Sender<FloorEvent>,
     tls: FloorTls,
+    /// How many legs there may be at a time.
+    most_legs: usize,
 }
 
 /// Where a leg's offer or answer says that media is to come.
@@ -81,6 +83,9 @@ struct Named {
     /// Whom it had to be reachable for, where that was known.
     peer: Option<IpAddr>,
 }
+
+/// The pairs of ports of a leg's sound and pictures, and as many of its slides and their floor.
+const PORT_PAIRS: usize = 2;
 
 /// The network side of all legs. Owned by the driver.
 pub struct LegNetworks {
@@ -113,10 +118,28 @@ impl LegNetworks {
         }
     }
 
-    /// Binds ports for slides and their floor as well from now on. What the sockets of floors see goes
-    /// to `events`; over TLS they prove themselves by `tls`.
-    pub fn share_content(&mut self, events: mpsc::Sender<FloorEvent>, tls: FloorTls) {
-        self.floor_settings = Some(FloorSettings { events, tls });
+    /// Binds ports for slides and their floor as well from now on, as long as enough are left for the
+    /// sound and pictures of `most_legs` legs. What the sockets of floors see goes to `events`; over
+    /// TLS they prove themselves by `tls`.
+    pub fn share_content(
+        &mut self,
+        events: mpsc::Sender<FloorEvent>,
+        tls: FloorTls,
+        most_legs: usize,
+    ) {
+        self.floor_settings = Some(FloorSettings {
+            events,
+            tls,
+            most_legs,
+        });
+    }
+
+    /// Whether one more leg with slides leaves enough ports for the legs that may come.
+    fn has_ports_for_content(&self, most_legs: usize) -> bool {
+        let legs = self.legs.len() + 1;
+        let taken = (legs + self.floors.len() + 1) * PORT_PAIRS;
+        let to_come = most_legs.saturating_sub(legs) * PORT_PAIRS;
+        taken + to_come <= usize::from(self.ports.pairs())
     }
 
     /// Binds the ports of a new leg, and names the address by which `peer` reaches them; where nobody
@@ -158,6 +181,10 @@ impl LegNetworks {
         let Some(settings) = &self.floor_settings else {
             return Ok(None);
         };
+        if !self.has_ports_for_content(settings.most_legs) {
+            tracing::warn!(%leg, "the call goes without slides: other calls need the ports");
+            return Ok(None);
+        }
         let unreadable = |source| Error::MediaPorts {
             address: bound,
             source,

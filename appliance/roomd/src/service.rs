@@ -117,7 +117,10 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let mut networks = LegNetworks::new(ports, media_address, Arc::clone(&counters));
     let (floor_sender, floors) = floor_events();
     match settings::shares_content(&config) {
-        ContentSharing::On => networks.share_content(floor_sender, FloorTls::generate()?),
+        ContentSharing::On => {
+            let most_legs = settings::room_policy(&config).second_call.max_legs();
+            networks.share_content(floor_sender, FloorTls::generate()?, most_legs);
+        }
         ContentSharing::Off => drop(floor_sender),
     }
     let (driver, snapshots) = Driver::new(Parts {

@@ -705,6 +705,21 @@ fn offers_name_the_transport_that_is_wanted_and_two_of_us_connect_by_it_and_stay
 }
 
 #[test]
+fn a_session_that_takes_the_place_of_another_connects_anew() {
+    let on = capabilities(ContentSharing::On);
+    let offer = with_slides(
+        "m=application 1006 TCP/BFCP *\na=floorctrl:c-only\na=setup:active\na=connection:new",
+    );
+    let (before, _, media) = Session::answer(&on, &local(10), &mut rng(1), &offer).unwrap();
+    let number = |media: &CallMedia| media.floor_control().unwrap().connection.number();
+    assert_eq!(number(&media), Some(0));
+    let (after, _, media) = before.answer_replacing(&on, &mut rng(2), &offer).unwrap();
+    assert_eq!(number(&media), Some(1));
+    let (_, _, media) = after.answer_replacing(&on, &mut rng(3), &offer).unwrap();
+    assert_eq!(number(&media), Some(2));
+}
+
+#[test]
 fn without_a_port_or_a_certificate_for_connections_offers_name_datagrams() {
     for wanted in [BfcpTransport::Tcp, BfcpTransport::Tls] {
         let ours = Capabilities {

@@ -44,7 +44,7 @@ pub(super) fn loopback_address(text: &str) -> Option<SocketAddr> {
 pub(super) fn port_range(text: &str) -> Option<PortRange> {
     let (first, last) = text.split_once('-')?;
     let (first, last): (u16, u16) = (digits(first)?, digits(last)?);
-    // Two streams of an RTP and an RTCP port each.
+    // One call without slides: two streams of an RTP and an RTCP port each.
     let valid = first >= 1024 && first % 2 == 0 && last.checked_sub(first)? >= 3;
     valid.then_some(PortRange { first, last })
 }

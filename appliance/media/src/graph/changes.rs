@@ -61,6 +61,8 @@ impl Graph {
             GraphChange::SetLegDirections(leg, directions) => {
                 if let Some(running) = self.parts.legs.get(leg) {
                     running.set_directions(*directions);
+                    self.watch
+                        .await_what_stops(*leg, *directions, running.hub());
                 }
                 self.attach_sound(*leg, directions.audio);
             }
@@ -186,6 +188,10 @@ impl Graph {
                 let screen = playout.inlet(*leg, role);
                 running.hub().set_screen(role, screen);
             }
+            // Another may be long in coming.
+            running
+                .hub()
+                .show_again(VideoRole::Slides, around.clock.now());
         }
         self.parts.video_playout = Some(playout);
         Ok(())
@@ -196,7 +202,9 @@ impl Graph {
         for running in self.parts.legs.values() {
             leave_screen(running.hub());
         }
-        self.parts.video_playout = None;
+        if let Some(playout) = self.parts.video_playout.take() {
+            playout.stop();
+        }
     }
 
     fn start_audio_playout(&mut self, sink: AudioSink) -> Result<(), MediaError> {
@@ -268,7 +276,6 @@ impl Graph {
         if let Some(playout) = &mut self.parts.audio_playout {
             playout.remove_leg(leg);
         }
-        self.watch.forget(leg);
         self.parts.legs.remove(&leg);
     }
 

@@ -81,8 +81,24 @@ struct Rig {
     _runtime: tokio::runtime::Runtime,
 }
 
+/// The same room with slides, which it sends and takes on the same leg.
+fn plan_with_slides() -> MediaPlan {
+    let mut plan = plan();
+    let streams = &mut plan.legs[0].streams;
+    streams.slides = streams.video.clone().map(Box::new);
+    plan.slides = SlidesPlan {
+        rung: plan.ladder.first().copied(),
+        ..SlidesPlan::NONE
+    };
+    plan
+}
+
 impl Rig {
     fn start() -> Self {
+        Self::following(plan())
+    }
+
+    fn following(plan: MediaPlan) -> Self {
         gst::init().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -106,7 +122,7 @@ impl Rig {
         let devices = DeviceStreams::default();
         let encoders = Encoders::choose().unwrap();
         let mut graph = Graph::new(surroundings, MediaSettings::default(), devices, encoders);
-        graph.plan = Some(plan());
+        graph.plan = Some(plan);
         graph.follow_plan();
         Self {
             graph,
@@ -187,4 +203,41 @@ fn a_capture_that_hangs_is_built_again_with_its_encoder_and_only_then_with_anoth
     assert_eq!(named.map(crate::encoder::EncoderKind::factory), first);
     let much_later = now + Duration::from_secs(3_600);
     assert_eq!(rig.graph.culprit(id, much_later), None);
+}
+
+#[test]
+fn two_captures_that_hang_at_once_hang_for_the_first_time_both() {
+    let mut rig = Rig::following(plan_with_slides());
+    rig.run_until_a_picture_is_sent();
+    let captures = &rig.graph.parts.video_captures;
+    let ids: Vec<PipelineId> = captures.present().map(VideoCapture::id).collect();
+    assert_eq!(ids.len(), 2);
+    let now = Instant::now();
+    for id in ids {
+        assert_eq!(rig.graph.culprit(id, now), None);
+    }
+}
+
+#[test]
+fn slides_of_a_far_end_lie_on_the_screen_with_its_picture_while_the_plan_says_so() {
+    let mut plan = plan_with_slides();
+    let mut rig = Rig::following(plan.clone());
+    let shown = |rig: &Rig| {
+        let playout = rig.graph.parts.video_playout.as_ref().unwrap();
+        let mut pictures: Vec<_> = playout.pictures().collect();
+        pictures.sort_unstable();
+        pictures
+    };
+    let both = VideoRole::ALL.map(|role| (LEG, role));
+    for slides in [None, Some(LEG), None] {
+        plan.playout.slides = slides;
+        rig.graph.plan = Some(plan.clone());
+        rig.graph.follow_plan();
+        let expected = if slides.is_some() {
+            &both[..]
+        } else {
+            &both[..1]
+        };
+        assert_eq!(shown(&rig), expected);
+    }
 }

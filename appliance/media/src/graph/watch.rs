@@ -23,6 +23,8 @@ use crate::graph::Graph;
 use crate::graph::watchdog::{Watchdogs, Work};
 use crate::leg::{LegHub, SentVideo, StreamMeters};
 use crate::pipeline::{PipelineId, PipelineRole};
+use crate::shape::LegDirections;
+use crate::video_capture::VideoCapture;
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
@@ -54,7 +56,7 @@ pub(super) struct Watch {
     /// Pictures that are asked for by signalling.
     signalled: HashMap<LegId, SignalledRequests>,
     leaving: HashMap<PipelineId, Leaving>,
-    last_hung_capture: Option<Instant>,
+    last_hung: ByRole<Option<Instant>>,
     watchdogs: Watchdogs,
 }
 
@@ -168,6 +170,16 @@ impl Watch {
         self.signalled.remove(&leg);
     }
 
+    /// What a leg is not to receive any more is awaited anew from now on.
+    pub(super) fn await_what_stops(&mut self, leg: LegId, directions: LegDirections, hub: &LegHub) {
+        for (role, direction) in directions.video.iter() {
+            if !direction.is_some_and(Direction::receives) {
+                self.pictures.insert((leg, role), Pictures::Awaited);
+                hub.await_picture(role);
+            }
+        }
+    }
+
     pub(super) fn nothing_leaving(&self) -> bool {
         self.leaving
             .values()
@@ -229,6 +241,15 @@ impl Graph {
         self.measure(now);
     }
 
+    /// Tells again which pictures flow.
+    pub(super) fn tell_what_flows(&self) {
+        for ((leg, role), pictures) in &self.watch.pictures {
+            if *pictures == Pictures::Flowing && self.parts.legs.contains_key(leg) {
+                self.tell(resumed(*leg, *role));
+            }
+        }
+    }
+
     fn look_at_pictures(&mut self, now: Instant) {
         let running_now = self.surroundings.clock.running_time(now).nseconds();
         let mut events = Vec::new();
@@ -256,6 +277,11 @@ impl Graph {
                 }
                 (Pictures::Flowing, Pictures::Stalled) => {
                     events.push(stalled(id, role));
+                    // Slides may be over. What comes next begins anew: the pause was no freeze.
+                    match role {
+                        VideoRole::Main => {}
+                        VideoRole::Slides => leg.hub().await_picture(role),
+                    }
                 }
                 (Pictures::Flowing | Pictures::Stalled, Pictures::Awaited) => {
                     leg.hub().await_picture(role);
@@ -335,9 +361,12 @@ impl Graph {
     /// it is not the first time. The machine may have slept, and an encoder that was struck off
     /// does not come back.
     pub(super) fn culprit(&mut self, id: PipelineId, now: Instant) -> Option<String> {
-        let mut captures = self.parts.video_captures.present();
-        let capture = captures.find(|capture| capture.id() == id)?;
-        let before = self.watch.last_hung_capture.replace(now)?;
+        let is_it = |capture: &&VideoCapture| capture.id() == id;
+        let (role, capture) = VideoRole::ALL.into_iter().find_map(|role| {
+            let capture = self.parts.video_captures.get(role).as_ref();
+            Some((role, capture.filter(is_it)?))
+        })?;
+        let before = self.watch.last_hung.get_mut(role).replace(now)?;
         let again = now.saturating_duration_since(before) < FORGIVEN_AFTER;
         capture.first_encoder().filter(|_| again)
     }

@@ -215,6 +215,25 @@ impl LegHub {
         self.observe().mixer = mixer;
     }
 
+    /// Shows the last decoded picture on a screen that has come since.
+    pub(crate) fn show_again(&self, role: VideoRole, now: gst::ClockTime) {
+        let observers = self.observe();
+        let viewers = observers.video.get(role);
+        let (Some(screen), Some(latest)) = (&viewers.screen, &viewers.latest) else {
+            return;
+        };
+        let (Some(mut buffer), Some(caps)) = (latest.buffer_owned(), latest.caps_owned()) else {
+            return;
+        };
+        // The memory stays shared.
+        let stamped = buffer.make_mut();
+        stamped.set_pts(now);
+        stamped.set_dts(None);
+        let picture = gst::Sample::builder().buffer(&buffer).caps(&caps).build();
+        // Refused only while playout is being taken down.
+        let _ = screen.push_sample(&picture);
+    }
+
     /// Who gets a copy of each decoded picture.
     pub(crate) fn set_tap(&self, role: VideoRole, tap: mpsc::Sender<DecodedFrame>) {
         self.observe().video.get_mut(role).tap = Some(tap);
@@ -286,7 +305,8 @@ impl LegHub {
         }
         let gap = now.saturating_sub(before);
         meters.last_gap.store(gap, Ordering::Relaxed);
-        if gap > FREEZE {
+        // A slide may stand for as long as it is looked at.
+        if gap > FREEZE && role == VideoRole::Main {
             meters.freezes.fetch_add(1, Ordering::Relaxed);
             meters.frozen_nanoseconds.fetch_add(gap, Ordering::Relaxed);
         }

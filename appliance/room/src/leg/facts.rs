@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::hold::{LocalHold, RemoteHold};
 use super::media::Media;
+use super::slides::Slides;
 use super::{Leg, State};
 use crate::dtmf::DtmfDigit;
 use crate::fact::FloorChange;
@@ -43,11 +44,11 @@ impl Leg {
     }
 
     pub(crate) fn established(&mut self, now: Instant, streams: LegStreams, security: LegSecurity) {
-        let flow = match &mut self.state {
+        let (flow, slides) = match &mut self.state {
             State::Dialing { .. } | State::Ringing { .. } | State::Answering { .. } => {
-                VideoFlow::Waiting
+                (VideoFlow::Waiting, Slides::default())
             }
-            State::Early { media, .. } => media.flow,
+            State::Early { media, .. } => (media.flow, std::mem::take(&mut media.slides)),
             State::Connected { media, .. } => {
                 media.settle(streams);
                 self.security = Some(security);
@@ -59,6 +60,7 @@ impl Leg {
         self.state = State::Connected {
             media: Media {
                 flow,
+                slides,
                 ..Media::new(streams)
             },
             local: LocalHold::Open,
@@ -178,20 +180,28 @@ impl Leg {
 
     /// Who may show slides has changed.
     pub(crate) fn floor_changed(&mut self, change: FloorChange, turn: &mut Turn<'_>) {
-        if let State::Connected { media, .. } = &mut self.state {
-            media.slides.floor_changed(change, self.id, turn);
+        let id = self.id;
+        if let Some(media) = self.media() {
+            media.slides.floor_changed(change, id, turn);
         }
     }
 
     /// What was seen of the far end's slides. It is no news of what follows a hold.
     pub(crate) fn slides_flow(&mut self, flow: VideoFlow) {
-        if let State::Connected {
-            media,
-            local: LocalHold::Open,
-            ..
-        } = &mut self.state
-        {
-            media.slides.seen(flow);
+        match &mut self.state {
+            State::Early { media, .. }
+            | State::Connected {
+                media,
+                local: LocalHold::Open,
+                ..
+            } => media.slides.seen(flow),
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Connected { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => {}
         }
     }
 

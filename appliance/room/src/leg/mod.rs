@@ -433,6 +433,21 @@ impl Leg {
         }
     }
 
+    /// Somebody in the room wants slides shown that the far end has turned down: it is asked again.
+    /// Whether there is anything to ask.
+    pub(crate) fn ask_for_slides_again(&mut self) -> bool {
+        match &mut self.state {
+            State::Connected { media, .. } => media.takes_slides() && media.slides.ask_again(),
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Early { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => false,
+        }
+    }
+
     /// The room shows no slides any more.
     pub(crate) fn withdraw_slides(&mut self, turn: &mut Turn<'_>) {
         if let State::Connected { media, .. } = &mut self.state {

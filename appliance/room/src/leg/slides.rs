@@ -3,10 +3,14 @@
 //! ```text
 //!            shown                         ours
 //!   Off ───────────────► Waiting ──────────────────────► Sending
-//!    ▲                      │ not granted, or too late      │ not granted, theirs,
-//!    │                      ▼                               │ or the far end waits
-//!    └──── withdrawn ─── Refused ◄──────────────────────────┘
+//!    ▲                    │   ▲      decided anew           │ │ not granted, theirs,
+//!    │                    │   └────────────────────────────┘ │ or the far end waits
+//!    │                    │ not granted, or too late         │
+//!    │  withdrawn, or     ▼                                  │
+//!    └── shown again ─ Refused ◄─────────────────────────────┘
 //! ```
+//!
+//! Withdrawn leads to Off from everywhere.
 //!
 //! The floor is the right to show slides (RFC 8855); there is one on each leg. Whoever presses last
 //! shows: a far end that waits for the floor gets it, and one that has it loses it where this room
@@ -73,6 +77,15 @@ impl Slides {
         }
     }
 
+    /// Somebody in the room asks again. Whether the far end had turned ours down.
+    pub(super) fn ask_again(&mut self) -> bool {
+        let refused = self.ours == Ours::Refused;
+        if refused {
+            self.ours = Ours::Off;
+        }
+        refused
+    }
+
     /// The room shows none any more.
     pub(super) fn withdraw(&mut self, leg: LegId, turn: &mut Turn<'_>) {
         self.stop(leg, turn);
@@ -117,10 +130,9 @@ impl Slides {
         }
         self.floor = match change {
             FloorChange::Theirs => Holder::FarEnd,
-            FloorChange::Free | FloorChange::Ours => Holder::NobodyElse,
-            FloorChange::PeerWaits | FloorChange::NotGranted | FloorChange::Unreachable => {
-                self.floor
-            }
+            // Who decides is silent: nobody is known to have it.
+            FloorChange::Free | FloorChange::Ours | FloorChange::Unreachable => Holder::NobodyElse,
+            FloorChange::PeerWaits | FloorChange::NotGranted => self.floor,
         };
     }
 

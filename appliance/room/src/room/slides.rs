@@ -21,7 +21,15 @@ impl Room {
             },
             SlidesState::On => {
                 if self.slides == SlidesState::On {
-                    return Admission::AlreadySo;
+                    let mut asked = false;
+                    for leg in &mut self.legs {
+                        asked |= leg.ask_for_slides_again();
+                    }
+                    return if asked {
+                        Admission::Accepted { leg: None }
+                    } else {
+                        Admission::AlreadySo
+                    };
                 }
                 if self.policy.media.slides.source == VideoSource::None {
                     return Admission::Denied(DeniedReason::NoSlides);

@@ -145,6 +145,11 @@ const FACTS: &[fn(LegId) -> Fact] = &[
         role: VideoRole::Main,
         most: Bitrate::kbps(200),
     },
+    |leg| Fact::BitrateRequested {
+        leg,
+        role: VideoRole::Slides,
+        most: Bitrate::kbps(200),
+    },
     |leg| Fact::Measured {
         leg,
         stats: Box::default(),

@@ -183,6 +183,25 @@ fn a_far_end_that_joins_later_sees_the_slides_too() {
     assert_eq!(sending(&rig), SlidesSending::Sending);
     assert_eq!(planned(&rig, first), Some(Direction::SendRecv));
     assert_eq!(planned(&rig, second), Some(Direction::RecvOnly));
+    // Who presses again asks it alone.
+    assert_eq!(rig.request(SHOW), Admission::Accepted { leg: None });
+    assert_eq!(rig.signalling(), [Command::RequestFloor { leg: second }]);
+    assert_eq!(rig.request(SHOW), Admission::AlreadySo);
+    rig.told(floor(second, FloorChange::Ours));
+    assert_eq!(planned(&rig, second), Some(Direction::SendRecv));
+}
+
+#[test]
+fn what_was_seen_before_the_answer_holds_after_it() {
+    let (mut rig, leg) = Early.reach();
+    rig.told(Fact::SlidesResumed { leg });
+    rig.told(floor(leg, FloorChange::Theirs));
+    assert_eq!(rig.plan.playout.slides, None, "nothing is decided yet");
+    rig.establish(leg);
+    assert_eq!(rig.plan.playout.slides, Some(leg));
+    rig.request(SHOW);
+    let expected = [Command::RequestFloor { leg }, Command::RevokeFloor { leg }];
+    assert_eq!(rig.signalling(), expected);
 }
 
 #[test]
@@ -246,6 +265,8 @@ fn slides_of_the_far_end_fill_the_screen_while_they_flow_or_while_it_has_the_flo
         (floor(leg, FloorChange::Theirs), true),
         // A slide that does not change may come once in a while.
         (Fact::SlidesStalled { leg }, true),
+        (floor(leg, FloorChange::Unreachable), false),
+        (floor(leg, FloorChange::Theirs), true),
         (floor(leg, FloorChange::Free), false),
     ] {
         let case = format!("{fact:?}");

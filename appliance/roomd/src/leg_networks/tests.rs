@@ -60,7 +60,7 @@ fn agreed(conference: u32, remote: Option<SocketAddr>) -> Option<FloorWay> {
 
 fn share(networks: &mut LegNetworks) -> mpsc::Receiver<FloorEvent> {
     let (events, received) = floor_events();
-    networks.share_content(events, FloorTls::generate().unwrap());
+    networks.share_content(events, FloorTls::generate().unwrap(), 1);
     received
 }
 
@@ -68,6 +68,22 @@ fn share(networks: &mut LegNetworks) -> mpsc::Receiver<FloorEvent> {
 async fn without_shared_content_a_leg_has_no_ports_for_it() {
     let local = networks(21_400, 21_407).bind(LEG, None).unwrap();
     assert_eq!(local.content, None);
+}
+
+#[tokio::test]
+async fn slides_leave_the_ports_of_calls_that_may_come() {
+    let mut networks = networks(21_700, 21_711);
+    let (events, _received) = floor_events();
+    networks.share_content(events, FloorTls::generate().unwrap(), 2);
+    let content = |networks: &mut LegNetworks, leg| {
+        let local = networks.bind(LegId(leg), None).unwrap();
+        assert!(local.audio.is_some() && local.video.is_some());
+        local.content.is_some()
+    };
+    assert!(content(&mut networks, 1));
+    assert!(!content(&mut networks, 2), "six pairs, and all are taken");
+    networks.release(LegId(1));
+    assert!(networks.has_ports_for_content(2));
 }
 
 #[tokio::test]

@@ -120,7 +120,9 @@ impl MediaPortRange {
         Err(failed(io::ErrorKind::AddrInUse.into()))
     }
 
-    fn pairs(&self) -> u16 {
+    /// How many pairs of ports there are.
+    #[must_use]
+    pub fn pairs(&self) -> u16 {
         (*self.range.end() - self.range.start().next_multiple_of(2)).div_ceil(2)
     }
 

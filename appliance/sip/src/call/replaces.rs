@@ -183,18 +183,15 @@ impl Endpoint {
         invite: &Request,
     ) -> Result<(Session, CallMedia), StatusCode> {
         let established = self.established_mut(id);
-        let Ok((local, before)) = established.map(|established| {
-            let session = &established.session;
-            let security = session.media().map(|media| media.security);
-            (session.local_media(), security)
-        }) else {
+        let Ok(replaced) = established.map(|established| established.session.clone()) else {
             return Err(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
         };
+        let before = replaced.media().map(|media| media.security);
         let capabilities = &account.capabilities;
         let Some(offer) = session_description(&invite.headers, invite.body()) else {
             return Err(StatusCode::NOT_ACCEPTABLE_HERE);
         };
-        let answered = Session::answer(capabilities, &local, &mut self.rng, offer);
+        let answered = replaced.answer_replacing(capabilities, &mut self.rng, offer);
         let (session, _, media) = answered.map_err(|error| {
             self.note_description(&error);
             error.status()

@@ -143,7 +143,12 @@ impl Endpoint {
         };
         let Some(media) = media else {
             if let Some(before) = self.floors.remove(&call) {
-                self.floor_is_free(call, &before);
+                if before.is_wanted() {
+                    // Nobody decides any more.
+                    self.tell_floor(call, FloorChange::Ours);
+                } else {
+                    self.floor_is_free(call, &before);
+                }
             }
             return;
         };
@@ -155,9 +160,16 @@ impl Endpoint {
             let seed = (self.rng.next_u32() & 0xffff) as u16;
             let mut floor = FloorControl::new(media, seed);
             let before = self.floors.remove(&call);
-            if let Some(before) = &before {
-                floor.take_wish_of(before);
-                self.floor_is_free(call, before);
+            match (&before, event) {
+                (Some(before), _) => {
+                    floor.take_wish_of(before);
+                    self.floor_is_free(call, before);
+                }
+                // Until now nobody decided; whoever shows has not asked.
+                (None, Event::MediaChanged { .. }) => {
+                    self.tell_floor(call, FloorChange::NotGranted);
+                }
+                (None, _) => {}
             }
             self.floors.insert(call, floor);
         }
@@ -166,8 +178,11 @@ impl Endpoint {
     /// What was decided under other terms does not hold any more.
     fn floor_is_free(&mut self, call: CallId, before: &FloorControl) {
         if before.told() != FloorChange::Free {
-            let change = FloorChange::Free;
-            self.output(Output::Event(Event::Floor { call, change }));
+            self.tell_floor(call, FloorChange::Free);
         }
+    }
+
+    fn tell_floor(&mut self, call: CallId, change: FloorChange) {
+        self.output(Output::Event(Event::Floor { call, change }));
     }
 }

@@ -52,6 +52,8 @@ pub(super) struct Answerer<'a> {
     pub(super) previous: Option<&'a CallMedia>,
     /// Whether its connection of floor control, if it has one, goes on.
     pub(super) floor_link: FloorLink,
+    /// The last connection of floor control of a session whose place this one takes.
+    pub(super) replaced_connection: Option<u32>,
 }
 
 impl Answerer<'_> {

@@ -244,7 +244,14 @@ impl FloorLine {
             BfcpTransport::Udp => None,
             BfcpTransport::Tcp | BfcpTransport::Tls => {
                 let before = previous.and_then(|media| media.connection.number());
-                Some(TcpLine::answer(offered, before, answerer.floor_link)?)
+                let line = TcpLine::answer(offered, before, answerer.floor_link)?;
+                Some(match answerer.replaced_connection {
+                    Some(replaced) => TcpLine {
+                        number: replaced.wrapping_add(1),
+                        ..line
+                    },
+                    None => line,
+                })
             }
         };
         let port = match (tcp.and_then(TcpLine::agreed_setup), ports.bfcp_tcp) {

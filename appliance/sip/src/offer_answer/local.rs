@@ -309,7 +309,6 @@ impl LocalDescription {
         }
     }
 
-    /// Writes the description with this `o=` identity (RFC 8866 section 5.2).
     /// How many lines there are up to the last one that is used. A peer that knows of no others may
     /// leave those behind out.
     pub(super) fn lines_in_use(&self) -> usize {
@@ -317,6 +316,7 @@ impl LocalDescription {
         self.lines.iter().rposition(used).map_or(0, |last| last + 1)
     }
 
+    /// Writes the description with this `o=` identity (RFC 8866 section 5.2).
     pub(super) fn write(&self, session_id: u32, version: u64) -> Bytes {
         let origin = Origin::with_ip_addr(session_id, version, self.address);
         let mut description = Description::new(origin, "-");

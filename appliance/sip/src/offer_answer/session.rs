@@ -107,6 +107,32 @@ impl Session {
         rng: &mut impl CryptoRng,
         offer: &[u8],
     ) -> Result<(Self, Bytes, CallMedia), SdpError> {
+        Self::answer_after(None, capabilities, local, rng, offer)
+    }
+
+    /// Answers the first offer of a dialog that takes the place of another (RFC 3891), over the same
+    /// ports: what connected there is no connection of this one.
+    ///
+    /// # Errors
+    /// As [`answer`](Self::answer).
+    pub fn answer_replacing(
+        &self,
+        capabilities: &Capabilities,
+        rng: &mut impl CryptoRng,
+        offer: &[u8],
+    ) -> Result<(Self, Bytes, CallMedia), SdpError> {
+        let floor = self.media().and_then(CallMedia::floor_control);
+        let connection = floor.and_then(|floor| floor.connection.number());
+        Self::answer_after(connection, capabilities, &self.local, rng, offer)
+    }
+
+    fn answer_after(
+        replaced_connection: Option<u32>,
+        capabilities: &Capabilities,
+        local: &LocalMedia,
+        rng: &mut impl CryptoRng,
+        offer: &[u8],
+    ) -> Result<(Self, Bytes, CallMedia), SdpError> {
         let offer = RemoteDescription::parse(offer)?;
         let answerer = Answerer {
             capabilities,
@@ -114,6 +140,7 @@ impl Session {
             direction: Direction::SendRecv,
             previous: None,
             floor_link: FloorLink::Kept,
+            replaced_connection,
         };
         let outcome = answer(&answerer, local, &offer, rng)?;
         let hold = hold_by_offer(&outcome.agreed);
@@ -237,6 +264,7 @@ impl Session {
             direction: self.direction,
             previous: Some(&agreement.media),
             floor_link: self.floor_link,
+            replaced_connection: None,
         };
         let outcome = answer(&answerer, &self.local, &offer, rng)?;
         let hold = hold_by_offer(&outcome.agreed);

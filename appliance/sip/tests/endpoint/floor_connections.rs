@@ -173,6 +173,11 @@ impl Call {
 
     /// Carol offers again; Bob's answer.
     fn reoffer(&mut self, connection: &str) -> String {
+        self.reoffer_as(|offer| over_tcp(offer, "passive", connection))
+    }
+
+    /// Carol offers again what `written` makes of her session's words; Bob's answer.
+    fn reoffer_as(&mut self, written: impl FnOnce(&Bytes) -> Bytes) -> String {
         let offer = self
             .carol
             .reoffer(room::codec::Direction::SendRecv)
@@ -181,7 +186,7 @@ impl Call {
         let number = self.next_request;
         self.next_request += 1;
         let mut invite = to_bob(Method::Invite, number, &bobs_tag(&self.world));
-        invite.set_body(&ContentType::sdp(), over_tcp(&offer, "passive", connection));
+        invite.set_body(&ContentType::sdp(), written(&offer));
         send(&mut self.world, BOB, invite.to_bytes());
         let answer = responses(&self.world, &Method::Invite).pop();
         let ack = to_bob(Method::Ack, number, &bobs_tag(&self.world));
@@ -341,4 +346,27 @@ fn what_cannot_be_understood_ends_the_connection_and_another_is_asked_for() {
     assert_eq!(call.world.floor_connections, [(bobs, None)]);
     call.world.run(2 * SECOND);
     assert_eq!(call.reinvites().len(), 1);
+}
+
+#[test]
+fn where_nobody_decides_any_more_who_shows_goes_on_and_where_somebody_does_again_it_has_to_ask() {
+    let mut call = Call::new();
+    call.connect();
+    call.bob(|bob, now, floor| bob.request_floor(now, floor).expect("agreed"));
+    call.carry();
+    assert_eq!(call.floor_changes().last(), Some(&F::Ours));
+    let told = call.floor_changes().len();
+    let refused = |offer: &Bytes| {
+        let offer = over_tcp(offer, "passive", "existing");
+        let text = String::from_utf8(offer.to_vec()).expect("text");
+        let line = "m=application 20006 ";
+        assert!(text.contains(line), "{text}");
+        text.replace(line, "m=application 0 ").into_bytes().into()
+    };
+    call.reoffer_as(refused);
+    assert_eq!(call.floor_changes()[told..], [F::Ours]);
+    assert_eq!(call.agreed().floor_control(), None);
+    call.reoffer("new");
+    assert_eq!(call.floor_changes()[told..], [F::Ours, F::NotGranted]);
+    assert!(call.agreed().floor_control().is_some());
 }

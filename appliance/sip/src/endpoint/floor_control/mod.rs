@@ -167,7 +167,12 @@ impl FloorControl {
 
     /// Takes over what our user wanted of the floor control before, in another conference.
     pub(super) fn take_wish_of(&mut self, before: &Self) {
-        self.ask_when_open = before.wanted == Wanted::Yes;
+        self.ask_when_open = before.wanted == Wanted::Yes || before.ask_when_open;
+    }
+
+    /// Whether our user wants it, and was not turned down.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted == Wanted::Yes || self.ask_when_open
     }
 
     /// What the caller was told last.

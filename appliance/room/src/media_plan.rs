@@ -176,6 +176,9 @@ pub struct AudioStream {
     pub send_telephone_event: Option<PayloadType>,
     /// telephone-event that we receive.
     pub receive_telephone_event: Option<PayloadType>,
+    /// The most that the peer takes, from the `b=` lines of the stream, without headers; `None` where
+    /// it said nothing.
+    pub max_bitrate: Option<Bitrate>,
     /// Which way it flows, holds included.
     pub direction: Direction,
     /// SRTP keys, or `None` for a plain leg.

@@ -518,6 +518,26 @@ fn bitrate_limits_are_written_and_read_both_ways() {
 }
 
 #[test]
+fn sound_keeps_to_what_its_own_line_says_less_the_headers_where_those_are_counted() {
+    for (limit, expected) in [
+        ("", None),
+        ("b=TIAS:20000", Some(20_000)),
+        ("b=AS:48", Some(32_000)),
+        ("b=AS:48\nb=TIAS:20000", Some(20_000)),
+        ("b=AS:8", Some(0)),
+        ("b=AS:0", None),
+        ("b=CT:48", None),
+    ] {
+        let offer = sdp(&format!(
+            "b=AS:512\nm=audio 7078 RTP/AVP 96\n{limit}\na=rtpmap:96 opus/48000/2"
+        ));
+        let (_, _, media) = answer(&offer);
+        let audio = media.streams.audio.unwrap();
+        assert_eq!(audio.max_bitrate.map(Bitrate::as_bps), expected, "{limit}");
+    }
+}
+
+#[test]
 fn a_call_without_common_video_goes_on_as_sound_and_takes_video_later() {
     let sound = "m=audio 7078 RTP/AVP 0\na=rtcp-mux\n";
     let video = "m=video 7080 RTP/AVP 97\na=rtpmap:97 H264/90000\n\

@@ -25,6 +25,7 @@ fn audio(codec: AudioCodec, direction: Direction) -> AudioStream {
         receive_payload_type: PT,
         send_telephone_event: None,
         receive_telephone_event: None,
+        max_bitrate: None,
         direction,
         srtp: None,
         rtcp: RtcpMode::default(),

@@ -8,8 +8,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
-use room::codec::{AudioCodec, PayloadType};
+use room::codec::AudioCodec;
 use room::media_plan::{AudioStream, VideoRole, VideoStream};
+use room::units::Bitrate;
 
 use crate::bitrate_request::{BITRATE_REQUEST, BitrateRequests, TRANSPORT_FEEDBACK};
 use crate::datagram::Medium;
@@ -28,6 +29,8 @@ use crate::telephone_event::TelephoneEventSender;
 pub(crate) const LARGEST_PACKET: u32 = 1_200;
 /// Bits per second of Opus: transparent speech with room for in-band FEC.
 const OPUS_BITRATE: i32 = 40_000;
+/// The least that Opus is given, whatever a peer asks for: below, speech is hard to follow.
+const OPUS_LEAST_BITRATE: i32 = 12_000;
 /// How hard Opus searches, 0 to 10: less than its default of 10, for less work.
 const OPUS_COMPLEXITY: i32 = 5;
 /// The loss that in-band FEC prepares for until the peer reports its own, in percent.
@@ -212,7 +215,7 @@ pub(super) fn build_audio(
             .build(),
     )?;
     stamp_earlier(&inlet, encoder_latency(stream.codec));
-    let (encoder, payloader) = encoder(pipeline, stream.codec, stream.send_payload_type)?;
+    let (encoder, payloader) = encoder(pipeline, stream)?;
     match encoder_rate(stream.codec) {
         None => link(&[inlet.upcast_ref(), &encoder, &payloader])?,
         Some(rate) => {
@@ -267,14 +270,22 @@ const fn encoder_rate(codec: AudioCodec) -> Option<i32> {
     }
 }
 
+/// Bits per second for a peer that takes this much.
+fn opus_bitrate(most: Option<Bitrate>) -> i32 {
+    let most = most.and_then(|most| i32::try_from(most.as_bps()).ok());
+    most.map_or(OPUS_BITRATE, |most| {
+        most.clamp(OPUS_LEAST_BITRATE, OPUS_BITRATE)
+    })
+}
+
 fn encoder(
     pipeline: &OwnedPipeline,
-    codec: AudioCodec,
-    payload_type: PayloadType,
+    stream: &AudioStream,
 ) -> Result<(gst::Element, gst::Element), MediaError> {
+    let (codec, payload_type, most) = (stream.codec, stream.send_payload_type, stream.max_bitrate);
     let encoder = match codec {
         AudioCodec::Opus => pipeline.make("opusenc", |b| {
-            b.property("bitrate", OPUS_BITRATE)
+            b.property("bitrate", opus_bitrate(most))
                 .property("complexity", OPUS_COMPLEXITY)
                 .property("inband-fec", true)
                 .property("packet-loss-percentage", OPUS_EXPECTED_LOSS)
@@ -342,4 +353,22 @@ fn replace_by_events(source: &gst::Pad, events: Arc<Mutex<TelephoneEventSender>>
         }
         gst::PadProbeReturn::Ok
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opus_keeps_to_what_the_peer_takes_as_far_as_speech_bears_it() {
+        for (most, bitrate) in [
+            (None, OPUS_BITRATE),
+            (Some(Bitrate::kbps(24)), 24_000),
+            (Some(Bitrate::kbps(128)), OPUS_BITRATE),
+            (Some(Bitrate::bps(0)), OPUS_LEAST_BITRATE),
+            (Some(Bitrate::bps(u64::MAX)), OPUS_BITRATE),
+        ] {
+            assert_eq!(opus_bitrate(most), bitrate, "{most:?}");
+        }
+    }
 }

@@ -228,6 +228,7 @@ pub(crate) fn audio(codec: AudioCodec) -> AudioStream {
         receive_payload_type: pt(receive),
         send_telephone_event: Some(pt(101)),
         receive_telephone_event: Some(pt(100)),
+        max_bitrate: None,
         direction: Direction::SendRecv,
         srtp: None,
         rtcp: RtcpMode::default(),

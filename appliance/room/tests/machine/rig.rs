@@ -165,6 +165,7 @@ pub(crate) fn audio(direction: Direction) -> AudioStream {
         receive_payload_type: PayloadType::new(96).expect("below 128"),
         send_telephone_event: None,
         receive_telephone_event: None,
+        max_bitrate: None,
         direction,
         srtp: None,
         rtcp: RtcpMode::default(),

@@ -322,6 +322,7 @@ fn agree_audio(
         receive_payload_type: local.payload_type,
         send_telephone_event: event.map(|(_, remote)| remote.payload_type),
         receive_telephone_event: event.map(|(local, _)| local.payload_type),
+        max_bitrate: theirs.max_audio_bitrate(),
         direction,
         srtp,
         rtcp,

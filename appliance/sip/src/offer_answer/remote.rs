@@ -24,6 +24,9 @@ const MAX_LINES: usize = 32;
 /// The most `a=crypto` lines that are read for one stream.
 const MAX_CRYPTO_LINES: usize = 32;
 
+/// Bits per second of IP, UDP and RTP headers of sound in packets of 20 ms.
+const AUDIO_HEADERS: u64 = 40 * 8 * 50;
+
 /// A description of the peer.
 pub(super) struct RemoteDescription(Description);
 
@@ -264,6 +267,18 @@ impl<'a> RemoteLine<'a> {
             .or_else(|| stated_bitrate(&self.description.bandwidths))
     }
 
+    /// The most sound that the peer takes, without headers: `b=TIAS` (RFC 3890), or else `b=AS` (RFC
+    /// 8866 section 5.8) less the headers of its packets. What is said of the whole session is for
+    /// the picture.
+    pub(super) fn max_audio_bitrate(&self) -> Option<Bitrate> {
+        stated(&self.media.bandwidths, "TIAS")
+            .or_else(|| {
+                let kilobits = stated(&self.media.bandwidths, "AS")?;
+                Some(kilobits.saturating_mul(1_000).saturating_sub(AUDIO_HEADERS))
+            })
+            .map(Bitrate::bps)
+    }
+
     /// The values of attributes of that name, of the line first and then of the session.
     pub(super) fn values_anywhere(
         &self,
@@ -346,15 +361,17 @@ fn associated_payload_type(fmtp: &str) -> Option<PayloadType> {
 }
 
 fn stated_bitrate(bandwidths: &[Bandwidth]) -> Option<Bitrate> {
-    let stated = |name: &str| {
-        let mut named = bandwidths
-            .iter()
-            .filter(|line| line.bwtype.eq_ignore_ascii_case(name));
-        named
-            .find(|line| line.bandwidth > 0)
-            .map(|line| line.bandwidth)
-    };
-    stated("TIAS")
-        .or_else(|| stated("AS").map(|kilobits| kilobits.saturating_mul(1_000)))
+    stated(bandwidths, "TIAS")
+        .or_else(|| stated(bandwidths, "AS").map(|kilobits| kilobits.saturating_mul(1_000)))
         .map(Bitrate::bps)
+}
+
+/// The number of a kind of `b=` line; zero says nothing.
+fn stated(bandwidths: &[Bandwidth], name: &str) -> Option<u64> {
+    let mut named = bandwidths
+        .iter()
+        .filter(|line| line.bwtype.eq_ignore_ascii_case(name));
+    named
+        .find(|line| line.bandwidth > 0)
+        .map(|line| line.bandwidth)
 }

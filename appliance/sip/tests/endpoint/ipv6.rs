@@ -165,7 +165,7 @@ fn an_offer_is_of_the_ip_version_of_its_way_from_one_server_of_a_name_to_the_nex
         let named = world.node(ALICE).endpoint.media_address(call);
         assert_eq!(named, Some(bob.ip()), "{given}");
         // The first does not answer.
-        world.run(Duration::from_secs(40));
+        world.run(Duration::from_secs(10));
         assert_eq!(asked(&world), expected, "{given}");
         let named = world.node(ALICE).endpoint.media_address(call);
         assert_eq!(named, Some(ALICE.ip()), "{given}");

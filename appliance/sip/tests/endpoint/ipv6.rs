@@ -114,26 +114,30 @@ fn answers_go_to_the_source_address_and_to_the_port_that_via_asks_for() {
     }
 }
 
+fn socket(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
+}
+
 const FAR_AWAY: &str = "far.example";
 
 /// Alice with an address of each IP version, and a name with servers at these.
 fn alice_of_both(servers: &[&str]) -> World {
     let mut world = World::new(1);
     let mut settings = settings(account("alice", Transport::Udp), ALICE);
-    settings.listen.udp.push(BOB.parse().unwrap());
+    settings.listen.udp.push(socket(BOB));
     world.add(settings, ALICE);
-    let servers = servers.iter().map(|server| server.parse().unwrap());
+    let servers = servers.iter().map(|server| socket(server));
     world.names.insert(FAR_AWAY.to_owned(), servers.collect());
     world
 }
 
 /// A call by name, with what is given as the address for media.
 fn call(world: &mut World, given: SocketAddr) -> CallId {
-    let target: Uri = format!("sip:carol@{FAR_AWAY}").parse().unwrap();
+    let target: Uri = format!("sip:carol@{FAR_AWAY}").parse().expect("a URI");
     let invited = world.act(ALICE, |endpoint, now| {
         endpoint.invite(now, &room(), &target, media_of(given))
     });
-    invited.unwrap()
+    invited.expect("the call can be made")
 }
 
 /// Where INVITEs arrived, and the version of the address for media that each has named, once for each.
@@ -154,14 +158,14 @@ fn asked(world: &World) -> Vec<(SocketAddr, bool)> {
 #[test]
 fn an_offer_is_of_the_ip_version_of_its_way_from_one_server_of_a_name_to_the_next() {
     let (ipv4, ipv6) = (world::CAROL, CAROL);
-    let (ipv4_text, at_ipv6) = (ipv4.to_string(), ipv6.parse().unwrap());
+    let (ipv4_text, at_ipv6) = (ipv4.to_string(), socket(ipv6));
     let expected = [(at_ipv6, true), (ipv4, false)];
-    for given in [ALICE, BOB.parse().unwrap()] {
+    for given in [ALICE, socket(BOB)] {
         let mut world = alice_of_both(&[ipv6, &ipv4_text]);
         let call = call(&mut world, given);
         world.run(Duration::from_secs(1));
         assert_eq!(asked(&world), expected[..1], "{given}");
-        let bob: SocketAddr = BOB.parse().unwrap();
+        let bob = socket(BOB);
         let named = world.node(ALICE).endpoint.media_address(call);
         assert_eq!(named, Some(bob.ip()), "{given}");
         // The first does not answer.
@@ -179,12 +183,12 @@ fn sockets_of_one_ip_version_are_named_whatever_the_way() {
     endpoint.set_media_reach(MediaReach::Ipv4);
     call(&mut world, ALICE);
     world.run(Duration::from_secs(1));
-    assert_eq!(asked(&world), [(CAROL.parse().unwrap(), false)]);
+    assert_eq!(asked(&world), [(socket(CAROL), false)]);
 }
 
 /// Carol's INVITE from an IPv6 address to Bob at his, with an offer of media at `media`.
 fn carol_offers(reach: MediaReach, media: SocketAddr) -> World {
-    let (bob, carol): (SocketAddr, SocketAddr) = (BOB.parse().unwrap(), CAROL.parse().unwrap());
+    let (bob, carol) = (socket(BOB), socket(CAROL));
     let mut world = World::new(1);
     let mut settings = settings(account("bob", Transport::Udp), bob);
     settings.incoming.peers = vec![ConfiguredPeer::address(carol.ip())];
@@ -192,7 +196,7 @@ fn carol_offers(reach: MediaReach, media: SocketAddr) -> World {
     world.node(bob).endpoint.set_media_reach(reach);
     let carols = account("carol", Transport::Udp).capabilities;
     let (_, offer) = Session::offer(&carols, &media_of(media), &mut rng());
-    let offer = String::from_utf8(offer.to_vec()).unwrap();
+    let offer = String::from_utf8(offer.to_vec()).expect("text");
     let invite = format!(
         "INVITE sip:bob@{BOB} SIP/2.0\n\
          Via: SIP/2.0/UDP {CAROL};branch=z9hG4bK1\n\
@@ -215,9 +219,9 @@ fn carol_offers(reach: MediaReach, media: SocketAddr) -> World {
 
 #[test]
 fn an_offer_is_taken_whatever_its_ip_version_and_answered_in_the_same() {
-    let bob: SocketAddr = BOB.parse().unwrap();
+    let bob = socket(BOB);
     // A proxy may speak IPv6 with us for a caller who has IPv4 alone.
-    for media in [CAROL.parse().unwrap(), world::CAROL] {
+    for media in [socket(CAROL), world::CAROL] {
         let mut world = carol_offers(MediaReach::Both, media);
         let call = world.incoming(bob);
         let offered = world.node(bob).endpoint.offered_address(call);
@@ -238,10 +242,10 @@ fn an_offer_is_taken_whatever_its_ip_version_and_answered_in_the_same() {
 #[test]
 fn an_offer_of_an_ip_version_that_media_does_not_serve_is_refused_before_anything_rings() {
     for (reach, media, refused) in [
-        (MediaReach::Ipv4, CAROL.parse().unwrap(), true),
+        (MediaReach::Ipv4, socket(CAROL), true),
         (MediaReach::Ipv6, world::CAROL, true),
         (MediaReach::Ipv4, world::CAROL, false),
-        (MediaReach::Ipv6, CAROL.parse().unwrap(), false),
+        (MediaReach::Ipv6, socket(CAROL), false),
     ] {
         let mut world = carol_offers(reach, media);
         let answers: Vec<StatusCode> = world
@@ -251,7 +255,7 @@ fn an_offer_of_an_ip_version_that_media_does_not_serve_is_refused_before_anythin
             .collect();
         let is_refused = answers.contains(&StatusCode::NOT_ACCEPTABLE_HERE);
         assert_eq!(is_refused, refused, "{reach:?} {media}: {answers:?}");
-        let events = world.events(BOB.parse().unwrap());
+        let events = world.events(socket(BOB));
         let rings = events
             .iter()
             .any(|event| matches!(event, Event::Incoming { .. }));

@@ -1,5 +1,7 @@
 //! What a valid configuration asks for and will not get.
 
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
 use crate::language::Language;
 use crate::settings::{
     Account, AccountName, ClientCertificates, Config, Host, MediaSecurity, Peer, Registration,
@@ -23,6 +25,16 @@ pub enum Warning {
         /// By which its signalling travels.
         transport: Transport,
     },
+    /// The server of an account is at an address of one IP version, and media is bound to one of the
+    /// other: the calls of this account have none.
+    MediaOfOtherIpVersion {
+        /// The account.
+        account: AccountName,
+        /// Its server.
+        server: IpAddr,
+        /// Where the room listens, and has its media.
+        listen: SocketAddr,
+    },
 }
 
 impl Config {
@@ -31,6 +43,7 @@ impl Config {
     pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings = self.domains_without_registration();
         warnings.extend(self.accounts.iter().filter_map(keys_in_clear));
+        warnings.extend(self.media_of_other_ip_version());
         warnings
     }
 
@@ -55,6 +68,42 @@ impl Config {
         domains
             .map(|domain| Warning::DomainWithoutRegistration { domain })
             .collect()
+    }
+}
+
+impl Config {
+    fn media_of_other_ip_version(&self) -> Vec<Warning> {
+        let sip = &self.sip;
+        let tls = sip.listen_tls.as_ref().map(|tls| tls.address);
+        // Media is where the first of them is.
+        let Some(listen) = tls.or(sip.listen_tcp).or(sip.listen_udp) else {
+            return Vec::new();
+        };
+        let serves = |server: IpAddr| {
+            listen.ip() == Ipv6Addr::UNSPECIFIED || listen.is_ipv4() == server.is_ipv4()
+        };
+        let accounts = self.accounts.iter();
+        accounts
+            .filter_map(|account| Some((account, numeric_server(account)?)))
+            .filter(|(_, server)| !serves(*server))
+            .map(|(account, server)| Warning::MediaOfOtherIpVersion {
+                account: account.name.clone(),
+                server,
+                listen,
+            })
+            .collect()
+    }
+}
+
+/// The address of the server that the calls of an account go to, where it is configured as such.
+fn numeric_server(account: &Account) -> Option<IpAddr> {
+    let registrar = match account.registration {
+        Registration::On { .. } => Some(&account.registrar),
+        Registration::Off => None,
+    };
+    match account.proxy.as_ref().or(registrar)?.host {
+        Host::Address(address) => Some(address),
+        Host::Name(_) => None,
     }
 }
 
@@ -104,6 +153,29 @@ impl Warning {
             (Self::KeysInClear { account, transport }, Language::Chinese) => format!(
                 "账号 {account}:信令以明文传送({transport}),SRTP 密钥也随之明文传送:\
                  能看到信令的人就能听到通话(请写 transport = \"tls\" 或 \"wss\",除非途中的人都可以听)"
+            ),
+            (
+                Self::MediaOfOtherIpVersion {
+                    account,
+                    server,
+                    listen,
+                },
+                Language::English,
+            ) => format!(
+                "account {account}: its server is at {server}, and media is bound to {listen}, of the \
+                 other IP version: its calls will have neither picture nor sound (listen on [::], which \
+                 serves both)"
+            ),
+            (
+                Self::MediaOfOtherIpVersion {
+                    account,
+                    server,
+                    listen,
+                },
+                Language::Chinese,
+            ) => format!(
+                "账户 {account}:服务器地址为 {server},媒体却绑定在另一种 IP 版本的监听地址 {listen} 上:\
+                 通话将没有画面和声音(请监听 [::],它同时支持两种版本)"
             ),
         }
     }

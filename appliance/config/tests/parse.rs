@@ -251,6 +251,37 @@ fn an_account_whose_media_keys_travel_in_clear_is_warned_of_in_both_languages() 
 }
 
 #[test]
+fn an_account_whose_server_has_another_ip_version_than_media_is_warned_of() {
+    for (listen, server, warned) in [
+        ("0.0.0.0:5060", "[2001:db8::1]", true),
+        ("192.0.2.7:5060", "[2001:db8::1]", true),
+        ("[2001:db8::7]:5060", "192.0.2.1", true),
+        ("[::]:5060", "192.0.2.1", false),
+        ("[::]:5060", "[2001:db8::1]", false),
+        ("0.0.0.0:5060", "192.0.2.1", false),
+        ("0.0.0.0:5060", "pbx.example", false),
+    ] {
+        let config = parsed(&format!(
+            "version = 1\n[sip]\nlisten_udp = \"{listen}\"\n\
+             [[account]]\nname = \"lab\"\naddress = \"sip:room@example.com\"\n\
+             registrar = \"{server}\"\n"
+        ));
+        let warnings = config.warnings();
+        assert_eq!(warnings.len(), usize::from(warned), "{listen} {server}");
+        for warning in warnings {
+            for (language, words) in [
+                (Language::English, ["account lab", "listen on [::]"]),
+                (Language::Chinese, ["账户 lab", "监听 [::]"]),
+            ] {
+                let text = warning.text(language);
+                let complete = words.iter().all(|word| text.contains(word));
+                assert!(complete && text.contains(listen), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
 fn peers_cover_their_networks_only() {
     let config = parsed(WHOLE);
     let covered = |address: &str| {

@@ -41,6 +41,7 @@ use crate::owned_tasks::OwnedTasks;
 use crate::signalling::{FloorOrder, Signalling};
 use crate::sip_ladders::LadderQuestion;
 use crate::sip_sockets::SocketEvent;
+use crate::typed_target::dialable;
 use crate::{call_facts, media_control, media_facts, our_addresses, service_notification};
 
 /// Facts of one kind that are taken in before the other kinds get their turn.
@@ -566,7 +567,7 @@ impl Driver {
     }
 
     fn accept(&mut self, now: Instant, leg: LegId, mode: AnswerMode) {
-        let caller = self.callers.get(&leg).copied();
+        let caller = self.media_of_caller(leg);
         match self.networks.bind(leg, caller) {
             Ok(local) => {
                 self.with_call(leg, |endpoint, call| {
@@ -582,6 +583,18 @@ impl Driver {
                     reason: EndReason::LocalFault,
                 });
             }
+        }
+    }
+
+    /// For whom an answer is to name an address: who has called. Behind a proxy that speaks another IP
+    /// version with us than with the caller it is whom the caller's offer names: media is of one version.
+    fn media_of_caller(&self, leg: LegId) -> Option<IpAddr> {
+        let call = self.signalling.call(leg);
+        let offered = call.and_then(|call| self.signalling.endpoint.offered_address(call));
+        let caller = self.callers.get(&leg).copied();
+        match (caller, offered) {
+            (Some(caller), Some(offered)) if caller.is_ipv4() != offered.is_ipv4() => Some(offered),
+            (caller, offered) => caller.or(offered),
         }
     }
 
@@ -636,6 +649,12 @@ impl Driver {
         } else {
             self.telephone_event_legs.remove(&leg);
         }
+        let call = self.signalling.call(leg);
+        if let Some(ours) = call.and_then(|call| self.signalling.endpoint.media_address(call)) {
+            let remote = media.remote.audio.or(media.remote.video);
+            let theirs = remote.map(|remote| remote.rtp.ip());
+            self.networks.has_named(leg, ours, theirs);
+        }
         let route = call_facts::route(media, &self.policy.media);
         self.networks.connect(leg, route, &self.media);
         match self.networks.connect_floor(leg, FloorWay::agreed(media)) {
@@ -674,38 +693,8 @@ impl Driver {
     }
 }
 
-/// What people type is not always a URI: "room@example.com" means `sip:`.
-fn dialable(target: &str) -> String {
-    let target = target.trim();
-    let has_scheme = target
-        .split_once(':')
-        .is_some_and(|(scheme, _)| scheme.bytes().all(|b| b.is_ascii_alphabetic()));
-    if has_scheme {
-        target.to_owned()
-    } else {
-        format!("sip:{target}")
-    }
-}
-
 async fn sleep_until(deadline: Option<Instant>) {
     if let Some(deadline) = deadline {
         tokio::time::sleep_until(deadline.into()).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_target_without_a_scheme_is_a_sip_address() {
-        for (typed, dialled) in [
-            ("room@example.com", "sip:room@example.com"),
-            (" sip:room@example.com ", "sip:room@example.com"),
-            ("127.0.0.1:5060", "sip:127.0.0.1:5060"),
-            ("tel:+861012345678", "tel:+861012345678"),
-        ] {
-            assert_eq!(dialable(typed), dialled);
-        }
     }
 }

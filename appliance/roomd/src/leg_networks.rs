@@ -6,7 +6,7 @@
 //! ```
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -26,7 +26,7 @@ use crate::media_ports::floor_tls::FloorTls;
 use crate::media_ports::leg_transport::{LegRoute, LegTransport};
 use crate::media_ports::sockets::{LegSockets, MediaPortRange, MediumSockets};
 use crate::network_counters::NetworkCounters;
-use crate::our_addresses::{has_lost_its_route, reachable_address};
+use crate::our_addresses::{address_to_name, anywhere_like, has_lost_its_route, reachable_address};
 use crate::owned_tasks::OwnedTasks;
 
 enum LegNetwork {
@@ -80,8 +80,8 @@ struct FloorSettings {
 #[derive(Clone, Copy, Debug)]
 struct Named {
     address: IpAddr,
-    /// Whom it had to be reachable for, where that was known.
-    peer: Option<IpAddr>,
+    /// Whom it has to be reachable for: somebody of the same IP version, where that is not known.
+    peer: IpAddr,
 }
 
 /// The pairs of ports of a leg's sound and pictures, and as many of its slides and their floor.
@@ -148,13 +148,9 @@ impl LegNetworks {
     /// # Errors
     /// [`Error::MediaPorts`] when there are none.
     pub fn bind(&mut self, leg: LegId, peer: Option<IpAddr>) -> Result<LocalMedia, Error> {
-        let address = reachable_address(self.bound, peer);
+        let address = address_to_name(self.bound, peer);
         let unreadable = |source| Error::MediaPorts { address, source };
-        let bound = match address {
-            _ if !self.bound.is_unspecified() => self.bound.to_canonical(),
-            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
+        let bound = self.bound.to_canonical();
         let mut sockets = self.ports.bind_leg(bound)?;
         let content = self.bind_content(leg, bound, &mut sockets);
         let content = content.unwrap_or_else(|error| {
@@ -168,6 +164,7 @@ impl LegNetworks {
             content,
         };
         self.legs.insert(leg, LegNetwork::Bound(Box::new(sockets)));
+        let peer = peer.unwrap_or(anywhere_like(address));
         self.named.insert(leg, Named { address, peer });
         Ok(local)
     }
@@ -219,7 +216,7 @@ impl LegNetworks {
                 (
                     *leg,
                     named.address,
-                    reachable_address(self.bound, named.peer),
+                    reachable_address(self.bound, Some(named.peer)),
                 )
             })
             .filter(|(_, named, reachable)| {
@@ -233,6 +230,18 @@ impl LegNetworks {
     pub fn moved_to(&mut self, leg: LegId, address: IpAddr) {
         if let Some(named) = self.named.get_mut(&leg) {
             named.address = address;
+        }
+    }
+
+    /// A leg's description names that address, chosen when the way of its call was known, to who has its
+    /// media at `peer`.
+    pub fn has_named(&mut self, leg: LegId, address: IpAddr, peer: Option<IpAddr>) {
+        if let Some(named) = self.named.get_mut(&leg)
+            && named.address != address
+        {
+            let peer = peer.filter(|peer| peer.is_ipv4() == address.is_ipv4());
+            let peer = peer.unwrap_or(anywhere_like(address));
+            *named = Named { address, peer };
         }
     }
 

@@ -38,4 +38,6 @@ pub mod settings;
 pub mod signalling;
 pub mod sip_ladders;
 pub mod sip_sockets;
+mod socket_address;
 pub mod srtp_authenticator;
+mod typed_target;

@@ -100,7 +100,8 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     ));
     let media_address = our_addresses::media_address(sockets.bound());
     let listen = endpoint_settings.listen.clone();
-    let endpoint = Endpoint::new(endpoint_settings, random_bytes()?);
+    let mut endpoint = Endpoint::new(endpoint_settings, random_bytes()?);
+    endpoint.set_media_reach(our_addresses::media_reach(media_address));
     let signalling = Signalling::new(endpoint, sockets);
 
     let store = RememberedStore::new(&directories.state);

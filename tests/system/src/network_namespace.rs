@@ -4,6 +4,7 @@
 //! Root makes them as they are; anybody else within a user namespace, where the kernel allows that.
 
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::{ChildStdin, Command};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ pub struct NetworkNamespace {
     _input: ChildStdin,
     keeper: ChildProcess,
     owner: Owner,
+    names: Names,
 }
 
 /// Whose namespace it is.
@@ -32,12 +34,28 @@ enum Owner {
     UserNamespace,
 }
 
+/// What programs in a namespace read as `/etc/hosts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    OfMachine,
+    /// A file of the test (mount_namespaces(7)).
+    Own,
+}
+
 impl NetworkNamespace {
     /// A namespace with nothing but a loopback interface.
     ///
     /// # Errors
     /// When the kernel does not let this user make one.
     pub fn new() -> Result<Self> {
+        Self::with_hosts(None)
+    }
+
+    /// As [`NetworkNamespace::new`]; programs in it read `hosts` as `/etc/hosts`.
+    ///
+    /// # Errors
+    /// When the kernel does not let this user make one.
+    pub fn with_hosts(hosts: Option<&Path>) -> Result<Self> {
         let mut unshare = Command::new("unshare");
         let owner = if rustix::process::geteuid().is_root() {
             Owner::Root
@@ -45,7 +63,7 @@ impl NetworkNamespace {
             unshare.args(["--user", "--map-root-user"]);
             Owner::UserNamespace
         };
-        Self::keep(owner, unshare.arg("--net"))
+        Self::keep(owner, unshare.arg("--net"), hosts)
     }
 
     /// Another one, which can be connected with this one.
@@ -54,11 +72,17 @@ impl NetworkNamespace {
     /// As [`NetworkNamespace::new`].
     pub fn beside(&self) -> Result<Self> {
         let mut unshare = self.command("unshare");
-        Self::keep(self.owner, unshare.arg("--net"))
+        Self::keep(self.owner, unshare.arg("--net"), None)
     }
 
-    fn keep(owner: Owner, unshare: &mut Command) -> Result<Self> {
-        unshare.args(["sh", "-c", KEEPER]);
+    fn keep(owner: Owner, unshare: &mut Command, hosts: Option<&Path>) -> Result<Self> {
+        match hosts {
+            None => unshare.args(["sh", "-c", KEEPER]),
+            Some(hosts) => {
+                let keeper = format!("mount --bind \"$0\" /etc/hosts && {KEEPER}");
+                unshare.args(["--mount", "sh", "-c", &keeper]).arg(hosts)
+            }
+        };
         let (keeper, input) = ChildProcess::start_with_input("network namespace", unshare)?;
         keeper
             .lines()
@@ -70,6 +94,10 @@ impl NetworkNamespace {
             _input: input,
             keeper,
             owner,
+            names: match hosts {
+                None => Names::OfMachine,
+                Some(_) => Names::Own,
+            },
         };
         namespace.ip("link set lo up")?;
         Ok(namespace)
@@ -80,6 +108,10 @@ impl NetworkNamespace {
     pub fn prefix(&self) -> Vec<OsString> {
         let id = self.keeper.id();
         let mut words = vec!["nsenter".to_owned(), format!("--net=/proc/{id}/ns/net")];
+        match self.names {
+            Names::OfMachine => {}
+            Names::Own => words.push(format!("--mount=/proc/{id}/ns/mnt")),
+        }
         match self.owner {
             Owner::Root => {}
             Owner::UserNamespace => words.extend([

@@ -1,7 +1,7 @@
 //! A roomd with an account of its own, ready to call and be called on loopback.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +43,17 @@ pub struct Place {
 }
 
 impl Place {
+    /// On ::1, as its peers are.
+    #[must_use]
+    pub fn ipv6_loopback() -> Self {
+        Self {
+            address: Ipv6Addr::LOCALHOST.into(),
+            listen: Ipv6Addr::LOCALHOST.into(),
+            peers: "::1",
+            network: None,
+        }
+    }
+
     /// On 127.0.0.1, as its peers are.
     #[must_use]
     pub fn loopback() -> Self {
@@ -52,6 +63,13 @@ impl Place {
             peers: "127.0.0.1",
             network: None,
         }
+    }
+}
+
+impl Place {
+    /// By which others call it at that port.
+    fn sip_address(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.address, port)
     }
 }
 
@@ -151,7 +169,7 @@ impl RoomSetup {
         };
         Ok(Room {
             roomd,
-            uri: format!("sip:{}@{}:{sip_port}", self.name, self.place.address),
+            uri: format!("sip:{}@{}", self.name, self.place.sip_address(sip_port)),
             sip_port,
             media_port,
         })
@@ -173,6 +191,8 @@ impl RoomSetup {
             peers,
             ..
         } = &self.place;
+        let listen = SocketAddr::new(*listen, sip_port);
+        let sip_address = self.place.sip_address(sip_port);
         let transport = self.transport.uri_parameter();
         let security = match self.media_encryption {
             MediaEncryption::SrtpMandatory => "srtp-required",
@@ -205,11 +225,11 @@ impl RoomSetup {
         let mut text = format!(
             "version = 1\n\
              [room]\nname = \"{name}\"\n\
-             [[account]]\nname = \"{name}\"\naddress = \"sip:{name}@{address}:{sip_port}\"\n\
+             [[account]]\nname = \"{name}\"\naddress = \"sip:{name}@{sip_address}\"\n\
              transport = \"{transport}\"\nmedia_security = \"{security}\"\nregister = false\n\
              floor_transport = \"{floor}\"\n{shown}[incoming]\nauto_answer = \"{answer}\"\nring_seconds = {ring_seconds}\ntransfers = \"{transfers}\"\n\
              [log]\nlevel = \"debug\"\n\
-             [sip]\nlisten_{transport} = \"{listen}:{sip_port}\"\npeers = [\"{peers}\"]\n\
+             [sip]\nlisten_{transport} = \"{listen}\"\npeers = [\"{peers}\"]\n\
              media_ports = \"{media_port}-{last_media_port}\"\n\
              ca_files = [\"{authority}\"]\n",
             floor = self.floor_transport,

@@ -1,6 +1,6 @@
 //! Tests over real sockets on loopback.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use room::media_plan::LegStreams;
@@ -29,6 +29,51 @@ fn networks(first: u16, last: u16) -> LegNetworks {
         Ipv4Addr::LOCALHOST.into(),
         Arc::default(),
     )
+}
+
+#[tokio::test]
+async fn a_leg_of_both_ip_versions_names_what_its_peer_reaches_and_the_floor_works_by_both() {
+    let [(mut near, mut events), (mut far, mut far_events)] = [22_600, 22_640].map(|first| {
+        let ports = MediaPortRange::new(first..=first + 19).unwrap();
+        let mut networks = LegNetworks::new(ports, Ipv6Addr::UNSPECIFIED.into(), Arc::default());
+        let events = share(&mut networks);
+        (networks, events)
+    });
+    let peers: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    for (conference, peer) in (1..).zip(peers) {
+        let [near_port, far_port] = [&mut near, &mut far].map(|networks| {
+            let local = networks.bind(LEG, Some(peer)).unwrap();
+            assert_eq!(local.address, peer);
+            SocketAddr::new(peer, local.content.unwrap().bfcp_udp)
+        });
+        near.connect_floor(LEG, agreed(conference, Some(far_port)));
+        far.connect_floor(LEG, agreed(conference, Some(near_port)));
+        near.send_floor_control(LEG, Bytes::from_static(b"floor"));
+        far.send_floor_control(LEG, Bytes::from_static(b"floor"));
+        let floor = FloorNews::Received(Bytes::from_static(b"floor"));
+        assert_eq!(next(&mut far, &mut far_events).await, floor, "{peer}");
+        assert_eq!(next(&mut near, &mut events).await, floor, "{peer}");
+        near.release(LEG);
+        far.release(LEG);
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_was_named_for_the_way_of_a_call_is_not_taken_for_one_that_has_gone() {
+    let ports = MediaPortRange::new(22_680..=22_699).unwrap();
+    let mut networks = LegNetworks::new(ports, Ipv6Addr::UNSPECIFIED.into(), Arc::default());
+    let loopback = |ipv6: bool| -> IpAddr {
+        match ipv6 {
+            false => Ipv4Addr::LOCALHOST.into(),
+            true => Ipv6Addr::LOCALHOST.into(),
+        }
+    };
+    networks.bind(LEG, Some(loopback(false))).unwrap();
+    for ipv6 in [false, true, false] {
+        let (ours, theirs) = (loopback(ipv6), loopback(ipv6));
+        networks.has_named(LEG, ours, Some(theirs));
+        assert_eq!(networks.moved(), [], "{ours}");
+    }
 }
 
 fn ids(conference: u32) -> FloorIds {

@@ -20,6 +20,7 @@ use tokio::task::AbortHandle;
 use super::floor_events::{FloorEvent, FloorInput};
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
+use crate::socket_address::{as_sent_from, canonical};
 
 /// The largest datagram that is looked at: a peer cuts its messages to what a path takes, which is
 /// rarely more than 1,500 bytes.
@@ -113,13 +114,18 @@ impl Task {
     async fn send(&self, datagram: &[u8]) {
         let remote = *self.remote.borrow();
         let Some(remote) = remote else { return };
-        if let Err(error) = self.socket.send_to(datagram, remote).await {
+        let target = self
+            .socket
+            .local_addr()
+            .map(|local| as_sent_from(local, remote));
+        let Ok(target) = target else { return };
+        if let Err(error) = self.socket.send_to(datagram, target).await {
             tracing::debug!(leg = %self.leg, %remote, %error, "floor control was not sent");
         }
     }
 
     fn take_in(&self, from: SocketAddr, payload: &[u8]) {
-        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+        let from = canonical(from);
         let counters = &self.counters.datagrams;
         if *self.remote.borrow() != Some(from) {
             counters.foreign.fetch_add(1, Ordering::Relaxed);

@@ -38,6 +38,7 @@ use super::rtcp_demultiplexer::{PacketKind, packet_kind};
 use super::sockets::{LegSockets, bind};
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
+use crate::socket_address::{as_sent_from, canonical};
 use crate::srtp_authenticator::SrtpAuthenticator;
 
 /// The largest UDP payload.
@@ -353,7 +354,8 @@ impl Task {
         let (Some(stream), Some(socket)) = (&port.stream, &port.socket) else {
             return;
         };
-        match socket.try_send_to(payload, stream.latch.remote()) {
+        let target = as_sent_from(port.local, stream.latch.remote());
+        match socket.try_send_to(payload, target) {
             Ok(_) => drop(self.counters.datagrams.sent.fetch_add(1, Ordering::Relaxed)),
             Err(error) => tracing::debug!(leg = %self.leg, %error, "media datagram not sent"),
         }
@@ -400,6 +402,7 @@ impl Task {
     }
 
     fn take_in(&mut self, index: usize, payload: &[u8], source: SocketAddr) {
+        let source = canonical(source);
         let port = &mut self.ports[index];
         let Some(stream) = &mut port.stream else {
             return;

@@ -22,7 +22,7 @@ mod services;
 mod tests;
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +38,8 @@ use tokio::time::{Instant, timeout_at};
 
 use service_order::Service;
 use services::Services;
+
+use crate::our_addresses;
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const HOSTS: &str = "/etc/hosts";
@@ -155,8 +157,17 @@ impl ServerLocator {
                 }
             }
         }
-        addresses
+        reachable_first(addresses, our_addresses::has_route_to)
     }
+}
+
+/// What this machine has no route to is tried last: by UDP nobody would say that it leads nowhere.
+fn reachable_first(
+    mut addresses: Vec<SocketAddr>,
+    has_route_to: impl Fn(IpAddr) -> bool,
+) -> Vec<SocketAddr> {
+    addresses.sort_by_cached_key(|address| !has_route_to(address.ip()));
+    addresses
 }
 
 impl Dns {

@@ -1,8 +1,8 @@
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::proto::op::{Message, Query, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, NAPTR, SRV};
+use hickory_resolver::proto::rr::rdata::{A, AAAA, NAPTR, SRV};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use sip::transport::Transport;
 use tokio::net::UdpSocket;
@@ -50,6 +50,14 @@ fn naptr(order: u16, preference: u16, kind: &str, replacement: &str) -> RData {
 
 fn a(last: u8) -> RData {
     RData::A(A(Ipv4Addr::new(192, 0, 2, last)))
+}
+
+fn aaaa(last: u16) -> RData {
+    RData::AAAA(AAAA(ipv6(last)))
+}
+
+fn ipv6(last: u16) -> Ipv6Addr {
+    Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last)
 }
 
 impl DnsServer {
@@ -191,6 +199,50 @@ async fn only_servers_with_an_address_are_tried_and_each_address_once() {
             expected,
             "{case}"
         );
+    }
+}
+
+#[tokio::test]
+async fn servers_are_found_by_ipv6_and_by_both_ip_versions() {
+    let at_ipv6 = |last: u16| SocketAddr::from((ipv6(last), 5061));
+    for (case, records, mut expected) in [
+        ("IPv6 alone", vec![aaaa(7)], vec![at_ipv6(7)]),
+        ("both", vec![a(7), aaaa(7)], vec![at(7, 5061), at_ipv6(7)]),
+        (
+            "several of one",
+            vec![aaaa(7), aaaa(8)],
+            vec![at_ipv6(7), at_ipv6(8)],
+        ),
+    ] {
+        let service = srv(1, 0, 5061, "server.example.com.");
+        let mut zone = vec![("_sips._tcp.example.com.", service)];
+        let records = records.into_iter();
+        zone.extend(records.map(|record| ("server.example.com.", record)));
+        let mut found = found(zone, "example.com", Transport::Tls).await;
+        // Which of them this machine reaches is none of the test's business.
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "{case}");
+    }
+}
+
+#[test]
+fn what_no_route_leads_to_is_tried_last_and_else_the_order_stays() {
+    let (one, two) = (at(1, 5061), at(2, 5061));
+    let six = SocketAddr::from((ipv6(6), 5061));
+    for (reached, expected) in [
+        ([true, true], [six, one, two]),
+        ([true, false], [one, two, six]),
+        ([false, true], [six, one, two]),
+        ([false, false], [six, one, two]),
+    ] {
+        let [by_ipv4, by_ipv6] = reached;
+        let has_route_to = |address: IpAddr| match address {
+            IpAddr::V4(_) => by_ipv4,
+            IpAddr::V6(_) => by_ipv6,
+        };
+        let tried = reachable_first(vec![six, one, two], has_route_to);
+        assert_eq!(tried, expected, "{reached:?}");
     }
 }
 

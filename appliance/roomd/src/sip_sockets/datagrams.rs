@@ -1,18 +1,16 @@
 //! SIP over UDP.
-//!
-//! A socket that is bound to `::` names its IPv4 peers in IPv4-mapped form. That form stays in here:
-//! the endpoint compares addresses and writes them into messages, so it sees IPv4 as IPv4.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
-use super::{SocketEvent, canonical};
+use super::SocketEvent;
 use crate::error::Error;
 use crate::our_addresses::reachable_address;
+use crate::socket_address::{as_sent_from, canonical};
 
 /// The largest UDP payload.
 const LARGEST_DATAGRAM: usize = 65_535;
@@ -43,12 +41,7 @@ impl UdpPort {
     }
 
     pub(super) fn send(&self, remote: SocketAddr, payload: &[u8]) {
-        let target = match remote.ip() {
-            IpAddr::V4(ip) if self.local.is_ipv6() => {
-                SocketAddr::from((ip.to_ipv6_mapped(), remote.port()))
-            }
-            IpAddr::V4(_) | IpAddr::V6(_) => remote,
-        };
+        let target = as_sent_from(self.local, remote);
         if let Err(error) = self.socket.try_send_to(payload, target) {
             tracing::debug!(%remote, %error, "SIP datagram not sent");
         }

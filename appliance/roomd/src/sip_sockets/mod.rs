@@ -89,11 +89,6 @@ pub struct ListenAddresses {
     pub tls: Option<SocketAddr>,
 }
 
-/// IPv4 as IPv4: sockets of both families report it in IPv4-mapped form.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
-}
-
 struct Stream {
     outgoing: mpsc::Sender<ToPeer>,
     task: AbortHandle,

@@ -14,10 +14,11 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::SocketEvent;
 use super::proven_names::proven_names;
 use super::websockets::{self, WebSocket};
-use super::{SocketEvent, canonical};
 use crate::error::Error;
+use crate::socket_address::canonical;
 
 /// How long a TCP connect and a TLS handshake may take together.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

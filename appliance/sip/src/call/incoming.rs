@@ -1,6 +1,6 @@
 //! The called's side: an INVITE that rings, and what our user makes of it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,16 +27,19 @@ use crate::endpoint::{
 use crate::grammar::{
     CSeq, ContentType, Expires, HeaderName, Headers, Request, Response, StatusCode,
 };
-use crate::offer_answer::{CallMedia, LocalMedia, LocalPort, Session};
+use crate::offer_answer::{CallMedia, LocalMedia, LocalPort, Session, described_address};
 use crate::transport::Path;
 
 /// Ports that stand for the ones to come while an offer is only looked at: 9 is "discard".
-const NOT_YET_BOUND: LocalMedia = LocalMedia {
-    address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-    audio: Some(LocalPort { rtp: 9, rtcp: 9 }),
-    video: Some(LocalPort { rtp: 9, rtcp: 9 }),
-    content: None,
-};
+fn not_yet_bound(address: IpAddr) -> LocalMedia {
+    let port = Some(LocalPort { rtp: 9, rtcp: 9 });
+    LocalMedia {
+        address,
+        audio: port,
+        video: port,
+        content: None,
+    }
+}
 
 impl Endpoint {
     /// A trusted peer calls.
@@ -131,7 +134,8 @@ impl Endpoint {
         let Some(offer) = session_description(&invite.headers, invite.body()) else {
             return Ok(None);
         };
-        Session::answer(&account.capabilities, &NOT_YET_BOUND, &mut self.rng, offer)
+        let local = not_yet_bound(self.media_reach.address_for(described_address(offer)));
+        Session::answer(&account.capabilities, &local, &mut self.rng, offer)
             .map(|(_, _, media)| Some(media))
             .map_err(|error| {
                 self.note_description(&error);

@@ -32,6 +32,7 @@ mod hang_up;
 mod in_dialog;
 mod incoming;
 mod liveness;
+pub(crate) mod media_reach;
 mod outgoing;
 mod place;
 mod redirect;
@@ -102,6 +103,8 @@ pub(crate) struct Dialing {
     pub(crate) placed: Placed,
     /// Our offer, without any answer.
     pub(crate) offer: Session,
+    /// The address for media that our user has given, whatever the offer names.
+    pub(crate) given_address: IpAddr,
     /// The forks that have said something.
     pub(crate) early: Vec<EarlyDialog>,
     pub(crate) ringing: RingingTold,

@@ -74,6 +74,7 @@ impl Endpoint {
             invite: None,
             placed: Placed { target, call_id },
             offer,
+            given_address: local.address,
             early: Vec::new(),
             ringing: RingingTold::No,
             sequence: 0,

@@ -64,6 +64,7 @@ use rand_core::{Rng, SeedableRng};
 use thiserror::Error;
 
 pub use crate::call::glare::{Glare, Prevails};
+pub use crate::call::media_reach::MediaReach;
 pub use crate::call::replaces::IfNotReplaced;
 pub use event::{
     AnswerWish, CallEndCause, CallId, CallSecurity, Counts, Event, Output, PeerTrust, RefusedWhy,
@@ -152,6 +153,7 @@ pub struct Endpoint {
     instance_id: Option<InstanceId>,
     user_agent: String,
     listen: ListenAddresses,
+    pub(crate) media_reach: MediaReach,
     pub(crate) dial_limit: std::time::Duration,
     pub(crate) rng: ChaCha20Rng,
     /// Makes the To tags of stateless refusals: the same request gets the same tag.
@@ -193,6 +195,7 @@ impl Endpoint {
             // A line end in a header field would be refused each time it is written.
             user_agent: settings.user_agent.replace(char::is_control, " "),
             listen: settings.listen,
+            media_reach: MediaReach::default(),
             dial_limit: settings.dial_limit,
             rng,
             stateless_tag_key,

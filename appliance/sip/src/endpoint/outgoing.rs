@@ -342,6 +342,7 @@ impl Endpoint {
         path: Path,
         remaining: VecDeque<Target>,
     ) {
+        self.place_offer(&mut outgoing, path);
         self.authorize_ahead(&mut outgoing, path);
         outgoing.refusal = None;
         let Some((request, branch)) = self.finalize(&outgoing, path) else {

@@ -43,4 +43,5 @@ pub use content::{
     FloorConnection, FloorControlMedia, FloorControlRole, FloorIds, TcpSetup,
 };
 pub use error::{LineRefusal, SdpError};
+pub use remote::described_address;
 pub use session::Session;

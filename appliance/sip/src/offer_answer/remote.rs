@@ -58,6 +58,15 @@ impl RemoteDescription {
     }
 }
 
+/// The address that a description wants media at: that of its first line in use, unspecified while it
+/// is on hold. `None` where it cannot be read or names no address of the internet.
+#[must_use]
+pub fn described_address(description: &[u8]) -> Option<IpAddr> {
+    let description = RemoteDescription::parse(description).ok()?;
+    let line = description.lines().find(|line| !line.is_disabled())?;
+    line.connection_address().ok()
+}
+
 impl RemoteDescription {
     /// Takes lines of ours that are missing at the end for refused ones.
     pub(super) fn refuse_missing(&mut self, ours: &LocalDescription) {

@@ -323,6 +323,22 @@ impl Session {
         self.local.address = address;
     }
 
+    /// Our first offer is to name that address, before its answer: the offer as it reads then. `None`
+    /// where it names it already, or has its answer.
+    pub(crate) fn offer_from(&mut self, address: IpAddr) -> Option<Bytes> {
+        match self.state {
+            State::Offering if self.sent.address != address => {}
+            State::Offering | State::Agreed(_) | State::Reoffering { .. } => return None,
+        }
+        self.local.address = address;
+        let offer = LocalDescription {
+            address,
+            lines: self.sent.lines.clone(),
+        };
+        self.publish(offer);
+        Some(self.body())
+    }
+
     /// Whether the address that is agreed on is the one that we are at.
     #[must_use]
     pub(crate) fn is_placed(&self) -> bool {

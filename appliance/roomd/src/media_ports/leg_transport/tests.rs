@@ -1,6 +1,6 @@
 //! One leg's transport between a peer on the loopback and the channels that media would hold.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::*;
@@ -30,10 +30,19 @@ struct Bench {
 
 impl Bench {
     async fn start(first_port: u16) -> Self {
+        Self::bound_to(LOOPBACK, LOOPBACK, first_port).await
+    }
+
+    /// A leg whose sockets are bound to `bound`, with a peer at `peer` that reaches them there.
+    async fn bound_to(bound: IpAddr, peer: IpAddr, first_port: u16) -> Self {
         let mut range = MediaPortRange::new(first_port..=first_port + 20).unwrap();
-        let sockets = range.bind_leg(LOOPBACK).unwrap();
-        let rtp = sockets.audio.rtp.local_addr().unwrap();
-        let rtcp = sockets.audio.rtcp.local_addr().unwrap();
+        let sockets = range.bind_leg(bound).unwrap();
+        let reached = |socket: &UdpSocket| {
+            let port = socket.local_addr().unwrap().port();
+            SocketAddr::new(peer, port)
+        };
+        let rtp = reached(&sockets.audio.rtp);
+        let rtcp = reached(&sockets.audio.rtcp);
         let (incoming, to_media) = mpsc::channel(16);
         let (from_media, outgoing) = mpsc::channel(16);
         let mut tasks = OwnedTasks::default();
@@ -41,8 +50,8 @@ impl Bench {
         let counters = Arc::new(NetworkCounters::default());
         let transport = LegTransport::start(&mut tasks, LegId(1), sockets, datagrams, counters);
         Self {
-            peer_rtp: UdpSocket::bind((LOOPBACK, 0)).await.unwrap(),
-            peer_rtcp: UdpSocket::bind((LOOPBACK, 0)).await.unwrap(),
+            peer_rtp: UdpSocket::bind((peer, 0)).await.unwrap(),
+            peer_rtcp: UdpSocket::bind((peer, 0)).await.unwrap(),
             rtp,
             rtcp,
             transport,
@@ -153,4 +162,22 @@ async fn a_later_answer_without_a_shared_port_opens_the_other_one_again() {
     let report = bench.received("rtcp", rtcp, RECEIVER_REPORT).await;
     assert_eq!(report.channel, Channel::Rtcp);
     assert_eq!(bench.sent_rtcp().await, ("rtcp", rtcp));
+}
+
+#[tokio::test]
+async fn sockets_of_both_ip_versions_carry_the_media_of_peers_of_each() {
+    let both = Ipv6Addr::UNSPECIFIED.into();
+    for (first_port, peer) in [
+        (23_300, LOOPBACK),
+        (23_400, IpAddr::V6(Ipv6Addr::LOCALHOST)),
+    ] {
+        let mut bench = Bench::bound_to(both, peer, first_port).await;
+        bench.settle(RtcpPort::Own);
+        let (rtp, rtcp) = (bench.rtp, bench.rtcp);
+        let media = bench.received("rtp", rtp, RTP).await;
+        assert_eq!(media.channel, Channel::Rtp, "{peer}");
+        let report = bench.received("rtcp", rtcp, RECEIVER_REPORT).await;
+        assert_eq!(report.channel, Channel::Rtcp, "{peer}");
+        assert_eq!(bench.sent_rtcp().await, ("rtcp", rtcp), "{peer}");
+    }
 }

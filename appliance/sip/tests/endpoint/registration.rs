@@ -101,6 +101,19 @@ fn an_interval_that_is_too_brief_is_raised() {
 }
 
 #[test]
+fn a_registrar_that_finds_a_day_too_brief_is_not_asked_without_end() {
+    let mut world = world(Algorithm::Md5, "correct");
+    registrar(&mut world).min_expires = 100_000;
+    register(&mut world);
+    world.run(DAY);
+    let failure = RegistrationFailure::Refused(StatusCode::INTERVAL_TOO_BRIEF);
+    assert_eq!(state(&mut world), RegistrationState::BackingOff(failure));
+    // Waits of 15 to 30 minutes once it is known to be no passing failure.
+    let asked = registrar(&mut world).requests.len();
+    assert!((48..=110).contains(&asked), "{asked}");
+}
+
+#[test]
 fn a_wrong_password_locks_after_few_attempts_and_stays_so() {
     let mut world = world(Algorithm::Sha256, "wrong");
     register(&mut world);

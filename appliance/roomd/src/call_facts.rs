@@ -386,7 +386,7 @@ fn peer(from: &NameAddr) -> Peer {
 }
 
 /// How far a caller is trusted: a configured peer is the owner's own; what a registrar passes on
-/// may be anybody.
+/// may be anybody's, unless the owner has named it among the peers.
 fn peer_trust(trust: endpoint::PeerTrust) -> PeerTrust {
     match trust {
         endpoint::PeerTrust::ConfiguredPeer => PeerTrust::Trusted,

@@ -244,9 +244,11 @@ pub enum Event {
 /// Why a call from outside was let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PeerTrust {
-    /// It came over the flow of one of our registrations.
+    /// It came over the flow of one of our registrations: the registrar has let it pass, whoever
+    /// has sent it.
     RegisteredFlow,
-    /// It came from a configured peer.
+    /// It came from a configured peer, be it over such a flow: whoever has sent it, our owner trusts
+    /// the one who has passed it on.
     ConfiguredPeer,
 }
 

@@ -46,6 +46,7 @@ mod ladder;
 mod next_hop;
 mod next_server;
 mod outgoing;
+mod peer_trust;
 mod refusals;
 mod registrations;
 mod server_transactions;

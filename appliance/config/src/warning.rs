@@ -93,8 +93,8 @@ impl Warning {
                  sip.client_certificates, or name the addresses that call)"
             ),
             (Self::DomainWithoutRegistration { domain }, Language::Chinese) => format!(
-                "sip.peers:没有账号注册,来自 {domain} 的呼叫无法接入\
-                 (请在该域注册账号,或用 sip.client_certificates 要求证书,或改写为呼叫方的地址)"
+                "sip.peers:没有账户注册,来自 {domain} 的呼叫无法接入\
+                 (请在该域注册账户,或用 sip.client_certificates 要求证书,或改写为呼叫方的地址)"
             ),
             (Self::KeysInClear { account, transport }, Language::English) => format!(
                 "account {account}: its signalling travels in clear ({transport}), and the keys of \
@@ -102,7 +102,7 @@ impl Warning {
                  \"wss\", unless everybody on the way may)"
             ),
             (Self::KeysInClear { account, transport }, Language::Chinese) => format!(
-                "账号 {account}:信令以明文传送({transport}),SRTP 密钥也随之明文传送:\
+                "账户 {account}:信令以明文传送({transport}),SRTP 密钥也随之明文传送:\
                  能看到信令的人就能听到通话(请写 transport = \"tls\" 或 \"wss\",除非途中的人都可以听)"
             ),
         }

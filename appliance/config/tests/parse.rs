@@ -236,7 +236,7 @@ fn an_account_whose_media_keys_travel_in_clear_is_warned_of_in_both_languages() 
         for warning in warnings {
             for (language, words) in [
                 (Language::English, ["warning: account lab", "in clear"]),
-                (Language::Chinese, ["警告:账号 lab", "明文"]),
+                (Language::Chinese, ["警告:账户 lab", "明文"]),
             ] {
                 let text = warning.text(language);
                 let complete = words.iter().all(|word| text.contains(word));

@@ -36,8 +36,9 @@ pub use settings::{
     Account, AccountCertificate, AccountName, AutoAnswer, CameraSettings, ClientCertificates,
     Config, ContentSharing, Credentials, Host, HostPort, HttpSettings, IncomingSettings,
     JoinSettings, LogFormat, LogLevel, LogSettings, LoopbackListener, MediaSecurity,
-    MicrophoneSettings, Peer, PlayoutSettings, PortRange, Registration, RoomSettings, SecondCall,
-    SipAddress, SipSettings, SipTarget, SlidesSettings, TlsListener, Transfers, Transport,
+    MicrophoneSettings, Peer, PlayoutSettings, PortRange, Registration, Replaces, RoomSettings,
+    SecondCall, SipAddress, SipSettings, SipTarget, SlidesSettings, TlsListener, Transfers,
+    Transport,
 };
 pub use store::{Loaded, Origin, Store, write_atomically};
 pub use warning::Warning;

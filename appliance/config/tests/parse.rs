@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use config::{
     AutoAnswer, Config, ConfigError, ContentSharing, Language, MediaSecurity, Peer, Problem,
-    ProblemCause, Registration, SecondCall, SecretSource, SipAddress, Transport, Warning, parse,
+    ProblemCause, Registration, Replaces, SecondCall, SecretSource, SipAddress, Transport, Warning,
+    parse,
 };
 use room::media_plan::{AudioSink, VideoSink, VideoSource};
 use room::units::Bitrate;
@@ -78,6 +79,7 @@ register = false
 
 [incoming]
 auto_answer = "trusted"
+replaces = "trusted"
 second_call = "add"
 max_legs = 3
 ring_seconds = 30
@@ -145,6 +147,7 @@ fn every_key_has_its_meaning() {
         (20_000, 20_099)
     );
     assert_eq!(config.incoming.auto_answer, AutoAnswer::Trusted);
+    assert_eq!(config.incoming.replaces, Replaces::Trusted);
     assert_eq!(config.incoming.second_call, SecondCall::Add { max_legs: 3 });
     assert_eq!(config.incoming.ring_time_out, Duration::from_secs(30));
     let http = config.http.loopback.unwrap();
@@ -187,6 +190,7 @@ fn the_version_alone_is_a_configuration() {
     assert_eq!(config.slides.frame_rate.0, 10);
     assert_eq!(config.slides.bitrate, Bitrate::kbps(1_000));
     assert_eq!(config.incoming.auto_answer, AutoAnswer::Never);
+    assert_eq!(config.incoming.replaces, Replaces::SameParty);
     assert!(config.accounts.is_empty() && config.join.is_none() && config.http.loopback.is_none());
 }
 

@@ -16,8 +16,9 @@ use crate::location::KeyPath;
 use crate::settings::{
     Account, AccountCertificate, AccountName, AutoAnswer, ClientCertificates, Config,
     ContentSharing, Credentials, HostPort, HttpSettings, IncomingSettings, JoinSettings, LogFormat,
-    LogLevel, LogSettings, LoopbackListener, MediaSecurity, PortRange, Registration, RoomSettings,
-    SecondCall, SipAddress, SipSettings, SipTarget, TlsListener, Transfers, Transport,
+    LogLevel, LogSettings, LoopbackListener, MediaSecurity, PortRange, Registration, Replaces,
+    RoomSettings, SecondCall, SipAddress, SipSettings, SipTarget, TlsListener, Transfers,
+    Transport,
 };
 
 /// Checks a whole file. Relative paths are taken from `directory`.
@@ -317,6 +318,13 @@ impl Checker<'_> {
                 incoming.transfers,
                 words::TRANSFERS,
                 Transfers::Refused,
+            ),
+            replaces: self.choice(
+                at,
+                "replaces",
+                incoming.replaces,
+                words::REPLACES,
+                Replaces::SameParty,
             ),
             auto_answer: self.choice(
                 at,

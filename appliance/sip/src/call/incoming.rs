@@ -49,7 +49,7 @@ impl Endpoint {
         account: &Arc<Account>,
     ) {
         if arrival.request.headers.contains(&HeaderName::Replaces) {
-            return self.replacing_invite_received(now, &key, &arrival, account);
+            return self.replacing_invite_received(now, &key, &arrival, trust, account);
         }
         let (path, remote) = (arrival.path, arrival.remote);
         if self.calls.len() >= MAX_CALLS {

@@ -2,8 +2,8 @@
 
 use crate::language::Language;
 use crate::settings::{
-    Account, AccountName, ClientCertificates, Config, Host, MediaSecurity, Peer, Registration,
-    Transport,
+    Account, AccountName, AutoAnswer, ClientCertificates, Config, Host, MediaSecurity, Peer,
+    Registration, Replaces, Transport,
 };
 
 /// Something that is allowed, and most likely not meant.
@@ -23,6 +23,16 @@ pub enum Warning {
         /// By which its signalling travels.
         transport: Transport,
     },
+    /// An account registers at, or by way of, a server that a wider peer holds: whoever that server lets
+    /// call has what trusted callers have. One that is named itself is meant.
+    RegistrarTrusted {
+        /// The account.
+        account: AccountName,
+        /// The server that its requests go to first.
+        server: Host,
+        /// The peer that holds it.
+        peer: Peer,
+    },
 }
 
 impl Config {
@@ -31,14 +41,33 @@ impl Config {
     pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings = self.domains_without_registration();
         warnings.extend(self.accounts.iter().filter_map(keys_in_clear));
+        warnings.extend(self.trusted_registrars());
         warnings
     }
 
-    fn domains_without_registration(&self) -> Vec<Warning> {
-        let registers = |account: &Account| match account.registration {
-            Registration::On { .. } => true,
-            Registration::Off => false,
+    fn trusted_registrars(&self) -> Vec<Warning> {
+        let trusted_have_more = self.incoming.auto_answer != AutoAnswer::Never
+            || self.incoming.replaces == Replaces::Trusted;
+        if !trusted_have_more {
+            return Vec::new();
+        }
+        let registering = self.accounts.iter().filter(|account| registers(account));
+        let servers = registering.flat_map(|account| {
+            let servers = first_servers(account);
+            servers.map(move |server| (account, server))
+        });
+        let holder = |(account, server): (&Account, &Host)| {
+            let peer = self.sip.peers.iter().find(|peer| holds(peer, server))?;
+            Some(Warning::RegistrarTrusted {
+                account: account.name.clone(),
+                server: server.clone(),
+                peer: peer.clone(),
+            })
         };
+        servers.filter_map(holder).collect()
+    }
+
+    fn domains_without_registration(&self) -> Vec<Warning> {
         let asks = self
             .sip
             .listen_tls
@@ -55,6 +84,34 @@ impl Config {
         domains
             .map(|domain| Warning::DomainWithoutRegistration { domain })
             .collect()
+    }
+}
+
+fn registers(account: &Account) -> bool {
+    match account.registration {
+        Registration::On { .. } => true,
+        Registration::Off => false,
+    }
+}
+
+/// The servers by whose flows the account is called.
+fn first_servers(account: &Account) -> impl Iterator<Item = &Host> {
+    let proxies = account.proxy.iter().chain(&account.backup_proxy);
+    let registrar = account.proxy.is_none().then_some(&account.registrar);
+    proxies.chain(registrar).map(|server| &server.host)
+}
+
+/// Whether the peer is more than that server, and holds it. A name has no address here.
+fn holds(peer: &Peer, server: &Host) -> bool {
+    match (peer, server) {
+        (Peer::Domain(Host::Name(domain)), Host::Name(name)) => name
+            .strip_suffix(domain.as_str())
+            .is_some_and(|start| start.ends_with('.')),
+        (Peer::Network { prefix, .. }, Host::Address(address)) => {
+            let whole = if address.is_ipv4() { 32 } else { 128 };
+            *prefix < whole && peer.covers(*address)
+        }
+        (Peer::Domain(_), _) | (Peer::Network { .. }, Host::Name(_)) => false,
     }
 }
 
@@ -104,6 +161,29 @@ impl Warning {
             (Self::KeysInClear { account, transport }, Language::Chinese) => format!(
                 "账户 {account}:信令以明文传送({transport}),SRTP 密钥也随之明文传送:\
                  能看到信令的人就能听到通话(请写 transport = \"tls\" 或 \"wss\",除非途中的人都可以听)"
+            ),
+            (
+                Self::RegistrarTrusted {
+                    account,
+                    server,
+                    peer,
+                },
+                Language::English,
+            ) => format!(
+                "sip.peers: {peer} holds {server}, by which account {account} registers: everybody who \
+                 calls by way of that is a trusted caller (name {server} itself if that is meant, or \
+                 else the addresses of those who call directly)"
+            ),
+            (
+                Self::RegistrarTrusted {
+                    account,
+                    server,
+                    peer,
+                },
+                Language::Chinese,
+            ) => format!(
+                "sip.peers:{peer} 包含账户 {account} 注册所经的 {server}:经由它呼入的任何人都是受信任的呼叫方\
+                 (若确有此意,请直接写 {server},否则请写直接呼叫方的地址)"
             ),
         }
     }

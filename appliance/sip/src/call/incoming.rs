@@ -52,7 +52,7 @@ impl Endpoint {
             return self.replacing_invite_received(now, &key, &arrival, trust, account);
         }
         let (path, remote) = (arrival.path, arrival.remote);
-        if self.calls.len() >= MAX_CALLS {
+        if !self.has_room_for_calls() {
             self.statistics.overloaded += 1;
             self.respond_with(now, &key, StatusCode::BUSY_HERE);
             return self.event(Event::Refused {
@@ -119,6 +119,11 @@ impl Endpoint {
             wish,
             glare,
         });
+    }
+
+    /// Whether one more call can be kept.
+    pub(crate) fn has_room_for_calls(&self) -> bool {
+        self.calls.len() < MAX_CALLS
     }
 
     /// What would be agreed. An offer that never can be is refused before anything rings.

@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use super::glare::is_same_party;
 use super::outgoing::{flow_back, session_description};
-use super::{AckCarries, AwaitingAck, Call, CallState, Established, MAX_CALLS, Role};
+use super::{AckCarries, AwaitingAck, Call, CallState, Established, Role};
 use crate::dialog::Dialog;
 use crate::endpoint::keys::{ClientKey, ServerKey};
 use crate::endpoint::{
@@ -116,7 +116,7 @@ impl Endpoint {
         trust: PeerTrust,
         account: &Account,
     ) {
-        if self.calls.len() >= MAX_CALLS {
+        if !self.has_room_for_calls() {
             self.statistics.overloaded += 1;
             return self.respond_with(now, key, StatusCode::BUSY_HERE);
         }

@@ -11,7 +11,7 @@
 //!                   To tag ──────────┼─► its call, or 481
 //!                   new ─────────────┴─► trusted? ─ no ─► 403, seldom
 //!                                           └ yes ─► 482, 405, 501, 416, 420, `content_rules`: 415, 493, 406
-//!                                                    INVITE: new call, OPTIONS: 200
+//!                                                    INVITE: new call, OPTIONS: as an INVITE
 //! ```
 
 use std::net::SocketAddr;
@@ -296,8 +296,21 @@ impl Endpoint {
         true
     }
 
+    /// What a new call would be refused with from now on; `None` when it would not be. Whoever asks by
+    /// OPTIONS hears the same.
+    pub fn set_call_refusal(&mut self, refusal: Option<StatusCode>) {
+        self.call_refusal = refusal;
+    }
+
+    /// Answered as an INVITE would be (RFC 3261 section 11.2): by that, others know whether it is worth
+    /// while to call.
     fn options_received(&mut self, now: Instant, key: &ServerKey) {
-        if let Some(mut response) = self.response(key, StatusCode::OK) {
+        let status = if self.has_room_for_calls() {
+            self.call_refusal.unwrap_or(StatusCode::OK)
+        } else {
+            StatusCode::BUSY_HERE
+        };
+        if let Some(mut response) = self.response(key, status) {
             for (name, value) in [
                 (HeaderName::Accept, "application/sdp"),
                 (HeaderName::AcceptEncoding, ACCEPT_ENCODING),

@@ -170,6 +170,8 @@ pub struct Endpoint {
     registrations: BTreeMap<AccountName, Registrant>,
     known_challenges: KnownChallenges,
     stranger_limit: StrangerLimit,
+    /// What a new call would be refused with now.
+    call_refusal: Option<grammar::StatusCode>,
     ladders: Recorder,
     pub(crate) statistics: Statistics,
     last_id: u64,
@@ -209,6 +211,7 @@ impl Endpoint {
             registrations: BTreeMap::new(),
             known_challenges: KnownChallenges::default(),
             stranger_limit,
+            call_refusal: None,
             ladders: Recorder::default(),
             statistics: Statistics::default(),
             last_id: 0,

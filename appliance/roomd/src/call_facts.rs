@@ -174,7 +174,9 @@ pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meanin
             call,
             content_type,
             body,
-        } => leg_of(call).map_or(Meaning::Nothing, |leg| info(leg, &content_type, &body)),
+        } => leg_of(call).map_or(Meaning::Nothing, |leg| {
+            info(leg, &content_type, body.as_bytes())
+        }),
         Event::EarlyMedia { call, media } => with_media(leg_of(call), media, |leg, media| {
             let streams = streams(media);
             vec![Fact::EarlyMedia { leg, streams }]

@@ -36,7 +36,7 @@ pub use settings::{
     Account, AccountCertificate, AccountName, AutoAnswer, CameraSettings, ClientCertificates,
     Config, ContentSharing, Credentials, FloorTransport, Host, HostPort, HttpSettings,
     IncomingSettings, JoinSettings, LogFormat, LogLevel, LogSettings, LoopbackListener,
-    MediaSecurity, MicrophoneSettings, Peer, PlayoutSettings, PortRange, Registration,
+    MediaSecurity, MicrophoneSettings, Peer, PlayoutSettings, PortRange, Registration, Replaces,
     RoomSettings, SecondCall, SipAddress, SipSettings, SipTarget, SlidesSettings, TlsListener,
     Transfers, Transport,
 };

@@ -572,11 +572,25 @@ pub enum Transfers {
     Allowed,
 }
 
+/// Whose call may take the place of a standing one (Replaces, RFC 3891).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Replaces {
+    /// Nobody's.
+    Never,
+    /// That of whom the standing one is with: a far end that has restarted comes back.
+    #[default]
+    SameParty,
+    /// That, and any of the configured peers': somebody may hand its call with the room on to another.
+    Trusted,
+}
+
 /// `[incoming]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IncomingSettings {
     /// Whether the far end of a call may hand the room on to somebody else.
     pub transfers: Transfers,
+    /// Whose call may take the place of a standing one.
+    pub replaces: Replaces,
     /// Whose call is answered without a person.
     pub auto_answer: AutoAnswer,
     /// What a second caller meets.

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::language::Language;
 use crate::settings::{
-    Account, AccountName, ClientCertificates, Config, Host, MediaSecurity, Peer, Registration,
-    Transport,
+    Account, AccountName, AutoAnswer, ClientCertificates, Config, Host, MediaSecurity, Peer,
+    Registration, Replaces, Transport,
 };
 
 /// Something that is allowed, and most likely not meant.
@@ -35,6 +35,16 @@ pub enum Warning {
         /// Where the room listens, and has its media.
         listen: SocketAddr,
     },
+    /// An account registers at, or by way of, a server that a wider peer holds: whoever that server lets
+    /// call has what trusted callers have. One that is named itself is meant.
+    RegistrarTrusted {
+        /// The account.
+        account: AccountName,
+        /// The server that its requests go to first.
+        server: Host,
+        /// The peer that holds it.
+        peer: Peer,
+    },
 }
 
 impl Config {
@@ -44,14 +54,33 @@ impl Config {
         let mut warnings = self.domains_without_registration();
         warnings.extend(self.accounts.iter().filter_map(keys_in_clear));
         warnings.extend(self.media_of_other_ip_version());
+        warnings.extend(self.trusted_registrars());
         warnings
     }
 
-    fn domains_without_registration(&self) -> Vec<Warning> {
-        let registers = |account: &Account| match account.registration {
-            Registration::On { .. } => true,
-            Registration::Off => false,
+    fn trusted_registrars(&self) -> Vec<Warning> {
+        let trusted_have_more = self.incoming.auto_answer != AutoAnswer::Never
+            || self.incoming.replaces == Replaces::Trusted;
+        if !trusted_have_more {
+            return Vec::new();
+        }
+        let registering = self.accounts.iter().filter(|account| registers(account));
+        let servers = registering.flat_map(|account| {
+            let servers = first_servers(account);
+            servers.map(move |server| (account, server))
+        });
+        let holder = |(account, server): (&Account, &Host)| {
+            let peer = self.sip.peers.iter().find(|peer| holds(peer, server))?;
+            Some(Warning::RegistrarTrusted {
+                account: account.name.clone(),
+                server: server.clone(),
+                peer: peer.clone(),
+            })
         };
+        servers.filter_map(holder).collect()
+    }
+
+    fn domains_without_registration(&self) -> Vec<Warning> {
         let asks = self
             .sip
             .listen_tls
@@ -107,6 +136,34 @@ fn numeric_server(account: &Account) -> Option<IpAddr> {
     }
 }
 
+fn registers(account: &Account) -> bool {
+    match account.registration {
+        Registration::On { .. } => true,
+        Registration::Off => false,
+    }
+}
+
+/// The servers by whose flows the account is called.
+fn first_servers(account: &Account) -> impl Iterator<Item = &Host> {
+    let proxies = account.proxy.iter().chain(&account.backup_proxy);
+    let registrar = account.proxy.is_none().then_some(&account.registrar);
+    proxies.chain(registrar).map(|server| &server.host)
+}
+
+/// Whether the peer is more than that server, and holds it. A name has no address here.
+fn holds(peer: &Peer, server: &Host) -> bool {
+    match (peer, server) {
+        (Peer::Domain(Host::Name(domain)), Host::Name(name)) => name
+            .strip_suffix(domain.as_str())
+            .is_some_and(|start| start.ends_with('.')),
+        (Peer::Network { prefix, .. }, Host::Address(address)) => {
+            let whole = if address.is_ipv4() { 32 } else { 128 };
+            *prefix < whole && peer.covers(*address)
+        }
+        (Peer::Domain(_), _) | (Peer::Network { .. }, Host::Name(_)) => false,
+    }
+}
+
 /// Who allows plain media has been told what that means.
 fn keys_in_clear(account: &Account) -> Option<Warning> {
     match (account.media_security, account.transport) {
@@ -142,8 +199,8 @@ impl Warning {
                  sip.client_certificates, or name the addresses that call)"
             ),
             (Self::DomainWithoutRegistration { domain }, Language::Chinese) => format!(
-                "sip.peers:没有账号注册,来自 {domain} 的呼叫无法接入\
-                 (请在该域注册账号,或用 sip.client_certificates 要求证书,或改写为呼叫方的地址)"
+                "sip.peers:没有账户注册,来自 {domain} 的呼叫无法接入\
+                 (请在该域注册账户,或用 sip.client_certificates 要求证书,或改写为呼叫方的地址)"
             ),
             (Self::KeysInClear { account, transport }, Language::English) => format!(
                 "account {account}: its signalling travels in clear ({transport}), and the keys of \
@@ -151,7 +208,7 @@ impl Warning {
                  \"wss\", unless everybody on the way may)"
             ),
             (Self::KeysInClear { account, transport }, Language::Chinese) => format!(
-                "账号 {account}:信令以明文传送({transport}),SRTP 密钥也随之明文传送:\
+                "账户 {account}:信令以明文传送({transport}),SRTP 密钥也随之明文传送:\
                  能看到信令的人就能听到通话(请写 transport = \"tls\" 或 \"wss\",除非途中的人都可以听)"
             ),
             (
@@ -176,6 +233,29 @@ impl Warning {
             ) => format!(
                 "账户 {account}:服务器地址为 {server},媒体却绑定在另一种 IP 版本的监听地址 {listen} 上:\
                  通话将没有画面和声音(请监听 [::],它同时支持两种版本)"
+            ),
+            (
+                Self::RegistrarTrusted {
+                    account,
+                    server,
+                    peer,
+                },
+                Language::English,
+            ) => format!(
+                "sip.peers: {peer} holds {server}, by which account {account} registers: everybody who \
+                 calls by way of that is a trusted caller (name {server} itself if that is meant, or \
+                 else the addresses of those who call directly)"
+            ),
+            (
+                Self::RegistrarTrusted {
+                    account,
+                    server,
+                    peer,
+                },
+                Language::Chinese,
+            ) => format!(
+                "sip.peers:{peer} 包含账户 {account} 注册所经的 {server}:经由它呼入的任何人都是受信任的呼叫方\
+                 (若确有此意,请直接写 {server},否则请写直接呼叫方的地址)"
             ),
         }
     }

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use config::{
     AutoAnswer, Config, ConfigError, ContentSharing, FloorTransport, Language, MediaSecurity, Peer,
-    Problem, ProblemCause, Registration, SecondCall, SecretSource, SipAddress, Transport, Warning,
-    parse,
+    Problem, ProblemCause, Registration, Replaces, SecondCall, SecretSource, SipAddress, Transport,
+    Warning, parse,
 };
 use room::media_plan::{AudioSink, VideoSink, VideoSource};
 use room::units::Bitrate;
@@ -80,6 +80,7 @@ register = false
 
 [incoming]
 auto_answer = "trusted"
+replaces = "trusted"
 second_call = "add"
 max_legs = 3
 ring_seconds = 30
@@ -147,6 +148,7 @@ fn every_key_has_its_meaning() {
         (20_000, 20_099)
     );
     assert_eq!(config.incoming.auto_answer, AutoAnswer::Trusted);
+    assert_eq!(config.incoming.replaces, Replaces::Trusted);
     assert_eq!(config.incoming.second_call, SecondCall::Add { max_legs: 3 });
     assert_eq!(config.incoming.ring_time_out, Duration::from_secs(30));
     let http = config.http.loopback.unwrap();
@@ -191,6 +193,7 @@ fn the_version_alone_is_a_configuration() {
     assert_eq!(config.slides.frame_rate.0, 10);
     assert_eq!(config.slides.bitrate, Bitrate::kbps(1_000));
     assert_eq!(config.incoming.auto_answer, AutoAnswer::Never);
+    assert_eq!(config.incoming.replaces, Replaces::SameParty);
     assert!(config.accounts.is_empty() && config.join.is_none() && config.http.loopback.is_none());
 }
 
@@ -213,7 +216,62 @@ fn a_domain_whose_calls_have_no_way_in_is_warned_of_in_both_languages() {
             "{text}"
         );
     }
-    assert_eq!(parsed(WHOLE).warnings(), [], "an account registers");
+    let domains = parsed(WHOLE).warnings().into_iter();
+    let domains = domains.filter(|it| matches!(it, Warning::DomainWithoutRegistration { .. }));
+    assert_eq!(domains.count(), 0, "an account registers");
+}
+
+#[test]
+fn a_registrar_that_is_trusted_by_a_wider_peer_is_warned_of_in_both_languages() {
+    let trusting = "auto_answer = \"trusted-when-asked\"";
+    for (peer, registrar, incoming, warned) in [
+        ("10.0.0.0/8", "10.1.2.3", trusting, true),
+        ("2001:db8::/32", "[2001:db8::1]", trusting, true),
+        ("example.com", "sip.example.com:5061", trusting, true),
+        (
+            "example.com",
+            "10.1.2.3\"\nproxy = \"edge.example.com",
+            trusting,
+            true,
+        ),
+        ("10.0.0.0/8", "10.1.2.3", "replaces = \"trusted\"", true),
+        // That is what is meant, or trust gives nobody anything.
+        ("10.1.2.3", "10.1.2.3", trusting, false),
+        ("sip.example.com", "sip.example.com", trusting, false),
+        ("10.0.0.0/8", "10.1.2.3", "", false),
+        // Others.
+        ("10.0.0.0/8", "192.0.2.1", trusting, false),
+        ("example.com", "badexample.com", trusting, false),
+        (
+            "example.com",
+            "sip.example.com\"\nregister = false\n#",
+            trusting,
+            false,
+        ),
+    ] {
+        let config = parsed(&format!(
+            "version = 1\n[sip]\npeers = [\"{peer}\"]\n[incoming]\n{incoming}\n[[account]]\n\
+             name = \"lab\"\naddress = \"sip:room@example.net\"\nregistrar = \"{registrar}\"\n"
+        ));
+        let warnings = config.warnings().into_iter();
+        let warnings: Vec<_> = warnings
+            .filter(|it| matches!(it, Warning::RegistrarTrusted { .. }))
+            .collect();
+        assert_eq!(
+            warnings.len(),
+            usize::from(warned),
+            "{peer} {registrar} {incoming}"
+        );
+        for warning in warnings {
+            for (language, word) in [
+                (Language::English, "account lab"),
+                (Language::Chinese, "账户 lab"),
+            ] {
+                let text = warning.text(language);
+                assert!(text.contains(word) && text.contains(peer), "{text}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -240,7 +298,7 @@ fn an_account_whose_media_keys_travel_in_clear_is_warned_of_in_both_languages() 
         for warning in warnings {
             for (language, words) in [
                 (Language::English, ["warning: account lab", "in clear"]),
-                (Language::Chinese, ["警告:账号 lab", "明文"]),
+                (Language::Chinese, ["警告:账户 lab", "明文"]),
             ] {
                 let text = warning.text(language);
                 let complete = words.iter().all(|word| text.contains(word));

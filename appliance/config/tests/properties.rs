@@ -13,9 +13,9 @@ use config::{
     Account, AccountCertificate, AccountName, AutoAnswer, CameraSettings, ClientCertificates,
     Config, ContentSharing, Credentials, FloorTransport, HostPort, HttpSettings, IncomingSettings,
     JoinSettings, LogFormat, LogLevel, LogSettings, LoopbackListener, MediaSecurity,
-    MicrophoneSettings, PlayoutSettings, PortRange, Registration, RoomSettings, SecondCall,
-    SecretSource, SipAddress, SipSettings, SipTarget, SlidesSettings, TlsListener, Transfers,
-    Transport, parse,
+    MicrophoneSettings, PlayoutSettings, PortRange, Registration, Replaces, RoomSettings,
+    SecondCall, SecretSource, SipAddress, SipSettings, SipTarget, SlidesSettings, TlsListener,
+    Transfers, Transport, parse,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option;
@@ -281,13 +281,19 @@ fn rest() -> impl Strategy<Value = (RoomSettings, IncomingSettings, HttpSettings
             AutoAnswer::Trusted,
         ]),
         select(vec![Transfers::Refused, Transfers::Allowed]),
+        select(vec![
+            Replaces::Never,
+            Replaces::SameParty,
+            Replaces::Trusted,
+        ]),
         option::of(2_u8..=16),
         5_u64..=180,
     )
         .prop_map(
-            |(auto_answer, transfers, max_legs, ring)| IncomingSettings {
+            |(auto_answer, transfers, replaces, max_legs, ring)| IncomingSettings {
                 auto_answer,
                 transfers,
+                replaces,
                 second_call: max_legs
                     .map_or(SecondCall::Busy, |max_legs| SecondCall::Add { max_legs }),
                 ring_time_out: Duration::from_secs(ring),

@@ -15,6 +15,7 @@
 //! The count has to outlive the process and the machine, so its times are of the wall clock, which
 //! may jump. A time that lies ahead was taken before the clock was set back: it counts as now.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::command::Remembered;
@@ -28,8 +29,8 @@ const WINDOW: Duration = Duration::from_secs(10 * 60);
 pub(crate) const PROVEN_AFTER: Duration = Duration::from_secs(60);
 
 /// What the far end calls a dialog with this room, in signalling's own words. Whoever knows it can
-/// come back into the call in the place of the one that was interrupted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// come back into the call in the place of the one that was interrupted, so logs do not show it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct DialogName(String);
 
 impl DialogName {
@@ -48,6 +49,12 @@ impl DialogName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl fmt::Debug for DialogName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DialogName(secret)")
     }
 }
 
@@ -175,6 +182,17 @@ mod tests {
             placed
         };
         times.iter().map(restart).collect()
+    }
+
+    #[test]
+    fn what_is_remembered_shows_no_name_by_which_a_call_can_be_taken_over() {
+        let call = WantedCall {
+            dialog: DialogName::new("a84b4c76e66710;to-tag=314159;from-tag=1928301774"),
+            ..WantedCall::new(board())
+        };
+        let shown = format!("{call:?}");
+        assert!(shown.contains("DialogName(secret)"), "{shown}");
+        assert!(!shown.contains("314159"), "{shown}");
     }
 
     #[test]

@@ -18,6 +18,7 @@
 //! input they are derived anew, and a command goes out for each that differs from what was last
 //! ordered.
 
+mod availability;
 mod slides;
 mod transfers;
 

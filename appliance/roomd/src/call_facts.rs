@@ -174,7 +174,9 @@ pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meanin
             call,
             content_type,
             body,
-        } => leg_of(call).map_or(Meaning::Nothing, |leg| info(leg, &content_type, &body)),
+        } => leg_of(call).map_or(Meaning::Nothing, |leg| {
+            info(leg, &content_type, body.as_bytes())
+        }),
         Event::EarlyMedia { call, media } => with_media(leg_of(call), media, |leg, media| {
             let streams = streams(media);
             vec![Fact::EarlyMedia { leg, streams }]
@@ -386,7 +388,7 @@ fn peer(from: &NameAddr) -> Peer {
 }
 
 /// How far a caller is trusted: a configured peer is the owner's own; what a registrar passes on
-/// may be anybody.
+/// may be anybody's, unless the owner has named it among the peers.
 fn peer_trust(trust: endpoint::PeerTrust) -> PeerTrust {
     match trust {
         endpoint::PeerTrust::ConfiguredPeer => PeerTrust::Trusted,

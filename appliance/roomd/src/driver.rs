@@ -201,6 +201,8 @@ impl Driver {
                 break;
             }
         }
+        let refusal = self.room.refuses_calls().map(call_facts::reject_status);
+        self.signalling.endpoint.set_call_refusal(refusal);
         self.publish();
         self.release_answers(now);
         shut_down

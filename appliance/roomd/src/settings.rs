@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use config::{
     Account, AutoAnswer, ClientCertificates, Config, HostPort, MediaSecurity, Peer, Registration,
-    Transfers,
+    Replaces, Transfers,
 };
 use room::codec::{AudioCodec, PacketizationMode};
 use room::policy::{CallTarget, MediaPolicy, RoomPolicy, SecondCall, SlidesPolicy, Timeouts};
 use sip::digest::Credentials;
-use sip::endpoint::{self, ConfiguredPeer, EndpointSettings, IncomingPolicy, TransferPolicy};
+use sip::endpoint::{
+    self, ConfiguredPeer, EndpointSettings, IncomingPolicy, ReplacesPolicy, TransferPolicy,
+};
 use sip::grammar::Uri;
 use sip::offer_answer::{BfcpTransport, Capabilities, ContentSharing, H264Capabilities};
 use sip::registration::BackOff;
@@ -137,6 +139,11 @@ pub fn endpoint_settings(
             transfers: match config.incoming.transfers {
                 Transfers::Refused => TransferPolicy::Never,
                 Transfers::Allowed => TransferPolicy::FarEnd,
+            },
+            replaces: match config.incoming.replaces {
+                Replaces::Never => ReplacesPolicy::Never,
+                Replaces::SameParty => ReplacesPolicy::SameParty,
+                Replaces::Trusted => ReplacesPolicy::Trusted,
             },
             ..IncomingPolicy::default()
         },
@@ -331,6 +338,20 @@ mod tests {
             bitrate: Bitrate::kbps(800),
         };
         assert_eq!(room_policy(&config).media.slides, slides);
+    }
+
+    #[test]
+    fn a_call_is_replaced_by_whom_the_owner_lets() {
+        for (text, policy) in [
+            ("", ReplacesPolicy::SameParty),
+            ("replaces = \"never\"", ReplacesPolicy::Never),
+            ("replaces = \"same-party\"", ReplacesPolicy::SameParty),
+            ("replaces = \"trusted\"", ReplacesPolicy::Trusted),
+        ] {
+            let config = parsed(&format!("[incoming]\n{text}\n"));
+            let settings = endpoint_settings(&config, &ListenAddresses::default(), None).unwrap();
+            assert_eq!(settings.incoming.replaces, policy, "{text}");
+        }
     }
 
     #[test]

@@ -281,9 +281,11 @@ impl SimulatedRoom {
             } else if let Some(fact) = self.facts.pop_front().or_else(|| self.media.poll_fact()) {
                 self.fact(now, fact);
             } else {
-                return;
+                break;
             }
         }
+        let refusal = self.room.refuses_calls().map(call_facts::reject_status);
+        self.endpoint.set_call_refusal(refusal);
     }
 
     /// What it did since the last call.

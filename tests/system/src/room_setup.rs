@@ -82,6 +82,15 @@ pub enum Transfers {
     Allowed,
 }
 
+/// Whose call may take the place of a standing one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaces {
+    /// That of whom it is with.
+    SameParty,
+    /// A trusted peer's as well.
+    Trusted,
+}
+
 /// Who has to prove itself by a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certificates {
@@ -118,6 +127,8 @@ pub struct RoomSetup {
     pub answer: Answer,
     /// Whether the far end of a call may hand the room on.
     pub transfers: Transfers,
+    /// Whose call may take the place of a standing one.
+    pub replaces: Replaces,
     /// How long an incoming call rings.
     pub ring_seconds: u32,
     /// What the camera sees.
@@ -144,6 +155,7 @@ impl RoomSetup {
             media_encryption: MediaEncryption::SrtpMandatory,
             answer: Answer::Auto,
             transfers: Transfers::Refused,
+            replaces: Replaces::SameParty,
             ring_seconds: 45,
             camera: Camera::Simulated,
             slides: Slides::None,
@@ -222,12 +234,17 @@ impl RoomSetup {
             Transfers::Refused => "refused",
             Transfers::Allowed => "allowed",
         };
+        let replaces = match self.replaces {
+            Replaces::SameParty => "same-party",
+            Replaces::Trusted => "trusted",
+        };
         let mut text = format!(
             "version = 1\n\
              [room]\nname = \"{name}\"\n\
              [[account]]\nname = \"{name}\"\naddress = \"sip:{name}@{sip_address}\"\n\
              transport = \"{transport}\"\nmedia_security = \"{security}\"\nregister = false\n\
              floor_transport = \"{floor}\"\n{shown}[incoming]\nauto_answer = \"{answer}\"\nring_seconds = {ring_seconds}\ntransfers = \"{transfers}\"\n\
+             replaces = \"{replaces}\"\n\
              [log]\nlevel = \"debug\"\n\
              [sip]\nlisten_{transport} = \"{listen}\"\npeers = [\"{peers}\"]\n\
              media_ports = \"{media_port}-{last_media_port}\"\n\

@@ -115,15 +115,18 @@ struct Room {
 }
 
 impl Site {
-    fn room(&self, devices: Devices, accounts: &[Account<'_>]) -> Room {
-        self.room_that_trusts(&self.authority, devices, accounts)
-    }
-
     /// Nobody may call it but who comes by way of its registrar: no peers are configured, and only
     /// UDP has a listener.
-    fn room_that_trusts(
+    fn room(&self, devices: Devices, accounts: &[Account<'_>]) -> Room {
+        self.room_with(&self.authority, "", devices, accounts)
+    }
+
+    /// The same, with certificates of that authority for those of its servers, and with further lines
+    /// of its configuration that begin within `[sip]`.
+    fn room_with(
         &self,
         authority: &Authority,
+        more: &str,
         devices: Devices,
         accounts: &[Account<'_>],
     ) -> Room {
@@ -141,7 +144,7 @@ impl Site {
                  [playout]\nvideo = \"none\"\naudio = \"simulated\"\n\
                  [sip]\nlisten_udp = \"127.0.0.1:{sip_port}\"\n\
                  media_ports = \"{media_port}-{last_media_port}\"\n\
-                 ca_files = [\"{authority}\"]\n",
+                 ca_files = [\"{authority}\"]\n{more}",
                 last_media_port = media_port + MEDIA_PORTS - 1,
                 authority = authority.certificate().display(),
             );
@@ -295,7 +298,7 @@ fn a_registrar_with_a_certificate_of_another_authority_gets_no_request() {
     std::fs::create_dir(&folder).unwrap();
     let other = Authority::new(&folder).unwrap();
     let accounts = [Account::new("anna", Transport::Tls)];
-    let room = site.room_that_trusts(&other, Devices::None, &accounts);
+    let room = site.room_with(&other, "", Devices::None, &accounts);
     let failed = RegistrationState::Failed {
         reason: RegistrationFailure::CertificateRefused,
     };
@@ -451,6 +454,21 @@ fn baresip_calls_a_room_through_the_proxy() {
     room.roomd.roomctl(&["hangup"]).unwrap();
     peer.wait_for_event(Mark::default(), "CALL_CLOSED", LIMIT)
         .unwrap();
+    room.roomd.stop().unwrap();
+}
+
+#[test]
+fn what_a_trusted_registrar_passes_on_is_answered_by_itself() {
+    let site = site(DigestAlgorithm::Md5);
+    let mut peer = site.baresip("boris", Transport::Tcp);
+    let trusting = "peers = [\"127.0.0.1\"]\n[incoming]\nauto_answer = \"trusted\"\n";
+    let account = Account::new("anna", Transport::Tcp);
+    let room = site.room_with(&site.authority, trusting, Devices::Simulated, &[account]);
+    room.wait_for_registration("anna", RegistrationState::Registered);
+    peer.dial(&site.address("anna", Transport::Tcp)).unwrap();
+    room.wait_for_media(Protection::Plain);
+    peer.hang_up().unwrap();
+    room.wait_until_over();
     room.roomd.stop().unwrap();
 }
 

@@ -17,8 +17,8 @@ use crate::settings::{
     Account, AccountCertificate, AccountName, AutoAnswer, ClientCertificates, Config,
     ContentSharing, Credentials, FloorTransport, HostPort, HttpSettings, IncomingSettings,
     JoinSettings, LogFormat, LogLevel, LogSettings, LoopbackListener, MediaSecurity, PortRange,
-    Registration, RoomSettings, SecondCall, SipAddress, SipSettings, SipTarget, TlsListener,
-    Transfers, Transport,
+    Registration, Replaces, RoomSettings, SecondCall, SipAddress, SipSettings, SipTarget,
+    TlsListener, Transfers, Transport,
 };
 
 /// Checks a whole file. Relative paths are taken from `directory`.
@@ -338,6 +338,13 @@ impl Checker<'_> {
                 incoming.transfers,
                 words::TRANSFERS,
                 Transfers::Refused,
+            ),
+            replaces: self.choice(
+                at,
+                "replaces",
+                incoming.replaces,
+                words::REPLACES,
+                Replaces::SameParty,
             ),
             auto_answer: self.choice(
                 at,

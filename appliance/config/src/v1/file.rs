@@ -203,6 +203,9 @@ table!(
         /// Whether the far end of a call may hand the room on to somebody else: `refused` (default) or
         /// `allowed`.
         transfers: String,
+        /// Whose call may take the place of a standing one: `never`, `same-party` (default) or
+        /// `trusted`.
+        replaces: String,
         /// `busy` (default) or `add`.
         second_call: String,
         /// The most legs at a time, with `second_call = "add"`; default 4.

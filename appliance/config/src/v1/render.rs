@@ -160,6 +160,7 @@ impl From<&settings::IncomingSettings> for Incoming {
         Self {
             auto_answer: Some(word(words::AUTO_ANSWERS, incoming.auto_answer)),
             transfers: Some(word(words::TRANSFERS, incoming.transfers)),
+            replaces: Some(word(words::REPLACES, incoming.replaces)),
             second_call: Some(word(words::SECOND_CALLS, second_call)),
             max_legs,
             ring_seconds: Some(whole(incoming.ring_time_out.as_secs())),

@@ -4,7 +4,7 @@ use room::media_plan::{AudioSink, VideoSink};
 
 use crate::settings::{
     AutoAnswer, ClientCertificates, ContentSharing, FloorTransport, LogFormat, LogLevel,
-    MediaSecurity, Transfers, Transport,
+    MediaSecurity, Replaces, Transfers, Transport,
 };
 
 /// Each word with what it means.
@@ -71,6 +71,11 @@ pub(super) const AUTO_ANSWERS: Words<AutoAnswer> = &[
 pub(super) const TRANSFERS: Words<Transfers> = &[
     ("refused", Transfers::Refused),
     ("allowed", Transfers::Allowed),
+];
+pub(super) const REPLACES: Words<Replaces> = &[
+    ("never", Replaces::Never),
+    ("same-party", Replaces::SameParty),
+    ("trusted", Replaces::Trusted),
 ];
 pub(super) const SECOND_CALLS: Words<Further> = &[("busy", Further::Busy), ("add", Further::Add)];
 pub(super) const LOG_FORMATS: Words<LogFormat> =

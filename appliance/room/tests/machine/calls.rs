@@ -214,6 +214,25 @@ fn a_second_caller_hears_busy_and_is_shown_as_such() {
 }
 
 #[test]
+fn whoever_asks_before_calling_hears_whether_there_is_a_place() {
+    let mut rig = Rig::with_policy(policy_with_legs(2));
+    assert_eq!(rig.room.refuses_calls(), None);
+    let first = rig.dial();
+    assert_eq!(rig.room.refuses_calls(), None, "another one may join");
+    let second = rig.incoming(PeerTrust::Admitted);
+    assert_eq!(rig.room.refuses_calls(), Some(RejectCause::Busy));
+    rig.told(Fact::Ended {
+        leg: second,
+        reason: EndReason::Cancelled,
+    });
+    assert_eq!(rig.room.refuses_calls(), None);
+    rig.establish(first);
+    rig.accepted(Request::ShutDown);
+    let gone = Some(RejectCause::NotAvailable);
+    assert_eq!(rig.room.refuses_calls(), gone);
+}
+
+#[test]
 fn a_second_caller_joins_where_policy_adds_legs_up_to_their_number() {
     let mut rig = Rig::with_policy(policy_with_legs(2));
     let first = rig.dial();

@@ -13,19 +13,15 @@ const ALERTS: [&str; 3] = ["alert-autoanswer", "auto answer", "auto-answer"];
 const ANSWER_AFTER_NOTHING: &str = "answer-after=0";
 
 /// What the header fields of an INVITE wish for. Answer-Mode outranks what is older; one that nobody
-/// understands wishes for nothing. Priv-Answer-Mode, which wants what an owner has forbidden, is no
-/// wish that is granted here.
+/// understands wishes for nothing. Priv-Answer-Mode wants what an owner has forbidden: it gets no more
+/// than Answer-Mode would, so that one which does not insist is passed over, and one that does is a call
+/// that is answered at once or not at all.
 pub(super) fn answer_wish(headers: &Headers) -> AnswerWish {
-    if let Some(mode) = headers.text(&HeaderName::AnswerMode) {
-        let mut parts = mode.split(';').map(str::trim);
-        let word = parts.next().unwrap_or_default();
-        let is_required = parts.any(|param| param.eq_ignore_ascii_case("require"));
-        return match word.to_ascii_lowercase().as_str() {
-            "auto" if is_required => AnswerWish::AutomaticOnly,
-            "auto" => AnswerWish::Automatic,
-            "manual" => AnswerWish::Manual,
-            _ => AnswerWish::None,
-        };
+    if mode(headers, &HeaderName::PrivAnswerMode) == Some(AnswerWish::AutomaticOnly) {
+        return AnswerWish::AutomaticOnly;
+    }
+    if let Some(wish) = mode(headers, &HeaderName::AnswerMode) {
+        return wish;
     }
     let says = |name: &HeaderName, words: &[&str]| {
         headers.all(name).any(|value| {
@@ -44,6 +40,20 @@ pub(super) fn answer_wish(headers: &Headers) -> AnswerWish {
     }
 }
 
+/// What one of the two header fields wishes for, where it is there.
+fn mode(headers: &Headers, name: &HeaderName) -> Option<AnswerWish> {
+    let mode = headers.text(name)?;
+    let mut parts = mode.split(';').map(str::trim);
+    let word = parts.next().unwrap_or_default();
+    let is_required = parts.any(|param| param.eq_ignore_ascii_case("require"));
+    Some(match word.to_ascii_lowercase().as_str() {
+        "auto" if is_required => AnswerWish::AutomaticOnly,
+        "auto" => AnswerWish::Automatic,
+        "manual" => AnswerWish::Manual,
+        _ => AnswerWish::None,
+    })
+}
+
 /// How a call is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AnswerMode {
@@ -54,16 +64,15 @@ pub(crate) enum AnswerMode {
 impl AnswerMode {
     /// Tells a caller who has said how it wishes to be answered how it is.
     pub(super) fn write(self, invite: &Headers, response: &mut Headers) {
-        if !invite.contains(&HeaderName::AnswerMode) {
-            return;
-        }
         let mode = match self {
             Self::Manual => "Manual",
             Self::Automatic => "Auto",
         };
-        response
-            .push(HeaderName::AnswerMode, mode)
-            .expect("plain text");
+        for name in [HeaderName::AnswerMode, HeaderName::PrivAnswerMode] {
+            if invite.contains(&name) {
+                response.push(name, mode).expect("plain text");
+            }
+        }
     }
 }
 
@@ -93,6 +102,9 @@ mod tests {
             (H::AnswerMode, "Manual;require", AnswerWish::Manual),
             (H::AnswerMode, "Manual", AnswerWish::Manual),
             (H::AnswerMode, "Later", AnswerWish::None),
+            (H::PrivAnswerMode, "Auto", AnswerWish::None),
+            (H::PrivAnswerMode, "Manual", AnswerWish::None),
+            (H::PrivAnswerMode, "Auto;require", AnswerWish::AutomaticOnly),
             (
                 H::AlertInfo,
                 "<http://x.example>;info=alert-autoanswer",
@@ -129,6 +141,25 @@ mod tests {
             let mut headers = Headers::default();
             headers.push(name, value).expect("plain text");
             assert_eq!(answer_wish(&headers), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_insists_on_a_privilege_outranks_what_is_wished_for_without() {
+        for (privileged, ordinary, expected) in [
+            ("Auto;require", "Manual", AnswerWish::AutomaticOnly),
+            ("Auto;require", "Auto", AnswerWish::AutomaticOnly),
+            ("Auto", "Manual", AnswerWish::Manual),
+            ("Auto", "Auto", AnswerWish::Automatic),
+        ] {
+            let mut headers = Headers::default();
+            for (name, value) in [
+                (HeaderName::AnswerMode, ordinary),
+                (HeaderName::PrivAnswerMode, privileged),
+            ] {
+                headers.push(name, value).expect("plain text");
+            }
+            assert_eq!(answer_wish(&headers), expected, "{privileged} {ordinary}");
         }
     }
 

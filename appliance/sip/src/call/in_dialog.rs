@@ -20,7 +20,7 @@ use super::{
 };
 use crate::endpoint::keys::{ClientKey, ServerKey};
 use crate::endpoint::{
-    ActionError, Arrival, CallEndCause, CallId, CallSecurity, Endpoint, Event, Failure,
+    ActionError, Arrival, CallEndCause, CallId, CallSecurity, Endpoint, Event, Failure, InfoBody,
 };
 use crate::grammar::{CSeq, ContentType, HeaderName, Method, Request, Response, StatusCode};
 use crate::transaction::T1;
@@ -373,7 +373,7 @@ impl Endpoint {
             self.event(Event::Info {
                 call: id,
                 content_type,
-                body: request.body().clone(),
+                body: InfoBody::new(request.body().clone()),
             });
         }
     }

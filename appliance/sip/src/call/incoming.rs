@@ -52,10 +52,10 @@ impl Endpoint {
         account: &Arc<Account>,
     ) {
         if arrival.request.headers.contains(&HeaderName::Replaces) {
-            return self.replacing_invite_received(now, &key, &arrival, account);
+            return self.replacing_invite_received(now, &key, &arrival, trust, account);
         }
         let (path, remote) = (arrival.path, arrival.remote);
-        if self.calls.len() >= MAX_CALLS {
+        if !self.has_room_for_calls() {
             self.statistics.overloaded += 1;
             self.respond_with(now, &key, StatusCode::BUSY_HERE);
             return self.event(Event::Refused {
@@ -122,6 +122,11 @@ impl Endpoint {
             wish,
             glare,
         });
+    }
+
+    /// Whether one more call can be kept.
+    pub(crate) fn has_room_for_calls(&self) -> bool {
+        self.calls.len() < MAX_CALLS
     }
 
     /// What would be agreed. An offer that never can be is refused before anything rings.

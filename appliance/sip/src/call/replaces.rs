@@ -22,11 +22,12 @@ use std::time::Instant;
 
 use super::glare::is_same_party;
 use super::outgoing::{flow_back, session_description};
-use super::{AckCarries, AwaitingAck, Call, CallState, Established, MAX_CALLS, Role};
+use super::{AckCarries, AwaitingAck, Call, CallState, Established, Role};
 use crate::dialog::Dialog;
 use crate::endpoint::keys::{ClientKey, ServerKey};
 use crate::endpoint::{
-    Account, AccountName, ActionError, Arrival, CallId, Endpoint, Event, ReplacesPolicy, User,
+    Account, AccountName, ActionError, Arrival, CallId, Endpoint, Event, PeerTrust, ReplacesPolicy,
+    User,
 };
 use crate::grammar::{CSeq, ContentType, HeaderName, Replaces, Request, StatusCode, Uri};
 use crate::offer_answer::{AgreedSecurity, CallMedia, LocalMedia, Session};
@@ -106,19 +107,20 @@ impl Endpoint {
             })
     }
 
-    /// A trusted peer calls to take the place of a dialog.
+    /// Somebody who is no stranger calls to take the place of a dialog.
     pub(super) fn replacing_invite_received(
         &mut self,
         now: Instant,
         key: &ServerKey,
         arrival: &Arrival,
+        trust: PeerTrust,
         account: &Account,
     ) {
-        if self.calls.len() >= MAX_CALLS {
+        if !self.has_room_for_calls() {
             self.statistics.overloaded += 1;
             return self.respond_with(now, key, StatusCode::BUSY_HERE);
         }
-        let id = match self.what_replaces(arrival, account) {
+        let id = match self.what_replaces(arrival, trust, account) {
             Wanted::Replace(id) => id,
             Wanted::Refuse(status) => return self.respond_with(now, key, status),
         };
@@ -135,7 +137,7 @@ impl Endpoint {
     }
 
     /// RFC 3891 section 3.
-    fn what_replaces(&self, arrival: &Arrival, account: &Account) -> Wanted {
+    fn what_replaces(&self, arrival: &Arrival, trust: PeerTrust, account: &Account) -> Wanted {
         let headers = &arrival.request.headers;
         let (Ok(replaced), Ok(from)) = (headers.required::<Replaces>(), headers.from()) else {
             return Wanted::Refuse(StatusCode::BAD_REQUEST);
@@ -164,7 +166,8 @@ impl Endpoint {
         let allowed = match self.policy.replaces {
             ReplacesPolicy::Never => false,
             ReplacesPolicy::SameParty => is_same_party,
-            ReplacesPolicy::AnyTrusted => true,
+            // What a registrar passes on may be anybody's.
+            ReplacesPolicy::Trusted => is_same_party || trust == PeerTrust::ConfiguredPeer,
         };
         let keeps_protection =
             !call.signalling.is_protected() || self.transport_of(arrival.path).is_protected();

@@ -1,5 +1,6 @@
 //! What an endpoint says to its caller.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -191,7 +192,7 @@ pub enum Event {
         /// Its Content-Type, without parameters, in lower case.
         content_type: String,
         /// Its body.
-        body: Bytes,
+        body: InfoBody,
     },
     /// The right to show slides went to somebody, or did not.
     Floor {
@@ -241,12 +242,37 @@ pub enum Event {
     },
 }
 
+/// The body of an INFO request. It may hold a key that was pressed, and keys are passcodes more often than
+/// not: its length is all that is printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InfoBody(Bytes);
+
+impl InfoBody {
+    pub(crate) const fn new(body: Bytes) -> Self {
+        Self(body)
+    }
+
+    /// The body as it came.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for InfoBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InfoBody({} bytes)", self.0.len())
+    }
+}
+
 /// Why a call from outside was let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PeerTrust {
-    /// It came over the flow of one of our registrations.
+    /// It came over the flow of one of our registrations: the registrar has let it pass, whoever
+    /// has sent it.
     RegisteredFlow,
-    /// It came from a configured peer.
+    /// It came from a configured peer, be it over such a flow: whoever has sent it, our owner trusts
+    /// the one who has passed it on.
     ConfiguredPeer,
 }
 
@@ -345,4 +371,21 @@ pub struct Statistics {
     pub refused: u64,
     /// Messages dropped because a table was full.
     pub overloaded: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_shows_no_key_that_was_pressed() {
+        let event = Event::Info {
+            call: CallId(1),
+            content_type: "application/dtmf-relay".to_owned(),
+            body: InfoBody::new(Bytes::from_static(b"Signal=7\r\nDuration=160\r\n")),
+        };
+        let shown = format!("{event:?}");
+        assert!(shown.contains("InfoBody(24 bytes)"), "{shown}");
+        assert!(!shown.contains("Signal"), "{shown}");
+    }
 }

@@ -11,19 +11,18 @@
 //!                   To tag ──────────┼─► its call, or 481
 //!                   new ─────────────┴─► trusted? ─ no ─► 403, seldom
 //!                                           └ yes ─► 482, 405, 501, 416, 420, `content_rules`: 415, 493, 406
-//!                                                    INVITE: new call, OPTIONS: 200
+//!                                                    INVITE: new call, OPTIONS: as an INVITE
 //! ```
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
+use super::Endpoint;
 use super::content_rules::ACCEPT_ENCODING;
-use super::event::{CallId, PeerTrust};
+use super::event::CallId;
 use super::extensions::{self, SUPPORTED};
 use super::keys::ServerKey;
-use super::settings::{Account, ConfiguredPeer, TransferPolicy, is_in_network};
-use super::{Endpoint, user_of};
+use super::settings::TransferPolicy;
 use crate::error::{HeaderError, MessageError, MessageFault};
 use crate::grammar::{
     self, HeaderName, Headers, Message, Method, Request, Rport, StatusCode, Token, Via,
@@ -272,62 +271,6 @@ impl Endpoint {
             .map(|(id, _)| *id)
     }
 
-    /// Why a request from outside of dialogs is let in, and for which account. Strangers get
-    /// nothing.
-    fn trust(&self, arrival: &Arrival) -> Option<(PeerTrust, Arc<Account>)> {
-        let user = arrival
-            .request
-            .uri()
-            .as_sip()
-            .and_then(crate::grammar::SipUri::user_decoded);
-        let bound: Vec<&Arc<Account>> = self
-            .accounts
-            .iter()
-            .filter(|account| {
-                self.registrations
-                    .get(&account.name)
-                    .is_some_and(|registrant| {
-                        registrant.is_bound_to(arrival.flow(), arrival.remote)
-                    })
-            })
-            .collect();
-        // Several accounts may share one connection to their registrar.
-        let registered = bound
-            .iter()
-            .find(|account| user.is_some() && user_of(account) == user)
-            .or(bound.first());
-        if let Some(account) = registered {
-            return Some((PeerTrust::RegisteredFlow, Arc::clone(account)));
-        }
-        let verified_names = arrival
-            .flow()
-            .and_then(|flow| self.flows.get_open(flow))
-            .map(|open| open.info.verified_names.as_slice())
-            .unwrap_or_default();
-        let allowed = self.policy.peers.iter().any(|peer| match peer {
-            ConfiguredPeer::Network { address, prefix } => {
-                is_in_network(arrival.remote.ip(), *address, *prefix)
-            }
-            ConfiguredPeer::Domain(domain) => {
-                verified_names.iter().any(|name| is_in_domain(name, domain))
-            }
-        });
-        if !allowed {
-            return None;
-        }
-        let named = self
-            .accounts
-            .iter()
-            .find(|account| user.is_some() && user_of(account) == user);
-        let configured = || {
-            self.accounts
-                .iter()
-                .find(|account| Some(&account.name) == self.policy.peer_account.as_ref())
-        };
-        let account = named.or_else(configured).or(self.accounts.first())?;
-        Some((PeerTrust::ConfiguredPeer, Arc::clone(account)))
-    }
-
     /// RFC 3261 section 8.2.2.3: extensions that we do not have.
     fn refuse_extensions(&mut self, now: Instant, key: &ServerKey, request: &Request) -> bool {
         let tags = request.headers.values::<Token>(&HeaderName::Require);
@@ -353,8 +296,21 @@ impl Endpoint {
         true
     }
 
+    /// What a new call would be refused with from now on; `None` when it would not be. Whoever asks by
+    /// OPTIONS hears the same.
+    pub fn set_call_refusal(&mut self, refusal: Option<StatusCode>) {
+        self.call_refusal = refusal;
+    }
+
+    /// Answered as an INVITE would be (RFC 3261 section 11.2): by that, others know whether it is worth
+    /// while to call.
     fn options_received(&mut self, now: Instant, key: &ServerKey) {
-        if let Some(mut response) = self.response(key, StatusCode::OK) {
+        let status = if self.has_room_for_calls() {
+            self.call_refusal.unwrap_or(StatusCode::OK)
+        } else {
+            StatusCode::BUSY_HERE
+        };
+        if let Some(mut response) = self.response(key, status) {
             for (name, value) in [
                 (HeaderName::Accept, "application/sdp"),
                 (HeaderName::AcceptEncoding, ACCEPT_ENCODING),
@@ -448,12 +404,4 @@ fn unknown_status(method: &Method) -> StatusCode {
     } else {
         StatusCode::METHOD_NOT_ALLOWED
     }
-}
-
-fn is_in_domain(name: &str, domain: &str) -> bool {
-    let (name, domain) = (name.to_ascii_lowercase(), domain.to_ascii_lowercase());
-    name == domain
-        || name
-            .strip_suffix(&domain)
-            .is_some_and(|start| start.ends_with('.'))
 }

@@ -46,6 +46,7 @@ mod ladder;
 mod next_hop;
 mod next_server;
 mod outgoing;
+mod peer_trust;
 mod refusals;
 mod registrations;
 mod server_transactions;
@@ -67,8 +68,8 @@ pub use crate::call::glare::{Glare, Prevails};
 pub use crate::call::media_reach::MediaReach;
 pub use crate::call::replaces::IfNotReplaced;
 pub use event::{
-    AnswerWish, CallEndCause, CallId, CallSecurity, Counts, Event, Output, PeerTrust, RefusedWhy,
-    ResolveId, Statistics,
+    AnswerWish, CallEndCause, CallId, CallSecurity, Counts, Event, InfoBody, Output, PeerTrust,
+    RefusedWhy, ResolveId, Statistics,
 };
 pub use floor_control::FloorChannelEnd;
 pub use instance_id::InstanceId;
@@ -171,6 +172,8 @@ pub struct Endpoint {
     registrations: BTreeMap<AccountName, Registrant>,
     known_challenges: KnownChallenges,
     stranger_limit: StrangerLimit,
+    /// What a new call would be refused with now.
+    call_refusal: Option<grammar::StatusCode>,
     ladders: Recorder,
     pub(crate) statistics: Statistics,
     last_id: u64,
@@ -211,6 +214,7 @@ impl Endpoint {
             registrations: BTreeMap::new(),
             known_challenges: KnownChallenges::default(),
             stranger_limit,
+            call_refusal: None,
             ladders: Recorder::default(),
             statistics: Statistics::default(),
             last_id: 0,

@@ -176,6 +176,7 @@ impl Endpoint {
     ) -> Option<Response> {
         let transaction = self.servers.get(key)?;
         let mut response = Response::to(&transaction.request, status);
+        let asks_what_we_can = *transaction.request.method() == Method::Options;
         if status != StatusCode::TRYING {
             response
                 .headers
@@ -185,6 +186,7 @@ impl Endpoint {
         if status == StatusCode::METHOD_NOT_ALLOWED
             || status == StatusCode::NOT_IMPLEMENTED
             || status.is_success()
+            || asks_what_we_can
         {
             response
                 .headers

@@ -196,15 +196,17 @@ pub(crate) fn is_in_network(address: IpAddr, network: IpAddr, prefix: u8) -> boo
     differing_bits == Some(false)
 }
 
-/// Whose INVITE may take the place of a call (RFC 3891). All of them have to be trusted peers.
+/// Whose INVITE may take the place of a call (RFC 3891). It has to name the dialog, which only who
+/// takes part in it knows, and who carries its signalling; strangers are refused before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReplacesPolicy {
     /// Nobody's.
     Never,
     /// That of whom the call is with, by From: a peer that has restarted comes back.
     SameParty,
-    /// Anybody's, as attended transfer needs it.
-    AnyTrusted,
+    /// That, and any [configured peer](crate::endpoint::PeerTrust::ConfiguredPeer)'s, as attended transfer to us needs it:
+    /// From is then that of a third party.
+    Trusted,
 }
 
 /// Which requests from outside of dialogs are taken.

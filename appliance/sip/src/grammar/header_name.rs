@@ -89,6 +89,7 @@ header_names! {
     PPreferredIdentity = "P-Preferred-Identity";
     Path = "Path";
     Priority = "Priority";
+    PrivAnswerMode = "Priv-Answer-Mode";
     Privacy = "Privacy";
     ProxyAuthenticationInfo = "Proxy-Authentication-Info";
     ProxyRequire = "Proxy-Require";

@@ -10,7 +10,7 @@ use super::values::CallId;
 use crate::error::{SyntaxError, ValueRefused};
 
 /// A dialog as the receiver of Replaces knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Replaces {
     call_id: CallId,
     params: Params,
@@ -80,6 +80,13 @@ impl TypedHeader for Replaces {
     const NAME: HeaderName = HeaderName::Replaces;
 }
 
+/// Who knows the name of a dialog may take its place: it is no word for logs.
+impl fmt::Debug for Replaces {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Replaces(secret)")
+    }
+}
+
 impl fmt::Display for Replaces {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}{}", self.call_id, self.params)
@@ -106,6 +113,7 @@ mod tests {
         assert_eq!(early.from_tag(), None);
         let ours = Replaces::new(CallId::new("a@b").unwrap(), "t", "f").unwrap();
         assert_eq!(ours.to_string(), "a@b;to-tag=t;from-tag=f");
+        assert_eq!(format!("{ours:?}"), "Replaces(secret)");
     }
 
     #[test]

@@ -20,6 +20,7 @@
 //! All times are those of the caller's clock: no machine knows the date.
 
 mod back_off;
+mod interval;
 
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,7 @@ use crate::grammar::StatusCode;
 
 pub use back_off::BackOff;
 pub(crate) use back_off::{OtherFlows, random_part};
+use interval::Interval;
 
 /// Refusals of credentials or account in a row that lock the registration.
 const REFUSALS_UNTIL_LOCKED: u32 = 3;
@@ -39,12 +41,6 @@ const PROVEN_AFTER: Duration = Duration::from_secs(60);
 /// A flow that breaks is replaced within this time, spread so that not all rooms of a house come
 /// back to their registrar at once.
 const FLOW_LOST_SPREAD: Duration = Duration::from_secs(1);
-/// The shortest registration that we ask for.
-const MIN_EXPIRES: u32 = 10;
-/// The shortest that we let a registrar grant: it is refreshed at most once a second.
-const MIN_GRANTED: u32 = 2;
-/// The longest that we let a registrar ask for in Min-Expires: a day.
-const MAX_EXPIRES: u32 = 86_400;
 
 /// How a registration stands, as the rest of the house sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -166,8 +162,7 @@ enum State {
 #[derive(Debug)]
 pub(crate) struct Registration {
     state: State,
-    /// What to ask for, in seconds; a registrar's Min-Expires raises it.
-    wanted: u32,
+    interval: Interval,
     back_off: BackOff,
     /// How long the registrar keeps what it has granted last.
     bound_until: Option<Instant>,
@@ -179,10 +174,9 @@ pub(crate) struct Registration {
 
 impl Registration {
     pub(crate) fn new(wanted: Duration, back_off: BackOff) -> Self {
-        let seconds = u32::try_from(wanted.as_secs()).unwrap_or(MAX_EXPIRES);
         Self {
             state: State::Unregistered,
-            wanted: seconds.clamp(MIN_EXPIRES, MAX_EXPIRES),
+            interval: Interval::new(wanted),
             back_off,
             bound_until: None,
             failures: 0,
@@ -199,8 +193,9 @@ impl Registration {
             | State::Deregistering => {
                 self.failures = 0;
                 self.refusals = 0;
+                self.interval.attempt_over();
                 self.state = State::Registering;
-                Some(Send::ours(self.wanted))
+                Some(Send::ours(self.interval.seconds()))
             }
             State::Registering | State::Registered { .. } | State::Refreshing { .. } => None,
         }
@@ -260,16 +255,15 @@ impl Registration {
                     self.granted(now, expires, rng);
                     None
                 }
-                Answer::TooBrief { min_expires } if min_expires > self.wanted => {
-                    self.wanted = min_expires.min(MAX_EXPIRES);
-                    Some(Send::ours(self.wanted))
+                Answer::TooBrief { min_expires } => {
+                    let raised = self.interval.raise(min_expires);
+                    if raised.is_none() {
+                        let failure = RegistrationFailure::Refused(StatusCode::INTERVAL_TOO_BRIEF);
+                        self.failed(now, failure, None, others, rng);
+                    }
+                    raised.map(Send::ours)
                 }
-                Answer::AskAgain => Some(Send::ours(self.wanted)),
-                Answer::TooBrief { .. } => {
-                    let failure = RegistrationFailure::Refused(StatusCode::INTERVAL_TOO_BRIEF);
-                    self.failed(now, failure, None, others, rng);
-                    None
-                }
+                Answer::AskAgain => Some(Send::ours(self.interval.seconds())),
                 Answer::Failed {
                     failure,
                     retry_after,
@@ -357,11 +351,11 @@ impl Registration {
         match self.state {
             State::Registered { since, refresh_at } if refresh_at <= now => {
                 self.state = State::Refreshing { since };
-                Some(Send::ours(self.wanted))
+                Some(Send::ours(self.interval.seconds()))
             }
             State::BackingOff { until, .. } if until <= now => {
                 self.state = State::Registering;
-                Some(Send::ours(self.wanted))
+                Some(Send::ours(self.interval.seconds()))
             }
             State::Registered { .. }
             | State::BackingOff { .. }
@@ -395,6 +389,7 @@ impl Registration {
 
     fn granted(&mut self, now: Instant, expires: u32, rng: &mut impl Rng) {
         self.refusals = 0;
+        self.interval.attempt_over();
         let since = match self.state {
             State::Registered { since, .. } | State::Refreshing { since } => since,
             State::Unregistered
@@ -403,8 +398,7 @@ impl Registration {
             | State::Locked(_)
             | State::Deregistering => now,
         };
-        let expires = expires.clamp(MIN_GRANTED, self.wanted.max(MIN_GRANTED));
-        let expires = Duration::from_secs(u64::from(expires));
+        let expires = self.interval.believed(expires);
         self.bound_until = Some(now + expires);
         // At least a seventh is left for retransmissions, and for another try.
         let refresh_at = now + expires * 7 / 10 + random_part(expires * 3 / 20, rng);
@@ -419,6 +413,7 @@ impl Registration {
         others: OtherFlows,
         rng: &mut impl Rng,
     ) {
+        self.interval.attempt_over();
         match failure {
             RegistrationFailure::Refused(status) if is_refusal_of_who_we_are(status) => {
                 self.refusals = self.refusals.saturating_add(1);

@@ -7,6 +7,7 @@ use proptest::sample::select;
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
+use super::interval::MAX_EXPIRES;
 use super::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -130,6 +131,33 @@ fn a_registrar_that_finds_the_interval_too_brief_gets_what_it_wants_but_no_loop(
         bench.registration.state(),
         RegistrationState::BackingOff(RegistrationFailure::Refused(StatusCode::INTERVAL_TOO_BRIEF))
     );
+}
+
+#[test]
+fn a_registrar_that_wants_more_than_a_day_is_offered_a_day_and_then_left_alone_for_a_while() {
+    let mut bench = Bench::registering();
+    let day = Some(Send::ours(MAX_EXPIRES));
+    let more = u32::MAX;
+    assert_eq!(bench.answer(Answer::TooBrief { min_expires: more }), day);
+    for (from, to) in [(30, 60), (60, 120), (120, 240)] {
+        assert_eq!(bench.answer(Answer::TooBrief { min_expires: more }), None);
+        let (waited, send) = bench.wait();
+        let range = Duration::from_secs(from)..=Duration::from_secs(to);
+        assert!(range.contains(&waited), "{waited:?} in {range:?}");
+        assert_eq!(send, day);
+    }
+}
+
+#[test]
+fn a_registrar_that_wants_ever_more_gets_it_once_in_each_attempt() {
+    let mut bench = Bench::registering();
+    for min_expires in (3_601..4_000).step_by(2) {
+        let again = bench.answer(Answer::TooBrief { min_expires });
+        assert_eq!(again, Some(Send::ours(min_expires)));
+        let min_expires = min_expires + 1;
+        assert_eq!(bench.answer(Answer::TooBrief { min_expires }), None);
+        assert_eq!(bench.wait().1, Some(Send::ours(min_expires)));
+    }
 }
 
 #[test]
@@ -302,30 +330,52 @@ fn outcome() -> impl Strategy<Value = Answer> {
     ]
 }
 
+/// How often a registrar is asked that answers so and lets go its flow, and for how long that goes on.
+fn asked(
+    outcomes: impl IntoIterator<Item = (Answer, bool)>,
+) -> Result<(u64, Duration), TestCaseError> {
+    let mut bench = Bench::registering();
+    let began = bench.now;
+    let mut asked = 1;
+    for (answer, flow_breaks) in outcomes {
+        let mut again = bench.answer(answer);
+        if again.is_none() && flow_breaks {
+            bench.lose_flow();
+        }
+        if again.is_none() {
+            again = bench.wait().1;
+        }
+        let state = bench.registration.state();
+        prop_assert!(again.is_some(), "it goes on for ever: {state:?}");
+        asked += 1;
+    }
+    Ok((asked, bench.now - began))
+}
+
 proptest! {
     /// Whatever a registrar answers, and whenever it lets a flow go.
     #[test]
     fn no_registrar_is_asked_more_often_than_it_grants(
         outcomes in vec((outcome(), any::<bool>()), 1..200),
     ) {
-        let mut bench = Bench::registering();
-        let began = bench.now;
-        let mut asked = 1_u32;
-        for (answer, flow_breaks) in outcomes {
-            let mut again = bench.answer(answer);
-            if again.is_none() && flow_breaks {
-                bench.lose_flow();
-            }
-            if again.is_none() {
-                again = bench.wait().1;
-            }
-            prop_assert!(again.is_some(), "it goes on for ever: {:?}", bench.registration.state());
-            asked += 1;
-        }
+        let (asked, time) = asked(outcomes)?;
         // Half a minute lies between two, but for one more after each good minute, and for the
         // few by which an interval that is too brief is raised.
-        let minutes = (bench.now - began).as_secs() / 60;
+        let minutes = time.as_secs() / 60;
         let most = 4 * minutes + 24;
-        prop_assert!(u64::from(asked) <= most, "{} in {} min", asked, minutes);
+        prop_assert!(asked <= most, "{} in {} min", asked, minutes);
+    }
+
+    /// Long waits of other kinds hide nothing here.
+    #[test]
+    fn a_registrar_that_finds_every_interval_too_brief_is_asked_twice_in_each_attempt(
+        intervals in vec(any::<u32>(), 1..200),
+        most in prop_oneof![Just(u32::MAX), 3_000..100_000_u32],
+    ) {
+        let too_brief = |interval| (Answer::TooBrief { min_expires: interval % most }, false);
+        let (asked, time) = asked(intervals.into_iter().map(too_brief))?;
+        // The first waits are 30 s at least, and none is shorter than that before it.
+        let most = 2 * (time.as_secs() / 30 + 1);
+        prop_assert!(asked <= most, "{} in {:?}", asked, time);
     }
 }

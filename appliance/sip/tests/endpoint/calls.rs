@@ -307,7 +307,7 @@ fn info_carries_digits_and_picture_requests_and_refuses_other_bodies() {
             } if *call == bobs && told == content_type => Some(text.clone()),
             _ => None,
         });
-        assert_eq!(told, body);
+        assert_eq!(told.as_bytes(), body.as_bytes());
     }
     let strange: ContentType = "text/plain".parse().unwrap();
     world

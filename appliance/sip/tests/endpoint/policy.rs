@@ -7,7 +7,9 @@ use sip::endpoint::{ConfiguredPeer, Event, PeerTrust};
 use sip::grammar::{HeaderName, Method, StatusCode};
 use sip::transport::Transport;
 
-use crate::carol::{carol_calls_bob, responses};
+use crate::carol::{
+    acknowledge, bobs_tag, carol_calls_bob, latest_status, responses, send, to_bob,
+};
 use crate::scripted::response;
 use crate::world::{BOB, CAROL, World, account, address, media_of, settings};
 
@@ -178,6 +180,54 @@ fn requests_that_make_no_sense_are_answered_as_the_rfc_says() {
             "{method} {more}"
         );
     }
+}
+
+#[test]
+fn options_are_answered_as_a_call_would_be_and_within_a_call_as_ever() {
+    let mut world = World::pair(1, Transport::Udp);
+    let (bobs, _) = carol_calls_bob(&mut world, &[]);
+    world
+        .act(BOB, |bob, now| bob.answer(now, bobs, media_of(BOB)))
+        .expect("it is unanswered");
+    world.run(Duration::from_millis(10));
+    acknowledge(&mut world, 1);
+    let tag = bobs_tag(&world);
+    for (number, refusal, expected) in [
+        (2, None, 200),
+        (3, Some(StatusCode::BUSY_HERE), 486),
+        (4, Some(StatusCode::TEMPORARILY_UNAVAILABLE), 480),
+        (5, None, 200),
+    ] {
+        world.act(BOB, |bob, _| bob.set_call_refusal(refusal));
+        let unique = format!("o{number}");
+        let question = request_from("OPTIONS", CAROL, "sip:bob@192.0.2.2", &unique, "");
+        world.inject(CAROL, BOB, &question);
+        world.run(Duration::from_millis(10));
+        let answer = responses(&world, &Method::Options).pop();
+        let answer = answer.expect("OPTIONS are answered");
+        assert_eq!(answer.status().code(), expected);
+        for told in [HeaderName::Accept, HeaderName::Supported, HeaderName::Allow] {
+            assert!(answer.headers.contains(&told), "{told:?} {expected}");
+        }
+        // Whether we are still there is another question.
+        let alive = to_bob(Method::Options, number, &tag);
+        send(&mut world, BOB, alive.to_bytes());
+        assert_eq!(latest_status(&world, &Method::Options), Some(200));
+    }
+}
+
+#[test]
+fn options_are_answered_busy_while_no_more_calls_can_be_kept() {
+    let mut world = bob_with(vec![ConfiguredPeer::address(CAROL.ip())]);
+    let target = "sip:bob@192.0.2.2";
+    for number in 0..64 {
+        let invite = request_from("INVITE", CAROL, target, &format!("i{number}"), "");
+        world.inject(CAROL, BOB, &invite);
+    }
+    world.run(Duration::from_millis(10));
+    world.inject(CAROL, BOB, &request_from("OPTIONS", CAROL, target, "o", ""));
+    world.run(Duration::from_millis(10));
+    assert_eq!(latest_status(&world, &Method::Options), Some(486));
 }
 
 #[test]

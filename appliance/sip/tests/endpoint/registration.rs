@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sip::digest::Credentials;
-use sip::endpoint::{Account, AccountName, Event, PeerTrust};
+use sip::endpoint::{Account, AccountName, ConfiguredPeer, Event, PeerTrust};
 use sip::grammar::{Contact, Expires, HeaderName, StatusCode};
 use sip::registration::{RegistrationFailure, RegistrationState};
 use sip::secret::Secret;
@@ -98,6 +98,19 @@ fn an_interval_that_is_too_brief_is_raised() {
     register(&mut world);
     wait_for_state(&mut world, RegistrationState::Registered);
     assert_eq!(registrar(&mut world).granted, [1_800]);
+}
+
+#[test]
+fn a_registrar_that_finds_a_day_too_brief_is_not_asked_without_end() {
+    let mut world = world(Algorithm::Md5, "correct");
+    registrar(&mut world).min_expires = 100_000;
+    register(&mut world);
+    world.run(DAY);
+    let failure = RegistrationFailure::Refused(StatusCode::INTERVAL_TOO_BRIEF);
+    assert_eq!(state(&mut world), RegistrationState::BackingOff(failure));
+    // Waits of 15 to 30 minutes once it is known to be no passing failure.
+    let asked = registrar(&mut world).requests.len();
+    assert!((48..=110).contains(&asked), "{asked}");
 }
 
 #[test]
@@ -249,19 +262,88 @@ fn a_silent_registrar_is_tried_again_until_it_answers() {
     wait_for_state(&mut world, RegistrationState::Registered);
 }
 
-#[test]
-fn a_registered_endpoint_takes_calls_from_its_registrar_only() {
-    let mut world = world(Algorithm::Md5, "correct");
+/// How far a call by way of Alice's registrar is trusted, and whose it is, where these are her peers
+/// and only her second account is registered.
+fn call_over_the_flow(peers: Vec<ConfiguredPeer>, target: &str) -> (PeerTrust, AccountName) {
+    let mut world = World::new(1);
+    let mut settings = settings(registering_account("correct"), ALICE);
+    settings.incoming.peers = peers;
+    settings.accounts.insert(
+        0,
+        Account {
+            name: AccountName::new("lobby"),
+            ..account("lobby", Transport::Udp)
+        },
+    );
+    world.add(settings, ALICE);
+    world.registrar = Some(Registrar::new(Algorithm::Md5, "correct"));
     register(&mut world);
     wait_for_state(&mut world, RegistrationState::Registered);
-    let invite = crate::policy::invite_from(REGISTRAR, "sip:alice@192.0.2.1");
-    world.inject(REGISTRAR, ALICE, &invite);
-    let trust = world.wait_for(ALICE, |event| match event {
-        Event::Incoming { trust, .. } => Some(*trust),
+    world.inject(
+        REGISTRAR,
+        ALICE,
+        &crate::policy::invite_from(REGISTRAR, target),
+    );
+    world.wait_for(ALICE, |event| match event {
+        Event::Incoming { trust, account, .. } => Some((*trust, account.clone())),
         _ => None,
-    });
-    assert_eq!(trust, PeerTrust::RegisteredFlow);
+    })
+}
+
+#[test]
+fn a_registered_endpoint_takes_calls_from_its_registrar_only() {
+    let trust = call_over_the_flow(Vec::new(), "sip:alice@192.0.2.1");
+    assert_eq!(trust, (PeerTrust::RegisteredFlow, room()));
+    let other = vec![ConfiguredPeer::address(BOB.ip())];
+    let trust = call_over_the_flow(other, "sip:alice@192.0.2.1");
+    assert_eq!(trust, (PeerTrust::RegisteredFlow, room()));
     assert_ne!(REGISTRAR, BOB);
+}
+
+#[test]
+fn a_registrar_that_is_a_configured_peer_is_trusted_and_its_calls_are_the_registered_accounts() {
+    let registrar = || vec![ConfiguredPeer::address(REGISTRAR.ip())];
+    // The account that is named is not registered there, and the first one is neither.
+    for target in ["sip:alice@192.0.2.1", "sip:lobby@192.0.2.1"] {
+        let trust = call_over_the_flow(registrar(), target);
+        assert_eq!(trust, (PeerTrust::ConfiguredPeer, room()), "{target}");
+    }
+}
+
+#[test]
+fn a_registrar_whose_certificate_has_proven_a_configured_domain_is_trusted() {
+    for (domain, expected) in [
+        (REGISTRAR.ip().to_string(), PeerTrust::ConfiguredPeer),
+        ("other.test".to_owned(), PeerTrust::RegisteredFlow),
+    ] {
+        let mut world = World::new(2);
+        let account = Account {
+            transport: Transport::Tls,
+            ..registering_account("correct")
+        };
+        let mut settings = settings(account, ALICE);
+        settings.incoming.peers = vec![ConfiguredPeer::Domain(domain)];
+        world.add(settings, ALICE);
+        world.registrar = Some(Registrar::new(Algorithm::Sha256, "correct"));
+        world.network.listen(REGISTRAR);
+        register(&mut world);
+        wait_for_state(&mut world, RegistrationState::Registered);
+        let invite = crate::policy::invite_from(REGISTRAR, "sip:alice@192.0.2.1");
+        let flow = *world
+            .node(ALICE)
+            .flows
+            .keys()
+            .next()
+            .expect("to the registrar");
+        world.act(ALICE, |alice, now| {
+            alice.stream_received(now, flow, &invite.replace('\n', "\r\n").into());
+        });
+        let trust = world.wait_for(ALICE, |event| match event {
+            Event::Incoming { trust, .. } => Some(*trust),
+            _ => None,
+        });
+        assert_eq!(trust, expected);
+    }
 }
 
 #[test]

@@ -3,16 +3,20 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sip::endpoint::{CallEndCause, CallId, Event, IfNotReplaced, ReplacesPolicy};
-use sip::grammar::{CallId as CallIdHeader, ContentType, HeaderName, Method, Replaces, StatusCode};
+use sip::endpoint::{CallEndCause, CallId, ConfiguredPeer, Event, IfNotReplaced, ReplacesPolicy};
+use sip::grammar::{
+    CallId as CallIdHeader, ContentType, HeaderName, Message, Method, Replaces, Request, StatusCode,
+};
 use sip::transport::Transport;
 
 use crate::calls::{assert_nothing_is_left, call, ended, established};
 use crate::carol::{
     acknowledge, alice_alone, alice_calls_carol, answering, bobs_tag, carol_calls_bob,
-    latest_status, offer, push, reply, requests, responses, send, to_bob,
+    latest_status, offer, push, reply, requests, responses, send, sent, to_bob,
 };
-use crate::world::{ALICE, BOB, CAROL, World, account, media_of, room, settings};
+use crate::registrar::{Algorithm, Registrar};
+use crate::registration::registering_account;
+use crate::world::{ALICE, BOB, CAROL, REGISTRAR, World, account, media_of, room, settings};
 
 const SECOND: Duration = Duration::from_secs(1);
 const TRANSPORTS: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
@@ -211,18 +215,23 @@ fn bob_and_carol(policy: ReplacesPolicy) -> (World, CallId, String) {
     let mut bob = settings(account("bob", Transport::Udp), BOB);
     bob.incoming.replaces = policy;
     world.add(bob, BOB);
-    let (bobs, _) = carol_calls_bob(&mut world, &[]);
+    let (bobs, tag) = carol_is_answered(&mut world);
+    (world, bobs, tag)
+}
+
+/// Carol calls Bob, who answers: his call and his tag.
+fn carol_is_answered(world: &mut World) -> (CallId, String) {
+    let (bobs, _) = carol_calls_bob(world, &[]);
     world
         .act(BOB, |bob, now| bob.answer(now, bobs, media_of(BOB)))
         .expect("it is unanswered");
     world.run(SECOND / 100);
-    acknowledge(&mut world, 1);
-    let tag = bobs_tag(&world);
-    (world, bobs, tag)
+    acknowledge(world, 1);
+    (bobs, bobs_tag(world))
 }
 
-/// An INVITE to Bob that wants to replace something; its status.
-fn replace(world: &mut World, replaced: &[&str], from: &str, offers: bool) -> Option<u16> {
+/// An INVITE to Bob that wants to replace something.
+fn replacing_invite(replaced: &[&str], from: &str, offers: bool) -> Request {
     let mut invite = to_bob(Method::Invite, 1, "x");
     for name in [
         HeaderName::To,
@@ -247,6 +256,12 @@ fn replace(world: &mut World, replaced: &[&str], from: &str, offers: bool) -> Op
     if offers {
         invite.set_body(&ContentType::sdp(), offer());
     }
+    invite
+}
+
+/// Carol sends such an INVITE; its status.
+fn replace(world: &mut World, replaced: &[&str], from: &str, offers: bool) -> Option<u16> {
+    let invite = replacing_invite(replaced, from, offers);
     send(world, BOB, invite.to_bytes());
     let ours = responses(world, &Method::Invite)
         .into_iter()
@@ -265,7 +280,7 @@ fn only_the_right_dialog_is_replaced_and_only_by_whom_the_policy_lets() {
     let cases: [(ReplacesPolicy, &str, Named, bool, u16); 10] = [
         (ReplacesPolicy::SameParty, &carol, right, true, 200),
         (ReplacesPolicy::SameParty, &dave, right, true, 403),
-        (ReplacesPolicy::AnyTrusted, &dave, right, true, 200),
+        (ReplacesPolicy::Trusted, &dave, right, true, 200),
         (ReplacesPolicy::Never, &carol, right, true, 403),
         (ReplacesPolicy::SameParty, &carol, right, false, 488),
         (
@@ -327,6 +342,51 @@ fn only_the_right_dialog_is_replaced_and_only_by_whom_the_policy_lets() {
             assert_eq!(media_changes(&mut world, BOB), 1);
         }
         assert!(world.node(BOB).endpoint.replaces(bobs).is_some());
+    }
+}
+
+#[test]
+fn what_a_registrar_passes_on_replaces_a_third_partys_call_only_where_the_registrar_is_trusted() {
+    use ReplacesPolicy::{Never, SameParty, Trusted};
+    let carol = format!("sip:carol@{CAROL}");
+    let dave = "sip:dave@example.test";
+    for (policy, is_peer, from, status) in [
+        (Never, true, &*carol, 403),
+        (SameParty, false, &*carol, 200),
+        (SameParty, true, dave, 403),
+        (Trusted, false, &*carol, 200),
+        (Trusted, false, dave, 403),
+        (Trusted, true, dave, 200),
+    ] {
+        let mut world = World::new(1);
+        let mut bob = settings(registering_account("correct"), BOB);
+        bob.incoming.replaces = policy;
+        if is_peer {
+            let peer = ConfiguredPeer::address(REGISTRAR.ip());
+            bob.incoming.peers.push(peer);
+        }
+        world.add(bob, BOB);
+        world.registrar = Some(Registrar::new(Algorithm::Md5, "correct"));
+        world
+            .act(BOB, |bob, now| bob.register(now, &room()))
+            .expect("he has a registrar");
+        world.run(SECOND);
+        let (_, tag) = carol_is_answered(&mut world);
+
+        let replaced = format!("carols-call;to-tag={tag};from-tag=carol");
+        let invite = replacing_invite(&[&replaced], from, true);
+        let now = world.now;
+        world.network.send(now, REGISTRAR, BOB, invite.to_bytes());
+        world.run(SECOND / 100);
+        let is_answer = |message: &Message| match message {
+            Message::Response(response) => {
+                let call = response.headers.text(&HeaderName::CallId);
+                (call.as_deref() == Some("new-call")).then(|| response.status().code())
+            }
+            Message::Request(_) => None,
+        };
+        let answers: Vec<u16> = sent(&world, BOB).iter().filter_map(is_answer).collect();
+        assert_eq!(answers, [status], "{policy:?} {is_peer} {from}");
     }
 }
 

@@ -127,7 +127,7 @@ pub(crate) struct Node {
     pub(crate) address: SocketAddr,
     pub(crate) endpoint: Endpoint,
     pub(crate) events: Vec<Event>,
-    flows: BTreeMap<FlowId, StreamId>,
+    pub(crate) flows: BTreeMap<FlowId, StreamId>,
     /// What the endpoint asked a stream to be, until it is open.
     wanted: BTreeMap<StreamId, Wanted>,
     /// Connections from an address that it had before: nothing passes.

@@ -180,6 +180,8 @@ def serve(account, command):
         call.hangup(pj.CallOpParam(True))
     elif kind == "transfer":
         call.xfer(command["uri"], pj.CallOpParam(True))
+    elif kind == "transfer_to_first":
+        call.xferReplaces(account.calls[0], pj.CallOpParam(True))
     elif kind == "hold":
         call.setHold(pj.CallOpParam(True))
     elif kind in ("resume", "reinvite"):

@@ -297,6 +297,14 @@ impl Pjsua {
         self.command(json!({"command": "transfer", "uri": uri}))
     }
 
+    /// Hands the far end of the last call over to that of the first, in place of ours (attended transfer).
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn transfer_to_first_call(&mut self) -> Result<()> {
+        self.command(json!({"command": "transfer_to_first"}))
+    }
+
     /// Waits until the far end has told how the call that it was handed on to has ended its setup; the
     /// status of that.
     ///

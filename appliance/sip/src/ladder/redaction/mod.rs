@@ -162,6 +162,7 @@ fn shown(name: &HeaderName) -> Shown {
         | HeaderName::MinExpires
         | HeaderName::MinSe
         | HeaderName::Priority
+        | HeaderName::PrivAnswerMode
         | HeaderName::Privacy
         | HeaderName::ProxyRequire
         | HeaderName::RAck

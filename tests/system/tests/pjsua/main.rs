@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
+mod transfers;
+
 use std::time::Duration;
 
 use api::snapshot::{CallDirection, EndReason, HeldBy, Leg, LegSecurity, LegState, Protection};
@@ -10,8 +12,7 @@ use system::baresip::{Answer, MediaEncryption, Transport};
 use system::footage::{reply, speech};
 use system::journal::Mark;
 use system::pjsua::{Direction, KeyMethod, Pjsua, PjsuaConfig, ReliableRinging};
-use system::ports;
-use system::room_setup::{Room, RoomSetup, Transfers, end_reason};
+use system::room_setup::{Room, RoomSetup, end_reason};
 use system::sipp::{Scenario, Sipp};
 use system::sound::Sound;
 use tempfile::TempDir;
@@ -287,8 +288,8 @@ fn room_in_a_call_without_update() -> (Room, Sipp) {
     setup.transport = Transport::Udp;
     setup.media_encryption = MediaEncryption::Off;
     let room = setup.start(&authority).unwrap();
-    let answer = include_str!("sipp/scenarios/answer.sdp").trim_end();
-    let scenario = include_str!("sipp/scenarios/refreshed_by_re_invite.xml");
+    let answer = include_str!("../sipp/scenarios/answer.sdp").trim_end();
+    let scenario = include_str!("../sipp/scenarios/refreshed_by_re_invite.xml");
     let scenario = Scenario::new(scenario).with("answer", answer);
     let sipp = Sipp::wait_for_call(&scenario, Transport::Udp).unwrap();
     room.call(&sipp.uri()).unwrap();
@@ -446,60 +447,4 @@ fn an_account_that_insists_on_encryption_refuses_a_call_in_the_clear() {
         .peer
         .wait_for_call(Mark::default(), "DISCONNECTED", LIMIT);
     assert_eq!(status.unwrap(), 488);
-}
-
-fn allowing_transfers(setup: &mut RoomSetup, _: &mut PjsuaConfig) {
-    setup.transfers = Transfers::Allowed;
-}
-
-/// The board room, which answers whoever calls.
-fn board(site: &Site) -> Room {
-    RoomSetup::new("board").start(&site.authority).unwrap()
-}
-
-#[test]
-fn the_peer_hands_the_room_on_to_another_and_hears_that_it_has_answered() {
-    let mut site = site(allowing_transfers);
-    let board = board(&site);
-    site.peer_calls();
-    let mark = site.peer.mark();
-    site.peer
-        .transfer(&format!("{};transport=tls", board.uri()))
-        .unwrap();
-    site.message(mark, Direction::Received, &["SIP/2.0 202 ", " REFER\n"]);
-    site.message(mark, Direction::Received, &["NOTIFY ", "\nSIP/2.0 100 "]);
-    assert_eq!(site.peer.wait_for_transfer(mark, LIMIT).unwrap(), 200);
-    let leg = board.wait_for_media(Mark::default(), LIMIT).unwrap();
-    assert_eq!(leg.direction, CallDirection::Incoming);
-
-    // The peer stays on the line: the room leaves.
-    let left = (CallDirection::Incoming, EndReason::Transferred);
-    assert_eq!(site.wait_for_end(), left);
-    site.peer
-        .wait_for_call(mark, "DISCONNECTED", LIMIT)
-        .unwrap();
-    let leg = site.room.only_leg().unwrap();
-    assert_eq!(
-        (leg.direction, leg.state),
-        (CallDirection::Outgoing, LegState::Established)
-    );
-    site.room.roomd.roomctl(&["hangup"]).unwrap();
-    board.wait_until_idle(Mark::default(), LIMIT).unwrap();
-}
-
-#[test]
-fn a_peer_whose_transfer_leads_nowhere_keeps_the_room_and_one_that_may_not_is_refused() {
-    for (transfers, expected) in [(Transfers::Allowed, 503), (Transfers::Refused, 405)] {
-        let mut site = site(|setup, _| setup.transfers = transfers);
-        site.peer_calls();
-        let mark = site.peer.mark();
-        let nowhere = format!(
-            "sip:nobody@127.0.0.1:{};transport=tls",
-            ports::free().unwrap()
-        );
-        site.peer.transfer(&nowhere).unwrap();
-        assert_eq!(site.peer.wait_for_transfer(mark, LIMIT).unwrap(), expected);
-        site.let_both_hear(10);
-        assert_eq!(site.room.only_leg().unwrap().state, LegState::Established);
-    }
 }

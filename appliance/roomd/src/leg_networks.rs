@@ -77,7 +77,8 @@ struct FloorSettings {
 /// Where a leg's offer or answer says that media is to come.
 #[derive(Clone, Copy, Debug)]
 struct Named {
-    address: IpAddr,
+    /// The address that peers know now, and the ports.
+    local: LocalMedia,
     /// Whom it had to be reachable for, where that was known.
     peer: Option<IpAddr>,
 }
@@ -122,9 +123,18 @@ impl LegNetworks {
     /// Binds the ports of a new leg, and names the address by which `peer` reaches them; where nobody
     /// knows yet who that will be, the one that most reach.
     ///
+    /// A leg that has been offered before it was answered keeps its ports, and what has come to them
+    /// meanwhile is dropped: nobody was to see or hear it, and late it would only be in the way.
+    ///
     /// # Errors
     /// [`Error::MediaPorts`] when there are none.
     pub fn bind(&mut self, leg: LegId, peer: Option<IpAddr>) -> Result<LocalMedia, Error> {
+        if let (Some(LegNetwork::Bound(sockets)), Some(named)) =
+            (self.legs.get(&leg), self.named.get(&leg))
+        {
+            sockets.drop_what_waits();
+            return Ok(named.local);
+        }
         let address = reachable_address(self.bound, peer);
         let unreadable = |source| Error::MediaPorts { address, source };
         let bound = match address {
@@ -145,7 +155,7 @@ impl LegNetworks {
             content,
         };
         self.legs.insert(leg, LegNetwork::Bound(Box::new(sockets)));
-        self.named.insert(leg, Named { address, peer });
+        self.named.insert(leg, Named { local, peer });
         Ok(local)
     }
 
@@ -191,7 +201,7 @@ impl LegNetworks {
             .map(|(leg, named)| {
                 (
                     *leg,
-                    named.address,
+                    named.local.address,
                     reachable_address(self.bound, named.peer),
                 )
             })
@@ -205,7 +215,7 @@ impl LegNetworks {
     /// A leg's peer is told the new address.
     pub fn moved_to(&mut self, leg: LegId, address: IpAddr) {
         if let Some(named) = self.named.get_mut(&leg) {
-            named.address = address;
+            named.local.address = address;
         }
     }
 

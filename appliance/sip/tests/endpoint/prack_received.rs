@@ -302,10 +302,13 @@ fn ring_with_offer(world: &mut World, call: CallId) -> Result<(), ActionError> {
     rung
 }
 
+/// Sends an offer before the call is answered.
+type OfferEarly = fn(&mut World, CallId) -> Result<(), ActionError>;
+
 /// Carol hears that it rings from our offer, and answers that in her PRACK, well or not.
 #[test]
 fn a_late_offer_goes_by_the_first_reliable_response_and_its_answer_by_prack() {
-    let ways: [(fn(&mut World, CallId) -> _, _); 2] = [
+    let ways: [(OfferEarly, _); 2] = [
         (ring_with_offer, StatusCode::RINGING),
         (open_early_media, StatusCode::SESSION_PROGRESS),
     ];

@@ -42,7 +42,7 @@ use crate::signalling::{FloorOrder, Signalling};
 use crate::sip_ladders::LadderQuestion;
 use crate::sip_sockets::SocketEvent;
 use crate::typed_target::dialable;
-use crate::{call_facts, media_control, media_facts, our_addresses, service_notification};
+use crate::{call_facts, media_control, media_facts, our_addresses, ringing, service_notification};
 
 /// Facts of one kind that are taken in before the other kinds get their turn.
 const FACTS_A_TURN: usize = 64;
@@ -435,7 +435,7 @@ impl Driver {
                 account,
                 replaced,
             } => self.dial(now, leg, &target, account, replaced.as_ref()),
-            Command::Ring { leg } => self.with_call(leg, |endpoint, call| endpoint.ring(now, call)),
+            Command::Ring { leg } => self.ring(now, leg),
             Command::Accept { leg, mode } => self.accept(now, leg, mode),
             Command::Reject { leg, cause } => {
                 let status = call_facts::reject_status(cause);
@@ -568,6 +568,18 @@ impl Driver {
         Ok(())
     }
 
+    fn ring(&mut self, now: Instant, leg: LegId) {
+        let Some(call) = self.signalling.call(leg) else {
+            return;
+        };
+        let caller = self.media_of_caller(leg);
+        let endpoint = &mut self.signalling.endpoint;
+        let told = ringing::ring(endpoint, now, call, || self.networks.bind(leg, caller));
+        if let Err(error) = told {
+            tracing::warn!(%leg, ?error, "the caller does not hear that it rings");
+        }
+    }
+
     fn accept(&mut self, now: Instant, leg: LegId, mode: AnswerMode) {
         let caller = self.media_of_caller(leg);
         match self.networks.bind(leg, caller) {
@@ -610,7 +622,7 @@ impl Driver {
                 self.room.fact(now, incoming.fact(leg));
             }
             Meaning::Leg { leg, media, facts } => {
-                if let Some(media) = media {
+                if let Some(media) = media.filter(|_| !self.is_unanswered(leg)) {
                     self.connect(now, leg, &media);
                     // A call that was set up while our address changed can be told now.
                     self.move_media(now);
@@ -643,6 +655,12 @@ impl Driver {
             }
             Meaning::Nothing => {}
         }
+    }
+
+    /// Whether it rings here: what is agreed then flows from the answer on, with which it comes again.
+    fn is_unanswered(&self, leg: LegId) -> bool {
+        let call = self.signalling.call(leg);
+        call.is_some_and(|call| self.signalling.endpoint.is_unanswered(call))
     }
 
     fn connect(&mut self, now: Instant, leg: LegId, media: &CallMedia) {

@@ -79,7 +79,8 @@ struct FloorSettings {
 /// Where a leg's offer or answer says that media is to come.
 #[derive(Clone, Copy, Debug)]
 struct Named {
-    address: IpAddr,
+    /// The address that peers know now, and the ports.
+    local: LocalMedia,
     /// Whom it has to be reachable for: somebody of the same IP version, where that is not known.
     peer: IpAddr,
 }
@@ -145,9 +146,18 @@ impl LegNetworks {
     /// Binds the ports of a new leg, and names the address by which `peer` reaches them; where nobody
     /// knows yet who that will be, the one that most reach.
     ///
+    /// A leg that has been offered before it was answered keeps its ports, and what has come to them
+    /// meanwhile is dropped: nobody was to see or hear it, and late it would only be in the way.
+    ///
     /// # Errors
     /// [`Error::MediaPorts`] when there are none.
     pub fn bind(&mut self, leg: LegId, peer: Option<IpAddr>) -> Result<LocalMedia, Error> {
+        if let (Some(LegNetwork::Bound(sockets)), Some(named)) =
+            (self.legs.get(&leg), self.named.get(&leg))
+        {
+            sockets.drop_what_waits();
+            return Ok(named.local);
+        }
         let address = address_to_name(self.bound, peer);
         let unreadable = |source| Error::MediaPorts { address, source };
         let bound = self.bound.to_canonical();
@@ -165,7 +175,7 @@ impl LegNetworks {
         };
         self.legs.insert(leg, LegNetwork::Bound(Box::new(sockets)));
         let peer = peer.unwrap_or(anywhere_like(address));
-        self.named.insert(leg, Named { address, peer });
+        self.named.insert(leg, Named { local, peer });
         Ok(local)
     }
 
@@ -215,7 +225,7 @@ impl LegNetworks {
             .map(|(leg, named)| {
                 (
                     *leg,
-                    named.address,
+                    named.local.address,
                     reachable_address(self.bound, Some(named.peer)),
                 )
             })
@@ -229,7 +239,7 @@ impl LegNetworks {
     /// A leg's peer is told the new address.
     pub fn moved_to(&mut self, leg: LegId, address: IpAddr) {
         if let Some(named) = self.named.get_mut(&leg) {
-            named.address = address;
+            named.local.address = address;
         }
     }
 
@@ -237,11 +247,12 @@ impl LegNetworks {
     /// media at `peer`.
     pub fn has_named(&mut self, leg: LegId, address: IpAddr, peer: Option<IpAddr>) {
         if let Some(named) = self.named.get_mut(&leg)
-            && named.address != address
+            && named.local.address != address
         {
             let peer = peer.filter(|peer| peer.is_ipv4() == address.is_ipv4());
             let peer = peer.unwrap_or(anywhere_like(address));
-            *named = Named { address, peer };
+            named.local.address = address;
+            named.peer = peer;
         }
     }
 

@@ -31,6 +31,7 @@ pub mod owned_tasks;
 pub mod pictures;
 pub mod process_memory;
 pub mod remembered_store;
+pub mod ringing;
 pub mod server_location;
 pub mod service;
 pub mod service_notification;

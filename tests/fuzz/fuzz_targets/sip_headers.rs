@@ -7,9 +7,10 @@ use std::fmt::{Debug, Display};
 
 use libfuzzer_sys::fuzz_target;
 use sip::grammar::{
-    AuthCredentials, CSeq, CallId, Challenge, Contact, ContentDisposition, ContentLength,
-    ContentType, Date, Expires, HeaderName, HeaderValue, Headers, Host, MaxForwards, MediaRange,
-    Method, MinExpires, NameAddr, Token, Uri, Via, multipart_parts,
+    AuthCredentials, AuthenticationInfo, CSeq, CallId, Challenge, Contact, ContentDisposition,
+    ContentLength, ContentType, Date, Expires, FlowTimer, HeaderName, HeaderValue, Headers, Host,
+    MaxForwards, MediaRange, Method, MinExpires, MinSe, NameAddr, RAck, RSeq, ReasonValue,
+    Replaces, RetryAfter, SessionExpires, Token, Uri, Via, Warning, multipart_parts,
 };
 
 fuzz_target!(|input: &[u8]| {
@@ -22,7 +23,7 @@ fuzz_target!(|input: &[u8]| {
     let Ok(text) = std::str::from_utf8(rest) else {
         return;
     };
-    match choice % 18 {
+    match choice % 28 {
         0 => check::<Via>(&HeaderName::Via, text),
         1 => check::<NameAddr>(&HeaderName::From, text),
         2 => check::<Contact>(&HeaderName::Contact, text),
@@ -44,15 +45,17 @@ fuzz_target!(|input: &[u8]| {
                 assert_eq!(method.to_string(), text);
             }
         }
-        _ => {
-            if let Ok(host) = text.parse::<Host>() {
-                assert_eq!(host.to_string().parse::<Host>().as_ref(), Ok(&host));
-                assert!(host.is_equivalent_to(&host));
-            }
-            if let Ok(uri) = format!("sip:{text}").parse::<Uri>() {
-                assert_eq!(uri.to_string().parse::<Uri>().as_ref(), Ok(&uri));
-            }
-        }
+        17 => check_host_and_uri(text),
+        18 => check::<AuthenticationInfo>(&HeaderName::AuthenticationInfo, text),
+        19 => check::<MinSe>(&HeaderName::MinSe, text),
+        20 => check::<RAck>(&HeaderName::RAck, text),
+        21 => check::<RSeq>(&HeaderName::RSeq, text),
+        22 => check::<ReasonValue>(&HeaderName::Reason, text),
+        23 => check::<Replaces>(&HeaderName::Replaces, text),
+        24 => check::<RetryAfter>(&HeaderName::RetryAfter, text),
+        25 => check::<SessionExpires>(&HeaderName::SessionExpires, text),
+        26 => check::<FlowTimer>(&HeaderName::FlowTimer, text),
+        _ => check::<Warning>(&HeaderName::Warning, text),
     }
 });
 
@@ -77,6 +80,16 @@ fn check<T: HeaderValue + Display + Debug + PartialEq>(name: &HeaderName, text: 
     for value in headers.values::<T>(name).flatten() {
         let printed = value.to_string();
         assert!(!printed.contains(['\r', '\n', '\0']), "{printed:?}");
+    }
+}
+
+fn check_host_and_uri(text: &str) {
+    if let Ok(host) = text.parse::<Host>() {
+        assert_eq!(host.to_string().parse::<Host>().as_ref(), Ok(&host));
+        assert!(host.is_equivalent_to(&host));
+    }
+    if let Ok(uri) = format!("sip:{text}").parse::<Uri>() {
+        assert_eq!(uri.to_string().parse::<Uri>().as_ref(), Ok(&uri));
     }
 }
 

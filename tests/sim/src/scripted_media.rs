@@ -172,8 +172,11 @@ impl ScriptedMedia {
         self.legs.len()
     }
 
-    /// Binds the ports of a new leg.
+    /// Binds the ports of a new leg; one that was offered before its answer has them already.
     pub(crate) fn bind(&mut self, leg: LegId) -> LocalMedia {
+        if let Some(bound) = self.legs.get(&leg) {
+            return bound.local;
+        }
         let first = self.next_port;
         self.next_port += PORTS_A_LEG;
         let local = LocalMedia {

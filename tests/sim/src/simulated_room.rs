@@ -2,6 +2,7 @@
 //! joins them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -12,8 +13,8 @@ use room::{
     Request, Room, RoomPolicy, RoomSnapshot,
 };
 use roomd::call_facts::{self, Meaning};
-use roomd::dtmf_relay;
 use roomd::floor_way::FloorWay;
+use roomd::{dtmf_relay, ringing};
 use sip::endpoint::{AccountName, ActionError, CallId, Counts, Endpoint, Event, Output};
 use sip::grammar::{ContentType, Uri};
 use sip::offer_answer::CallMedia;
@@ -364,7 +365,15 @@ impl SimulatedRoom {
                 account,
                 replaced,
             } => self.dial(now, leg, &target, account, replaced.as_ref()),
-            Command::Ring { leg } => self.with_call(leg, |endpoint, call| endpoint.ring(now, call)),
+            Command::Ring { leg } => {
+                if let Some(call) = self.calls.get(&leg) {
+                    let bind = || Ok::<_, Infallible>(self.media.bind(leg));
+                    let told = ringing::ring(&mut self.endpoint, now, *call, bind);
+                    if let Err(error) = told {
+                        self.note(format!("leg {leg}: not rung, {error:?}"));
+                    }
+                }
+            }
             Command::Accept { leg, mode } => {
                 let local = self.media.bind(leg);
                 self.with_call(leg, |endpoint, call| {
@@ -493,7 +502,7 @@ impl SimulatedRoom {
                 self.fact(now, incoming.fact(leg));
             }
             Meaning::Leg { leg, media, facts } => {
-                if let Some(media) = media {
+                if let Some(media) = media.filter(|_| !self.is_unanswered(leg)) {
                     self.connect(now, leg, &media);
                 }
                 for fact in facts {
@@ -519,6 +528,11 @@ impl SimulatedRoom {
             Meaning::Refused { remote, why } => self.note(format!("{remote} refused: {why:?}")),
             Meaning::Nothing => {}
         }
+    }
+
+    fn is_unanswered(&self, leg: LegId) -> bool {
+        let call = self.calls.get(&leg);
+        call.is_some_and(|call| self.endpoint.is_unanswered(*call))
     }
 
     fn connect(&mut self, now: Instant, leg: LegId, media: &CallMedia) {

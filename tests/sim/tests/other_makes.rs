@@ -129,6 +129,32 @@ fn a_caller_that_wants_nobody_to_be_asked_is_answered_unasked_or_refused() {
 }
 
 #[test]
+fn a_caller_that_is_rung_with_an_offer_gets_media_from_the_answer_on() {
+    let mut world = World::new(6, &[RoomSetup::new(Lobby, Signalling::Udp)]);
+    let mut peer = Peer::new(&mut world, 5060);
+    peer.invite_without_offer(&mut world, Lobby);
+    peer.run(&mut world, SOON);
+    peer.acknowledge_ringing(&mut world);
+    peer.run(&mut world, SOON);
+    assert_eq!(peer.answers(&Method::Prack), [200], "{}", world.story());
+    let [leg] = &world.snapshot(Lobby).legs[..] else {
+        panic!("{}", world.story());
+    };
+    assert_eq!(leg.state, LegState::Incoming);
+    assert_eq!(world.room(Lobby).media().streams(leg.id), None);
+    assert_eq!(world.room(Lobby).media().bound_legs(), 1);
+
+    world.request(Lobby, Request::Answer { leg: leg.id });
+    peer.run(&mut world, SOON);
+    peer.acknowledge(&mut world, 1);
+    peer.run(&mut world, SOON);
+    assert_eq!(peer.answers(&Method::Invite), [180, 200]);
+    assert_eq!(legs(&world, Lobby), [LegState::Established]);
+    let streams = world.room(Lobby).media().streams(leg.id);
+    assert!(streams.is_some_and(|streams| streams.audio.is_some()));
+}
+
+#[test]
 fn a_room_that_was_killed_comes_back_to_a_far_end_without_replaces_by_a_new_call() {
     let setup = RoomSetup::new(Lobby, Signalling::Udp);
     let mut world = World::new(4, &[setup]);

@@ -1,7 +1,9 @@
 //! A roomd with an account of its own, ready to call and be called on loopback.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,6 +125,8 @@ pub struct RoomSetup {
     pub certificates: Certificates,
     /// Whether its account insists on encrypted media.
     pub media_encryption: MediaEncryption,
+    /// With which its account answers challenges, if it does.
+    pub password: Option<String>,
     /// What happens with an incoming call.
     pub answer: Answer,
     /// Whether the far end of a call may hand the room on.
@@ -153,6 +157,7 @@ impl RoomSetup {
             transport: Transport::Tls,
             certificates: Certificates::OfServers,
             media_encryption: MediaEncryption::SrtpMandatory,
+            password: None,
             answer: Answer::Auto,
             transfers: Transfers::Refused,
             replaces: Replaces::SameParty,
@@ -238,12 +243,26 @@ impl RoomSetup {
             Replaces::SameParty => "same-party",
             Replaces::Trusted => "trusted",
         };
+        let password = match &self.password {
+            None => String::new(),
+            Some(password) => {
+                let file = folder.join("password");
+                let mut options = std::fs::OpenOptions::new();
+                let mut writing = options
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(&file)?;
+                writing.write_all(password.as_bytes())?;
+                format!("password_file = \"{}\"\n", file.display())
+            }
+        };
         let mut text = format!(
             "version = 1\n\
              [room]\nname = \"{name}\"\n\
              [[account]]\nname = \"{name}\"\naddress = \"sip:{name}@{sip_address}\"\n\
              transport = \"{transport}\"\nmedia_security = \"{security}\"\nregister = false\n\
-             floor_transport = \"{floor}\"\n{shown}[incoming]\nauto_answer = \"{answer}\"\nring_seconds = {ring_seconds}\ntransfers = \"{transfers}\"\n\
+             floor_transport = \"{floor}\"\n{password}{shown}[incoming]\nauto_answer = \"{answer}\"\nring_seconds = {ring_seconds}\ntransfers = \"{transfers}\"\n\
              replaces = \"{replaces}\"\n\
              [log]\nlevel = \"debug\"\n\
              [sip]\nlisten_{transport} = \"{listen}\"\npeers = [\"{peers}\"]\n\

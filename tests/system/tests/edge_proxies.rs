@@ -7,12 +7,14 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
-use api::snapshot::{Leg, LegState, RegistrationState, VideoFlow};
+use api::snapshot::{Leg, LegState, Protection, RegistrationState, VideoFlow};
 use system::authority::Authority;
 use system::baresip::Transport;
 use system::edge_proxy::EdgeProxy;
+use system::footage::reply;
 use system::journal::Mark;
 use system::kamailio::{DigestAlgorithm, Kamailio, KamailioConfig, User};
+use system::pjsua::{Direction, Outbound, Pjsua, PjsuaConfig};
 use system::ports;
 use system::roomd::Roomd;
 use tempfile::TempDir;
@@ -67,7 +69,7 @@ fn site() -> Site {
     };
     let config = KamailioConfig {
         digest: DigestAlgorithm::Sha256,
-        users: ["anna", "boris"].map(user).to_vec(),
+        users: ["anna", "boris", "peer"].map(user).to_vec(),
         longest_registration: Duration::from_secs(300),
     };
     Site {
@@ -175,11 +177,15 @@ fn hang_up(room: &Roomd, far_end: &Roomd) {
     ];
     room.roomctl(&["hangup"]).unwrap();
     for (room, mark) in marks {
-        room.wait_for_snapshot_after(mark, "a room without legs", LIMIT, |snapshot| {
-            snapshot.legs.is_empty().then_some(())
-        })
-        .unwrap();
+        wait_until_idle(room, mark);
     }
+}
+
+fn wait_until_idle(room: &Roomd, mark: Mark) {
+    room.wait_for_snapshot_after(mark, "a room without legs", LIMIT, |snapshot| {
+        snapshot.legs.is_empty().then_some(())
+    })
+    .unwrap();
 }
 
 /// Waits until the registrar has granted a binding by this edge.
@@ -240,6 +246,65 @@ fn rooms_behind_one_edge_call_each_other_over_websockets() {
     assert_eq!(edge.websockets(), 2);
     anna.stop().unwrap();
     boris.stop().unwrap();
+}
+
+/// Each by a connection of its own to an edge of its own; the peer is an endpoint that others wrote.
+#[test]
+fn a_room_and_pjsua2_call_each_other_through_their_edges() {
+    let site = site();
+    let [rooms, peers] =
+        ["rooms", "peers"].map(|name| EdgeProxy::start(name, &site.authority).unwrap());
+    let anna = site.room("anna", Way::Tls, &[&rooms]);
+    let mut config = PjsuaConfig::new("peer", reply().unwrap());
+    config.outbound = Some(Outbound {
+        registrar: site.registrar.address(Transport::Udp),
+        edge: peers.address(),
+        password: PASSWORD.to_owned(),
+    });
+    let mut peer = Pjsua::start(&config, &site.authority).unwrap();
+    let status = peer.wait_for_registration(Mark::default(), LIMIT).unwrap();
+    assert_eq!(status, 200);
+    let asked = ["REGISTER sip:", "reg-id=1", "+sip.instance="];
+    peer.wait_for_message(Mark::default(), Direction::Sent, &asked, LIMIT)
+        .unwrap();
+
+    anna.roomctl(&["call", peer.uri()]).unwrap();
+    peer.wait_for_call(Mark::default(), "CONFIRMED", LIMIT)
+        .unwrap();
+    assert_heard(&anna, Mark::default());
+    let (peers_mark, annas) = (peer.mark(), anna.snapshot_mark());
+    peer.hang_up().unwrap();
+    wait_until_idle(&anna, annas);
+    peer.wait_for_call(peers_mark, "DISCONNECTED", LIMIT)
+        .unwrap();
+
+    let (peers_mark, annas) = (peer.mark(), anna.snapshot_mark());
+    let address = site.address("anna", Transport::Udp);
+    peer.call(&address, &[]).unwrap();
+    wait_for_leg(&anna, annas, "an incoming call", |leg| {
+        leg.state == LegState::Incoming
+    });
+    anna.roomctl(&["answer"]).unwrap();
+    peer.wait_for_call(peers_mark, "CONFIRMED", LIMIT).unwrap();
+    assert_heard(&anna, annas);
+    anna.roomctl(&["hangup"]).unwrap();
+    peer.wait_for_call(peers_mark, "DISCONNECTED", LIMIT)
+        .unwrap();
+    wait_until_idle(&anna, annas);
+    anna.stop().unwrap();
+}
+
+/// The room is in an encrypted call and hears its far end.
+fn assert_heard(room: &Roomd, mark: Mark) {
+    wait_for_leg(room, mark, "an encrypted call that is heard", |leg| {
+        let stats = leg.audio.as_ref().and_then(|audio| audio.stats.as_ref());
+        leg.state == LegState::Established
+            && leg.security.as_ref().is_some_and(|security| {
+                security.signalling == Protection::Encrypted
+                    && security.media == Protection::Encrypted
+            })
+            && stats.is_some_and(|stats| stats.packets_received > 50)
+    });
 }
 
 #[test]

@@ -9,6 +9,10 @@ use crate::language::Language;
 use crate::test_run::TestCount;
 use crate::{cache, fuzz, process, test_run, tools, wheels};
 
+/// Nextest's expression for what does not need pjsua2: a test that does says so in its name, or is in a
+/// file of that name.
+const WITHOUT_PJSUA2: &str = "not (binary(pjsua) or (package(system) and test(/pjsua/)))";
+
 /// One kind of check. The first three look at the fuzz targets too, a workspace of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
@@ -156,7 +160,7 @@ fn tests(language: Language) -> Result<TestCount> {
     if wheels::has_pjsua2()? {
         return test_run::count_nextest(&mut command);
     }
-    command.args(["--filterset", "not binary(pjsua)"]);
+    command.args(["--filterset", WITHOUT_PJSUA2]);
     let mut count = test_run::count_nextest(&mut command)?;
     // No other test can have been skipped: the ignored ones run too.
     let left_out = std::mem::take(&mut count.skipped);

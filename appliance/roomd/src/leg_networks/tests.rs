@@ -451,3 +451,12 @@ async fn a_floor_is_opened_once_and_anew_only_where_it_is_another_one() {
         "a leg that is over has no floor"
     );
 }
+
+#[tokio::test]
+async fn a_leg_that_was_offered_before_its_answer_keeps_its_ports() {
+    let mut networks = networks(21_416, 21_427);
+    let offered = networks.bind(LEG, None).unwrap();
+    assert_eq!(networks.bind(LEG, None).unwrap(), offered);
+    networks.release(LEG);
+    assert_ne!(networks.bind(LEG, None).unwrap(), offered, "it rests");
+}

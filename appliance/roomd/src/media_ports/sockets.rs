@@ -9,6 +9,9 @@ use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 
 use crate::error::Error;
 
+/// Datagrams of one socket that are dropped at a time: more than a kernel keeps for it by itself.
+const MOST_WAITING: usize = 4_096;
+
 /// The sockets of one medium. RTP is on an even port, RTCP on the next (RFC 3550 section 11).
 #[derive(Debug)]
 pub struct MediumSockets {
@@ -29,6 +32,24 @@ pub struct LegSockets {
     pub video: MediumSockets,
     /// The sockets of slides, where content is shared.
     pub slides: Option<MediumSockets>,
+}
+
+impl LegSockets {
+    /// Drops the datagrams that have come so far, a bounded number of them.
+    pub fn drop_what_waits(&self) {
+        let media = [Some(&self.audio), Some(&self.video), self.slides.as_ref()];
+        for sockets in media.into_iter().flatten() {
+            for socket in [&sockets.rtp, &sockets.rtcp] {
+                // One byte is enough: the kernel drops the rest of a datagram with it.
+                let mut first = [0];
+                for _ in 0..MOST_WAITING {
+                    if socket.try_recv_from(&mut first).is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// The sockets of content sharing of one leg.
@@ -209,6 +230,23 @@ mod tests {
         drop((first, taken));
         let second = range.bind_leg(LOOPBACK).unwrap();
         assert_eq!(second.audio.rtp.local_addr().unwrap().port(), 21_206);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_dropped_and_what_comes_later_is_not() {
+        let mut range = MediaPortRange::new(21_220..=21_227).unwrap();
+        let sockets = range.bind_leg(LOOPBACK).unwrap();
+        let peer = bind((LOOPBACK, 0).into()).unwrap();
+        let to = sockets.audio.rtp.local_addr().unwrap();
+        for early in [&b"early"[..], &b"early too"[..]] {
+            peer.send_to(early, to).await.unwrap();
+        }
+        sockets.audio.rtp.readable().await.unwrap();
+        sockets.drop_what_waits();
+        peer.send_to(b"in time", to).await.unwrap();
+        let mut buffer = [0; 64];
+        let (length, _) = sockets.audio.rtp.recv_from(&mut buffer).await.unwrap();
+        assert_eq!(&buffer[..length], b"in time");
     }
 
     #[tokio::test]

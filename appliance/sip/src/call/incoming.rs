@@ -10,7 +10,7 @@ use rand_core::Rng;
 use super::answer_wish::{AnswerMode, answer_wish};
 use super::explanation::cancelled_cause;
 use super::outgoing::{flow_back, session_description};
-use super::reliable::{EarlyMedia, Progress, Standing};
+use super::reliable::Progress;
 use super::session_timer::SessionTimer;
 use super::update::UpdateAllowed;
 use super::{
@@ -198,24 +198,7 @@ impl Endpoint {
         self.answer(now, call, local)
     }
 
-    /// Answers with what early media has agreed. A description that the caller has acknowledged is
-    /// not said again.
-    pub(super) fn answer_with_early_media(&mut self, now: Instant, call: CallId) {
-        let Ok(offered) = self.offered_mut(call) else {
-            return;
-        };
-        let Some(EarlyMedia { session, standing }) = offered.progress.early.take() else {
-            return;
-        };
-        let body = match standing {
-            Standing::Acknowledged => None,
-            Standing::Unacknowledged | Standing::Unreliable => Some(session.body()),
-        };
-        let media = session.media().cloned();
-        self.send_answer(now, call, session, body, media);
-    }
-
-    fn send_answer(
+    pub(super) fn send_answer(
         &mut self,
         now: Instant,
         call: CallId,

@@ -25,6 +25,7 @@
 
 mod answer_wish;
 mod early_dialog;
+mod early_media;
 mod explanation;
 mod floor_connection;
 pub(crate) mod glare;

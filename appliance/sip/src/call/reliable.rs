@@ -12,15 +12,15 @@
 //!
 //! 180 goes reliably only to a caller that requires it: what it says is said again by the answer.
 //! Early media goes reliably whenever the caller can: its description counts (section 5). A caller
-//! that requires reliability and has made no offer gets 100 only until it is answered or has early
-//! media: the first reliable response to it has to carry our offer, and that needs ports.
+//! that requires reliability and has made no offer is offered media by its 180: the first reliable
+//! response to it has to carry our offer, and that needs ports.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
-use rand_core::CryptoRng;
 
+use super::early_media::{EarlyMedia, Standing};
 use super::outgoing::session_description;
 use super::{Call, CallState, Offered};
 use crate::endpoint::extensions::{self, RELIABLE};
@@ -29,7 +29,6 @@ use crate::endpoint::{ActionError, CallEndCause, CallId, Endpoint, Event};
 use crate::grammar::{
     CSeq, ContentType, HeaderName, Headers, Method, RAck, RSeq, Request, StatusCode,
 };
-use crate::offer_answer::{CallMedia, LocalMedia, SdpError, Session};
 use crate::transaction::T1_64;
 use crate::transaction::timers::Retransmission;
 use crate::transport::Path;
@@ -47,7 +46,7 @@ enum CallerWants {
 
 /// How a provisional response was sent, or is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sending {
+pub(super) enum Sending {
     Unreliably,
     Reliably,
 }
@@ -65,24 +64,6 @@ pub(crate) struct Progress {
     answer: AnswerWanted,
 }
 
-/// A session before the answer.
-#[derive(Debug)]
-pub(crate) struct EarlyMedia {
-    pub(super) session: Session,
-    pub(super) standing: Standing,
-}
-
-/// What the caller is known to have of early media.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// Perhaps nothing: the answer says it again.
-    Unreliable,
-    /// A PRACK is still to come.
-    Unacknowledged,
-    /// It has our description: what follows is offered anew.
-    Acknowledged,
-}
-
 /// Whether our user has answered, and only a PRACK is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AnswerWanted {
@@ -91,9 +72,9 @@ enum AnswerWanted {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Provisional {
-    status: StatusCode,
-    body: Option<Bytes>,
+pub(super) struct Provisional {
+    pub(super) status: StatusCode,
+    pub(super) body: Option<Bytes>,
 }
 
 /// A reliable response without its PRACK.
@@ -150,6 +131,19 @@ impl Progress {
         }
     }
 
+    /// How a description goes: reliably whenever the caller can.
+    pub(super) fn sending_of_description(&self) -> Sending {
+        match self.caller_wants {
+            CallerWants::Unreliable => Sending::Unreliably,
+            CallerWants::Either | CallerWants::Reliable => Sending::Reliably,
+        }
+    }
+
+    /// Whether the caller takes no provisional responses but reliable ones.
+    pub(super) fn has_to_be_reliable(&self) -> bool {
+        self.caller_wants == CallerWants::Reliable
+    }
+
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let unacknowledged = self.unacknowledged.as_ref()?;
         Some(
@@ -182,17 +176,6 @@ impl Progress {
     }
 }
 
-impl EarlyMedia {
-    fn take_later_offer(
-        &mut self,
-        rng: &mut impl CryptoRng,
-        offer: &[u8],
-    ) -> Result<(Bytes, CallMedia), SdpError> {
-        self.standing = Standing::Acknowledged;
-        self.session.answer_reoffer(rng, offer)
-    }
-}
-
 /// What the wait for a PRACK asks for.
 enum PrackDue {
     Nothing,
@@ -212,13 +195,18 @@ impl Offered {
         }
     }
 
-    fn has_offer(&self) -> bool {
+    pub(super) fn has_offer(&self) -> bool {
         session_description(&self.request.headers, self.request.body()).is_some()
+    }
+
+    /// Whether neither side has offered anything.
+    pub(super) fn lacks_offer(&self) -> bool {
+        !self.has_offer() && self.progress.early.is_none()
     }
 }
 
 impl Endpoint {
-    /// Tells the caller that it rings here.
+    /// Tells the caller that it rings here. Nothing is said where [`Self::rings_with_offer`].
     ///
     /// # Errors
     /// The call is unknown, or is not an unanswered incoming one.
@@ -226,10 +214,8 @@ impl Endpoint {
         let offered = self.offered_mut(call)?;
         let sending = match offered.progress.caller_wants {
             CallerWants::Unreliable | CallerWants::Either => Sending::Unreliably,
-            CallerWants::Reliable if offered.has_offer() || offered.progress.early.is_some() => {
-                Sending::Reliably
-            }
-            CallerWants::Reliable => return Ok(()),
+            CallerWants::Reliable if offered.lacks_offer() => return Ok(()),
+            CallerWants::Reliable => Sending::Reliably,
         };
         let ringing = Provisional {
             status: StatusCode::RINGING,
@@ -239,78 +225,7 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Agrees on media before the call is answered, with the ports that are bound for it: they are
-    /// those of the answer too. [`Event::EarlyMedia`] tells what was agreed. Repeated, it changes
-    /// nothing.
-    ///
-    /// # Errors
-    /// The call is unknown or not an unanswered incoming one; the caller has made no offer and
-    /// could not answer ours before we answer; or its offer cannot be answered with these ports,
-    /// and the call goes on ringing.
-    pub fn open_early_media(
-        &mut self,
-        now: Instant,
-        call: CallId,
-        local: LocalMedia,
-    ) -> Result<(), ActionError> {
-        let offered = self.offered(call)?;
-        if offered.progress.early.is_some() {
-            return Ok(());
-        }
-        let sending = match offered.progress.caller_wants {
-            CallerWants::Unreliable => Sending::Unreliably,
-            CallerWants::Either | CallerWants::Reliable => Sending::Reliably,
-        };
-        if !offered.has_offer() && sending == Sending::Unreliably {
-            return Err(ActionError::WrongState);
-        }
-        let request = offered.request.clone();
-        let (session, body, media) = self.first_session(call, &request, &local)?;
-        let progress = Provisional {
-            status: StatusCode::SESSION_PROGRESS,
-            body: Some(body),
-        };
-        let standing = match sending {
-            Sending::Unreliably => Standing::Unreliable,
-            Sending::Reliably => Standing::Unacknowledged,
-        };
-        self.offered_mut(call)?.progress.early = Some(EarlyMedia { session, standing });
-        self.send_provisional(now, call, progress, sending);
-        if let Some(media) = media {
-            self.event(Event::EarlyMedia { call, media });
-        }
-        Ok(())
-    }
-
-    /// The session of an unanswered call, and the description to send: the answer to its offer, or
-    /// an offer of ours.
-    pub(super) fn first_session(
-        &mut self,
-        call: CallId,
-        invite: &Request,
-        local: &LocalMedia,
-    ) -> Result<(Session, Bytes, Option<CallMedia>), ActionError> {
-        let account = &self
-            .calls
-            .get(&call)
-            .ok_or(ActionError::UnknownCall)?
-            .account;
-        let account = self.account(&account.clone())?;
-        let capabilities = &account.capabilities;
-        let Some(offer) = session_description(&invite.headers, invite.body()) else {
-            let (session, body) = Session::offer(capabilities, local, &mut self.rng);
-            return Ok((session, body, None));
-        };
-        match Session::answer(capabilities, local, &mut self.rng, offer) {
-            Ok((session, body, media)) => Ok((session, body, Some(media))),
-            Err(error) => {
-                self.note_description(&error);
-                Err(ActionError::Media(error))
-            }
-        }
-    }
-
-    fn send_provisional(
+    pub(super) fn send_provisional(
         &mut self,
         now: Instant,
         id: CallId,

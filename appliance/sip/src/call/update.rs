@@ -15,9 +15,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use rand_core::Rng;
 
+use super::early_media::{EarlyMedia, Standing};
 use super::in_dialog::{gone_cause, means_gone};
 use super::outgoing::session_description;
-use super::reliable::{EarlyMedia, Standing};
 use super::session_timer::{Grant, TooShort};
 use super::{CallState, Established, Reinvite};
 use crate::endpoint::keys::ServerKey;

@@ -294,40 +294,86 @@ fn late_offer(world: &mut World, more: &[(HeaderName, &str)]) -> CallId {
     world.incoming(BOB)
 }
 
+fn ring_with_offer(world: &mut World, call: CallId) -> Result<(), ActionError> {
+    let rung = world.act(BOB, |bob, now| {
+        bob.ring_with_offer(now, call, media_of(BOB))
+    });
+    world.run(SECOND / 100);
+    rung
+}
+
+/// Sends an offer before the call is answered.
+type OfferEarly = fn(&mut World, CallId) -> Result<(), ActionError>;
+
+/// Carol hears that it rings from our offer, and answers that in her PRACK, well or not.
 #[test]
 fn a_late_offer_goes_by_the_first_reliable_response_and_its_answer_by_prack() {
-    for good in [true, false] {
-        let mut world = bob();
-        let bobs = late_offer(&mut world, REQUIRED);
-        ring(&mut world, bobs);
-        world.run(SECOND);
-        let codes: Vec<_> = responses(&world, &Method::Invite)
-            .iter()
-            .map(|response| response.status().code())
-            .collect();
-        assert_eq!(codes, [100], "a reliable 180 would have to carry an offer");
+    let ways: [(OfferEarly, _); 2] = [
+        (ring_with_offer, StatusCode::RINGING),
+        (open_early_media, StatusCode::SESSION_PROGRESS),
+    ];
+    for (offer_early, status) in ways {
+        for good in [true, false] {
+            let mut world = bob();
+            let bobs = late_offer(&mut world, REQUIRED);
+            ring(&mut world, bobs);
+            world.run(SECOND);
+            let codes: Vec<_> = responses(&world, &Method::Invite)
+                .iter()
+                .map(|response| response.status().code())
+                .collect();
+            assert_eq!(codes, [100], "a reliable 180 would have to carry an offer");
 
-        assert_eq!(open_early_media(&mut world, bobs), Ok(()));
-        assert_eq!(early_media(&mut world), 0, "not agreed yet");
-        answer_call(&mut world, bobs);
-        let progress = with_status(&world, StatusCode::SESSION_PROGRESS);
-        let mut prack = prack(&world, number_of(&progress[0]), 2);
-        if good {
-            prack.set_body(&ContentType::sdp(), answer(progress[0].body()));
-        }
-        send(&mut world, BOB, prack.to_bytes());
-        assert_eq!(latest_status(&world, &Method::Prack), Some(200));
-        if good {
-            let accepted = with_status(&world, StatusCode::OK);
-            assert!(accepted[0].body().is_empty());
-            acknowledge(&mut world, 1);
-            let media = established(&mut world, BOB, bobs);
-            assert_eq!(media.remote.audio.expect("audio").rtp.ip(), CAROL.ip());
-        } else {
-            assert_eq!(ended(&mut world, BOB, bobs), CallEndCause::Media);
-            assert_nothing_is_left(&mut world);
+            assert!(world.act(BOB, |bob, _| bob.rings_with_offer(bobs)));
+            assert_eq!(offer_early(&mut world, bobs), Ok(()));
+            assert!(!world.act(BOB, |bob, _| bob.rings_with_offer(bobs)));
+            assert_eq!(early_media(&mut world), 0, "not agreed yet");
+            answer_call(&mut world, bobs);
+            assert!(
+                world.act(BOB, |bob, _| bob.is_unanswered(bobs)),
+                "its answer waits"
+            );
+            let progress = with_status(&world, status);
+            let mut prack = prack(&world, number_of(&progress[0]), 2);
+            if good {
+                prack.set_body(&ContentType::sdp(), answer(progress[0].body()));
+            }
+            send(&mut world, BOB, prack.to_bytes());
+            assert_eq!(latest_status(&world, &Method::Prack), Some(200));
+            assert!(!world.act(BOB, |bob, _| bob.is_unanswered(bobs)));
+            if good {
+                let accepted = with_status(&world, StatusCode::OK);
+                assert!(accepted[0].body().is_empty());
+                acknowledge(&mut world, 1);
+                let media = established(&mut world, BOB, bobs);
+                assert_eq!(media.remote.audio.expect("audio").rtp.ip(), CAROL.ip());
+            } else {
+                assert_eq!(ended(&mut world, BOB, bobs), CallEndCause::Media);
+                assert_nothing_is_left(&mut world);
+            }
         }
     }
+}
+
+#[test]
+fn only_who_takes_reliable_responses_alone_and_offers_nothing_is_rung_with_an_offer() {
+    for more in [SUPPORTED, &[]] {
+        let mut world = bob();
+        let bobs = late_offer(&mut world, more);
+        assert_eq!(
+            ring_with_offer(&mut world, bobs),
+            Err(ActionError::WrongState)
+        );
+        ring(&mut world, bobs);
+        let ringing = with_status(&world, StatusCode::RINGING);
+        assert!(ringing[0].body().is_empty());
+    }
+    let mut world = bob();
+    let (bobs, _) = carol_calls_bob(&mut world, REQUIRED);
+    assert_eq!(
+        ring_with_offer(&mut world, bobs),
+        Err(ActionError::WrongState)
+    );
 }
 
 #[test]

@@ -10,8 +10,8 @@ use rand_core::SeedableRng;
 use sim::{RoomName, World};
 use sip::endpoint::{Account, AccountName};
 use sip::grammar::{
-    CSeq, ContentType, HeaderName, Headers, Message, Method, NameAddr, Request, Response,
-    StatusCode, Uri,
+    CSeq, ContentType, HeaderName, Headers, Message, Method, NameAddr, RAck, RSeq, Request,
+    Response, StatusCode, Uri,
 };
 use sip::offer_answer::{LocalMedia, LocalPort, Session};
 
@@ -81,16 +81,45 @@ impl Peer {
         let answer = answer.unwrap_or_else(|| panic!("no answer\n{}", world.story()));
         if answer.status().is_success() {
             self.rooms_address = answer.headers.to().ok();
-            let number = self.sequence;
-            let mut ack = self.request(Method::Ack);
-            ack.headers.set_typed(&CSeq {
-                number,
-                method: Method::Ack,
-            });
-            self.send(world, ack.to_bytes());
-            self.run(world, STEP);
+            self.acknowledge(world, self.sequence);
         }
         answer
+    }
+
+    /// Calls a room, takes nothing but reliable provisional responses, and leaves the offer to the room.
+    pub(crate) fn invite_without_offer(&mut self, world: &mut World, name: RoomName) {
+        self.room = SocketAddr::new(name.address(), 5060);
+        let mut invite = self.request(Method::Invite);
+        push(&mut invite.headers, HeaderName::Require, "100rel");
+        self.send(world, invite.to_bytes());
+    }
+
+    /// Acknowledges the last ringing, and answers the offer that has come with it.
+    pub(crate) fn acknowledge_ringing(&mut self, world: &mut World) {
+        let mut responses = self.responses.iter().rev();
+        let ringing = responses.find(|it| it.status() == StatusCode::RINGING);
+        let ringing = ringing.cloned().expect("it rings");
+        self.rooms_address = ringing.headers.to().ok();
+        let RSeq(response) = ringing.headers.required().expect("a number");
+        let mut prack = self.request(Method::Prack);
+        prack.headers.push_typed(&RAck {
+            response,
+            sequence: 1,
+            method: Method::Invite,
+        });
+        prack.set_body(&ContentType::sdp(), self.answer(ringing.body()));
+        self.send(world, prack.to_bytes());
+    }
+
+    /// Confirms the answer to the INVITE of that number.
+    pub(crate) fn acknowledge(&mut self, world: &mut World, number: u32) {
+        let mut ack = self.request(Method::Ack);
+        ack.headers.set_typed(&CSeq {
+            number,
+            method: Method::Ack,
+        });
+        self.send(world, ack.to_bytes());
+        self.run(world, STEP);
     }
 
     /// Asks the room to call somebody else.
@@ -160,12 +189,15 @@ impl Peer {
         if *request.method() == Method::Invite && status.is_success() {
             let contact = format!("<sip:peer@{}>", self.address);
             push(&mut response.headers, HeaderName::Contact, &contact);
-            let answered =
-                Session::answer(&capabilities(), &self.media(), &mut rng(), request.body());
-            let (_, body, _) = answered.expect("rooms offer what rooms answer");
-            response.set_body(&ContentType::sdp(), body);
+            response.set_body(&ContentType::sdp(), self.answer(request.body()));
         }
         response
+    }
+
+    fn answer(&self, offer: &Bytes) -> Bytes {
+        let answered = Session::answer(&capabilities(), &self.media(), &mut rng(), offer);
+        let (_, body, _) = answered.expect("rooms offer what rooms answer");
+        body
     }
 
     /// The next request in the call, or the one that makes it.

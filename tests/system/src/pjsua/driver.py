@@ -114,6 +114,10 @@ class Account(pj.Account):
         self.recorder = recorder
 
     @told
+    def onRegState(self, prm):
+        emit("registration", status=prm.code)
+
+    @told
     def onIncomingCall(self, prm):
         call = Call(self, prm.callId)
         self.calls.append(call)
@@ -143,6 +147,14 @@ def account_settings():
     # A call for one stream only: no second one is asked for after the answer.
     settings.natConfig.sipStunUse = pj.PJSUA_STUN_USE_DISABLED
     settings.natConfig.contactRewriteUse = 0
+    outbound = CONFIG["outbound"]
+    if outbound:
+        settings.regConfig.registrarUri = outbound["registrar"]
+        settings.sipConfig.proxies.append(outbound["edge"])
+        settings.sipConfig.authCreds.append(
+            pj.AuthCredInfo("digest", "*", CONFIG["name"], 0, outbound["password"])
+        )
+        settings.natConfig.sipOutboundUse = 1
     return settings
 
 

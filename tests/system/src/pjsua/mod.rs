@@ -57,6 +57,18 @@ pub enum KeyMethod {
     Info,
 }
 
+/// By way of whom it is reached, when not directly: over a connection of its own that an edge proxy
+/// keeps (RFC 5626).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outbound {
+    /// The registrar's host and port, by UDP.
+    pub registrar: String,
+    /// The edge's host and port, over TLS.
+    pub edge: String,
+    /// With which it registers.
+    pub password: String,
+}
+
 /// How a pjsua2 is set up.
 #[derive(Clone, Debug)]
 pub struct PjsuaConfig {
@@ -76,6 +88,8 @@ pub struct PjsuaConfig {
     pub codecs: Vec<&'static str>,
     /// The sound that is sent, again and again.
     pub sound: Sound,
+    /// The edge proxy by which it calls and is called, if it does not directly.
+    pub outbound: Option<Outbound>,
 }
 
 impl PjsuaConfig {
@@ -91,6 +105,7 @@ impl PjsuaConfig {
             session_interval: Duration::from_secs(90),
             codecs: vec!["G722", "PCMA", "PCMU"],
             sound,
+            outbound: None,
         }
     }
 }
@@ -135,8 +150,20 @@ impl Pjsua {
         config.sound.decimated(16_000)?.write(&file("sound.wav"))?;
         std::fs::write(file("driver.py"), DRIVER)?;
         let transport = config.transport.uri_parameter();
-        let uri = format!("sip:{}@127.0.0.1:{port};transport={transport}", config.name);
+        let uri = match &config.outbound {
+            None => format!("sip:{}@127.0.0.1:{port};transport={transport}", config.name),
+            Some(outbound) => format!("sip:{}@{}", config.name, outbound.registrar),
+        };
+        let outbound = config.outbound.as_ref().map(|outbound| {
+            json!({
+                "registrar": format!("sip:{}", outbound.registrar),
+                "edge": format!("sip:{};transport=tls;lr", outbound.edge),
+                "password": outbound.password,
+            })
+        });
         let settings = json!({
+            "name": config.name,
+            "outbound": outbound,
             "address": uri,
             "transport": transport,
             "port": port,
@@ -202,6 +229,17 @@ impl Pjsua {
         let lines = self.process.lines();
         lines.wait_after(mark, what, timeout, |line| {
             find(&serde_json::from_str(line).ok()?)
+        })
+    }
+
+    /// Waits until the registrar has answered, and gives the status.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub fn wait_for_registration(&self, mark: Mark, timeout: Duration) -> Result<u64> {
+        self.wait_for(mark, "a registration", timeout, |event| {
+            let is_it = event["event"] == "registration";
+            is_it.then(|| event["status"].as_u64()).flatten()
         })
     }
 

@@ -6,7 +6,7 @@ use system::baresip::{Answer, Transport};
 use system::room_setup::Room;
 use system::sipp::{Scenario, Sipp};
 
-use crate::{LIMIT, end_of, hang_up_and_finish, room, wait_for, with_answer};
+use crate::{LIMIT, end_of, hang_up_and_finish, plain, room, start, wait_for, with_answer};
 
 const ANSWER: &str = include_str!("scenarios/answer.xml");
 const REFUSE: &str = include_str!("scenarios/refuse.xml");
@@ -125,4 +125,29 @@ fn a_key_goes_by_info_to_a_callee_without_telephone_event() {
     room.roomd.roomctl(&["dtmf", "7"]).unwrap();
     sipp.wait_for_message("Signal=7", LIMIT).unwrap();
     hang_up_and_finish(&room, sipp);
+}
+
+#[test]
+fn a_callee_that_takes_longer_sessions_only_is_called_again_with_such_a_one() {
+    let room = calling_room();
+    let sipp = callee(&with_answer(include_str!("scenarios/longer_interval.xml")));
+    room.call(&sipp.uri()).unwrap();
+    wait_for(&room, LegState::Established);
+    hang_up_and_finish(&room, sipp);
+    assert_eq!(end_of(&room), EndReason::LocalHangUp);
+}
+
+/// Each of its challenges says that the password was good and only its nonce too old.
+#[test]
+fn a_callee_that_asks_for_the_password_for_ever_is_given_up() {
+    let mut setup = plain(Transport::Udp, Answer::Manual);
+    setup.password = Some("secret".to_owned());
+    let room = start(&setup);
+    let script = include_str!("scenarios/challenged_again.xml");
+    let sipp = callee(&Scenario::new(script));
+    room.call(&sipp.uri()).unwrap();
+    assert_eq!(end_of(&room), EndReason::AuthenticationFailed);
+    let messages = sipp.messages();
+    let tries = messages.matches("\nINVITE sip:").count();
+    assert!((2..=8).contains(&tries), "{tries}: {messages}");
 }

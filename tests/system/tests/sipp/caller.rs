@@ -5,9 +5,12 @@ use std::net::{Ipv4Addr, UdpSocket};
 use api::snapshot::{EndReason, HeldBy, LegState};
 use system::baresip::{Answer, Transport};
 use system::journal::Mark;
+use system::room_setup::Transfers;
 use system::sipp::{Scenario, Sipp};
 
-use crate::{LIMIT, OFFER, end_of, hang_up_and_finish, room, wait_for, with_offer};
+use crate::{
+    LIMIT, OFFER, end_of, hang_up_and_finish, plain, room, start, wait_for, with_answer, with_offer,
+};
 
 const CALL: &str = include_str!("scenarios/call.xml");
 
@@ -78,6 +81,95 @@ fn a_change_that_meets_one_of_the_peer_is_asked_for_again() {
     room.roomd.roomctl(&["hold"]).unwrap();
     wait_for(&room, LegState::Held { by: HeldBy::Local });
     hang_up_and_finish(&room, sipp);
+}
+
+#[test]
+fn two_who_hang_up_at_once_both_have_hung_up() {
+    let room = room(Transport::Udp, Answer::Auto);
+    let scenario = with_offer(include_str!("scenarios/crossed_bye.xml"));
+    let sipp = call(&scenario, &room);
+    wait_for(&room, LegState::Established);
+    hang_up_and_finish(&room, sipp);
+    assert_eq!(end_of(&room), EndReason::LocalHangUp);
+    assert!(room.roomd.snapshot().unwrap().legs.is_empty());
+}
+
+#[test]
+fn an_offer_of_the_room_that_is_answered_with_something_else_ends_the_call() {
+    let room = room(Transport::Udp, Answer::Auto);
+    let scenario = Scenario::new(include_str!("scenarios/bad_late_answer.xml")).with(
+        "answer",
+        "v=0\no=sipp 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\n\
+         m=audio 4000 RTP/AVP 3\na=rtpmap:3 GSM/8000",
+    );
+    call(&scenario, &room).assert_played(LIMIT).unwrap();
+    assert_eq!(end_of(&room), EndReason::IncompatibleMedia);
+}
+
+#[test]
+fn a_caller_that_takes_reliable_responses_alone_and_offers_nothing_is_rung_with_an_offer() {
+    let room = room(Transport::Udp, Answer::Manual);
+    let scenario = with_answer(include_str!("scenarios/rung_with_offer.xml"));
+    let sipp = call(&scenario, &room);
+    sipp.wait_for_message("2 PRACK", LIMIT).unwrap();
+    let leg = room.only_leg().unwrap();
+    assert_eq!(leg.state, LegState::Incoming);
+    assert!(leg.audio.is_none(), "nothing flows before the answer");
+    room.roomd.roomctl(&["answer"]).unwrap();
+    wait_for(&room, LegState::Established);
+    let leg = room.only_leg().unwrap();
+    assert!(leg.audio.is_some());
+    hang_up_and_finish(&room, sipp);
+    assert_eq!(end_of(&room), EndReason::LocalHangUp);
+}
+
+/// A call by way of a proxy whose address in Record-Route has that parameter, and what the room's BYE
+/// has as its Request-URI and its Route.
+fn assert_routed(parameter: &str, request: &str, route: &str) {
+    let room = room(Transport::Udp, Answer::Auto);
+    let proxy = format!("<sip:proxy@[local_ip]:[local_port]{parameter}>");
+    let scenario = with_offer(include_str!("scenarios/recorded_route.xml"))
+        .with("proxy", &proxy)
+        .with("request", request)
+        .with("route", route);
+    let sipp = call(&scenario, &room);
+    wait_for(&room, LegState::Established);
+    hang_up_and_finish(&room, sipp);
+    assert_eq!(end_of(&room), EndReason::LocalHangUp);
+}
+
+#[test]
+fn a_proxy_that_routes_loosely_is_named_beside_the_far_end() {
+    assert_routed(
+        ";lr",
+        "sip:sipp@127.0.0.1:[0-9]+ ",
+        "sip:proxy@127.0.0.1:[0-9]+;lr",
+    );
+}
+
+/// RFC 3261 section 12.2.1.1.
+#[test]
+fn a_proxy_that_routes_strictly_takes_the_place_of_the_far_end_which_comes_last() {
+    assert_routed(
+        "",
+        "sip:proxy@127.0.0.1:[0-9]+ ",
+        "sip:sipp@127.0.0.1:[0-9]+",
+    );
+}
+
+#[test]
+fn a_far_end_that_hands_the_room_on_to_nobody_gets_400_and_the_call_goes_on() {
+    let mut setup = plain(Transport::Udp, Answer::Auto);
+    setup.transfers = Transfers::Allowed;
+    let room = start(&setup);
+    let sipp = call(
+        &with_offer(include_str!("scenarios/malformed_refer.xml")),
+        &room,
+    );
+    sipp.wait_for_message("4 REFER\r\nServer: ", LIMIT).unwrap();
+    assert_eq!(room.only_leg().unwrap().state, LegState::Established);
+    hang_up_and_finish(&room, sipp);
+    assert_eq!(end_of(&room), EndReason::LocalHangUp);
 }
 
 /// Datagrams that are no SIP, or none that anybody should send.

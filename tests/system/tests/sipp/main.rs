@@ -1,13 +1,11 @@
 //! The real roomd against sipp, which plays peers that do what no endpoint should.
-//!
-//! Who never confirms an answer at all is not here: the room waits 32 s for that, which `sip` tests
-//! in virtual time.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
 mod called;
 mod caller;
 mod refused;
+mod silent;
 
 use std::time::Duration;
 
@@ -25,12 +23,21 @@ const ANSWER: &str = include_str!("scenarios/answer.sdp");
 
 /// A room that calls and is called in the clear.
 fn room(transport: Transport, answer: Answer) -> Room {
-    let folder = tempfile::tempdir().unwrap();
-    let authority = Authority::new(folder.path()).unwrap();
+    start(&plain(transport, answer))
+}
+
+/// How such a room is set up.
+fn plain(transport: Transport, answer: Answer) -> RoomSetup {
     let mut setup = RoomSetup::new("room");
     setup.transport = transport;
     setup.media_encryption = MediaEncryption::Off;
     setup.answer = answer;
+    setup
+}
+
+fn start(setup: &RoomSetup) -> Room {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path()).unwrap();
     setup.start(&authority).unwrap()
 }
 

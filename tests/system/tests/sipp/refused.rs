@@ -6,11 +6,14 @@ use system::sipp::{Scenario, Sipp};
 use crate::{LIMIT, OFFER, room};
 
 const REFUSED: &str = include_str!("scenarios/refused.xml");
+/// Of the room, in a script.
+const ROOM: &str = "sip:room@[remote_ip]:[remote_port]";
 const ACK: &str = include_str!("scenarios/ack_refusal.xml");
 
 /// What is wrong with a request, and what is said to it.
 struct Wrong {
     method: &'static str,
+    uri: &'static str,
     version: &'static str,
     header: &'static str,
     content_type: &'static str,
@@ -23,6 +26,7 @@ impl Wrong {
     fn invite() -> Self {
         Self {
             method: "INVITE",
+            uri: ROOM,
             version: "SIP/2.0",
             header: "Supported: timer",
             content_type: "application/sdp",
@@ -48,6 +52,7 @@ impl Wrong {
         };
         let scenario = Scenario::new(REFUSED)
             .with("method", self.method)
+            .with("uri", self.uri)
             .with("version", self.version)
             .with("header", self.header)
             .with("content_type", self.content_type)
@@ -120,4 +125,42 @@ fn a_call_without_a_codec_in_common_gets_488() {
         ..Wrong::invite()
     };
     wrong.assert_refused(488, "488");
+}
+
+#[test]
+fn a_request_that_says_a_thing_twice_gets_400() {
+    let wrong = Wrong {
+        header: "CSeq: 2 INVITE",
+        ..Wrong::invite()
+    };
+    wrong.assert_refused(400, "SIP/2.0 400 ");
+}
+
+#[test]
+fn a_call_to_an_address_of_another_kind_gets_416() {
+    let wrong = Wrong {
+        uri: "urn:service:sos",
+        ..Wrong::invite()
+    };
+    wrong.assert_refused(416, "Unsupported URI Scheme");
+}
+
+/// RFC 4028 section 9.
+#[test]
+fn a_call_that_would_be_refreshed_too_often_gets_422_and_how_often_is_taken() {
+    let wrong = Wrong {
+        header: "Supported: timer\nSession-Expires: 60",
+        ..Wrong::invite()
+    };
+    wrong.assert_refused(422, "Min-SE: *90");
+}
+
+#[test]
+fn a_call_that_announces_a_body_without_end_gets_413() {
+    let room = room(Transport::Tcp, Answer::Auto);
+    let scenario = Scenario::new(include_str!("scenarios/too_long.xml"));
+    let sipp = Sipp::call(&scenario, Transport::Tcp, room.sip_port()).unwrap();
+    sipp.assert_played(LIMIT).unwrap();
+    let snapshot = room.roomd.snapshot().unwrap();
+    assert!(snapshot.legs.is_empty(), "{:?}", snapshot.legs);
 }

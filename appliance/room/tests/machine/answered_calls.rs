@@ -43,11 +43,11 @@ fn going_back(policy: RoomPolicy) -> (Rig, LegId) {
 
 /// The calls of the last order to remember, if there was any.
 fn remembered(commands: &[Command]) -> Option<Vec<WantedCall>> {
-    let orders = commands.iter().filter_map(|command| match command {
+    let mut orders = commands.iter().filter_map(|command| match command {
         Command::Remember { remembered, .. } => Some(remembered.wanted.clone()),
         _ => None,
     });
-    orders.last()
+    orders.next_back()
 }
 
 fn name(rig: &mut Rig, leg: LegId, way_back: WayBack) -> Option<Vec<WantedCall>> {

@@ -253,6 +253,9 @@ impl Room {
         {
             return Admission::AlreadySo;
         }
+        if self.is_remembered_as_answered(call) && !self.has_free_leg() {
+            return Admission::Denied(DeniedReason::NoFreeLeg);
+        }
         if let Err(reason) = self.make_room_for_call(now) {
             return Admission::Denied(reason);
         }

@@ -35,6 +35,12 @@ impl Room {
         }
     }
 
+    /// Such a call outranks nobody who rings: that may be its own far end, which calls anew.
+    pub(super) fn is_remembered_as_answered(&self, call: &CallTarget) -> bool {
+        let remembered = self.not_resumed_index(call);
+        remembered.is_some_and(|index| self.not_resumed[index].is_answered())
+    }
+
     pub(super) fn not_resumed(&mut self, now: Instant, call: CallTarget, reason: EndReason) {
         if let Some(index) = self.not_resumed_index(&call) {
             self.not_resumed.remove(index);

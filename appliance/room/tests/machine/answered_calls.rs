@@ -251,6 +251,16 @@ fn where_both_ends_were_killed_the_new_call_of_the_caller_is_received_as_any_oth
 }
 
 #[test]
+fn a_room_that_rings_already_does_not_turn_that_caller_away_for_an_answered_call() {
+    let mut rig = Rig::remembering(policy(), remembering(answered()));
+    let leg = rig.incoming(PeerTrust::Trusted);
+    let denied = Admission::Denied(DeniedReason::NoFreeLeg);
+    assert_eq!(rig.request(go_back()), denied);
+    assert_eq!(rig.leg(leg).state, LegState::Incoming);
+    assert_eq!(remembered(&rig.commands()), Some(Vec::new()));
+}
+
+#[test]
 fn who_presses_call_gives_up_the_answered_call_that_is_not_placed_yet() {
     let mut rig = Rig::remembering(policy(), remembering(answered()));
     rig.request(call("sip:other@example.com"));

@@ -83,7 +83,6 @@ enum Origin {
 }
 
 impl Origin {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     fn is_placed(&self) -> bool {
         *self == Self::Placed
     }

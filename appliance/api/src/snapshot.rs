@@ -425,6 +425,8 @@ pub enum EndReason {
     LocalFault,
     /// This room restarted too often during the call and does not place it again.
     TooManyRestarts,
+    /// This room restarted in a call that it had answered, and the far end does not take it back.
+    NotResumed,
     /// This room was shut down.
     ShutDown,
     /// This room ended the leg, and the far end did not confirm it in time.

@@ -269,6 +269,10 @@ impl Localized for EndReason {
                 "not called again, the room restarted too often in this call",
                 "会议室在此呼叫中多次重启,不再重新呼叫",
             ),
+            Self::NotResumed => (
+                "the room restarted, and the far end no longer has the call",
+                "会议室重启后,对方已不在此通话中",
+            ),
             Self::Transferred => ("the far end transferred the room", "已被对方转接"),
             Self::ShutDown => ("the room was shut down", "会议室已关闭"),
             Self::HangUpTimedOut => (

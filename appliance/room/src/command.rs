@@ -138,6 +138,8 @@ pub struct Replaced {
     pub dialog: DialogName,
     /// What becomes of the call where the far end cannot do that.
     pub otherwise: IfNotReplaced,
+    /// By which address the far end knows this room; `None` where that of the account is to be used.
+    pub known_as: Option<String>,
 }
 
 /// What becomes of a call whose far end cannot put it into the place of a dialog.
@@ -181,8 +183,7 @@ pub struct Remembered {
     pub camera: CameraState,
     /// The loudspeaker's volume.
     pub volume: Volume,
-    /// The calls that this room placed and that nobody ended, oldest first. A call that was
-    /// answered here is not among them: it is the caller's to place again.
+    /// The calls that this room placed or answered and that nobody ended, oldest first.
     pub wanted: Vec<WantedCall>,
 }
 

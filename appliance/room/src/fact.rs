@@ -14,7 +14,7 @@ use crate::leg_stats::LegStats;
 use crate::media_plan::{LegStreams, VideoRole};
 use crate::peer::{AnswerWish, LegSecurity, Peer, PeerTrust};
 use crate::policy::{CallTarget, RoomPolicy};
-use crate::resumption::DialogName;
+use crate::resumption::{DialogName, WayBack};
 use crate::units::{AudioLevel, Bitrate};
 
 /// Something that has happened.
@@ -62,8 +62,8 @@ pub enum Fact {
     DialogNamed {
         /// Which leg.
         leg: LegId,
-        /// The name.
-        dialog: DialogName,
+        /// Its name, and the way to the far end.
+        way_back: WayBack,
     },
     /// The streams were settled anew, by either side.
     StreamsChanged {

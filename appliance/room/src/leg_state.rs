@@ -151,6 +151,9 @@ pub enum EndReason {
     /// This room restarted too often during the call and does not place it again: the call itself
     /// may be what ends it.
     TooManyRestarts,
+    /// This room restarted during a call that it had answered, and the far end does not take it back;
+    /// or the room was gone for too long.
+    NotResumed,
     /// This room was shut down.
     ShutDown,
     /// This room ended the leg, but signalling did not confirm it in time; the leg was dropped.

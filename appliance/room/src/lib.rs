@@ -49,6 +49,6 @@ pub use policy::{
     AutoAnswer, CallTarget, MediaPolicy, RoomPolicy, SecondCall, SlidesPolicy, Timeouts,
 };
 pub use request::{Admission, DeniedReason, Request};
-pub use resumption::{DialogName, Resumption, Resumptions, WantedCall};
+pub use resumption::{CallOrigin, DialogName, Resumption, Resumptions, WantedCall, WayBack};
 pub use room::Room;
 pub use snapshot::{LegSnapshot, RoomSnapshot, RoomState};

@@ -19,13 +19,14 @@
 //! ordered.
 
 mod availability;
+mod interrupted;
 mod slides;
 mod transfers;
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::command::{AnswerMode, Command, IfNotReplaced, Remembered};
+use crate::command::{AnswerMode, Command, Remembered};
 use crate::fact::{Fact, MediaFault, Prevails, RegistrationState};
 use crate::ids::{Generation, LegId};
 use crate::leg::{IncomingCall, Leg};
@@ -209,7 +210,12 @@ impl Room {
 
     fn admit(&mut self, now: Instant, request: Request) -> Admission {
         match request {
-            Request::Call { target, account } => self.call(now, CallTarget { target, account }),
+            Request::Call { target, account } => {
+                let call = CallTarget { target, account };
+                let admission = self.call(now, &call);
+                self.forget_unless_placed(&call, admission);
+                admission
+            }
             Request::Join => self.join(now),
             Request::Answer { leg } => self.ask_leg(now, leg, Leg::answer),
             Request::Decline { leg } => self.decline(now, leg),
@@ -232,52 +238,36 @@ impl Room {
 
     fn join(&mut self, now: Instant) -> Admission {
         match self.policy.join.clone() {
-            Some(call) => self.call(now, call),
+            Some(call) => self.call(now, &call),
             None => Admission::Denied(DeniedReason::NothingToJoin),
         }
     }
 
-    fn call(&mut self, now: Instant, call: CallTarget) -> Admission {
-        if let Err(reason) = self.check_target(&call) {
+    fn call(&mut self, now: Instant, call: &CallTarget) -> Admission {
+        if let Err(reason) = self.check_target(call) {
             return Admission::Denied(reason);
         }
         if self
             .legs
             .iter()
-            .any(|leg| !leg.is_ending() && leg.is_call_to(&call))
+            .any(|leg| !leg.is_ending() && leg.is_call_to(call))
         {
             return Admission::AlreadySo;
+        }
+        if self.is_remembered_as_answered(call) && !self.has_free_leg() {
+            return Admission::Denied(DeniedReason::NoFreeLeg);
         }
         if let Err(reason) = self.make_room_for_call(now) {
             return Admission::Denied(reason);
         }
-        // The call takes the place of a remembered one; any other call means that the remembered
-        // ones are no longer wanted.
-        let wanted = match self.not_resumed_index(&call) {
-            Some(index) => self.not_resumed.remove(index),
-            None => {
-                self.not_resumed.clear();
-                WantedCall::new(call)
-            }
-        };
+        let wanted = self.take_remembered(call);
         let id = self.reserve_leg();
         let account = wanted.call.account.clone();
         let account = account.or_else(|| self.policy.accounts.first().cloned());
-        let leg = Leg::dial(
-            id,
-            wanted,
-            account,
-            IfNotReplaced::CallAnew,
-            &mut self.turn(now),
-        );
+        let otherwise = wanted.if_forgotten();
+        let leg = Leg::dial(id, wanted, account, otherwise, &mut self.turn(now));
         self.legs.push(leg);
         Admission::Accepted { leg: Some(id) }
-    }
-
-    fn not_resumed_index(&self, call: &CallTarget) -> Option<usize> {
-        self.not_resumed
-            .iter()
-            .position(|remembered| remembered.call == *call)
     }
 
     fn check_target(&self, call: &CallTarget) -> Result<(), DeniedReason> {
@@ -397,8 +387,8 @@ impl Room {
             } => {
                 self.tell_leg(leg, |leg| leg.established(now, streams, security));
             }
-            Fact::DialogNamed { leg, dialog } => {
-                self.tell_leg(leg, |leg| leg.dialog_named(dialog));
+            Fact::DialogNamed { leg, way_back } => {
+                self.tell_leg(leg, |leg| leg.dialog_named(way_back));
             }
             Fact::StreamsChanged { leg, streams } => {
                 self.tell_leg(leg, |leg| leg.streams_changed(streams));
@@ -507,6 +497,7 @@ impl Room {
             return Reception::ShuttingDown;
         }
         let answers = self.policy.auto_answer.answers(call.trust, call.wish);
+        self.give_way_to_caller_of_answered_call(now, call.glare);
         let glare = call.glare.filter(|_| answers);
         let crossed =
             glare.and_then(|glare| Some((glare.prevails, self.dialed_leg(glare.placed)?)));
@@ -527,14 +518,6 @@ impl Room {
     fn dialed_leg(&self, id: LegId) -> Option<usize> {
         let dialed = |leg: &Leg| leg.id() == id && leg.is_dialed();
         self.legs.iter().position(dialed)
-    }
-
-    fn not_resumed(&mut self, now: Instant, call: CallTarget, reason: EndReason) {
-        if let Some(index) = self.not_resumed_index(&call) {
-            self.not_resumed.remove(index);
-        }
-        let id = self.reserve_leg();
-        self.legs.push(Leg::not_placed(id, call, reason, now));
     }
 
     fn media_applied(&mut self, generation: Generation) {
@@ -711,12 +694,12 @@ impl Room {
 
     fn remembered(&self) -> Remembered {
         let live = self.legs.iter().filter(|leg| !leg.is_ending());
-        let placed = live.filter_map(Leg::placed_call);
+        let wanted = live.filter_map(Leg::wanted_call);
         Remembered {
             microphone: self.current.microphone,
             camera: self.current.camera,
             volume: self.current.volume,
-            wanted: self.not_resumed.iter().cloned().chain(placed).collect(),
+            wanted: self.not_resumed.iter().cloned().chain(wanted).collect(),
         }
     }
 

@@ -14,7 +14,7 @@ use room::policy::MediaPolicy;
 use room::units::Bitrate;
 use room::{
     AnswerMode, AnswerWish, DialogName, Fact, FloorChange, Glare, IfNotReplaced, LegId, Prevails,
-    RegistrationFailure, RegistrationState, RejectCause, Replaced, TransferProgress,
+    RegistrationFailure, RegistrationState, RejectCause, Replaced, TransferProgress, WayBack,
 };
 use sip::endpoint::{
     self, AccountName, ActionError, CallEndCause, CallId, CallSecurity, Endpoint, Event, RefusedWhy,
@@ -213,19 +213,24 @@ pub fn place(
     local: LocalMedia,
     replaced: Option<&Replaced>,
 ) -> Result<CallId, ActionError> {
-    let named = replaced.and_then(|replaced| {
-        let dialog = Replaces::parse_value(replaced.dialog.as_str()).ok()?;
-        Some((dialog, replaced.otherwise))
-    });
-    // A name that cannot be read was written by another version: the call is placed anew.
-    let Some((dialog, otherwise)) = named else {
+    let Some(replaced) = replaced else {
         return endpoint.invite(now, account, target, local);
     };
-    let otherwise = match otherwise {
-        IfNotReplaced::CallAnew => endpoint::IfNotReplaced::CallAnew,
-        IfNotReplaced::GiveUp => endpoint::IfNotReplaced::GiveUp,
-    };
-    endpoint.invite_replacing(now, account, target, local, &dialog, otherwise)
+    let dialog = Replaces::parse_value(replaced.dialog.as_str());
+    match (dialog, replaced.otherwise) {
+        (Ok(dialog), IfNotReplaced::CallAnew) => {
+            let otherwise = endpoint::IfNotReplaced::CallAnew;
+            endpoint.invite_replacing(now, account, target, local, &dialog, otherwise)
+        }
+        (Ok(dialog), IfNotReplaced::GiveUp) => {
+            let known_as = replaced.known_as.as_ref();
+            let known_as = known_as.and_then(|known_as| known_as.parse().ok());
+            endpoint.take_up_again(now, account, target, local, &dialog, known_as.as_ref())
+        }
+        // A name that cannot be read was written by another version.
+        (Err(_), IfNotReplaced::CallAnew) => endpoint.invite(now, account, target, local),
+        (Err(_), IfNotReplaced::GiveUp) => Err(ActionError::UnknownCall),
+    }
 }
 
 /// Asks for the floor of a call. Where nobody decides about it, it is ours, as the fact says.
@@ -253,10 +258,15 @@ fn streams(media: &CallMedia) -> LegStreams {
     }
 }
 
-/// What the far end calls the dialog of an established call.
+/// The way back into an established call.
 #[must_use]
-pub fn dialog_name(endpoint: &Endpoint, call: CallId) -> Option<DialogName> {
-    DialogName::new(endpoint.replaces(call)?.to_string())
+pub fn way_back(endpoint: &Endpoint, call: CallId) -> Option<WayBack> {
+    let way_back = endpoint.way_back(call)?;
+    Some(WayBack {
+        dialog: DialogName::new(way_back.dialog.to_string())?,
+        target: way_back.target.to_string(),
+        known_as: way_back.known_as.map(|known_as| known_as.to_string()),
+    })
 }
 
 /// What a far end that has asked for a transfer is told of the call.
@@ -298,7 +308,8 @@ pub fn transfer_status(progress: TransferProgress) -> StatusCode {
         | EndReason::PeerLost
         | EndReason::AnswerTimedOut
         | EndReason::LocalFault
-        | EndReason::TooManyRestarts => StatusCode::SERVER_INTERNAL_ERROR,
+        | EndReason::TooManyRestarts
+        | EndReason::NotResumed => StatusCode::SERVER_INTERNAL_ERROR,
     }
 }
 

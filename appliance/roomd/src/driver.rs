@@ -632,9 +632,8 @@ impl Driver {
                 }
                 let call = self.signalling.call(leg);
                 let endpoint = &self.signalling.endpoint;
-                if let Some(dialog) = call.and_then(|call| call_facts::dialog_name(endpoint, call))
-                {
-                    self.room.fact(now, Fact::DialogNamed { leg, dialog });
+                if let Some(way_back) = call.and_then(|call| call_facts::way_back(endpoint, call)) {
+                    self.room.fact(now, Fact::DialogNamed { leg, way_back });
                 }
             }
             Meaning::Ended { call, leg, reason } => {

@@ -47,7 +47,7 @@ use crate::monotonic_zero::monotonic_zero;
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
 use crate::pictures::MediaPictures;
-use crate::remembered_store::RememberedStore;
+use crate::remembered_store::{LastRun, RememberedStore};
 use crate::signalling::Signalling;
 use crate::sip_sockets::SipSockets;
 use crate::{our_addresses, service_notification, settings};
@@ -268,7 +268,8 @@ struct Interrupted {
 impl Interrupted {
     /// Counts this start for each call, on disk, before any is placed: a restart that is not counted
     /// could be followed by another for ever.
-    fn count_restart(remembered: Remembered, store: &RememberedStore) -> Self {
+    fn count_restart(last_run: LastRun, store: &RememberedStore) -> Self {
+        let LastRun { remembered, alive } = last_run;
         if remembered.wanted.is_empty() {
             return Self {
                 remembered,
@@ -279,16 +280,13 @@ impl Interrupted {
         let Resumption {
             remembered,
             given_up,
-        } = remembered.after_restart(SystemTime::now());
+        } = remembered.after_restart(alive, SystemTime::now());
         let counted: Vec<_> = remembered
             .wanted
             .iter()
             .map(|wanted| wanted.call.clone())
             .collect();
-        let mut not_resumed: Vec<_> = given_up
-            .into_iter()
-            .map(|call| (call, EndReason::TooManyRestarts))
-            .collect();
+        let mut not_resumed = given_up;
         let to_resume = match store.save(&remembered) {
             Ok(()) => counted,
             Err(error) => {
@@ -312,7 +310,7 @@ impl Interrupted {
     }
 }
 
-/// Goes back into the calls that this room had placed when it last ended without saying goodbye.
+/// Goes back into the calls that this room was in when it last ended without saying goodbye.
 async fn call_again(calls: Vec<CallTarget>, requests: &mpsc::Sender<PendingRequest>) {
     for CallTarget { target, account } in calls {
         tracing::info!(%target, "calling again after an unexpected end");

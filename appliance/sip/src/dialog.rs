@@ -100,6 +100,12 @@ impl Dialog {
         self.remote.uri()
     }
 
+    /// Our address, as the far end knows it.
+    #[must_use]
+    pub fn local_uri(&self) -> &Uri {
+        self.local.uri()
+    }
+
     /// How the far end knows this dialog (RFC 3891 section 3).
     #[must_use]
     pub fn as_replaced(&self) -> Option<Replaces> {

@@ -509,9 +509,9 @@ impl SimulatedRoom {
                     self.fact(now, fact);
                 }
                 let call = self.calls.get(&leg);
-                let name = |call: &CallId| call_facts::dialog_name(&self.endpoint, *call);
-                if let Some(dialog) = call.and_then(name) {
-                    self.fact(now, Fact::DialogNamed { leg, dialog });
+                let way_back = |call: &CallId| call_facts::way_back(&self.endpoint, *call);
+                if let Some(way_back) = call.and_then(way_back) {
+                    self.fact(now, Fact::DialogNamed { leg, way_back });
                 }
             }
             Meaning::Ended { call, leg, reason } => {

@@ -263,6 +263,14 @@ impl Roomd {
     /// When it does not come back.
     pub fn kill_and_restart(&mut self) -> Result<()> {
         self.kill()?;
+        self.start_again()
+    }
+
+    /// Starts roomd again on the same folder after [`Self::kill`].
+    ///
+    /// # Errors
+    /// When it does not come back.
+    pub fn start_again(&mut self) -> Result<()> {
         self.process = run(&self.name, self.folder.path(), &self.surroundings)?;
         self.watcher = watch(&self.name, &socket(self.folder.path()))?;
         Ok(())

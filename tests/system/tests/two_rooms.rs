@@ -7,7 +7,7 @@ use std::time::Duration;
 use api::snapshot::{CallDirection, EndReason, LegState, MediaTransport, MicrophoneState};
 use system::authority::Authority;
 use system::journal::Mark;
-use system::room_setup::{Certificates, RoomSetup, end_reason};
+use system::room_setup::{Certificates, Room, RoomSetup, end_reason};
 
 /// For a state that comes at once on an idle machine.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -54,27 +54,45 @@ fn two_rooms_settle_the_strongest_suite_one_port_and_all_feedback() {
     }
 }
 
-#[test]
-fn a_room_that_is_killed_comes_back_into_its_call_still_muted_and_the_far_end_keeps_its_leg() {
-    let folder = tempfile::tempdir().unwrap();
-    let authority = Authority::new(folder.path()).unwrap();
-    let mut caller = RoomSetup::new("caller").start(&authority).unwrap();
-    let callee = RoomSetup::new("callee").start(&authority).unwrap();
+/// Two rooms in a call, the caller first.
+fn meeting(authority: &Authority) -> [Room; 2] {
+    let rooms = ["caller", "callee"].map(|name| RoomSetup::new(name).start(authority).unwrap());
+    let [caller, callee] = &rooms;
     caller.call(callee.uri()).unwrap();
-    for room in [&caller, &callee] {
+    for room in &rooms {
         room.wait_for_media(Mark::default(), LIMIT).unwrap();
     }
-    caller.roomd.roomctl(&["mute", "on"]).unwrap();
-    let kept = callee.only_leg().unwrap().id;
-    caller.roomd.kill_and_restart().unwrap();
-    caller.wait_for_media(Mark::default(), LIMIT).unwrap();
-    let microphone = caller.roomd.snapshot().unwrap().microphone;
+    rooms
+}
+
+#[test]
+fn a_room_that_is_killed_comes_back_into_the_call_that_it_placed() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path()).unwrap();
+    let [caller, callee] = meeting(&authority);
+    comes_back_still_muted_and_the_far_end_keeps_its_leg(caller, &callee);
+}
+
+#[test]
+fn a_room_that_is_killed_comes_back_into_the_call_that_it_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path()).unwrap();
+    let [caller, callee] = meeting(&authority);
+    comes_back_still_muted_and_the_far_end_keeps_its_leg(callee, &caller);
+}
+
+fn comes_back_still_muted_and_the_far_end_keeps_its_leg(mut killed: Room, far_end: &Room) {
+    killed.roomd.roomctl(&["mute", "on"]).unwrap();
+    let kept = far_end.only_leg().unwrap().id;
+    killed.roomd.kill_and_restart().unwrap();
+    killed.wait_for_media(Mark::default(), LIMIT).unwrap();
+    let microphone = killed.roomd.snapshot().unwrap().microphone;
     assert_eq!(microphone.state, MicrophoneState::Muted);
     // The far end sees the same leg go on with the pictures of the new process.
     let mut received = None;
-    let leg = callee
+    let leg = far_end
         .wait_for_leg(
-            callee.roomd.snapshot_mark(),
+            far_end.roomd.snapshot_mark(),
             "pictures that go on",
             LIMIT,
             |leg| {
@@ -85,12 +103,34 @@ fn a_room_that_is_killed_comes_back_into_its_call_still_muted_and_the_far_end_ke
         )
         .unwrap();
     assert_eq!((leg.id, leg.state), (kept, LegState::Established));
-    let snapshot = callee.roomd.snapshot().unwrap();
+    let snapshot = far_end.roomd.snapshot().unwrap();
     assert_eq!(snapshot.last_ended, [], "its call was never over");
-    caller.roomd.roomctl(&["hangup"]).unwrap();
-    for room in [&caller, &callee] {
+    killed.roomd.roomctl(&["hangup"]).unwrap();
+    for room in [&killed, far_end] {
         room.wait_until_idle(Mark::default(), LIMIT).unwrap();
     }
+}
+
+#[test]
+fn a_room_that_answered_and_whose_caller_has_left_meanwhile_rings_nobody_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path()).unwrap();
+    let [caller, mut callee] = meeting(&authority);
+    callee.roomd.kill().unwrap();
+    caller.roomd.roomctl(&["hangup"]).unwrap();
+    let mark = caller.roomd.snapshot_mark();
+    caller.wait_until_idle(mark, LIMIT).unwrap();
+    callee.roomd.start_again().unwrap();
+    let reason = callee
+        .wait_for_leg(Mark::default(), "an ended leg", LIMIT, end_reason)
+        .unwrap();
+    assert_eq!(reason, EndReason::NotResumed);
+    let snapshot = caller.roomd.snapshot().unwrap();
+    assert_eq!(snapshot.legs, []);
+    assert_eq!(snapshot.last_ended.len(), 1, "it did not ring");
+    // Nor does it at the next start.
+    callee.roomd.kill_and_restart().unwrap();
+    assert_eq!(callee.roomd.snapshot().unwrap().last_ended, []);
 }
 
 #[test]

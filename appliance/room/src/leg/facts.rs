@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::hold::{LocalHold, RemoteHold};
 use super::media::Media;
 use super::slides::Slides;
+use super::wanted::reason_not_resumed;
 use super::{Leg, State};
 use crate::dtmf::DtmfDigit;
 use crate::fact::FloorChange;
@@ -137,6 +138,7 @@ impl Leg {
             (State::Ending { reason, .. }, _) => *reason,
             (State::Ended(_), _) => return,
             (State::Dialing { .. }, EndReason::PeerLost) => EndReason::Unreachable,
+            (_, reason) if self.resumes_answered_call() => reason_not_resumed(reason),
             (State::Answering { .. }, EndReason::PeerLost) => EndReason::AnswerTimedOut,
             (
                 State::Incoming { .. }

@@ -30,10 +30,11 @@ mod hold;
 mod media;
 mod requests;
 mod slides;
+mod wanted;
 
 use std::time::Instant;
 
-use crate::command::{Command, IfNotReplaced, Replaced};
+use crate::command::{Command, IfNotReplaced};
 use crate::fact::Glare;
 use crate::ids::LegId;
 use crate::leg_state::{CallDirection, EndReason, HoldChange, LegState};
@@ -41,7 +42,7 @@ use crate::leg_stats::LegStats;
 use crate::media_plan::LegStreams;
 use crate::peer::{AnswerWish, LegSecurity, Peer, PeerTrust};
 use crate::policy::CallTarget;
-use crate::resumption::{DialogName, PROVEN_AFTER, Resumptions, WantedCall};
+use crate::resumption::{Resumptions, WantedCall};
 use crate::snapshot::{LegSnapshot, SlidesSending, VideoFlow};
 use crate::turn::Turn;
 use hold::{LocalHold, RemoteHold, connected_state};
@@ -55,8 +56,8 @@ pub(crate) struct Leg {
     peer: Peer,
     /// The account that the call goes by.
     account: Option<String>,
-    /// The call that somebody here asked for; `None` for a leg that only the far end wanted.
-    placed: Option<WantedCall>,
+    /// What is remembered of the call; `None` for one that only the far end wants as yet.
+    wanted: Option<WantedCall>,
     security: Option<LegSecurity>,
     state: State,
     stats: Option<LegStats>,
@@ -117,17 +118,16 @@ impl Leg {
         otherwise: IfNotReplaced,
         turn: &mut Turn<'_>,
     ) -> Self {
-        let replaced = wanted.dialog.clone();
         turn.commands.push_back(Command::Dial {
             leg: id,
             target: wanted.call.target.clone(),
             account: account.clone(),
-            replaced: replaced.map(|dialog| Replaced { dialog, otherwise }),
+            replaced: wanted.replaced(otherwise),
         });
         let until = turn.deadline(|timeouts| timeouts.dial);
         let state = State::Dialing { until };
         let mut leg = Self::outgoing(id, &wanted.call.target, account, state, turn.now);
-        leg.placed = Some(wanted);
+        leg.wanted = Some(wanted);
         leg
     }
 
@@ -192,7 +192,7 @@ impl Leg {
             direction,
             peer,
             account,
-            placed: None,
+            wanted: None,
             security: None,
             state,
             stats: None,
@@ -223,45 +223,12 @@ impl Leg {
         matches!(self.state, State::Ending { .. } | State::Ended(_))
     }
 
-    /// Whether this room placed exactly such a call. A call that names no account is the same as
-    /// one to the same address by any account.
-    pub(crate) fn is_call_to(&self, call: &CallTarget) -> bool {
-        let placed = self.placed.as_ref();
-        placed.is_some_and(|placed| placed.call.target == call.target)
-            && (call.account.is_none() || call.account == self.account)
-    }
-
-    /// The call that somebody here asked for, unless only the far end wanted the leg.
-    pub(crate) fn placed_call(&self) -> Option<WantedCall> {
-        self.placed.clone()
-    }
-
-    /// What the way back into this call is, should it be interrupted. Of a call that somebody else
-    /// placed it is theirs to know.
-    pub(crate) fn dialog_named(&mut self, dialog: DialogName) {
-        if let Some(placed) = &mut self.placed {
-            placed.dialog = Some(dialog);
-        }
-    }
-
     /// Whether the leg was dialed and the far end has not answered yet.
     pub(crate) fn is_dialed(&self) -> bool {
         matches!(
             self.state,
             State::Dialing { .. } | State::Ringing { .. } | State::Early { .. }
         )
-    }
-
-    /// Ends in favour of the far end's own call, and hands over what was asked for here: the other
-    /// leg fulfils it.
-    pub(crate) fn give_way(&mut self, turn: &mut Turn<'_>) -> Option<WantedCall> {
-        self.end(EndReason::GaveWay, turn);
-        self.placed.take()
-    }
-
-    /// The leg fulfils a call that was asked for here.
-    pub(crate) fn take_place_of(&mut self, placed: Option<WantedCall>) {
-        self.placed = placed;
     }
 
     pub(crate) fn state(&self) -> LegState {
@@ -369,14 +336,6 @@ impl Leg {
         }
     }
 
-    /// When a call that was interrupted by restarts will have lasted so long that they do not count
-    /// any more.
-    fn proven(&self) -> Option<Instant> {
-        let interrupted = |wanted: &WantedCall| !wanted.resumptions.is_empty();
-        self.placed.as_ref().filter(|placed| interrupted(placed))?;
-        Some(self.established? + PROVEN_AFTER)
-    }
-
     pub(crate) fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
         if self.next_deadline().is_none_or(|until| turn.now < until) {
             return;
@@ -397,9 +356,9 @@ impl Leg {
                     self.resume_failed();
                 }
                 if self.proven().is_some_and(|until| until <= turn.now)
-                    && let Some(placed) = &mut self.placed
+                    && let Some(wanted) = &mut self.wanted
                 {
-                    placed.resumptions = Resumptions::default();
+                    wanted.resumptions = Resumptions::default();
                 }
             }
             State::Ending { .. } => {

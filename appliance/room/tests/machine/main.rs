@@ -1,5 +1,6 @@
 //! The machines of room and leg, driven through the room's public door in virtual time.
 
+mod answered_calls;
 mod calls;
 mod controls;
 mod deadlines;

@@ -1,4 +1,4 @@
-//! What outlives a crash: the wanted calls, and what the store told of them.
+//! What outlives a crash: the calls that were placed here, and what the store told of them.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,8 +8,8 @@ use room::{
     Remembered, Replaced, Request, Resumptions, RoomState, WantedCall,
 };
 
-use crate::rig::Position::{Established, Incoming};
-use crate::rig::{Rig, TARGET, call, policy, target, volume, wanted};
+use crate::rig::Position::Established;
+use crate::rig::{Rig, TARGET, call, policy, target, volume, wanted, way_back};
 
 #[test]
 fn a_placed_call_is_remembered_until_it_is_ended_by_either_side() {
@@ -61,16 +61,27 @@ fn the_way_back_into_a_placed_call_is_remembered_and_taken_after_a_restart() {
     let (mut rig, leg) = Established.reach();
     let name = |text| DialogName::new(text).unwrap();
     for text in ["a@b;to-tag=1;from-tag=2", "c@d;to-tag=3;from-tag=4"] {
-        let dialog = name(text);
-        rig.room.fact(rig.now, Fact::DialogNamed { leg, dialog });
+        let way_back = || way_back(text, "sip:board@192.0.2.2");
+        let named = Fact::DialogNamed {
+            leg,
+            way_back: way_back(),
+        };
+        rig.room.fact(rig.now, named);
         let commands = rig.commands();
         let [Command::Remember { remembered, .. }] = &commands[..] else {
             panic!("{commands:?}")
         };
-        assert_eq!(remembered.wanted[0].dialog, Some(name(text)));
+        let expected = WantedCall {
+            dialog: Some(name(text)),
+            ..WantedCall::new(target(TARGET))
+        };
+        assert_eq!(remembered.wanted, [expected], "to whom it was asked for");
         // Told again, it is nothing new.
-        let dialog = name(text);
-        rig.room.fact(rig.now, Fact::DialogNamed { leg, dialog });
+        let named = Fact::DialogNamed {
+            leg,
+            way_back: way_back(),
+        };
+        rig.room.fact(rig.now, named);
         assert_eq!(rig.commands(), []);
     }
 
@@ -91,6 +102,7 @@ fn the_way_back_into_a_placed_call_is_remembered_and_taken_after_a_restart() {
     let expected = Replaced {
         dialog: name("a@b;to-tag=1;from-tag=2"),
         otherwise: IfNotReplaced::CallAnew,
+        known_as: None,
     };
     assert_eq!(replaced, Some(Some(expected)));
     assert_eq!(
@@ -98,17 +110,6 @@ fn the_way_back_into_a_placed_call_is_remembered_and_taken_after_a_restart() {
         None,
         "should it be interrupted once more"
     );
-}
-
-#[test]
-fn the_name_of_an_answered_call_is_not_remembered() {
-    let (mut rig, leg) = Incoming.reach();
-    rig.request(Request::Answer { leg });
-    rig.establish(leg);
-    rig.commands();
-    let dialog = DialogName::new("a@b;to-tag=1;from-tag=2").unwrap();
-    rig.room.fact(rig.now, Fact::DialogNamed { leg, dialog });
-    assert_eq!(wanted(&rig.commands()), None);
 }
 
 #[test]
@@ -122,9 +123,8 @@ fn a_name_that_could_damage_a_file_or_a_message_is_none() {
 fn a_call_that_was_placed_again_and_lasts_is_remembered_without_its_restarts() {
     let restart = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let interrupted = WantedCall {
-        call: target(TARGET),
-        dialog: None,
         resumptions: Resumptions::new([restart]),
+        ..WantedCall::new(target(TARGET))
     };
     let remembered = Remembered {
         wanted: vec![interrupted],
@@ -179,13 +179,6 @@ fn a_call_that_is_not_placed_again_is_shown_with_the_reason_and_forgotten() {
         // Whoever wants it all the same may call.
         rig.dial();
     }
-}
-
-#[test]
-fn an_answered_call_is_the_callers_to_place_again() {
-    let (mut rig, leg) = Incoming.reach();
-    rig.request(Request::Answer { leg });
-    assert_eq!(wanted(&rig.commands()), None);
 }
 
 #[test]

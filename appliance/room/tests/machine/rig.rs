@@ -8,9 +8,9 @@ use room::codec::{
 use room::media_plan::{AudioStream, LegStreams, VideoStream};
 use room::units::Volume;
 use room::{
-    Admission, AnswerWish, CallTarget, Command, EndReason, Fact, Glare, LegId, LegSecurity,
-    LegSnapshot, LegState, MediaPlan, MediaPolicy, Peer, PeerTrust, Remembered, Request, Room,
-    RoomPolicy, SecondCall,
+    Admission, AnswerWish, CallTarget, Command, DialogName, EndReason, Fact, Glare, LegId,
+    LegSecurity, LegSnapshot, LegState, MediaPlan, MediaPolicy, Peer, PeerTrust, Remembered,
+    Request, Room, RoomPolicy, SecondCall, WayBack,
 };
 
 /// The address that outgoing calls of the tests go to.
@@ -372,6 +372,15 @@ pub(crate) fn target(uri: &str) -> CallTarget {
     CallTarget {
         target: uri.to_owned(),
         account: None,
+    }
+}
+
+/// The way back into a dialog of that name, by the account's own address.
+pub(crate) fn way_back(dialog: &str, target: &str) -> WayBack {
+    WayBack {
+        dialog: DialogName::new(dialog).expect("short and plain"),
+        target: target.to_owned(),
+        known_as: None,
     }
 }
 

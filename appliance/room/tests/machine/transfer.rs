@@ -143,7 +143,11 @@ fn a_call_that_the_far_end_holds_can_be_handed_on_and_the_new_one_outlives_a_cra
     let commands = rig.commands();
     // If the annex cannot do that, the board is told, and decides.
     let otherwise = IfNotReplaced::GiveUp;
-    let expected = replaced.map(|dialog| Replaced { dialog, otherwise });
+    let expected = replaced.map(|dialog| Replaced {
+        dialog,
+        otherwise,
+        known_as: None,
+    });
     assert!(commands.iter().any(|command| matches!(
         command,
         Command::Dial { replaced: named, .. } if *named == expected

@@ -318,6 +318,7 @@ fn end_reason(reason: EndReason) -> wire::EndReason {
         EndReason::AnswerTimedOut => wire::EndReason::AnswerTimedOut,
         EndReason::LocalFault => wire::EndReason::LocalFault,
         EndReason::TooManyRestarts => wire::EndReason::TooManyRestarts,
+        EndReason::NotResumed => wire::EndReason::NotResumed,
         EndReason::Transferred => wire::EndReason::Transferred,
         EndReason::ShutDown => wire::EndReason::ShutDown,
         EndReason::HangUpTimedOut => wire::EndReason::HangUpTimedOut,

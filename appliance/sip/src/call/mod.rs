@@ -44,6 +44,7 @@ mod success_ack;
 mod transfer;
 mod unanswered_reinvite;
 mod update;
+pub(crate) mod way_back;
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};

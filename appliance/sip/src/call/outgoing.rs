@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::glare::Placed;
 use super::redirect::Redirects;
-use super::replaces::IfNotReplaced;
+use super::replaces::{IfNotReplaced, Replacing};
 use super::session_timer::SessionTimer;
 use super::success_ack::{AckWay, is_within_dialog};
 use super::update::UpdateAllowed;
@@ -21,8 +21,8 @@ use crate::endpoint::{
     Failure, Outgoing, User,
 };
 use crate::grammar::{
-    CSeq, ContentType, HeaderName, Headers, Method, NameAddr, Replaces, Request, Response,
-    StatusCode, Uri, Via,
+    CSeq, ContentType, HeaderName, Headers, Method, NameAddr, Request, Response, StatusCode, Uri,
+    Via,
 };
 use crate::offer_answer::{LocalMedia, Session};
 use crate::transaction::T1_64;
@@ -49,7 +49,7 @@ impl Endpoint {
         account: &AccountName,
         target: &Uri,
         local: LocalMedia,
-        replaced: Option<(&Replaces, IfNotReplaced)>,
+        replacing: Option<Replacing<'_>>,
     ) -> Result<CallId, ActionError> {
         let account = self.account(account)?;
         let Uri::Sip(target) = target else {
@@ -61,9 +61,11 @@ impl Endpoint {
         let (offer, body) = Session::offer(&account.capabilities, &local, &mut self.rng);
         let first_hop = self.first_hop(now, &account, &[]);
         let uri = target.clone().without_headers().into();
-        let mut request = self.invite_request(&account, uri, body, &first_hop.routes)?;
-        if let Some((replaced, _)) = replaced {
-            request.headers.push_typed(replaced);
+        let known_as = replacing.and_then(|replacing| replacing.known_as);
+        let from = known_as.unwrap_or(&account.address);
+        let mut request = self.invite_request(&account, from, uri, body, &first_hop.routes)?;
+        if let Some(replacing) = replacing {
+            request.headers.push_typed(replacing.dialog);
             request.headers.push(HeaderName::Require, REPLACES)?;
         }
         let target = target.clone();
@@ -80,7 +82,7 @@ impl Endpoint {
             sequence: 0,
             redirects,
             proxies_tried: vec![first_hop.reg_id],
-            if_not_replaced: replaced.map_or(IfNotReplaced::GiveUp, |(_, otherwise)| otherwise),
+            if_not_replaced: replacing.map_or(IfNotReplaced::GiveUp, |it| it.otherwise),
             timer: SessionTimer::off(),
             until: now + self.dial_limit,
         };
@@ -102,11 +104,12 @@ impl Endpoint {
     fn invite_request(
         &mut self,
         account: &Account,
+        from: &Uri,
         target: Uri,
         body: Bytes,
         routes: &[NameAddr],
     ) -> Result<Request, ActionError> {
-        let mut from = NameAddr::new(account.address.clone());
+        let mut from = NameAddr::new(from.clone());
         if let Some(name) = &account.display_name {
             from = from.with_display_name(name)?;
         }

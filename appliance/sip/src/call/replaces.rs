@@ -11,7 +11,8 @@
 //! The call goes on for its user: it keeps its name and its ports, and what was agreed anew is told
 //! as [`Event::MediaChanged`]. So a room whose process was killed comes back into its call
 //! ([`Endpoint::invite_replacing`]) without anybody having to answer; where the far end cannot do
-//! that, or has forgotten the call, the same INVITE goes out as a new call. Not so where somebody else
+//! that, or has forgotten the call, the same INVITE goes out as a new call. Not so where the far end had
+//! placed the call ([`Endpoint::take_up_again`]): nobody here has asked for another. Nor where somebody else
 //! has asked for it by REFER: whoever hands a call on hears that it could not be done, still has both
 //! of its calls, and decides itself whether the other party is to be rung anew (RFC 5589 section 7).
 //!
@@ -40,6 +41,15 @@ pub enum IfNotReplaced {
     CallAnew,
     /// It ends with what the far end has said.
     GiveUp,
+}
+
+/// What a call of ours is to replace.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Replacing<'a> {
+    pub(super) dialog: &'a Replaces,
+    pub(super) otherwise: IfNotReplaced,
+    /// From, where it is not the account's address.
+    pub(super) known_as: Option<&'a Uri>,
 }
 
 /// What an INVITE with Replaces asks for.
@@ -74,7 +84,12 @@ impl Endpoint {
         replaced: &Replaces,
         otherwise: IfNotReplaced,
     ) -> Result<CallId, ActionError> {
-        self.place(now, account, target, local, Some((replaced, otherwise)))
+        let replacing = Replacing {
+            dialog: replaced,
+            otherwise,
+            known_as: None,
+        };
+        self.place(now, account, target, local, Some(replacing))
     }
 
     /// Sends an INVITE again that could replace nothing, as one of its own. False when it wanted to

@@ -67,6 +67,7 @@ use thiserror::Error;
 pub use crate::call::glare::{Glare, Prevails};
 pub use crate::call::media_reach::MediaReach;
 pub use crate::call::replaces::IfNotReplaced;
+pub use crate::call::way_back::WayBack;
 pub use event::{
     AnswerWish, CallEndCause, CallId, CallSecurity, Counts, Event, InfoBody, Output, PeerTrust,
     RefusedWhy, ResolveId, Statistics,

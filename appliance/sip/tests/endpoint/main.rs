@@ -38,5 +38,6 @@ mod strangers;
 mod transfer;
 mod treatment;
 mod update;
+mod way_back;
 mod websocket;
 mod world;

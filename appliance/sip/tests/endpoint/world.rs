@@ -215,6 +215,11 @@ impl World {
     pub(crate) fn add(&mut self, settings: EndpointSettings, address: SocketAddr) {
         let mut seed = [7; 32];
         seed[0] = self.nodes.len() as u8;
+        // A process that starts later draws other numbers.
+        let elapsed = (self.now - self.network.start()).as_millis();
+        for (byte, elapsed) in seed[16..].iter_mut().zip(elapsed.to_be_bytes()) {
+            *byte ^= elapsed;
+        }
         self.network.listen(address);
         self.nodes.push(Node {
             address,

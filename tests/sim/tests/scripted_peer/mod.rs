@@ -1,6 +1,8 @@
 //! A far end of another make, played message by message over UDP: it hands calls on (REFER), and knows
 //! no Replaces.
 
+#![allow(dead_code, reason = "every test binary uses a part of it")]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -18,6 +18,7 @@
 //! input they are derived anew, and a command goes out for each that differs from what was last
 //! ordered.
 
+mod refused_calls;
 mod slides;
 mod transfers;
 
@@ -413,6 +414,14 @@ impl Room {
                 target,
                 replaced,
             } => self.transfer_asked(now, leg, target, replaced),
+            Fact::IncomingRefused {
+                peer,
+                account,
+                reason,
+            } => self.incoming_refused(now, peer, account, reason),
+            Fact::EndExplained { leg, explanation } => {
+                self.tell_leg(leg, |leg| leg.end_explained(explanation));
+            }
             Fact::Ended { leg, reason } => self.tell_leg(leg, |leg| leg.ended(now, reason)),
             Fact::FirstFrame { leg } => self.tell_leg(leg, |leg| leg.first_frame(now)),
             Fact::VideoStalled { leg } => {
@@ -438,6 +447,7 @@ impl Room {
             Fact::DtmfReceived { leg, digit } => {
                 self.tell_leg(leg, |leg| leg.dtmf_received(digit));
             }
+            Fact::DtmfRefused { leg } => self.tell_leg(leg, Leg::dtmf_refused),
             Fact::BitrateRequested { leg, role, most } => {
                 self.tell_leg(leg, |leg| leg.bitrate_requested(role, most));
             }

@@ -20,6 +20,7 @@ use std::time::Instant;
 
 use super::content_rules::ACCEPT_ENCODING;
 use super::event::{CallId, PeerTrust};
+use super::event::{Event, IncomingRefusal};
 use super::extensions::{self, SUPPORTED};
 use super::keys::ServerKey;
 use super::settings::{Account, ConfiguredPeer, TransferPolicy, is_in_network};
@@ -209,9 +210,14 @@ impl Endpoint {
         if arrival.request.uri().as_sip().is_none() {
             return self.respond_with(now, &key, StatusCode::UNSUPPORTED_URI_SCHEME);
         }
-        if self.refuse_extensions(now, &key, &arrival.request)
-            || self.refuse_content(now, &key, &arrival.request)
-        {
+        let refusal = self
+            .refuse_extensions(now, &key, &arrival.request)
+            .or_else(|| self.refuse_content(now, &key, &arrival.request));
+        if let Some(status) = refusal {
+            if *arrival.request.method() == Method::Invite {
+                let why = IncomingRefusal::Unsupported(status);
+                self.incoming_refused(&account, &arrival.request, why);
+            }
             return;
         }
         match arrival.request.method() {
@@ -253,9 +259,10 @@ impl Endpoint {
             let status = unknown_status(arrival.request.method());
             return self.respond_with(now, key, status);
         }
-        if self.refuse_extensions(now, key, &arrival.request)
-            || self.refuse_content(now, key, &arrival.request)
-        {
+        let refusal = self
+            .refuse_extensions(now, key, &arrival.request)
+            .or_else(|| self.refuse_content(now, key, &arrival.request));
+        if refusal.is_some() {
             return;
         }
         self.call_request(now, call, key, arrival);
@@ -328,12 +335,31 @@ impl Endpoint {
         Some((PeerTrust::ConfiguredPeer, Arc::clone(account)))
     }
 
-    /// RFC 3261 section 8.2.2.3: extensions that we do not have.
-    fn refuse_extensions(&mut self, now: Instant, key: &ServerKey, request: &Request) -> bool {
+    /// A trusted peer has called, and nobody here is asked about it.
+    pub(crate) fn incoming_refused(
+        &mut self,
+        account: &Account,
+        invite: &Request,
+        why: IncomingRefusal,
+    ) {
+        if let Ok(from) = invite.headers.from() {
+            let account = account.name.clone();
+            self.event(Event::IncomingRefused { account, from, why });
+        }
+    }
+
+    /// RFC 3261 section 8.2.2.3: extensions that we do not have. Says with what the request was refused,
+    /// when it was.
+    fn refuse_extensions(
+        &mut self,
+        now: Instant,
+        key: &ServerKey,
+        request: &Request,
+    ) -> Option<StatusCode> {
         let tags = request.headers.values::<Token>(&HeaderName::Require);
         let Ok(tags) = tags.collect::<Result<Vec<Token>, _>>() else {
             self.respond_with(now, key, StatusCode::BAD_REQUEST);
-            return true;
+            return Some(StatusCode::BAD_REQUEST);
         };
         let required: Vec<&str> = tags
             .iter()
@@ -341,7 +367,7 @@ impl Endpoint {
             .filter(|tag| !extensions::is_supported(tag))
             .collect();
         if required.is_empty() {
-            return false;
+            return None;
         }
         if let Some(mut response) = self.response(key, StatusCode::BAD_EXTENSION) {
             // Tokens hold no line end.
@@ -350,7 +376,7 @@ impl Endpoint {
                 .push(HeaderName::Unsupported, &required.join(", "));
             self.respond(now, key, &response);
         }
-        true
+        Some(StatusCode::BAD_EXTENSION)
     }
 
     fn options_received(&mut self, now: Instant, key: &ServerKey) {

@@ -66,8 +66,8 @@ use thiserror::Error;
 pub use crate::call::glare::{Glare, Prevails};
 pub use crate::call::replaces::IfNotReplaced;
 pub use event::{
-    AnswerWish, CallEndCause, CallId, CallSecurity, Counts, Event, Output, PeerTrust, RefusedWhy,
-    ResolveId, Statistics,
+    AnswerWish, CallEndCause, CallId, CallSecurity, Counts, Event, IncomingRefusal, Output,
+    PeerTrust, RefusedWhy, ResolveId, Statistics,
 };
 pub use floor_control::FloorChannelEnd;
 pub use instance_id::InstanceId;

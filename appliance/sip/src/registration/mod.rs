@@ -68,6 +68,8 @@ pub enum RegistrationState {
 pub enum RegistrationFailure {
     /// The registrar refused it with this final response.
     Refused(StatusCode),
+    /// The registrar asked for credentials with this response, and the account has none.
+    NoCredentials(StatusCode),
     /// No answer came.
     Timeout,
     /// The registrar could not be reached, or the connection broke.
@@ -420,7 +422,9 @@ impl Registration {
         rng: &mut impl Rng,
     ) {
         match failure {
-            RegistrationFailure::Refused(status) if is_refusal_of_who_we_are(status) => {
+            RegistrationFailure::Refused(status) | RegistrationFailure::NoCredentials(status)
+                if is_refusal_of_who_we_are(status) =>
+            {
                 self.refusals = self.refusals.saturating_add(1);
                 if self.locks(status) {
                     self.state = State::Locked(status);
@@ -428,6 +432,7 @@ impl Registration {
                 }
             }
             RegistrationFailure::Refused(_)
+            | RegistrationFailure::NoCredentials(_)
             | RegistrationFailure::Timeout
             | RegistrationFailure::Transport
             | RegistrationFailure::Certificate

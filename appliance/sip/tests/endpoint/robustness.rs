@@ -176,7 +176,7 @@ fn an_answer_without_usable_media_is_acknowledged_and_ended() {
     );
     let now = world.now;
     world.network.send(now, CAROL, ALICE, plain.to_bytes());
-    assert_eq!(ended(&mut world, ALICE, alices), CallEndCause::Media);
+    assert_eq!(ended(&mut world, ALICE, alices), CallEndCause::Encryption);
     world.run(Duration::from_millis(100));
     assert_eq!(received_by_carol(&world, &Method::Bye), ["x"]);
 }

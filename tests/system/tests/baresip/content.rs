@@ -175,7 +175,8 @@ fn a_peer_without_encryption_is_refused_in_both_directions() {
         .wait_for_event(Mark::default(), "CALL_CLOSED", LIMIT)
         .unwrap();
     assert!(closed.parameter.contains("488"), "{closed:?}");
+    site.wait_for_end(CallDirection::Incoming, EndReason::EncryptionRequired);
     site.room.call(site.peer.uri()).unwrap();
-    let (direction, reason) = (CallDirection::Outgoing, EndReason::IncompatibleMedia);
+    let (direction, reason) = (CallDirection::Outgoing, EndReason::EncryptionRequired);
     site.wait_for_end(direction, reason);
 }

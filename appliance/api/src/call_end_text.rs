@@ -46,7 +46,11 @@ impl Localized for EndReason {
                 "the server asks for a password, the account has none",
                 "服务器要求密码,而该账户没有密码",
             ),
-            Self::IncompatibleMedia => ("no codec in common", "没有共同的编解码器"),
+            // A far end that says 488 does not say which of the two it lacks.
+            Self::IncompatibleMedia => (
+                "no codec or no encryption in common",
+                "没有共同的编解码器或加密方式",
+            ),
             Self::EncryptionRequired => (
                 "one side insists on encryption, the other has none",
                 "一方要求加密而另一方不支持",

@@ -146,7 +146,7 @@ pub enum EndReason {
     AuthenticationFailed,
     /// The server asked for credentials, and the account has none.
     PasswordMissing,
-    /// The two sides share no codec.
+    /// The two sides share no codec, or the far end takes none of our media and does not say why.
     IncompatibleMedia,
     /// One side insists on encryption and the other does not offer it.
     EncryptionRequired,

@@ -78,8 +78,8 @@ fn what_a_callee_says_of_its_refusal_is_shown_as_its_words() {
     let room = assert_told(
         "488 Not Acceptable Here",
         "Warning: 305 carol.example.com \"No such codec\"",
-        "no codec in common (SIP 488)",
-        "没有共同的编解码器(SIP 488)",
+        "no codec or no encryption in common (SIP 488)",
+        "没有共同的编解码器或加密方式(SIP 488)",
     );
     let shown = room.roomd.roomctl(&["--language", "en", "status"]).unwrap();
     let words = "in the far end's words: No such codec (Warning 305)";

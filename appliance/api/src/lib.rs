@@ -9,6 +9,8 @@
 //! object whose `name` or `code` says which it is; what is unknown or absent is left out.
 
 pub mod answer;
+mod call_end;
+mod call_end_text;
 mod endpoint;
 mod language;
 mod openapi;

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use crate::call_end::{EndExplanation, EndReason, LegRefusal};
+
 /// The room at one moment.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct Snapshot {
@@ -242,6 +244,8 @@ pub enum RegistrationFailure {
     TimedOut,
     /// The credentials were refused.
     AuthenticationFailed,
+    /// The registrar asked for a password, and the account has none.
+    PasswordMissing,
     /// Refused for another reason.
     Refused {
         /// The SIP status code of the answer.
@@ -284,6 +288,12 @@ pub struct Leg {
     pub round_trip_ms: Option<f64>,
     /// The keys that the far end pressed last, oldest first.
     pub dtmf_received: String,
+    /// What was asked of the far end last, if it did not take it; the call goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<LegRefusal>,
+    /// What the far end said about the end of the leg, where it said anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<EndExplanation>,
     /// When it came into being.
     pub started_unix_ms: u64,
     /// When it was established.
@@ -360,77 +370,6 @@ pub enum HeldBy {
     Remote,
     /// Both sides.
     Both,
-}
-
-/// Why a leg ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
-#[serde(tag = "code", rename_all = "snake_case")]
-pub enum EndReason {
-    /// Somebody in this room hung up.
-    LocalHangUp,
-    /// The far end hung up.
-    RemoteHangUp,
-    /// Somebody in this room declined the call.
-    Declined,
-    /// Refused by this room because it had no free leg.
-    RefusedBusy,
-    /// Rang here until the ring time-out.
-    Missed,
-    /// The caller gave up.
-    Cancelled,
-    /// The call was answered elsewhere, by another phone or person.
-    AnsweredElsewhere,
-    /// The far end declined.
-    DeclinedByPeer,
-    /// The far end is in another call.
-    PeerBusy,
-    /// The far end did not answer in time.
-    NotAnswered,
-    /// The far end called at the same moment, and its call was answered instead.
-    GaveWay,
-    /// The far end has handed this room on to somebody else, who has answered.
-    Transferred,
-    /// Nothing was heard of the far end until the dial time-out.
-    DialTimedOut,
-    /// The address exists nowhere.
-    NotFound,
-    /// The address cannot be called.
-    InvalidTarget,
-    /// No account of this room can place the call.
-    NoUsableAccount,
-    /// The far end or its server could not be reached.
-    Unreachable,
-    /// The far end or its server was reached, but its certificate was not accepted.
-    CertificateRefused,
-    /// The far end does not allow the call.
-    Forbidden,
-    /// The server refused this room's credentials.
-    AuthenticationFailed,
-    /// The two sides share no codec.
-    IncompatibleMedia,
-    /// One side insists on encryption and the other does not offer it.
-    EncryptionRequired,
-    /// The far end refused for another reason.
-    Refused {
-        /// The SIP status code of its answer.
-        status: u16,
-    },
-    /// The far end took part and then was heard no more.
-    PeerLost,
-    /// The connection to the server broke and did not come back.
-    ConnectionLost,
-    /// This room answered, but the far end never confirmed it.
-    AnswerTimedOut,
-    /// This room could not handle the call.
-    LocalFault,
-    /// This room restarted too often during the call and does not place it again.
-    TooManyRestarts,
-    /// This room restarted in a call that it had answered, and the far end does not take it back.
-    NotResumed,
-    /// This room was shut down.
-    ShutDown,
-    /// This room ended the leg, and the far end did not confirm it in time.
-    HangUpTimedOut,
 }
 
 /// How a leg is protected.

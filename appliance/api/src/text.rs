@@ -5,9 +5,8 @@ use std::borrow::Cow;
 use crate::answer::{DeniedCode, ProblemCode};
 use crate::language::Language;
 use crate::snapshot::{
-    CallDirection, CameraState, CertificateValidity, DeviceState, EndReason, HeldBy, Layout,
-    LegState, MicrophoneState, Protection, RegistrationFailure, RegistrationState, RoomState,
-    SlidesSending, VideoFlow,
+    CallDirection, CameraState, CertificateValidity, DeviceState, HeldBy, Layout, LegRefusal,
+    LegState, MicrophoneState, Protection, RegistrationState, RoomState, SlidesSending, VideoFlow,
 };
 
 /// What has words in every language of the room.
@@ -95,6 +94,13 @@ words!(VideoFlow {
     Waiting => "waiting for the picture", "等待画面";
     Flowing => "flowing", "正常";
     Stalled => "stalled", "已停滞";
+});
+
+words!(LegRefusal {
+    Hold => "the far end did not take the hold", "对方未接受保持";
+    Resume => "the far end did not take the end of the hold", "对方未接受恢复";
+    Dtmf => "the far end takes no key presses", "对方不接受按键";
+    Slides => "the far end does not let the room show slides", "对方不允许展示幻灯片";
 });
 
 words!(DeniedCode {
@@ -219,74 +225,6 @@ impl Localized for LegState {
     }
 }
 
-impl Localized for EndReason {
-    fn text(&self, language: Language) -> Cow<'static, str> {
-        let (english, chinese) = match self {
-            Self::LocalHangUp => ("hung up here", "本方挂断"),
-            Self::RemoteHangUp => ("the far end hung up", "对方挂断"),
-            Self::Declined => ("declined here", "本方拒接"),
-            Self::RefusedBusy => ("refused, the room was in a call", "会议室正忙,已拒绝"),
-            Self::Missed => ("missed", "未接来电"),
-            Self::Cancelled => ("the caller gave up", "对方取消呼叫"),
-            Self::AnsweredElsewhere => ("answered elsewhere", "已在别处接听"),
-            Self::DeclinedByPeer => ("the far end declined", "对方拒接"),
-            Self::PeerBusy => ("the far end is busy", "对方忙"),
-            Self::NotAnswered => ("nobody answered", "无人接听"),
-            Self::GaveWay => (
-                "both called at once, the far end's call was taken",
-                "双方同时呼叫,已接听对方来电",
-            ),
-            Self::DialTimedOut => ("the far end did not react", "对方没有响应"),
-            Self::NotFound => ("there is no such address", "地址不存在"),
-            Self::InvalidTarget => ("the address cannot be called", "无法呼叫该地址"),
-            Self::NoUsableAccount => ("no account can place this call", "没有可用于此呼叫的账户"),
-            Self::Unreachable => ("the far end cannot be reached", "无法连接对方"),
-            Self::CertificateRefused => (
-                "the far end's certificate is not trusted",
-                "对方的证书不受信任",
-            ),
-            Self::Forbidden => ("the far end does not allow the call", "对方不允许此呼叫"),
-            Self::AuthenticationFailed => (
-                "the server refused the room's password",
-                "服务器拒绝了会议室的密码",
-            ),
-            Self::IncompatibleMedia => ("no codec in common", "没有共同的编解码器"),
-            Self::EncryptionRequired => (
-                "one side insists on encryption, the other has none",
-                "一方要求加密而另一方不支持",
-            ),
-            Self::Refused { status } => {
-                return Cow::Owned(match language {
-                    Language::English => format!("the far end refused (SIP {status})"),
-                    Language::Chinese => format!("对方拒绝(SIP {status})"),
-                });
-            }
-            Self::PeerLost => ("the far end is gone", "与对方失去联系"),
-            Self::ConnectionLost => ("the connection to the server broke", "与服务器的连接中断"),
-            Self::AnswerTimedOut => ("the far end never confirmed the answer", "对方未确认接听"),
-            Self::LocalFault => ("the room could not handle the call", "会议室无法处理此呼叫"),
-            Self::TooManyRestarts => (
-                "not called again, the room restarted too often in this call",
-                "会议室在此呼叫中多次重启,不再重新呼叫",
-            ),
-            Self::NotResumed => (
-                "the room restarted, and the far end no longer has the call",
-                "会议室重启后,对方已不在此通话中",
-            ),
-            Self::Transferred => ("the far end transferred the room", "已被对方转接"),
-            Self::ShutDown => ("the room was shut down", "会议室已关闭"),
-            Self::HangUpTimedOut => (
-                "hung up here, not confirmed by the far end",
-                "本方挂断,对方未确认",
-            ),
-        };
-        Cow::Borrowed(match language {
-            Language::English => english,
-            Language::Chinese => chinese,
-        })
-    }
-}
-
 impl Localized for RegistrationState {
     fn text(&self, language: Language) -> Cow<'static, str> {
         let (english, chinese) = match self {
@@ -301,37 +239,9 @@ impl Localized for RegistrationState {
                 });
             }
             Self::Locked => (
-                "the registrar refuses the account, or its password repeatedly; change the configuration",
-                "注册服务器拒绝该账户,或多次拒绝其密码,请修改配置",
+                "the registrar refuses the account, its password, or that it has none; change the configuration",
+                "注册服务器拒绝该账户或其密码,或要求该账户没有的密码,请修改配置",
             ),
-        };
-        Cow::Borrowed(match language {
-            Language::English => english,
-            Language::Chinese => chinese,
-        })
-    }
-}
-
-impl Localized for RegistrationFailure {
-    fn text(&self, language: Language) -> Cow<'static, str> {
-        let (english, chinese) = match self {
-            Self::Unreachable => ("the registrar cannot be reached", "无法连接注册服务器"),
-            Self::CertificateRefused => (
-                "the registrar's certificate is not trusted",
-                "注册服务器的证书不受信任",
-            ),
-            Self::ServerUnproven => (
-                "who answered does not know the password: perhaps not the registrar",
-                "应答方不知道密码,可能不是注册服务器",
-            ),
-            Self::TimedOut => ("the registrar did not answer", "注册服务器没有响应"),
-            Self::AuthenticationFailed => ("the password was refused", "密码被拒绝"),
-            Self::Refused { status } => {
-                return Cow::Owned(match language {
-                    Language::English => format!("the registrar refused (SIP {status})"),
-                    Language::Chinese => format!("注册服务器拒绝(SIP {status})"),
-                });
-            }
         };
         Cow::Borrowed(match language {
             Language::English => english,
@@ -364,17 +274,5 @@ mod tests {
             assert!(is_chinese(code.hint(Language::Chinese)), "{code:?}");
             assert!(!is_chinese(&code.text(Language::English)), "{code:?}");
         }
-    }
-
-    #[test]
-    fn an_end_carries_its_reason_into_the_words() {
-        let ended = LegState::Ended {
-            reason: EndReason::Refused { status: 606 },
-        };
-        assert_eq!(
-            ended.text(Language::English),
-            "ended: the far end refused (SIP 606)"
-        );
-        assert_eq!(ended.text(Language::Chinese), "已结束:对方拒绝(SIP 606)");
     }
 }

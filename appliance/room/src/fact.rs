@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use crate::dtmf::DtmfDigit;
+use crate::end_explanation::EndExplanation;
 use crate::ids::{Generation, LegId};
 use crate::leg_state::EndReason;
 use crate::leg_stats::LegStats;
@@ -111,6 +112,22 @@ pub enum Fact {
         /// The dialog whose place that call takes, as the called party knows it.
         replaced: Option<DialogName>,
     },
+    /// Somebody who may call did, and signalling has refused the call before it became a leg.
+    IncomingRefused {
+        /// Who called.
+        peer: Peer,
+        /// The account that was called.
+        account: String,
+        /// Why the call was refused.
+        reason: EndReason,
+    },
+    /// What the far end says about the end of the leg, which comes next.
+    EndExplained {
+        /// Which leg.
+        leg: LegId,
+        /// What it says.
+        explanation: EndExplanation,
+    },
     /// Signalling is done with the leg.
     Ended {
         /// Which leg.
@@ -156,6 +173,11 @@ pub enum Fact {
         leg: LegId,
         /// The key.
         digit: DtmfDigit,
+    },
+    /// The far end did not take key presses of ours.
+    DtmfRefused {
+        /// Which leg.
+        leg: LegId,
     },
     /// The far end asked for at most this much of a picture for the time being (TMMBR, RFC 5104
     /// section 4.2.1): less than it settled, or that again.
@@ -339,6 +361,8 @@ pub enum RegistrationFailure {
     TimedOut,
     /// The credentials were refused.
     AuthenticationFailed,
+    /// The registrar asked for credentials, and the account has none.
+    PasswordMissing,
     /// Refused for another reason.
     Refused {
         /// The status code of the answer.

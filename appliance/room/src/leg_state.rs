@@ -88,6 +88,19 @@ pub enum HoldChange {
     Resuming,
 }
 
+/// What was asked of the far end within a call last, and it did not take. The call goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LegRefusal {
+    /// A hold: the media goes on.
+    Hold,
+    /// The end of a hold: the leg stays held.
+    Resume,
+    /// Key presses by INFO.
+    Dtmf,
+    /// That this room shows slides.
+    Slides,
+}
+
 /// Why a leg ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndReason {
@@ -131,7 +144,9 @@ pub enum EndReason {
     Forbidden,
     /// The server refused this room's credentials.
     AuthenticationFailed,
-    /// The two sides share no codec.
+    /// The server asked for credentials, and the account has none.
+    PasswordMissing,
+    /// The two sides share no codec, or the far end takes none of our media and does not say why.
     IncompatibleMedia,
     /// One side insists on encryption and the other does not offer it.
     EncryptionRequired,
@@ -140,12 +155,19 @@ pub enum EndReason {
         /// The status code of its answer.
         status: u16,
     },
+    /// Refused by this room before it rang, because the call asks for what the room does not have.
+    Unsupported {
+        /// The status code of this room's answer.
+        status: u16,
+    },
     /// The far end took part and then was heard no more.
     PeerLost,
-    /// The connection to the server broke and did not come back.
+    /// The connection by which the call was signalled broke and did not come back.
     ConnectionLost,
     /// This room answered, but the far end never confirmed it.
     AnswerTimedOut,
+    /// The far end broke the rules of SIP.
+    PeerFault,
     /// This room could not handle the call, for example because no media port was free.
     LocalFault,
     /// This room restarted too often during the call and does not place it again: the call itself

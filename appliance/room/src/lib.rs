@@ -11,6 +11,7 @@
 pub mod codec;
 pub mod command;
 pub mod dtmf;
+mod end_explanation;
 pub mod fact;
 pub mod h264_level;
 pub mod ids;
@@ -35,13 +36,14 @@ pub use command::{
     AnswerMode, Command, IfNotReplaced, RejectCause, Remembered, Replaced, TransferProgress,
 };
 pub use dtmf::{DtmfDigit, DtmfDigits};
+pub use end_explanation::EndExplanation;
 pub use fact::{
     Certificate, CertificateValidity, Fact, FloorChange, Glare, MediaFault, Prevails,
     RegistrationFailure, RegistrationState,
 };
 pub use ids::{Generation, LegId};
 pub use input_queue::{Input, InputQueue};
-pub use leg_state::{CallDirection, EndReason, HeldBy, HoldChange, LegState};
+pub use leg_state::{CallDirection, EndReason, HeldBy, HoldChange, LegRefusal, LegState};
 pub use leg_stats::{AudioStats, LegStats, RetransmissionStats, StreamStats, VideoStats};
 pub use media_plan::MediaPlan;
 pub use peer::{AnswerWish, LegSecurity, Peer, PeerTrust, Protection};

@@ -20,6 +20,7 @@
 
 mod availability;
 mod interrupted;
+mod refused_calls;
 mod slides;
 mod transfers;
 
@@ -404,6 +405,14 @@ impl Room {
                 target,
                 replaced,
             } => self.transfer_asked(now, leg, target, replaced),
+            Fact::IncomingRefused {
+                peer,
+                account,
+                reason,
+            } => self.incoming_refused(now, peer, account, reason),
+            Fact::EndExplained { leg, explanation } => {
+                self.tell_leg(leg, |leg| leg.end_explained(explanation));
+            }
             Fact::Ended { leg, reason } => self.tell_leg(leg, |leg| leg.ended(now, reason)),
             Fact::FirstFrame { leg } => self.tell_leg(leg, |leg| leg.first_frame(now)),
             Fact::VideoStalled { leg } => {
@@ -429,6 +438,7 @@ impl Room {
             Fact::DtmfReceived { leg, digit } => {
                 self.tell_leg(leg, |leg| leg.dtmf_received(digit));
             }
+            Fact::DtmfRefused { leg } => self.tell_leg(leg, Leg::dtmf_refused),
             Fact::BitrateRequested { leg, role, most } => {
                 self.tell_leg(leg, |leg| leg.bitrate_requested(role, most));
             }

@@ -9,9 +9,10 @@ use crate::codec::{
     AudioCodec, Direction, PacketizationMode, ProfileLevelId, RtcpMode, SrtpSuite, VideoFeedback,
 };
 use crate::command::Remembered;
+use crate::end_explanation::EndExplanation;
 use crate::fact::{Certificate, MediaFault, RegistrationState};
 use crate::ids::{Generation, LegId};
-use crate::leg_state::{CallDirection, HoldChange, LegState};
+use crate::leg_state::{CallDirection, HoldChange, LegRefusal, LegState};
 use crate::leg_stats::LegStats;
 use crate::media_plan::{
     AudioSource, AudioStream, CameraState, Layout, MicrophoneState, VideoSource, VideoStream,
@@ -202,6 +203,10 @@ pub struct LegSnapshot {
     pub stats: Option<LegStats>,
     /// The keys that the far end pressed last, oldest first; at most 32.
     pub dtmf_received: String,
+    /// What was asked of the far end last, if it did not take it.
+    pub refused: Option<LegRefusal>,
+    /// What the far end said about the end of the leg.
+    pub explanation: Option<EndExplanation>,
     /// When the leg came into being.
     pub started: Instant,
     /// When it was established.

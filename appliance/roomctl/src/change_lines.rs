@@ -2,10 +2,10 @@
 //!
 //! Levels and measurements change all the time and are left out.
 
-use api::snapshot::{Leg, LegState, SlidesSending};
+use api::snapshot::{Leg, LegRefusal, LegState, SlidesSending};
 use api::{Language, Localized, Snapshot};
 
-use crate::show::far_end_shows_slides;
+use crate::show::{far_end_shows_slides, far_end_words};
 use crate::terminal::harmless;
 
 /// The changes since `before`; everything, when there is no before.
@@ -119,9 +119,18 @@ impl Changes {
     fn leg(&mut self, before: Option<&Leg>, now: &Leg) {
         let label = format!("{} {}", self.word(("leg", "通话")), now.id);
         if before.map(|before| before.state) != Some(now.state) {
-            let state = now.state.text(self.language);
+            let state = now.state_text(self.language);
             self.lines
                 .push(format!("{label}: {state} ({})", harmless(&now.peer.uri)));
+            if let Some(words) = far_end_words(now, self.language) {
+                self.lines.push(format!("{label}: {words}"));
+            }
+        }
+        let refused_before = before.and_then(|leg| leg.refused);
+        let is_new = |refused: &LegRefusal| !is_over(now) && refused_before != Some(*refused);
+        if let Some(refused) = now.refused.filter(is_new) {
+            let refused = refused.text(self.language);
+            self.lines.push(format!("{label}: {refused}"));
         }
         let flow = now.video.as_ref().map(|video| video.flow);
         let flow_before = before
@@ -143,7 +152,7 @@ impl Changes {
     /// What has changed of the slides, ours and the far end's. That a new leg has none yet is no
     /// change, and that they end with their leg goes without saying.
     fn leg_slides(&mut self, label: &str, before: Option<&Leg>, now: &Leg) {
-        if let LegState::Ended { .. } = now.state {
+        if is_over(now) {
             return;
         }
         let sending = |leg: &Leg| leg.slides.as_ref().map(|slides| slides.sending);
@@ -168,9 +177,13 @@ impl Changes {
     }
 }
 
+fn is_over(leg: &Leg) -> bool {
+    matches!(leg.state, LegState::Ended { .. })
+}
+
 #[cfg(test)]
 mod tests {
-    use api::snapshot::{EndReason, MicrophoneState, VideoFlow};
+    use api::snapshot::{EndExplanation, EndReason, MicrophoneState, VideoFlow};
 
     use super::*;
     use crate::show::samples::{leg, slides, snapshot};
@@ -246,6 +259,71 @@ mod tests {
                 "slides: off",
                 "leg 1: own slides: off",
                 "leg 1: far end's slides: off",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_the_far_end_does_not_take_is_a_line_until_it_is_asked_again() {
+        let before = snapshot(vec![leg(1, LegState::Established)]);
+        for (refused, english, chinese) in [
+            (
+                LegRefusal::Hold,
+                "leg 1: the far end did not take the hold",
+                "通话 1: 对方未接受保持",
+            ),
+            (
+                LegRefusal::Resume,
+                "leg 1: the far end did not take the end of the hold",
+                "通话 1: 对方未接受恢复",
+            ),
+            (
+                LegRefusal::Dtmf,
+                "leg 1: the far end takes no key presses",
+                "通话 1: 对方不接受按键",
+            ),
+            (
+                LegRefusal::Slides,
+                "leg 1: the far end does not let the room show slides",
+                "通话 1: 对方不允许展示幻灯片",
+            ),
+        ] {
+            let mut now = before.clone();
+            now.legs[0].refused = Some(refused);
+            assert_eq!(lines(Some(&before), &now), [english]);
+            let told = change_lines(Some(&before), &now, Language::Chinese);
+            assert_eq!(told, [chinese]);
+            assert_eq!(lines(Some(&now), &now), Vec::<String>::new());
+            assert_eq!(lines(Some(&now), &before), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn what_the_far_end_says_of_the_end_is_told_as_its_words() {
+        let reason = EndReason::Refused { status: 503 };
+        let before = snapshot(vec![leg(1, LegState::Ringing)]);
+        let mut now = snapshot(Vec::new());
+        let mut ended = leg(1, LegState::Ended { reason });
+        ended.explanation = Some(EndExplanation {
+            sip_status: Some(503),
+            retry_after_s: Some(30),
+            far_end_words: vec!["Over\x1b[31mload (Warning 399)".into()],
+        });
+        now.last_ended = vec![ended];
+        assert_eq!(
+            lines(Some(&before), &now)[1..],
+            [
+                "leg 1: ended: the server there is out of service (SIP 503), to be called again \
+                 after 30 s (sip:board@example.com)",
+                "leg 1: in the far end's words: Over\u{fffd}[31mload (Warning 399)",
+            ]
+        );
+        assert_eq!(
+            change_lines(Some(&before), &now, Language::Chinese)[1..],
+            [
+                "通话 1: 已结束:对方的服务器暂停服务(SIP 503),请在 30 秒后再呼叫 \
+                 (sip:board@example.com)",
+                "通话 1: 对方原话:Over\u{fffd}[31mload (Warning 399)",
             ]
         );
     }

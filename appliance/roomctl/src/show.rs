@@ -117,12 +117,15 @@ pub(crate) fn status(
     }
     if let Some(last) = snapshot.last_ended.first() {
         sheet.text.push('\n');
-        let last = format!(
+        let line = format!(
             "{}  {}",
             harmless(&last.peer.uri),
-            last.state.text(language)
+            last.state_text(language)
         );
-        sheet.line(("Last call", "上次通话"), &style.paint(Tone::Faint, &last));
+        sheet.line(("Last call", "上次通话"), &style.paint(Tone::Faint, &line));
+        if let Some(words) = far_end_words(last, language) {
+            sheet.detail("", &style.paint(Tone::Faint, &words));
+        }
     }
     sheet.text
 }
@@ -244,6 +247,10 @@ impl Sheet {
         parts.extend(self.slides_summary(leg));
         if !leg.dtmf_received.is_empty() {
             parts.push(format!("DTMF {}", harmless(&leg.dtmf_received)));
+        }
+        if let Some(refused) = leg.refused {
+            let refused = refused.text(self.language);
+            parts.push(self.style.paint(Tone::Notable, &refused));
         }
         self.detail("", &parts.join("  "));
     }
@@ -458,6 +465,12 @@ impl Sheet {
     }
 }
 
+/// What the far end said about the end of a leg, marked as its words.
+pub(crate) fn far_end_words(leg: &Leg, language: Language) -> Option<String> {
+    let words = leg.explanation.as_ref()?.words_text(language)?;
+    Some(harmless(&words))
+}
+
 pub(crate) fn leg_tone(state: LegState) -> Tone {
     match state {
         LegState::Established => Tone::Good,
@@ -611,6 +624,8 @@ pub(crate) mod samples {
             capture_to_decode_ms: Some(12.34),
             round_trip_ms: None,
             dtmf_received: String::new(),
+            refused: None,
+            explanation: None,
             started_unix_ms: 1_000,
             established_unix_ms: Some(5_000),
             first_frame_unix_ms: None,

@@ -13,17 +13,17 @@ use room::peer::{LegSecurity, Peer, PeerTrust, Protection};
 use room::policy::MediaPolicy;
 use room::units::Bitrate;
 use room::{
-    AnswerMode, AnswerWish, DialogName, Fact, FloorChange, Glare, IfNotReplaced, LegId, Prevails,
-    RegistrationFailure, RegistrationState, RejectCause, Replaced, TransferProgress, WayBack,
+    AnswerMode, AnswerWish, DialogName, EndExplanation, Fact, FloorChange, Glare, IfNotReplaced,
+    LegId, Prevails, RejectCause, Replaced, WayBack,
 };
 use sip::endpoint::{
-    self, AccountName, ActionError, CallEndCause, CallId, CallSecurity, Endpoint, Event, RefusedWhy,
+    self, AccountName, ActionError, CallId, CallSecurity, Endpoint, Event, RefusedWhy,
 };
 use sip::grammar::{HeaderValue, NameAddr, Replaces, StatusCode, Uri};
 use sip::offer_answer::{AgreedSecurity, CallMedia, LocalMedia, PeerHold, RemotePort};
-use sip::registration;
 
 use crate::dtmf_relay;
+use crate::end_reasons;
 use crate::media_control;
 use crate::media_ports::leg_transport::{LegRoute, MediumRoute};
 
@@ -50,12 +50,13 @@ pub enum Meaning {
         /// Why, for [`Fact::Ended`].
         reason: EndReason,
     },
-    /// What the far end says about the end of a call, for the log. The end itself comes next.
+    /// What the far end says about the end of a call, for [`Fact::EndExplained`] and the log. The end
+    /// itself comes next.
     EndExplained {
         /// The leg.
         leg: LegId,
-        /// Values of Reason and Warning, without line ends.
-        words: Vec<String>,
+        /// What it says.
+        explanation: EndExplanation,
     },
     /// The far end needs a whole picture of ours.
     KeyframeWanted {
@@ -132,25 +133,40 @@ pub fn meaning(event: Event, leg_of: impl Fn(CallId) -> Option<LegId>) -> Meanin
         }),
         Event::Registration { account, state } => Meaning::Room(Fact::Registration {
             account: account.to_string(),
-            state: registration_state(state),
+            state: end_reasons::registration_state(state),
         }),
         Event::RegistrationFlows { account, flows } => Meaning::Room(Fact::RegistrationFlows {
             account: account.to_string(),
-            flows: flows.into_iter().map(registration_state).collect(),
+            flows: flows
+                .into_iter()
+                .map(end_reasons::registration_state)
+                .collect(),
         }),
         Event::Refused { remote, why } => Meaning::Refused { remote, why },
         Event::EndExplained {
             call,
+            status,
+            retry_after,
             reasons,
             warnings,
         } => leg_of(call).map_or(Meaning::Nothing, |leg| {
-            let reasons = reasons.iter().map(ToString::to_string);
-            let warnings = warnings.iter().map(ToString::to_string);
-            let words = reasons.chain(warnings).collect();
-            Meaning::EndExplained { leg, words }
+            let status = status.map(StatusCode::code);
+            let words = end_reasons::words(&reasons, &warnings);
+            let explanation = EndExplanation::new(status, retry_after, words);
+            Meaning::EndExplained { leg, explanation }
         }),
+        Event::IncomingRefused { account, from, why } => Meaning::Room(Fact::IncomingRefused {
+            peer: peer(&from),
+            account: account.to_string(),
+            reason: end_reasons::refused_here(why),
+        }),
+        Event::InfoRefused { call, content_type } => leg_of(call)
+            .filter(|_| dtmf_relay::is_key_press(&content_type))
+            .map_or(Meaning::Nothing, |leg| {
+                one_fact(Some(leg), |leg| Fact::DtmfRefused { leg })
+            }),
         Event::Ended { call, cause } => leg_of(call).map_or(Meaning::Nothing, |leg| {
-            let reason = end_reason(cause);
+            let reason = end_reasons::end_reason(cause);
             Meaning::Ended { call, leg, reason }
         }),
         Event::Ringing { call } => one_fact(leg_of(call), |leg| Fact::Ringing { leg }),
@@ -267,50 +283,6 @@ pub fn way_back(endpoint: &Endpoint, call: CallId) -> Option<WayBack> {
         target: way_back.target.to_string(),
         known_as: way_back.known_as.map(|known_as| known_as.to_string()),
     })
-}
-
-/// What a far end that has asked for a transfer is told of the call.
-#[must_use]
-pub fn transfer_status(progress: TransferProgress) -> StatusCode {
-    let reason = match progress {
-        TransferProgress::Ringing => return StatusCode::RINGING,
-        TransferProgress::Answered => return StatusCode::OK,
-        TransferProgress::Failed(reason) => reason,
-    };
-    match reason {
-        EndReason::PeerBusy => StatusCode::BUSY_HERE,
-        EndReason::DeclinedByPeer => StatusCode::DECLINE,
-        EndReason::NotAnswered | EndReason::DialTimedOut => StatusCode::TEMPORARILY_UNAVAILABLE,
-        EndReason::NotFound | EndReason::InvalidTarget => StatusCode::NOT_FOUND,
-        EndReason::Unreachable | EndReason::ConnectionLost | EndReason::CertificateRefused => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-        EndReason::Forbidden | EndReason::AuthenticationFailed | EndReason::NoUsableAccount => {
-            StatusCode::FORBIDDEN
-        }
-        EndReason::IncompatibleMedia | EndReason::EncryptionRequired => {
-            StatusCode::NOT_ACCEPTABLE_HERE
-        }
-        EndReason::LocalHangUp | EndReason::ShutDown | EndReason::HangUpTimedOut => {
-            StatusCode::REQUEST_TERMINATED
-        }
-        EndReason::Refused { status } => {
-            StatusCode::new(status).unwrap_or(StatusCode::SERVER_INTERNAL_ERROR)
-        }
-        EndReason::RemoteHangUp
-        | EndReason::Declined
-        | EndReason::RefusedBusy
-        | EndReason::Missed
-        | EndReason::Cancelled
-        | EndReason::AnsweredElsewhere
-        | EndReason::GaveWay
-        | EndReason::Transferred
-        | EndReason::PeerLost
-        | EndReason::AnswerTimedOut
-        | EndReason::LocalFault
-        | EndReason::TooManyRestarts
-        | EndReason::NotResumed => StatusCode::SERVER_INTERNAL_ERROR,
-    }
 }
 
 /// What the body of an INFO request means.
@@ -472,93 +444,16 @@ fn medium_route(remote: RemotePort, rtcp_port: RtcpPort, srtp: Option<&SrtpKeys>
     }
 }
 
-fn end_reason(cause: CallEndCause) -> EndReason {
-    match cause {
-        CallEndCause::Local => EndReason::LocalHangUp,
-        CallEndCause::RemoteHangUp => EndReason::RemoteHangUp,
-        CallEndCause::RemoteCancelled => EndReason::Cancelled,
-        CallEndCause::AnsweredElsewhere => EndReason::AnsweredElsewhere,
-        CallEndCause::NotAnswered => EndReason::NotAnswered,
-        CallEndCause::Timeout | CallEndCause::Forgotten => EndReason::PeerLost,
-        CallEndCause::Transport => EndReason::Unreachable,
-        CallEndCause::Certificate => EndReason::CertificateRefused,
-        CallEndCause::Media => EndReason::IncompatibleMedia,
-        CallEndCause::Protocol => EndReason::LocalFault,
-        CallEndCause::Credentials => EndReason::AuthenticationFailed,
-        CallEndCause::Refused(status) => refused(status.code()),
-    }
-}
-
-/// Why a call could not even be tried.
-#[must_use]
-pub fn invite_failure(error: &ActionError) -> EndReason {
-    match error {
-        ActionError::UnknownAccount(_) | ActionError::NoRegistrar => EndReason::NoUsableAccount,
-        ActionError::UnsupportedScheme => EndReason::InvalidTarget,
-        ActionError::Media(_) => EndReason::IncompatibleMedia,
-        ActionError::UnknownCall
-        | ActionError::WrongState
-        | ActionError::TooManyCalls
-        | ActionError::NotARefusal
-        | ActionError::NoFloorControl
-        | ActionError::Text(_) => EndReason::LocalFault,
-    }
-}
-
-fn refused(status: u16) -> EndReason {
-    match status {
-        401 | 407 => EndReason::AuthenticationFailed,
-        403 => EndReason::Forbidden,
-        404 | 410 | 484 | 604 => EndReason::NotFound,
-        408 | 480 => EndReason::NotAnswered,
-        486 | 600 => EndReason::PeerBusy,
-        488 | 606 => EndReason::IncompatibleMedia,
-        603 => EndReason::DeclinedByPeer,
-        status => EndReason::Refused { status },
-    }
-}
-
-fn registration_state(state: registration::RegistrationState) -> RegistrationState {
-    use registration::{RegistrationFailure as Failure, RegistrationState as State};
-    match state {
-        State::Unregistered => RegistrationState::Unregistered,
-        State::Registering => RegistrationState::Registering,
-        State::Registered | State::Deregistering => RegistrationState::Registered,
-        State::Locked(_) => RegistrationState::Locked,
-        State::BackingOff(failure) => RegistrationState::Failed(match failure {
-            Failure::Transport => RegistrationFailure::Unreachable,
-            Failure::Certificate => RegistrationFailure::CertificateRefused,
-            Failure::ServerUnproven => RegistrationFailure::ServerUnproven,
-            Failure::Timeout => RegistrationFailure::TimedOut,
-            Failure::Refused(status) => match status.code() {
-                401 | 403 | 407 => RegistrationFailure::AuthenticationFailed,
-                status => RegistrationFailure::Refused { status },
-            },
-        }),
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use room::RegistrationState;
     use room::codec::{
         Direction, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode, VideoFeedback,
     };
     use sip::endpoint::AccountName;
     use sip::offer_answer::{ContentMedia, RemoteMedia};
-
-    #[test]
-    fn a_room_that_is_refused_by_a_room_hears_why() {
-        for (cause, heard) in [
-            (RejectCause::Busy, EndReason::PeerBusy),
-            (RejectCause::Decline, EndReason::DeclinedByPeer),
-            (RejectCause::NotAvailable, EndReason::NotAnswered),
-            (RejectCause::NotAnsweredUnasked, EndReason::Forbidden),
-        ] {
-            let status = reject_status(cause);
-            assert_eq!(end_reason(CallEndCause::Refused(status)), heard);
-        }
-    }
+    use sip::registration;
 
     #[test]
     fn a_registration_is_about_no_leg() {

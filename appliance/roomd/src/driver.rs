@@ -42,7 +42,10 @@ use crate::signalling::{FloorOrder, Signalling};
 use crate::sip_ladders::LadderQuestion;
 use crate::sip_sockets::SocketEvent;
 use crate::typed_target::dialable;
-use crate::{call_facts, media_control, media_facts, our_addresses, ringing, service_notification};
+use crate::{
+    call_facts, end_reasons, media_control, media_facts, our_addresses, ringing,
+    service_notification,
+};
 
 /// Facts of one kind that are taken in before the other kinds get their turn.
 const FACTS_A_TURN: usize = 64;
@@ -463,7 +466,7 @@ impl Driver {
                 self.with_call(leg, |endpoint, call| endpoint.refuse_transfer(now, call));
             }
             Command::TellTransfer { leg, progress } => {
-                let status = call_facts::transfer_status(progress);
+                let status = end_reasons::transfer_status(progress);
                 self.with_call(leg, |endpoint, call| {
                     endpoint.tell_transfer(now, call, status)
                 });
@@ -562,7 +565,7 @@ impl Driver {
         let call = call_facts::place(endpoint, now, &account, &target, local, replaced);
         let call = call.map_err(|error| {
             tracing::info!(%leg, %error, "the call cannot be made");
-            call_facts::invite_failure(&error)
+            end_reasons::invite_failure(&error)
         })?;
         self.signalling.bind(leg, call);
         Ok(())
@@ -644,8 +647,9 @@ impl Driver {
                 self.callers.remove(&leg);
                 self.room.fact(now, Fact::Ended { leg, reason });
             }
-            Meaning::EndExplained { leg, words } => {
-                tracing::info!(?leg, ?words, "the far end says why a call ends");
+            Meaning::EndExplained { leg, explanation } => {
+                tracing::info!(?leg, ?explanation, "the far end says why a call ends");
+                self.room.fact(now, Fact::EndExplained { leg, explanation });
             }
             Meaning::KeyframeWanted { leg } => self.media.request_keyframe(leg),
             Meaning::Room(fact) => self.room.fact(now, fact),

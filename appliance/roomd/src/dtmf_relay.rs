@@ -19,6 +19,12 @@ pub fn body(digit: DtmfDigit) -> Bytes {
     Bytes::from(format!("Signal={}\r\nDuration=160\r\n", digit.as_char()))
 }
 
+/// Whether an INFO request with a body of this type carries key presses of ours.
+#[must_use]
+pub fn is_key_press(content_type: &str) -> bool {
+    content_type.eq_ignore_ascii_case(DTMF_RELAY)
+}
+
 /// The digit in the body of an INFO request, if there is one.
 #[must_use]
 pub fn digit(content_type: &str, body: &[u8]) -> Option<DtmfDigit> {

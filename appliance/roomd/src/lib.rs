@@ -12,6 +12,7 @@ pub mod command_line;
 pub mod devices;
 pub mod driver;
 pub mod dtmf_relay;
+pub mod end_reasons;
 pub mod error;
 mod error_text;
 pub mod floor_way;

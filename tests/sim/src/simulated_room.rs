@@ -13,6 +13,7 @@ use room::{
     Request, Room, RoomPolicy, RoomSnapshot,
 };
 use roomd::call_facts::{self, Meaning};
+use roomd::end_reasons;
 use roomd::floor_way::FloorWay;
 use roomd::{dtmf_relay, ringing};
 use sip::endpoint::{AccountName, ActionError, CallId, Counts, Endpoint, Event, Output};
@@ -412,7 +413,7 @@ impl SimulatedRoom {
                 self.with_call(leg, |endpoint, call| endpoint.refuse_transfer(now, call));
             }
             Command::TellTransfer { leg, progress } => {
-                let status = call_facts::transfer_status(progress);
+                let status = end_reasons::transfer_status(progress);
                 self.with_call(leg, |endpoint, call| {
                     endpoint.tell_transfer(now, call, status)
                 });
@@ -487,7 +488,7 @@ impl SimulatedRoom {
         let local = self.media.bind(leg);
         let endpoint = &mut self.endpoint;
         let call = call_facts::place(endpoint, now, &account, &target, local, replaced);
-        let call = call.map_err(|error| call_facts::invite_failure(&error))?;
+        let call = call.map_err(|error| end_reasons::invite_failure(&error))?;
         self.calls.insert(leg, call);
         self.legs.insert(call, leg);
         Ok(())
@@ -522,7 +523,10 @@ impl SimulatedRoom {
                 self.telephone_event_legs.remove(&leg);
                 self.fact(now, Fact::Ended { leg, reason });
             }
-            Meaning::EndExplained { leg, words } => self.note(format!("{leg:?}: {words:?}")),
+            Meaning::EndExplained { leg, explanation } => {
+                self.note(format!("{leg:?}: {explanation:?}"));
+                self.fact(now, Fact::EndExplained { leg, explanation });
+            }
             Meaning::KeyframeWanted { leg } => self.media.request_keyframe(leg),
             Meaning::Room(fact) => self.fact(now, fact),
             Meaning::Refused { remote, why } => self.note(format!("{remote} refused: {why:?}")),

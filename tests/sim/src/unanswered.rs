@@ -85,6 +85,9 @@ impl Unanswered {
                 self.waiting.remove(&Waiting::Store(*generation));
             }
             Fact::Incoming { .. }
+            | Fact::IncomingRefused { .. }
+            | Fact::EndExplained { .. }
+            | Fact::DtmfRefused { .. }
             | Fact::Ringing { .. }
             | Fact::EarlyMedia { .. }
             | Fact::DialogNamed { .. }

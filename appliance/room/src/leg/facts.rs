@@ -8,12 +8,13 @@ use super::slides::Slides;
 use super::wanted::reason_not_resumed;
 use super::{Leg, State};
 use crate::dtmf::DtmfDigit;
+use crate::end_explanation::EndExplanation;
 use crate::fact::FloorChange;
-use crate::leg_state::EndReason;
+use crate::leg_state::{EndReason, LegRefusal};
 use crate::leg_stats::LegStats;
 use crate::media_plan::{LegStreams, VideoRole, VideoStream};
 use crate::peer::LegSecurity;
-use crate::snapshot::VideoFlow;
+use crate::snapshot::{SlidesSending, VideoFlow};
 use crate::turn::Turn;
 use crate::units::Bitrate;
 
@@ -104,6 +105,7 @@ impl Leg {
     pub(crate) fn hold_failed(&mut self) {
         if let Some(local @ LocalHold::Holding { .. }) = self.local_hold() {
             *local = LocalHold::Open;
+            self.refused = Some(LegRefusal::Hold);
         }
     }
 
@@ -116,6 +118,14 @@ impl Leg {
     pub(crate) fn resume_failed(&mut self) {
         if let Some(local @ LocalHold::Resuming { .. }) = self.local_hold() {
             *local = LocalHold::Held;
+            self.refused = Some(LegRefusal::Resume);
+        }
+    }
+
+    /// The far end takes no key presses by INFO, or not those.
+    pub(crate) fn dtmf_refused(&mut self) {
+        if self.state().is_connected() {
+            self.refused = Some(LegRefusal::Dtmf);
         }
     }
 
@@ -131,8 +141,13 @@ impl Leg {
         }
     }
 
+    /// The far end says why it ends the leg.
+    pub(crate) fn end_explained(&mut self, explanation: EndExplanation) {
+        self.explanation = Some(explanation);
+    }
+
     /// Signalling is done with the leg. What was decided here outranks what signalling saw of it,
-    /// and only a far end that took part can be lost.
+    /// and only a far end that took part can be lost, or the connection to it.
     pub(crate) fn ended(&mut self, now: Instant, reason: EndReason) {
         let reason = match (&self.state, reason) {
             (State::Ending { reason, .. }, _) => *reason,
@@ -140,6 +155,14 @@ impl Leg {
             (State::Dialing { .. }, EndReason::PeerLost) => EndReason::Unreachable,
             (_, reason) if self.resumes_answered_call() => reason_not_resumed(reason),
             (State::Answering { .. }, EndReason::PeerLost) => EndReason::AnswerTimedOut,
+            (
+                State::Incoming { .. }
+                | State::Answering { .. }
+                | State::Ringing { .. }
+                | State::Early { .. }
+                | State::Connected { .. },
+                EndReason::Unreachable,
+            ) => EndReason::ConnectionLost,
             (
                 State::Incoming { .. }
                 | State::Answering { .. }
@@ -184,7 +207,11 @@ impl Leg {
     pub(crate) fn floor_changed(&mut self, change: FloorChange, turn: &mut Turn<'_>) {
         let id = self.id;
         if let Some(media) = self.media() {
+            let asked = media.slides.sending() != SlidesSending::Off;
             media.slides.floor_changed(change, id, turn);
+            if asked && change == FloorChange::NotGranted {
+                self.refused = Some(LegRefusal::Slides);
+            }
         }
     }
 

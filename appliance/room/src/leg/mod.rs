@@ -28,6 +28,7 @@
 mod facts;
 mod hold;
 mod media;
+mod over_at_once;
 mod requests;
 mod slides;
 mod wanted;
@@ -35,13 +36,13 @@ mod wanted;
 use std::time::Instant;
 
 use crate::command::{Command, IfNotReplaced};
+use crate::end_explanation::EndExplanation;
 use crate::fact::Glare;
 use crate::ids::LegId;
-use crate::leg_state::{CallDirection, EndReason, HoldChange, LegState};
+use crate::leg_state::{CallDirection, EndReason, HoldChange, LegRefusal, LegState};
 use crate::leg_stats::LegStats;
 use crate::media_plan::LegStreams;
 use crate::peer::{AnswerWish, LegSecurity, Peer, PeerTrust};
-use crate::policy::CallTarget;
 use crate::resumption::{Resumptions, WantedCall};
 use crate::snapshot::{LegSnapshot, SlidesSending, VideoFlow};
 use crate::turn::Turn;
@@ -62,6 +63,8 @@ pub(crate) struct Leg {
     state: State,
     stats: Option<LegStats>,
     dtmf_received: String,
+    refused: Option<LegRefusal>,
+    explanation: Option<EndExplanation>,
     started: Instant,
     established: Option<Instant>,
     first_frame: Option<Instant>,
@@ -131,14 +134,6 @@ impl Leg {
         leg
     }
 
-    /// A leg that is over before it began: a call that will not be placed, shown with the reason.
-    pub(crate) fn not_placed(id: LegId, call: CallTarget, reason: EndReason, now: Instant) -> Self {
-        let state = State::Ended(reason);
-        let mut leg = Self::outgoing(id, &call.target, call.account, state, now);
-        leg.ended = Some(now);
-        leg
-    }
-
     fn outgoing(
         id: LegId,
         target: &str,
@@ -197,6 +192,8 @@ impl Leg {
             state,
             stats: None,
             dtmf_received: String::new(),
+            refused: None,
+            explanation: None,
             started: now,
             established: None,
             first_frame: None,
@@ -293,6 +290,8 @@ impl Leg {
             slides,
             stats: self.stats.clone(),
             dtmf_received: self.dtmf_received.clone(),
+            refused: self.refused,
+            explanation: self.explanation.clone(),
             started: self.started,
             established: self.established,
             first_frame: self.first_frame,
@@ -350,7 +349,11 @@ impl Leg {
                 self.end(EndReason::NotAnswered, turn);
             }
             State::Connected { local, media, .. } => {
+                let asked = media.slides.sending() == SlidesSending::Waiting;
                 media.slides.handle_timeout(self.id, turn);
+                if asked && media.slides.sending() == SlidesSending::Off {
+                    self.refused = Some(LegRefusal::Slides);
+                }
                 if local.deadline().is_some_and(|until| until <= turn.now) {
                     self.hold_failed();
                     self.resume_failed();
@@ -388,7 +391,11 @@ impl Leg {
         if let State::Connected { media, .. } = &mut self.state
             && media.takes_slides()
         {
+            let before = media.slides.sending();
             media.slides.show(self.id, turn);
+            if before != media.slides.sending() {
+                self.refused = None;
+            }
         }
     }
 

@@ -92,6 +92,7 @@ impl Leg {
                     until: turn.deadline(|timeouts| timeouts.hold),
                 };
                 turn.commands.push_back(Command::Hold { leg: self.id });
+                self.refused = None;
                 // Afterwards, whether pictures flow again is to be seen first.
                 if let Some(media) = self.media() {
                     media.flow = VideoFlow::Waiting;
@@ -114,6 +115,7 @@ impl Leg {
                     until: turn.deadline(|timeouts| timeouts.hold),
                 };
                 turn.commands.push_back(Command::Resume { leg: self.id });
+                self.refused = None;
                 self.accepted()
             }
             LocalHold::Open | LocalHold::Resuming { .. } => Admission::AlreadySo,
@@ -129,6 +131,7 @@ impl Leg {
                     leg: self.id,
                     digits,
                 });
+                self.refused = None;
                 self.accepted()
             }
             Some(LocalHold::Holding { .. } | LocalHold::Held | LocalHold::Resuming { .. }) => {

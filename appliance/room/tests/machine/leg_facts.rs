@@ -6,7 +6,10 @@ use std::time::Duration;
 use room::codec::Direction;
 use room::media_plan::{LegStreams, VideoRole};
 use room::units::Bitrate;
-use room::{DtmfDigit, EndReason, Fact, LegId, LegSecurity, LegState, LegStats, PeerTrust};
+use room::{
+    DtmfDigit, EndExplanation, EndReason, Fact, LegId, LegRefusal, LegSecurity, LegState, LegStats,
+    Peer, PeerTrust, Request,
+};
 
 use crate::rig::Position::{
     self, Answering, Dialing, Early, Ended, Ending, Established, Held, HeldByBoth, Holding,
@@ -292,6 +295,87 @@ fn only_a_far_end_that_took_part_is_lost() {
         });
         assert_eq!(rig.leg(leg).state, LegState::Ended(reason), "{position:?}");
     }
+}
+
+#[test]
+fn only_a_connection_that_has_carried_something_is_lost() {
+    for (position, reason) in [
+        (Dialing, EndReason::Unreachable),
+        (Incoming, EndReason::ConnectionLost),
+        (Ringing, EndReason::ConnectionLost),
+        (Established, EndReason::ConnectionLost),
+        (Held, EndReason::ConnectionLost),
+    ] {
+        let (mut rig, leg) = position.reach();
+        rig.told(Fact::Ended {
+            leg,
+            reason: EndReason::Unreachable,
+        });
+        assert_eq!(rig.leg(leg).state, LegState::Ended(reason), "{position:?}");
+    }
+}
+
+#[test]
+fn what_the_far_end_does_not_take_is_shown_until_it_is_asked_again() {
+    for (position, refused) in [
+        (Holding, LegRefusal::Hold),
+        (Resuming, LegRefusal::Resume),
+        (Established, LegRefusal::Dtmf),
+    ] {
+        let (mut rig, leg) = position.reach();
+        assert_eq!(rig.leg(leg).refused, None);
+        rig.told(match refused {
+            LegRefusal::Hold => Fact::HoldFailed { leg },
+            LegRefusal::Resume => Fact::ResumeFailed { leg },
+            LegRefusal::Dtmf | LegRefusal::Slides => Fact::DtmfRefused { leg },
+        });
+        assert_eq!(rig.leg(leg).refused, Some(refused));
+        let again = match refused {
+            LegRefusal::Resume => Request::Resume { leg },
+            LegRefusal::Hold | LegRefusal::Dtmf | LegRefusal::Slides => Request::Hold { leg },
+        };
+        rig.request(again);
+        assert_eq!(rig.leg(leg).refused, None);
+    }
+}
+
+#[test]
+fn what_the_far_end_says_of_the_end_stays_with_the_ended_leg() {
+    let (mut rig, leg) = Dialing.reach();
+    let wait = std::time::Duration::from_secs(30);
+    let explanation = EndExplanation::new(Some(503), Some(wait), ["Overload".to_owned()]);
+    rig.told(Fact::EndExplained {
+        leg,
+        explanation: explanation.clone(),
+    });
+    let reason = EndReason::Refused { status: 503 };
+    rig.told(Fact::Ended { leg, reason });
+    assert_eq!(rig.leg(leg).explanation, Some(explanation));
+}
+
+#[test]
+fn a_caller_that_is_refused_before_it_rings_takes_one_place_however_often_it_tries() {
+    let (mut rig, _) = Established.reach();
+    let called_by = |caller: &str| Fact::IncomingRefused {
+        peer: Peer {
+            uri: caller.to_owned(),
+            display_name: None,
+        },
+        account: "office".to_owned(),
+        reason: EndReason::EncryptionRequired,
+    };
+    for _ in 0..20 {
+        rig.told(called_by("sip:a@example.com"));
+    }
+    rig.told(called_by("sip:b@example.com"));
+    let room = rig.room.snapshot();
+    let callers: Vec<&str> = room
+        .last_ended
+        .iter()
+        .map(|leg| leg.peer.uri.as_str())
+        .collect();
+    assert_eq!(callers, ["sip:b@example.com", "sip:a@example.com"]);
+    assert_eq!(room.legs.len(), 1, "the call goes on");
 }
 
 #[test]

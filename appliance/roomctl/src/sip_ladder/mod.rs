@@ -9,7 +9,7 @@ pub(crate) mod text;
 
 use api::sip_ladder::SipMessage;
 use api::snapshot::Leg;
-use api::{Language, Localized, SipLadder, Snapshot};
+use api::{Language, SipLadder, Snapshot};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::terminal::harmless;
@@ -140,7 +140,7 @@ fn title(ladder: &SipLadder, snapshot: Option<&Snapshot>, language: Language) ->
     };
     let state = snapshot
         .and_then(|snapshot| legs(snapshot).find(|leg| leg.id == id))
-        .map(|leg| leg.state.text(language));
+        .map(|leg| leg.state_text(language));
     match (state, language) {
         (Some(state), Language::English) => format!("{name}, {state}"),
         (Some(state), Language::Chinese) => format!("{name}({state})"),

@@ -12,10 +12,12 @@ use room::snapshot::{
 };
 use room::units::{Fraction, Resolution};
 use room::{
-    CallDirection, Certificate, CertificateValidity, DeniedReason, EndReason, HeldBy, LegSecurity,
-    LegSnapshot, LegState, LegStats, MediaFault, Peer, Protection, RegistrationFailure,
-    RegistrationState, RoomSnapshot, RoomState, StreamStats, VideoStats,
+    CallDirection, Certificate, CertificateValidity, DeniedReason, HeldBy, LegSecurity,
+    LegSnapshot, LegState, LegStats, MediaFault, Peer, Protection, RegistrationState, RoomSnapshot,
+    RoomState, StreamStats, VideoStats,
 };
+
+use super::convert_ends::{end_explanation, end_reason, leg_refusal, registration_failure};
 
 /// One moment in the process's time and in the world's, to tell the second by the first.
 #[derive(Clone, Copy, Debug)]
@@ -213,19 +215,6 @@ fn registration(state: RegistrationState) -> wire::RegistrationState {
     }
 }
 
-fn registration_failure(failure: RegistrationFailure) -> wire::RegistrationFailure {
-    match failure {
-        RegistrationFailure::Unreachable => wire::RegistrationFailure::Unreachable,
-        RegistrationFailure::CertificateRefused => wire::RegistrationFailure::CertificateRefused,
-        RegistrationFailure::ServerUnproven => wire::RegistrationFailure::ServerUnproven,
-        RegistrationFailure::TimedOut => wire::RegistrationFailure::TimedOut,
-        RegistrationFailure::AuthenticationFailed => {
-            wire::RegistrationFailure::AuthenticationFailed
-        }
-        RegistrationFailure::Refused { status } => wire::RegistrationFailure::Refused { status },
-    }
-}
-
 fn leg_to_api(leg: &LegSnapshot, clock: &WallClock) -> wire::Leg {
     let stats = leg.stats.as_ref();
     let moment = |instant: Option<Instant>| instant.map(|instant| clock.unix_ms(instant));
@@ -251,6 +240,8 @@ fn leg_to_api(leg: &LegSnapshot, clock: &WallClock) -> wire::Leg {
             .map(milliseconds),
         round_trip_ms: stats.and_then(|stats| stats.round_trip).map(milliseconds),
         dtmf_received: leg.dtmf_received.clone(),
+        refused: leg.refused.map(leg_refusal),
+        explanation: leg.explanation.as_ref().map(end_explanation),
         started_unix_ms: clock.unix_ms(leg.started),
         established_unix_ms: moment(leg.established),
         first_frame_unix_ms: moment(leg.first_frame),
@@ -286,42 +277,6 @@ fn leg_state(state: LegState) -> wire::LegState {
         LegState::Ended(reason) => wire::LegState::Ended {
             reason: end_reason(reason),
         },
-    }
-}
-
-fn end_reason(reason: EndReason) -> wire::EndReason {
-    match reason {
-        EndReason::LocalHangUp => wire::EndReason::LocalHangUp,
-        EndReason::RemoteHangUp => wire::EndReason::RemoteHangUp,
-        EndReason::Declined => wire::EndReason::Declined,
-        EndReason::RefusedBusy => wire::EndReason::RefusedBusy,
-        EndReason::Missed => wire::EndReason::Missed,
-        EndReason::Cancelled => wire::EndReason::Cancelled,
-        EndReason::AnsweredElsewhere => wire::EndReason::AnsweredElsewhere,
-        EndReason::DeclinedByPeer => wire::EndReason::DeclinedByPeer,
-        EndReason::PeerBusy => wire::EndReason::PeerBusy,
-        EndReason::NotAnswered => wire::EndReason::NotAnswered,
-        EndReason::GaveWay => wire::EndReason::GaveWay,
-        EndReason::DialTimedOut => wire::EndReason::DialTimedOut,
-        EndReason::NotFound => wire::EndReason::NotFound,
-        EndReason::InvalidTarget => wire::EndReason::InvalidTarget,
-        EndReason::NoUsableAccount => wire::EndReason::NoUsableAccount,
-        EndReason::Unreachable => wire::EndReason::Unreachable,
-        EndReason::CertificateRefused => wire::EndReason::CertificateRefused,
-        EndReason::Forbidden => wire::EndReason::Forbidden,
-        EndReason::AuthenticationFailed => wire::EndReason::AuthenticationFailed,
-        EndReason::IncompatibleMedia => wire::EndReason::IncompatibleMedia,
-        EndReason::EncryptionRequired => wire::EndReason::EncryptionRequired,
-        EndReason::Refused { status } => wire::EndReason::Refused { status },
-        EndReason::PeerLost => wire::EndReason::PeerLost,
-        EndReason::ConnectionLost => wire::EndReason::ConnectionLost,
-        EndReason::AnswerTimedOut => wire::EndReason::AnswerTimedOut,
-        EndReason::LocalFault => wire::EndReason::LocalFault,
-        EndReason::TooManyRestarts => wire::EndReason::TooManyRestarts,
-        EndReason::NotResumed => wire::EndReason::NotResumed,
-        EndReason::Transferred => wire::EndReason::Transferred,
-        EndReason::ShutDown => wire::EndReason::ShutDown,
-        EndReason::HangUpTimedOut => wire::EndReason::HangUpTimedOut,
     }
 }
 

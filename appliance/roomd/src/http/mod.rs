@@ -16,6 +16,7 @@
 
 mod connections;
 mod convert;
+mod convert_ends;
 mod convert_ladder;
 mod events;
 mod guard;

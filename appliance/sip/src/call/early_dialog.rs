@@ -348,8 +348,7 @@ impl Endpoint {
                 match session.answer_reoffer(&mut rng, offer) {
                     Ok(answered) => Some(answered),
                     Err(error) => {
-                        self.note_description(&error);
-                        return self.respond_with(now, key, error.status());
+                        return self.refuse_description(now, key, &error);
                     }
                 }
             }

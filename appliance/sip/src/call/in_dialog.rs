@@ -289,6 +289,35 @@ impl Endpoint {
         }
     }
 
+    /// What a final answer to INFO means for who has sent it.
+    pub(super) fn info_answered(&mut self, id: CallId, key: &ClientKey, response: &Response) {
+        let status = response.status();
+        if key.method != Method::Info.as_str()
+            || !status.is_final()
+            || status.is_success()
+            || means_gone(status)
+        {
+            return;
+        }
+        let Some(transaction) = self.clients.get(key) else {
+            return;
+        };
+        let content_type = transaction.outgoing.request.headers.typed::<ContentType>();
+        if let Ok(Some(content_type)) = content_type {
+            let whole = content_type.to_string().to_ascii_lowercase();
+            let content_type = whole
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_owned();
+            self.event(Event::InfoRefused {
+                call: id,
+                content_type,
+            });
+        }
+    }
+
     /// A request of the far end within a call. Its transaction is open.
     pub(crate) fn call_request(
         &mut self,
@@ -436,8 +465,7 @@ impl Endpoint {
                 self.event(Event::MediaChanged { call: id, media });
             }
             Err(error) => {
-                self.note_description(&error);
-                self.respond_with(now, key, error.status());
+                self.refuse_description(now, key, &error);
             }
         }
     }
@@ -545,7 +573,7 @@ impl Endpoint {
             }
             (Err(error), AckCarries::FirstAnswer) => {
                 self.note_description(&error);
-                self.hang_up_for(now, id, CallEndCause::Media);
+                self.hang_up_for(now, id, CallEndCause::from(&error));
             }
             (Err(error), AckCarries::LaterAnswer | AckCarries::Nothing) => {
                 established.session.withdraw_offer();

@@ -9,6 +9,7 @@ use rand_core::Rng;
 
 use super::answer_wish::{AnswerMode, answer_wish};
 use super::explanation::cancelled_cause;
+use super::hang_up::ByeReason;
 use super::outgoing::{flow_back, session_description};
 use super::reliable::Progress;
 use super::session_timer::SessionTimer;
@@ -21,13 +22,13 @@ use crate::dialog::Dialog;
 use crate::endpoint::extensions::SUPPORTED;
 use crate::endpoint::keys::ServerKey;
 use crate::endpoint::{
-    Account, ActionError, Arrival, CallEndCause, CallId, CallSecurity, Endpoint, Event, PeerTrust,
-    RefusedWhy,
+    Account, ActionError, Arrival, CallEndCause, CallId, CallSecurity, Endpoint, Event,
+    IncomingRefusal, PeerTrust, RefusedWhy,
 };
 use crate::grammar::{
     CSeq, ContentType, Expires, HeaderName, Headers, Request, Response, StatusCode,
 };
-use crate::offer_answer::{CallMedia, LocalMedia, LocalPort, Session, described_address};
+use crate::offer_answer::{CallMedia, LocalMedia, LocalPort, SdpError, Session, described_address};
 use crate::transport::Path;
 
 /// Ports that stand for the ones to come while an offer is only looked at: 9 is "discard".
@@ -75,7 +76,11 @@ impl Endpoint {
         }
         let media = match self.look_at_offer(account, &arrival.request) {
             Ok(media) => media,
-            Err(status) => return self.respond_with(now, &key, status),
+            Err(error) => {
+                self.refuse_description(now, &key, &error);
+                let why = IncomingRefusal::from(&error);
+                return self.incoming_refused(account, &arrival.request, why);
+            }
         };
         let headers = &arrival.request.headers;
         let (Ok(from), Ok(call_id)) = (headers.from(), headers.required()) else {
@@ -134,7 +139,7 @@ impl Endpoint {
         &mut self,
         account: &Account,
         invite: &Request,
-    ) -> Result<Option<CallMedia>, StatusCode> {
+    ) -> Result<Option<CallMedia>, SdpError> {
         // A body that is none and may not be passed over was refused before.
         let Some(offer) = session_description(&invite.headers, invite.body()) else {
             return Ok(None);
@@ -142,10 +147,6 @@ impl Endpoint {
         let local = not_yet_bound(self.media_reach.address_for(described_address(offer)));
         Session::answer(&account.capabilities, &local, &mut self.rng, offer)
             .map(|(_, _, media)| Some(media))
-            .map_err(|error| {
-                self.note_description(&error);
-                error.status()
-            })
     }
 
     /// Answers a call with the ports that are bound for it. Once there is early media, its ports
@@ -175,8 +176,8 @@ impl Endpoint {
                 Ok(())
             }
             Err(ActionError::Media(error)) => {
-                self.respond_with(now, &key, error.status());
-                self.end_call(call, CallEndCause::Media);
+                self.refuse_description(now, &key, &error);
+                self.end_call(call, CallEndCause::from(&error));
                 Err(ActionError::Media(error))
             }
             Err(error) => Err(error),
@@ -451,7 +452,7 @@ impl Endpoint {
         {
             established.awaiting_ack = None;
         }
-        self.hang_up_for(now, id, CallEndCause::Timeout);
+        self.hang_up_saying(now, id, CallEndCause::Timeout, ByeReason::AckMissing);
     }
 
     /// What kept BYE waiting is over.

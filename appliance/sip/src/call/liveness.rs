@@ -136,7 +136,12 @@ impl Endpoint {
         };
         let attempts_left = established.liveness.attempts_left().saturating_sub(1);
         if failure == Failure::Timeout || attempts_left == 0 {
-            return self.hang_up_for(now, id, CallEndCause::Timeout);
+            let cause = match failure {
+                Failure::Timeout => CallEndCause::Timeout,
+                Failure::Transport => CallEndCause::Transport,
+                Failure::Certificate => CallEndCause::Certificate,
+            };
+            return self.hang_up_for(now, id, cause);
         }
         let until = now + RETRY_INTERVAL;
         established.liveness = Liveness::Waiting {

@@ -65,6 +65,7 @@ use self::answer_wish::AnswerMode;
 use self::early_dialog::EarlyDialog;
 use self::floor_connection::FloorRenewal;
 use self::glare::Placed;
+use self::hang_up::ByeReason;
 use self::liveness::Liveness;
 use self::redirect::Redirects;
 use self::reliable::{Progress, ResponseNumber};
@@ -272,6 +273,7 @@ pub(crate) enum Leaving {
     HangingUp {
         dialog: Box<Dialog>,
         attempts_left: u8,
+        reason: ByeReason,
     },
 }
 
@@ -280,9 +282,22 @@ const BYE_ATTEMPTS: u8 = 4;
 
 impl Leaving {
     pub(crate) fn hanging_up(dialog: Dialog) -> Self {
+        Self::hanging_up_saying(dialog, ByeReason::None)
+    }
+
+    fn hanging_up_saying(dialog: Dialog, reason: ByeReason) -> Self {
         Self::HangingUp {
             dialog: Box::new(dialog),
             attempts_left: BYE_ATTEMPTS - 1,
+            reason,
+        }
+    }
+
+    /// What BYE says about itself.
+    fn bye_reason(&self) -> ByeReason {
+        match self {
+            Self::Cancelling { .. } | Self::AwaitingAck(_) => ByeReason::None,
+            Self::HangingUp { reason, .. } => *reason,
         }
     }
 

@@ -227,7 +227,10 @@ impl Endpoint {
             CallState::Established(_) if key.method == Method::Notify.as_str() => {
                 self.transfer_told(now, id, key, response);
             }
-            CallState::Established(_) => self.in_dialog_response(now, id, response),
+            CallState::Established(_) => {
+                self.in_dialog_response(now, id, response);
+                self.info_answered(id, key, response);
+            }
             CallState::Dialing(_) | CallState::Offered(_) | CallState::Leaving(_) => {
                 self.orphan_response(now, key, response);
             }
@@ -259,12 +262,21 @@ impl Endpoint {
             let cause = if status == StatusCode::UNAUTHORIZED
                 || status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
             {
-                CallEndCause::Credentials
+                self.credentials_cause(id)
             } else {
                 CallEndCause::Refused(status)
             };
-            self.explain_end(id, &response.headers);
+            self.explain_refusal(id, response);
             self.end_call(id, cause);
+        }
+    }
+
+    /// Why a call ended that was challenged in the end.
+    fn credentials_cause(&self, id: CallId) -> CallEndCause {
+        let account = self.calls.get(&id).map(|call| self.account(&call.account));
+        match account {
+            Some(Ok(account)) if account.credentials.is_none() => CallEndCause::NoCredentials,
+            Some(_) | None => CallEndCause::Credentials,
         }
     }
 
@@ -308,7 +320,7 @@ impl Endpoint {
             }
             Err(error) => {
                 self.note_description(&error);
-                self.hang_up_dialog(now, id, dialog, CallEndCause::Media);
+                self.hang_up_dialog(now, id, dialog, CallEndCause::from(&error));
             }
         }
     }

@@ -399,9 +399,8 @@ impl Endpoint {
                 match agreed {
                     Ok(media) => self.event(Event::EarlyMedia { call: id, media }),
                     Err(error) => {
-                        self.note_description(&error);
-                        self.respond_with(now, &invite, error.status());
-                        self.end_call(id, CallEndCause::Media);
+                        self.refuse_description(now, &invite, &error);
+                        self.end_call(id, CallEndCause::from(&error));
                         return false;
                     }
                 }
@@ -416,8 +415,7 @@ impl Endpoint {
                     self.event(Event::EarlyMedia { call: id, media });
                 }
                 Err(error) => {
-                    self.note_description(&error);
-                    self.respond_with(now, key, error.status());
+                    self.refuse_description(now, key, &error);
                 }
             },
             // The offer of the INVITE has no answer yet.

@@ -22,6 +22,7 @@
 use std::time::Instant;
 
 use super::glare::is_same_party;
+use super::hang_up::ByeReason;
 use super::outgoing::{flow_back, session_description};
 use super::{AckCarries, AwaitingAck, Call, CallState, Established, Role};
 use crate::dialog::Dialog;
@@ -279,7 +280,7 @@ impl Endpoint {
         let left = CallId(self.next_id());
         self.drop_waiting(&User::Call(id));
         self.hand_requests_over(id, left);
-        self.leave_established(now, left, old);
+        self.leave_established(now, left, old, ByeReason::None);
     }
 }
 

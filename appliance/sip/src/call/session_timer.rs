@@ -21,6 +21,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::hang_up::ByeReason;
 use super::update::UpdateAllowed;
 use super::{Call, CallState, Established, Reinvite, ReinviteFor};
 use crate::endpoint::extensions::{self, TIMER};
@@ -363,7 +364,7 @@ impl Endpoint {
                 if let Some(flow) = self.calls.get(&id).and_then(|call| call.flow) {
                     self.close_if_silent(now, Path::Stream(flow));
                 }
-                self.hang_up_for(now, id, CallEndCause::Timeout);
+                self.hang_up_saying(now, id, CallEndCause::Timeout, ByeReason::SessionExpired);
                 false
             }
         }

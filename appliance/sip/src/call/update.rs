@@ -113,8 +113,7 @@ impl Endpoint {
         let answer = match answered.transpose() {
             Ok(answer) => answer,
             Err(error) => {
-                self.note_description(&error);
-                return self.respond_with(now, key, error.status());
+                return self.refuse_description(now, key, &error);
             }
         };
         established.timer.granted(now, grant);
@@ -160,8 +159,7 @@ impl Endpoint {
             ) => match session.answer_reoffer(&mut rng, offer) {
                 Ok(answered) => Some(answered),
                 Err(error) => {
-                    self.note_description(&error);
-                    return self.respond_with(now, key, error.status());
+                    return self.refuse_description(now, key, &error);
                 }
             },
             (Some(_), Some(_) | None) => return self.respond_later(now, key),

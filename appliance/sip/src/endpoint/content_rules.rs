@@ -5,7 +5,8 @@ use std::time::Instant;
 use super::Endpoint;
 use super::keys::ServerKey;
 use crate::body::{self, BodyFault};
-use crate::grammar::{HeaderName, MediaRange, Method, Request, StatusCode};
+use crate::grammar::{HeaderName, MediaRange, Method, Request, StatusCode, Warning};
+use crate::offer_answer::SdpError;
 
 /// The one type of body that INVITE and its kin carry.
 const SDP: &str = "application/sdp";
@@ -13,15 +14,16 @@ const SDP: &str = "application/sdp";
 pub(crate) const ACCEPT_ENCODING: &str = "identity";
 
 impl Endpoint {
-    /// Refuses a request for its body, or because no answer of ours would be read. True when it did.
+    /// Refuses a request for its body, or because no answer of ours would be read. Says with what, when it
+    /// did.
     pub(crate) fn refuse_content(
         &mut self,
         now: Instant,
         key: &ServerKey,
         request: &Request,
-    ) -> bool {
+    ) -> Option<StatusCode> {
         if !is_judged(request.method()) {
-            return false;
+            return None;
         }
         if let Err(fault) = body::session_description(&request.headers, request.body()) {
             let status = fault.status();
@@ -32,13 +34,30 @@ impl Endpoint {
                 }
                 BodyFault::Malformed | BodyFault::Encrypted => self.respond_with(now, key, status),
             }
-            return true;
+            return Some(status);
         }
         if *request.method() == Method::Invite && !accepts_description(request) {
-            self.respond_with(now, key, StatusCode::NOT_ACCEPTABLE);
-            return true;
+            let status = StatusCode::NOT_ACCEPTABLE;
+            self.respond_with(now, key, status);
+            return Some(status);
         }
-        false
+        None
+    }
+
+    /// Refuses a request whose description cannot be used, and warns of what is wrong with it.
+    pub(crate) fn refuse_description(&mut self, now: Instant, key: &ServerKey, error: &SdpError) {
+        self.note_description(error);
+        let Some(mut response) = self.response(key, error.status()) else {
+            return;
+        };
+        if let Some((code, text)) = error.warning() {
+            let agent = self.user_agent().split(['/', ' ']).next();
+            let agent = agent.filter(|name| !name.is_empty()).unwrap_or("-");
+            response
+                .headers
+                .push_typed(&Warning::new(code, agent, text));
+        }
+        self.respond(now, key, &response);
     }
 
     /// 415, with what would be supported.

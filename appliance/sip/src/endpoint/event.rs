@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -9,7 +10,7 @@ use super::next_hop::TransportFrom;
 use super::settings::AccountName;
 use crate::call::glare::Glare;
 use crate::grammar::{NameAddr, ReasonValue, Replaces, StatusCode, Uri, Warning};
-use crate::offer_answer::{AgreedSecurity, CallMedia};
+use crate::offer_answer::{AgreedSecurity, CallMedia, SdpError};
 use crate::registration::RegistrationState;
 use crate::transport::{FlowId, Transport};
 use room::FloorChange;
@@ -194,6 +195,13 @@ pub enum Event {
         /// Its body.
         body: InfoBody,
     },
+    /// The far end did not take an INFO request of ours. The call stands.
+    InfoRefused {
+        /// The call.
+        call: CallId,
+        /// The Content-Type of the request, without parameters, in lower case.
+        content_type: String,
+    },
     /// The right to show slides went to somebody, or did not.
     Floor {
         /// The call.
@@ -206,6 +214,10 @@ pub enum Event {
     EndExplained {
         /// The call.
         call: CallId,
+        /// The status of its refusal; `None` when it has sent CANCEL or BYE.
+        status: Option<StatusCode>,
+        /// How long it does not want to be called again, by its refusal.
+        retry_after: Option<Duration>,
         /// Reason of its CANCEL, BYE or refusal (RFC 3326).
         reasons: Vec<ReasonValue>,
         /// Warning of its refusal.
@@ -232,6 +244,15 @@ pub enum Event {
         account: AccountName,
         /// How each stands, in the order of the proxies.
         flows: Vec<RegistrationState>,
+    },
+    /// Somebody who may call did, and was refused before anybody here heard of it.
+    IncomingRefused {
+        /// The account that was called.
+        account: AccountName,
+        /// Who said to be calling.
+        from: NameAddr,
+        /// Why.
+        why: IncomingRefusal,
     },
     /// A request of a stranger was refused. Counted; told only as often as it was answered.
     Refused {
@@ -323,12 +344,49 @@ pub enum CallEndCause {
     Certificate,
     /// The far end's session description was not acceptable.
     Media,
+    /// The far end's media is not encrypted, or not by a key that we take, and has to be.
+    Encryption,
     /// The far end no longer knows the call (481): it has restarted, perhaps.
     Forgotten,
     /// The far end broke the protocol.
     Protocol,
-    /// The far end asked for credentials that we lack, or refused ours.
+    /// The far end, or a server on the way, refused our credentials.
     Credentials,
+    /// It asked for credentials, and the account has none.
+    NoCredentials,
+}
+
+impl From<&SdpError> for CallEndCause {
+    fn from(error: &SdpError) -> Self {
+        if error.lacks_encryption() {
+            Self::Encryption
+        } else {
+            Self::Media
+        }
+    }
+}
+
+/// Why a call of somebody who may call was refused before it rang.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IncomingRefusal {
+    /// Its media is not encrypted, or not by keys that we take, and ours has to be.
+    Encryption,
+    /// Its media is none that we have.
+    Media,
+    /// It asks for what we do not have, or cannot be read; refused with this status.
+    Unsupported(StatusCode),
+}
+
+impl From<&SdpError> for IncomingRefusal {
+    fn from(error: &SdpError) -> Self {
+        if error.lacks_encryption() {
+            Self::Encryption
+        } else if error.is_malformed() {
+            Self::Unsupported(error.status())
+        } else {
+            Self::Media
+        }
+    }
 }
 
 /// Why a request from outside of dialogs was refused.

@@ -136,6 +136,8 @@ impl Endpoint {
             | Event::ResumeFailed { .. }
             | Event::Info { .. }
             | Event::Floor { .. }
+            | Event::InfoRefused { .. }
+            | Event::IncomingRefused { .. }
             | Event::EndExplained { .. }
             | Event::Registration { .. }
             | Event::RegistrationFlows { .. }

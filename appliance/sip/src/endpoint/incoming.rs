@@ -20,9 +20,10 @@ use std::time::Instant;
 use super::Endpoint;
 use super::content_rules::ACCEPT_ENCODING;
 use super::event::CallId;
+use super::event::{Event, IncomingRefusal};
 use super::extensions::{self, SUPPORTED};
 use super::keys::ServerKey;
-use super::settings::TransferPolicy;
+use super::settings::{Account, TransferPolicy};
 use crate::error::{HeaderError, MessageError, MessageFault};
 use crate::grammar::{
     self, HeaderName, Headers, Message, Method, Request, Rport, StatusCode, Token, Via,
@@ -208,9 +209,14 @@ impl Endpoint {
         if arrival.request.uri().as_sip().is_none() {
             return self.respond_with(now, &key, StatusCode::UNSUPPORTED_URI_SCHEME);
         }
-        if self.refuse_extensions(now, &key, &arrival.request)
-            || self.refuse_content(now, &key, &arrival.request)
-        {
+        let refusal = self
+            .refuse_extensions(now, &key, &arrival.request)
+            .or_else(|| self.refuse_content(now, &key, &arrival.request));
+        if let Some(status) = refusal {
+            if *arrival.request.method() == Method::Invite {
+                let why = IncomingRefusal::Unsupported(status);
+                self.incoming_refused(&account, &arrival.request, why);
+            }
             return;
         }
         match arrival.request.method() {
@@ -252,9 +258,10 @@ impl Endpoint {
             let status = unknown_status(arrival.request.method());
             return self.respond_with(now, key, status);
         }
-        if self.refuse_extensions(now, key, &arrival.request)
-            || self.refuse_content(now, key, &arrival.request)
-        {
+        let refusal = self
+            .refuse_extensions(now, key, &arrival.request)
+            .or_else(|| self.refuse_content(now, key, &arrival.request));
+        if refusal.is_some() {
             return;
         }
         self.call_request(now, call, key, arrival);
@@ -271,12 +278,31 @@ impl Endpoint {
             .map(|(id, _)| *id)
     }
 
-    /// RFC 3261 section 8.2.2.3: extensions that we do not have.
-    fn refuse_extensions(&mut self, now: Instant, key: &ServerKey, request: &Request) -> bool {
+    /// A trusted peer has called, and nobody here is asked about it.
+    pub(crate) fn incoming_refused(
+        &mut self,
+        account: &Account,
+        invite: &Request,
+        why: IncomingRefusal,
+    ) {
+        if let Ok(from) = invite.headers.from() {
+            let account = account.name.clone();
+            self.event(Event::IncomingRefused { account, from, why });
+        }
+    }
+
+    /// RFC 3261 section 8.2.2.3: extensions that we do not have. Says with what the request was refused,
+    /// when it was.
+    fn refuse_extensions(
+        &mut self,
+        now: Instant,
+        key: &ServerKey,
+        request: &Request,
+    ) -> Option<StatusCode> {
         let tags = request.headers.values::<Token>(&HeaderName::Require);
         let Ok(tags) = tags.collect::<Result<Vec<Token>, _>>() else {
             self.respond_with(now, key, StatusCode::BAD_REQUEST);
-            return true;
+            return Some(StatusCode::BAD_REQUEST);
         };
         let required: Vec<&str> = tags
             .iter()
@@ -284,7 +310,7 @@ impl Endpoint {
             .filter(|tag| !extensions::is_supported(tag))
             .collect();
         if required.is_empty() {
-            return false;
+            return None;
         }
         if let Some(mut response) = self.response(key, StatusCode::BAD_EXTENSION) {
             // Tokens hold no line end.
@@ -293,7 +319,7 @@ impl Endpoint {
                 .push(HeaderName::Unsupported, &required.join(", "));
             self.respond(now, key, &response);
         }
-        true
+        Some(StatusCode::BAD_EXTENSION)
     }
 
     /// What a new call would be refused with from now on; `None` when it would not be. Whoever asks by

@@ -69,8 +69,8 @@ pub use crate::call::media_reach::MediaReach;
 pub use crate::call::replaces::IfNotReplaced;
 pub use crate::call::way_back::WayBack;
 pub use event::{
-    AnswerWish, CallEndCause, CallId, CallSecurity, Counts, Event, InfoBody, Output, PeerTrust,
-    RefusedWhy, ResolveId, Statistics,
+    AnswerWish, CallEndCause, CallId, CallSecurity, Counts, Event, IncomingRefusal, InfoBody,
+    Output, PeerTrust, RefusedWhy, ResolveId, Statistics,
 };
 pub use floor_control::FloorChannelEnd;
 pub use instance_id::InstanceId;

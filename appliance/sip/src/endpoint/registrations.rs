@@ -301,12 +301,15 @@ impl Endpoint {
             binding.offers = Offers::Plain;
             return self.register_answered(now, id, Answer::AskAgain, None);
         }
+        let has_credentials = self
+            .account(&id.account)
+            .is_ok_and(|account| account.credentials.is_some());
         let grant = self.read_grant(id, response);
         let answer = match &grant {
             Some(grant) => Answer::Granted {
                 expires: grant.expires,
             },
-            None => read_refusal(response),
+            None => read_refusal(response, has_credentials),
         };
         self.register_answered(now, id, answer, grant);
     }
@@ -343,7 +346,9 @@ impl Endpoint {
         for (reg_id, other) in (1..).zip(&mut registrant.bindings) {
             match answer {
                 Answer::Failed {
-                    failure: RegistrationFailure::Refused(status),
+                    failure:
+                        RegistrationFailure::Refused(status)
+                        | RegistrationFailure::NoCredentials(status),
                     ..
                 } if reg_id != id.reg_id => other.machine.refused_elsewhere(status),
                 Answer::Failed { .. }
@@ -543,14 +548,21 @@ impl Endpoint {
     }
 }
 
-fn read_refusal(response: &Response) -> Answer {
+fn read_refusal(response: &Response, has_credentials: bool) -> Answer {
     let status = response.status();
+    let is_challenge =
+        status == StatusCode::UNAUTHORIZED || status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+    let failure = if is_challenge && !has_credentials {
+        RegistrationFailure::NoCredentials(status)
+    } else {
+        RegistrationFailure::Refused(status)
+    };
     match (status, response.headers.typed::<MinExpires>()) {
         (StatusCode::INTERVAL_TOO_BRIEF, Ok(Some(MinExpires(min_expires)))) => {
             Answer::TooBrief { min_expires }
         }
         _ => Answer::Failed {
-            failure: RegistrationFailure::Refused(status),
+            failure,
             retry_after: response
                 .headers
                 .typed::<RetryAfter>()

@@ -6,6 +6,7 @@ use std::fmt;
 use super::header_name::HeaderName;
 use super::headers::{HeaderValue, Placement, TypedHeader};
 use super::params::Params;
+use super::status::StatusCode;
 use super::syntax::{Cursor, write_quoted};
 use crate::error::{Reason, SyntaxError};
 
@@ -17,6 +18,17 @@ pub struct ReasonValue {
 }
 
 impl ReasonValue {
+    /// A reason of ours: a status code, and words for people, which need no escapes.
+    pub(crate) fn sip(status: StatusCode, text: &'static str) -> Self {
+        let mut params = Params::default();
+        params.set_number("cause", status.code().into());
+        params.set_quoted("text", text).expect("plain text");
+        Self {
+            protocol: "SIP".to_owned(),
+            params,
+        }
+    }
+
     /// What the cause is a number of: `SIP` (a status code), `Q.850`, or another.
     #[must_use]
     pub fn protocol(&self) -> &str {
@@ -74,6 +86,15 @@ pub struct Warning {
 }
 
 impl Warning {
+    /// A warning of ours; `agent` is a name without blanks.
+    pub(crate) fn new(code: u16, agent: &str, text: &str) -> Self {
+        Self {
+            code,
+            agent: agent.to_owned(),
+            text: text.to_owned(),
+        }
+    }
+
     /// The code, 300 to 399 where the RFC gives it a meaning.
     #[must_use]
     pub const fn code(&self) -> u16 {

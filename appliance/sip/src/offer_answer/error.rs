@@ -71,6 +71,39 @@ impl SdpError {
         }
     }
 
+    /// Whether encryption is what is missing: a line has none, or not by a key that we take, and one
+    /// side insists on it.
+    #[must_use]
+    pub fn lacks_encryption(&self) -> bool {
+        match self {
+            Self::NothingAcceptable(reason) | Self::AnswerLine { reason, .. } => {
+                *reason == LineRefusal::NoAcceptableKey
+            }
+            Self::TooLarge { .. }
+            | Self::Syntax(_)
+            | Self::TooManyLines { .. }
+            | Self::LineCount { .. }
+            | Self::OfferPending
+            | Self::NoOfferPending => false,
+        }
+    }
+
+    /// What a refusal of the offer warns of (RFC 3261 sections 13.3.1.3 and 20.43): a code, and words for
+    /// people. `None` where the status says it all.
+    pub(crate) fn warning(&self) -> Option<(u16, &'static str)> {
+        match self {
+            Self::NothingAcceptable(reason) | Self::AnswerLine { reason, .. } => {
+                Some(reason.warning())
+            }
+            Self::TooLarge { .. }
+            | Self::Syntax(_)
+            | Self::TooManyLines { .. }
+            | Self::LineCount { .. }
+            | Self::OfferPending
+            | Self::NoOfferPending => None,
+        }
+    }
+
     /// The status code of the SIP response that refuses a request with this offer.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -118,4 +151,20 @@ pub enum LineRefusal {
     /// The connection address is missing, a name, multicast or of the other IP version.
     #[error("the connection address cannot be used")]
     UnusableAddress,
+}
+
+impl LineRefusal {
+    /// 399 is for what has no code of its own.
+    fn warning(self) -> (u16, &'static str) {
+        match self {
+            Self::UnusableAddress => (301, "Incompatible network address formats"),
+            Self::UnsupportedTransport => (302, "Incompatible transport protocol"),
+            Self::NoMediaLine | Self::Disabled | Self::NotWanted | Self::FarEndCamera => {
+                (304, "Media type not available")
+            }
+            Self::NoCommonCodec => (305, "Incompatible media format"),
+            Self::NoAcceptableKey => (399, "SRTP with SDES keys is required"),
+            Self::NoFloorControlRole => (399, "No part in floor control can be agreed"),
+        }
+    }
 }

@@ -64,6 +64,8 @@ pub enum RegistrationState {
 pub enum RegistrationFailure {
     /// The registrar refused it with this final response.
     Refused(StatusCode),
+    /// The registrar asked for credentials with this response, and the account has none.
+    NoCredentials(StatusCode),
     /// No answer came.
     Timeout,
     /// The registrar could not be reached, or the connection broke.
@@ -415,7 +417,9 @@ impl Registration {
     ) {
         self.interval.attempt_over();
         match failure {
-            RegistrationFailure::Refused(status) if is_refusal_of_who_we_are(status) => {
+            RegistrationFailure::Refused(status) | RegistrationFailure::NoCredentials(status)
+                if is_refusal_of_who_we_are(status) =>
+            {
                 self.refusals = self.refusals.saturating_add(1);
                 if self.locks(status) {
                     self.state = State::Locked(status);
@@ -423,6 +427,7 @@ impl Registration {
                 }
             }
             RegistrationFailure::Refused(_)
+            | RegistrationFailure::NoCredentials(_)
             | RegistrationFailure::Timeout
             | RegistrationFailure::Transport
             | RegistrationFailure::Certificate

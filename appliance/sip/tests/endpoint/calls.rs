@@ -322,6 +322,10 @@ fn info_carries_digits_and_picture_requests_and_refuses_other_bodies() {
         .filter(|event| matches!(event, Event::Info { .. }))
         .count();
     assert_eq!(infos, 2);
+    assert!(world.events(ALICE).contains(&Event::InfoRefused {
+        call: alices,
+        content_type: "text/plain".to_owned(),
+    }));
     assert!(
         !world
             .events(ALICE)

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use sip::endpoint::{CallEndCause, Event};
-use sip::grammar::{HeaderName, Method, StatusCode};
+use sip::endpoint::{CallEndCause, Event, IncomingRefusal};
+use sip::grammar::{ContentType, HeaderName, Method, Request, Response, StatusCode};
 use sip::transport::Transport;
 
 use crate::calls::ended;
 use crate::carol::{
-    acknowledge, alice_alone, alice_calls_carol, bobs_tag, carol_calls_bob, push, reply, requests,
-    send, to_bob,
+    acknowledge, alice_alone, alice_calls_carol, bobs_tag, carol_calls_bob, offer, push, reply,
+    requests, responses, send, to_bob,
 };
 use crate::world::{ALICE, BOB, World, media_of};
 
@@ -114,4 +114,127 @@ fn a_flood_of_reasons_is_cut() {
     send(&mut world, ALICE, refused.to_bytes());
     ended(&mut world, ALICE, alices);
     assert_eq!(said(&mut world, ALICE).len(), 8);
+}
+
+/// Bob is called by an INVITE that he refuses before anything rings.
+fn refused_by_bob(world: &mut World, change: impl FnOnce(&mut Request)) -> Response {
+    let mut invite = to_bob(Method::Invite, 1, "x");
+    invite.headers.remove(&HeaderName::To);
+    push(
+        &mut invite.headers,
+        HeaderName::To,
+        &format!("<sip:bob@{BOB}>"),
+    );
+    invite.set_body(&ContentType::sdp(), offer());
+    change(&mut invite);
+    send(world, BOB, invite.to_bytes());
+    let refused = responses(world, &Method::Invite).pop();
+    refused.expect("an answer")
+}
+
+#[test]
+fn a_caller_without_encryption_hears_what_is_wrong_and_the_called_hears_of_the_caller() {
+    const PLAIN: &[u8] =
+        b"v=0\r\no=- 1 1 IN IP4 192.0.2.3\r\ns=-\r\nc=IN IP4 192.0.2.3\r\nt=0 0\r\n\
+        m=audio 4000 RTP/AVP 0\r\n";
+    const FOREIGN: &[u8] =
+        b"v=0\r\no=- 1 1 IN IP4 192.0.2.3\r\ns=-\r\nc=IN IP4 192.0.2.3\r\nt=0 0\r\n\
+        m=audio 4000 UDP/TLS/RTP/SAVPF 111\r\n";
+    for (offer, why, warning) in [
+        (
+            PLAIN,
+            IncomingRefusal::Encryption,
+            "399 - \"SRTP with SDES keys is required\"",
+        ),
+        (
+            FOREIGN,
+            IncomingRefusal::Media,
+            "302 - \"Incompatible transport protocol\"",
+        ),
+    ] {
+        let mut world = World::pair(1, Transport::Udp);
+        let refused = refused_by_bob(&mut world, |invite| {
+            invite.set_body(&ContentType::sdp(), offer.into());
+        });
+        assert_eq!(refused.status(), StatusCode::NOT_ACCEPTABLE_HERE);
+        let told = refused
+            .headers
+            .text(&HeaderName::Warning)
+            .expect("a warning");
+        let (code, rest) = told.split_once(' ').expect("a code and an agent");
+        let (_, text) = rest.split_once(' ').expect("an agent and a text");
+        assert_eq!(format!("{code} - {text}"), warning);
+        assert_told_of_refusal(&mut world, why);
+    }
+}
+
+#[test]
+fn the_called_hears_of_a_caller_whose_wishes_it_cannot_meet() {
+    let mut world = World::pair(1, Transport::Udp);
+    let refused = refused_by_bob(&mut world, |invite| {
+        push(&mut invite.headers, HeaderName::Require, "telepathy");
+    });
+    assert_eq!(refused.status(), StatusCode::BAD_EXTENSION);
+    let why = IncomingRefusal::Unsupported(StatusCode::BAD_EXTENSION);
+    assert_told_of_refusal(&mut world, why);
+}
+
+fn assert_told_of_refusal(world: &mut World, expected: IncomingRefusal) {
+    let told: Vec<IncomingRefusal> = world
+        .events(BOB)
+        .iter()
+        .filter_map(|event| match event {
+            Event::IncomingRefused { why, .. } => Some(*why),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [expected]);
+}
+
+#[test]
+fn a_refusal_is_told_with_its_status_and_when_to_call_again() {
+    let mut world = alice_alone();
+    let (_, invite) = alice_calls_carol(&mut world);
+    let mut refused = reply(&invite, StatusCode::SERVICE_UNAVAILABLE, "carol");
+    push(&mut refused.headers, HeaderName::RetryAfter, "120 (lunch)");
+    send(&mut world, ALICE, refused.to_bytes());
+    let told = world.wait_for(ALICE, |event| match event {
+        Event::EndExplained {
+            status,
+            retry_after,
+            ..
+        } => Some((*status, *retry_after)),
+        _ => None,
+    });
+    let wait = Duration::from_secs(120);
+    assert_eq!(told, (Some(StatusCode::SERVICE_UNAVAILABLE), Some(wait)));
+}
+
+#[test]
+fn an_account_without_a_password_is_not_told_that_it_was_refused() {
+    let mut world = alice_alone();
+    let (alices, invite) = alice_calls_carol(&mut world);
+    let mut challenge = reply(&invite, StatusCode::UNAUTHORIZED, "carol");
+    push(
+        &mut challenge.headers,
+        HeaderName::WwwAuthenticate,
+        "Digest realm=\"x\", nonce=\"1\"",
+    );
+    send(&mut world, ALICE, challenge.to_bytes());
+    let cause = ended(&mut world, ALICE, alices);
+    assert_eq!(cause, CallEndCause::NoCredentials);
+}
+
+#[test]
+fn a_bye_for_want_of_an_ack_says_so() {
+    let mut world = World::pair(1, Transport::Udp);
+    let (bobs, _) = carol_calls_bob(&mut world, &[]);
+    world
+        .act(BOB, |bob, now| bob.answer(now, bobs, media_of(BOB)))
+        .expect("it is unanswered");
+    assert_eq!(ended(&mut world, BOB, bobs), CallEndCause::Timeout);
+    world.run(Duration::from_millis(10));
+    let byes = requests(&world, &Method::Bye);
+    let reason = byes[0].headers.text(&HeaderName::Reason);
+    assert_eq!(reason.as_deref(), Some("SIP;cause=408;text=\"No ACK\""));
 }

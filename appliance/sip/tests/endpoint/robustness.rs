@@ -176,7 +176,7 @@ fn an_answer_without_usable_media_is_acknowledged_and_ended() {
     );
     let now = world.now;
     world.network.send(now, CAROL, ALICE, plain.to_bytes());
-    assert_eq!(ended(&mut world, ALICE, alices), CallEndCause::Media);
+    assert_eq!(ended(&mut world, ALICE, alices), CallEndCause::Encryption);
     world.run(Duration::from_millis(100));
     assert_eq!(received_by_carol(&world, &Method::Bye), ["x"]);
 }
@@ -301,7 +301,7 @@ fn an_offer_that_is_no_session_description_is_refused_and_counted_once() {
     assert_eq!(statistics.malformed, 0, "the message around it is well");
 }
 
-/// Bob's answer to an offer of Carol's, of which his user hears nothing.
+/// Bob's answer to an offer of Carol's, of which his user hears no more than that she was refused.
 fn offer_refused(world: &mut World, description: &str) -> StatusCode {
     let length = description.replace('\n', "\r\n").len();
     let invite = invite_from(CAROL, "sip:bob@192.0.2.2").replace(
@@ -310,7 +310,11 @@ fn offer_refused(world: &mut World, description: &str) -> StatusCode {
     );
     world.inject(CAROL, BOB, &invite);
     world.run(Duration::from_millis(100));
-    assert!(world.events(BOB).is_empty());
+    let told: Vec<&Event> = world.events(BOB).iter().collect();
+    assert!(
+        matches!(told[..], [Event::IncomingRefused { .. }]),
+        "{told:?}"
+    );
     world
         .received
         .iter()

@@ -274,7 +274,13 @@ fn a_session_that_the_peer_does_not_refresh_ends_before_its_time() {
     let lasted = world.now - start;
     assert!(lasted > SECOND * 59 && lasted < SECOND * 61, "{lasted:?}");
     world.run(SECOND / 10);
-    assert_eq!(requests(&world, &Method::Bye).len(), 1);
+    let byes = requests(&world, &Method::Bye);
+    assert_eq!(byes.len(), 1);
+    let reason = byes[0].headers.text(&HeaderName::Reason);
+    assert_eq!(
+        reason.as_deref(),
+        Some("SIP;cause=408;text=\"Session timer expired\"")
+    );
 }
 
 #[test]

@@ -175,7 +175,9 @@ fn a_peer_without_encryption_is_refused_in_both_directions() {
         .wait_for_event(Mark::default(), "CALL_CLOSED", LIMIT)
         .unwrap();
     assert!(closed.parameter.contains("488"), "{closed:?}");
+    site.wait_for_end(CallDirection::Incoming, EndReason::EncryptionRequired);
     site.room.call(site.peer.uri()).unwrap();
+    // It refuses with 488, which does not say what it lacks.
     let (direction, reason) = (CallDirection::Outgoing, EndReason::IncompatibleMedia);
     site.wait_for_end(direction, reason);
 }

@@ -1,7 +1,6 @@
 //! sipp is called.
 
 use api::snapshot::{EndReason, LegState};
-use api::{Language, Localized};
 use system::baresip::{Answer, Transport};
 use system::room_setup::Room;
 use system::sipp::{Scenario, Sipp};
@@ -26,50 +25,74 @@ fn refusal(status: &str, header: &str) -> Scenario {
 }
 
 /// The room calls somebody who refuses, and its user reads these sentences.
-fn assert_told(status: &str, header: &str, english: &str, chinese: &str) {
+fn assert_told(status: &str, header: &str, english: &str, chinese: &str) -> Room {
     let room = calling_room();
     let sipp = callee(&refusal(status, header));
     room.call(&sipp.uri()).unwrap();
     sipp.assert_played(LIMIT).unwrap();
-    let reason = end_of(&room);
-    assert_eq!(reason.text(Language::English), english);
-    assert_eq!(reason.text(Language::Chinese), chinese);
+    end_of(&room);
     for (language, words) in [("en", english), ("zh", chinese)] {
         let asked = ["--language", language, "status"];
         let shown = room.roomd.roomctl(&asked).unwrap();
         assert!(shown.contains(words), "{shown}");
     }
+    room
 }
 
 const NOTHING: &str = "Server: sipp";
 
 #[test]
 fn a_busy_callee_is_called_busy() {
-    assert_told("486 Busy Here", NOTHING, "the far end is busy", "对方忙");
-}
-
-#[test]
-fn a_callee_that_declines_is_said_to() {
-    assert_told("603 Decline", NOTHING, "the far end declined", "对方拒接");
-}
-
-#[test]
-fn a_server_that_asks_for_patience_is_quoted_by_its_status() {
     assert_told(
-        "503 Service Unavailable",
-        "Retry-After: 120",
-        "the far end refused (SIP 503)",
-        "对方拒绝(SIP 503)",
+        "486 Busy Here",
+        NOTHING,
+        "the far end is busy (SIP 486)",
+        "对方忙(SIP 486)",
     );
 }
 
 #[test]
-fn a_proxy_that_counts_too_many_hops_is_quoted_by_its_status() {
+fn a_callee_that_declines_is_said_to() {
+    assert_told(
+        "603 Decline",
+        NOTHING,
+        "the far end declined (SIP 603)",
+        "对方拒接(SIP 603)",
+    );
+}
+
+#[test]
+fn a_server_that_asks_for_patience_is_out_of_service_for_that_long() {
+    let room = assert_told(
+        "503 Service Unavailable",
+        "Retry-After: 120",
+        "the server there is out of service (SIP 503)",
+        "对方的服务器暂停服务(SIP 503)",
+    );
+    let shown = room.roomd.roomctl(&["--language", "en", "status"]).unwrap();
+    assert!(shown.contains("to be called again after 120 s"), "{shown}");
+}
+
+#[test]
+fn what_a_callee_says_of_its_refusal_is_shown_as_its_words() {
+    let room = assert_told(
+        "488 Not Acceptable Here",
+        "Warning: 305 carol.example.com \"No such codec\"",
+        "no codec or no encryption in common (SIP 488)",
+        "没有共同的编解码器或加密方式(SIP 488)",
+    );
+    let shown = room.roomd.roomctl(&["--language", "en", "status"]).unwrap();
+    let words = "in the far end's words: No such codec (Warning 305)";
+    assert!(shown.contains(words), "{shown}");
+}
+
+#[test]
+fn a_proxy_that_counts_too_many_hops_has_a_call_that_goes_in_circles() {
     assert_told(
         "483 Too Many Hops",
         NOTHING,
-        "the far end refused (SIP 483)",
-        "对方拒绝(SIP 483)",
+        "the call goes round in circles (SIP 483)",
+        "呼叫在服务器之间循环(SIP 483)",
     );
 }
 

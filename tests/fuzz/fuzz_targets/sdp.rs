@@ -10,8 +10,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use room::codec::AudioCodec;
 use sip::offer_answer::{
-    BfcpTcp, Capabilities, ContentPorts, BfcpTransport, ContentSharing, Fingerprint, H264Capabilities, LocalMedia,
-    LocalPort, MediaSecurity, Session,
+    BfcpTcp, BfcpTransport, Capabilities, ContentPorts, ContentSharing, Fingerprint,
+    H264Capabilities, LocalMedia, LocalPort, MediaSecurity, Session,
 };
 
 fuzz_target!(|description: &[u8]| {

@@ -161,6 +161,8 @@ pub enum Rule {
     Name,
     /// `WIDTHxHEIGHT` in even numbers, 160x90 to 3840x2160.
     Resolution,
+    /// The same for simulated pictures, which a clock is burnt into.
+    SimulatedResolution,
     /// A path that is not empty.
     Path,
     /// `ADDRESS:PORT` with a numeric address.

@@ -238,7 +238,8 @@ impl Rule {
             Self::Between { least, most } => format!("a whole number from {least} to {most}"),
             Self::Text { most } => format!("1 to {most} characters without control characters"),
             Self::Name => "1 to 64 letters, digits, -, _ or .".into(),
-            Self::Resolution => "even numbers such as \"1280x720\", at most \"3840x2160\"".into(),
+            Self::Resolution => "a width that is a multiple of 8 and an even height such as \"1280x720\", at most \"3840x2160\"".into(),
+            Self::SimulatedResolution => "a width of at least 640, or another source: simulated pictures carry a clock".into(),
             Self::Path => "the path of a file".into(),
             Self::SocketAddress => "an address and port such as \"0.0.0.0:5061\"".into(),
             Self::LoopbackAddress => "an address of this machine such as \"127.0.0.1:8080\"".into(),
@@ -262,7 +263,10 @@ impl Rule {
             Self::Between { least, most } => format!("{least} 到 {most} 的整数"),
             Self::Text { most } => format!("1 到 {most} 个字符,不含控制字符"),
             Self::Name => "1 到 64 个字母、数字、-、_ 或 .".into(),
-            Self::Resolution => "偶数,例如 \"1280x720\",最大 \"3840x2160\"".into(),
+            Self::Resolution => {
+                "宽度为 8 的倍数、高度为偶数,例如 \"1280x720\",最大 \"3840x2160\"".into()
+            }
+            Self::SimulatedResolution => "宽度至少为 640,或使用其他来源:模拟画面中带有时钟".into(),
             Self::Path => "文件路径".into(),
             Self::SocketAddress => "地址和端口,例如 \"0.0.0.0:5061\"".into(),
             Self::LoopbackAddress => "本机地址,例如 \"127.0.0.1:8080\"".into(),

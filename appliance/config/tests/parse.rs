@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use config::{
     AutoAnswer, Config, ConfigError, ContentSharing, FloorTransport, Language, MediaSecurity, Peer,
-    Problem, ProblemCause, Registration, Replaces, SecondCall, SecretSource, SipAddress, Transport,
-    Warning, parse,
+    Problem, ProblemCause, Registration, Replaces, Rule, SecondCall, SecretSource, SipAddress,
+    Transport, Warning, parse,
 };
 use room::media_plan::{AudioSink, VideoSink, VideoSource};
 use room::units::Bitrate;
@@ -362,8 +362,9 @@ fn a_complaint_names_file_line_column_key_and_remedy() {
     let cases = [
         (
             "version = 1\n[camera]\nresolution = \"1280*720\"\n",
-            "/etc/roomd/roomd.toml:3:14: camera.resolution: bad value \"1280*720\" (write even \
-             numbers such as \"1280x720\", at most \"3840x2160\")",
+            "/etc/roomd/roomd.toml:3:14: camera.resolution: bad value \"1280*720\" (write a \
+             width that is a multiple of 8 and an even height such as \"1280x720\", at most \
+             \"3840x2160\")",
         ),
         (
             "version = 1\n[slides]\nsource = \"hdmi\"\n",
@@ -574,6 +575,32 @@ fn a_floor_over_a_connection_in_the_clear_needs_media_that_may_be_plain() {
         "floor_transport = \"tcp\"\nmedia_security = \"plain-allowed\"\n",
     ] {
         parsed(&account(fine));
+    }
+}
+
+#[test]
+fn a_size_that_no_picture_can_have_is_refused_before_the_service_starts() {
+    for table in ["camera", "slides"] {
+        let found = |source: &str, size: &str| {
+            let text =
+                format!("version = 1\n[{table}]\nsource = \"{source}\"\nresolution = \"{size}\"\n");
+            let mut causes = problems(&text).into_iter().map(|problem| problem.cause);
+            causes.next().expect("a problem")
+        };
+        for (source, size, expected) in [
+            ("simulated", "320x180", Rule::SimulatedResolution),
+            ("simulated", "642x360", Rule::Resolution),
+            ("none", "642x360", Rule::Resolution),
+        ] {
+            let cause = found(source, size);
+            let ProblemCause::BadValue { rule, .. } = cause else {
+                panic!("{cause:?}");
+            };
+            assert_eq!(rule, expected, "{table} {source} {size}");
+        }
+        parsed(&format!(
+            "version = 1\n[{table}]\nsource = \"none\"\nresolution = \"320x180\"\n"
+        ));
     }
 }
 

@@ -70,8 +70,8 @@ fn pictures() -> impl Strategy<Value = (VideoSource, Resolution, FrameRate, Bitr
         Just(VideoSource::None),
         file().prop_map(VideoSource::File)
     ];
-    let resolution = (80_u32..=1920, 45_u32..=1080).prop_map(|(width, height)| Resolution {
-        width: width * 2,
+    let resolution = (80_u32..=480, 45_u32..=1080).prop_map(|(width, height)| Resolution {
+        width: width * 8,
         height: height * 2,
     });
     let rate = (1_u32..=60).prop_map(FrameRate);

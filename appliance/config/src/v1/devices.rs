@@ -13,6 +13,9 @@ use crate::error::{ProblemCause, Rule};
 use crate::location::KeyPath;
 use crate::settings::{CameraSettings, MicrophoneSettings, PlayoutSettings, SlidesSettings};
 
+/// The clock in simulated pictures takes so many pixels.
+const SIMULATED_WIDTH: u32 = 640;
+
 impl Checker<'_> {
     pub(super) fn camera(&mut self, at: &KeyPath, camera: file::Camera) -> CameraSettings {
         let pictures = self.pictures(
@@ -80,6 +83,12 @@ impl Checker<'_> {
             Rule::Resolution,
             read::resolution,
         );
+        let resolution = resolution.unwrap_or(Resolution::HD720);
+        if source == VideoSource::Simulated && resolution.width < SIMULATED_WIDTH {
+            let found = format!("{}x{}", resolution.width, resolution.height);
+            let rule = Rule::SimulatedResolution;
+            self.note(at.key("resolution"), ProblemCause::BadValue { found, rule });
+        }
         let rate = self.number(at, "frame_rate", keys.frame_rate, (1, 60), default_rate);
         let kbps = self.number(
             at,
@@ -90,7 +99,7 @@ impl Checker<'_> {
         );
         Pictures {
             source,
-            resolution: resolution.unwrap_or(Resolution::HD720),
+            resolution,
             frame_rate: FrameRate(u32::try_from(rate).expect("1 to 60")),
             bitrate: Bitrate::kbps(kbps.unsigned_abs()),
         }

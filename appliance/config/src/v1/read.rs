@@ -30,8 +30,8 @@ pub(super) fn websocket_path(text: &str) -> Option<String> {
 pub(super) fn resolution(text: &str) -> Option<Resolution> {
     let (width, height) = text.split_once('x')?;
     let (width, height): (u32, u32) = (digits(width)?, digits(height)?);
-    // 4:2:0 pictures have one chroma sample for each 2x2 block.
-    let even = width % 2 == 0 && height % 2 == 0;
+    // 4:2:0 pictures have one chroma sample for each 2x2 block, and rows that need no padding.
+    let even = width % 8 == 0 && height % 2 == 0;
     let fits = (160..=3840).contains(&width) && (90..=2160).contains(&height);
     (even && fits).then_some(Resolution { width, height })
 }

@@ -30,6 +30,7 @@ mod hold;
 mod media;
 mod over_at_once;
 mod requests;
+mod showing;
 mod slides;
 mod wanted;
 
@@ -369,88 +370,6 @@ impl Leg {
                 self.ended = Some(turn.now);
             }
             State::Ended(_) => {}
-        }
-    }
-
-    /// Whether the far end takes slides of ours, once it lets us.
-    pub(crate) fn takes_slides(&self) -> bool {
-        match &self.state {
-            State::Connected { media, .. } => media.takes_slides(),
-            State::Incoming { .. }
-            | State::Answering { .. }
-            | State::Dialing { .. }
-            | State::Ringing { .. }
-            | State::Early { .. }
-            | State::Ending { .. }
-            | State::Ended(_) => false,
-        }
-    }
-
-    /// The room shows slides: the far end is asked to let it, unless it was and would not.
-    pub(crate) fn show_slides(&mut self, turn: &mut Turn<'_>) {
-        if let State::Connected { media, .. } = &mut self.state
-            && media.takes_slides()
-        {
-            let before = media.slides.sending();
-            media.slides.show(self.id, turn);
-            if before != media.slides.sending() {
-                self.refused = None;
-            }
-        }
-    }
-
-    /// Somebody in the room wants slides shown that the far end has turned down: it is asked again.
-    /// Whether there is anything to ask.
-    pub(crate) fn ask_for_slides_again(&mut self) -> bool {
-        match &mut self.state {
-            State::Connected { media, .. } => media.takes_slides() && media.slides.ask_again(),
-            State::Incoming { .. }
-            | State::Answering { .. }
-            | State::Dialing { .. }
-            | State::Ringing { .. }
-            | State::Early { .. }
-            | State::Ending { .. }
-            | State::Ended(_) => false,
-        }
-    }
-
-    /// The room shows no slides any more.
-    pub(crate) fn withdraw_slides(&mut self, turn: &mut Turn<'_>) {
-        if let State::Connected { media, .. } = &mut self.state {
-            media.slides.withdraw(self.id, turn);
-        }
-    }
-
-    /// How far our slides have come.
-    pub(crate) fn slides_sending(&self) -> SlidesSending {
-        match &self.state {
-            State::Connected { media, .. } => media.slides.sending(),
-            State::Incoming { .. }
-            | State::Answering { .. }
-            | State::Dialing { .. }
-            | State::Ringing { .. }
-            | State::Early { .. }
-            | State::Ending { .. }
-            | State::Ended(_) => SlidesSending::Off,
-        }
-    }
-
-    /// Whether slides of the far end are to be seen.
-    pub(crate) fn shows_slides(&self) -> bool {
-        match &self.state {
-            State::Connected {
-                media,
-                local: LocalHold::Open,
-                ..
-            } => media.slides.are_shown(),
-            State::Incoming { .. }
-            | State::Answering { .. }
-            | State::Dialing { .. }
-            | State::Ringing { .. }
-            | State::Early { .. }
-            | State::Connected { .. }
-            | State::Ending { .. }
-            | State::Ended(_) => false,
         }
     }
 

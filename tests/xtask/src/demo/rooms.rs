@@ -398,6 +398,9 @@ name = "{display_name}"
 [camera]
 {camera}
 
+[slides]
+source = "simulated"
+
 [microphone]
 source = "file"
 file = {audio}

@@ -164,6 +164,7 @@ impl AudioPlayout {
     /// Takes an inlet out. The mixer lets go of it first: a piece of sound that waits there would
     /// keep the inlet's thread.
     fn unmix(&self, MixerInput { inlet, pad }: MixerInput) {
+        self.pipeline.retire(inlet.upcast_ref());
         self.mixer.release_request_pad(&pad);
         self.pipeline.remove(inlet.upcast_ref());
     }

@@ -145,10 +145,16 @@ impl OwnedPipeline {
         self.add(make_element(factory, configure)?)
     }
 
+    /// An element is on its way out: what fails in it from now on is no failure of the pipeline, and no
+    /// state change of that reaches it. To be said before it is unlinked, which its streaming thread
+    /// may notice first.
+    pub(crate) fn retire(&self, element: &gst::Element) {
+        element.set_locked_state(true);
+    }
+
     /// Takes an element out and stops it.
     pub(crate) fn remove(&self, element: &gst::Element) {
-        // Locked, so that a state change of the pipeline does not start it again meanwhile.
-        element.set_locked_state(true);
+        self.retire(element);
         if element.set_state(gst::State::Null).is_err() || self.pipeline.remove(element).is_err() {
             tracing::warn!(element = %element.name(), "an element could not be removed");
         }
@@ -275,6 +281,12 @@ pub(crate) fn count_buffers(pad: &gst::Pad) -> Arc<AtomicU64> {
     count
 }
 
+/// Whether a message is of an element that is on its way out.
+fn is_retired(message: &gst::Message) -> bool {
+    let element = message.src().and_then(|src| src.downcast_ref());
+    element.is_some_and(gst::Element::is_locked_state)
+}
+
 /// Runs on streaming threads: only sends messages.
 fn report(id: PipelineId, message: &gst::Message, inputs: &GraphInputs) {
     let element = || {
@@ -283,6 +295,7 @@ fn report(id: PipelineId, message: &gst::Message, inputs: &GraphInputs) {
             .map_or_else(String::new, |src| src.name().to_string())
     };
     match message.view() {
+        gst::MessageView::Error(_) if is_retired(message) => {}
         gst::MessageView::Error(error) => {
             let text = error.error().to_string();
             inputs.send(GraphInput::PipelineFailed {
@@ -301,5 +314,28 @@ fn report(id: PipelineId, message: &gst::Message, inputs: &GraphInputs) {
             inputs.send(GraphInput::EndOfStream(id));
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_element_on_its_way_out_fails_alone() {
+        gst::init().unwrap();
+        let (inputs, queue) = GraphInputs::new();
+        let clock = MediaClock::start();
+        let pipeline = OwnedPipeline::new(PipelineRole::AudioPlayout, &clock, &inputs);
+        let [stays, goes] = [(); 2].map(|()| pipeline.make("identity", |b| b).unwrap());
+        pipeline.retire(&goes);
+        for element in [&goes, &stays] {
+            gst::element_error!(element, gst::StreamError::Failed, ["not linked"]);
+        }
+        let Ok(GraphInput::PipelineFailed { element, .. }) = queue.try_recv() else {
+            panic!("nothing is told");
+        };
+        assert_eq!(element, stays.name());
+        assert!(queue.try_recv().is_err());
     }
 }

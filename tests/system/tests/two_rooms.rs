@@ -117,8 +117,9 @@ fn a_room_that_answered_and_whose_caller_has_left_meanwhile_rings_nobody_and_say
     let authority = Authority::new(folder.path()).unwrap();
     let [caller, mut callee] = meeting(&authority);
     callee.roomd.kill().unwrap();
-    caller.roomd.roomctl(&["hangup"]).unwrap();
+    // From here on: a BYE that nobody can get is over at once.
     let mark = caller.roomd.snapshot_mark();
+    caller.roomd.roomctl(&["hangup"]).unwrap();
     caller.wait_until_idle(mark, LIMIT).unwrap();
     callee.roomd.start_again().unwrap();
     let reason = callee

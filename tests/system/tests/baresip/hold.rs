@@ -63,10 +63,11 @@ fn endless_pictures(_: &mut RoomSetup, config: &mut BaresipConfig) {
 fn the_room_holds_and_resumes() {
     let mut site = site(endless_pictures);
     site.room_calls();
+    let before = site.now();
     let mark = site.peer.log().mark();
     site.room.roomd.roomctl(&["hold"]).unwrap();
     let held = LegState::Held { by: HeldBy::Local };
-    site.room.wait_for_state(site.now(), held, LIMIT).unwrap();
+    site.room.wait_for_state(before, held, LIMIT).unwrap();
     let held = site.now();
     wait_for_direction(&site, mark, "a=sendonly");
     assert_room_falls_silent(&site, held);

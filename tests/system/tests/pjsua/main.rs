@@ -324,9 +324,13 @@ fn the_peer_holds_and_resumes() {
 fn the_room_holds_and_resumes() {
     let mut site = site(as_usual);
     site.peer_calls();
+    let before = site.now();
     let mark = site.peer.mark();
     site.room.roomd.roomctl(&["hold"]).unwrap();
     site.peer.wait_for_media(mark, "held there", LIMIT).unwrap();
+    // The peer knows it when it answers, the room when that answer has come.
+    let held = LegState::Held { by: HeldBy::Local };
+    site.room.wait_for_state(before, held, LIMIT).unwrap();
     let mark = site.peer.mark();
     site.room.roomd.roomctl(&["resume"]).unwrap();
     site.peer.wait_for_media(mark, "active", LIMIT).unwrap();

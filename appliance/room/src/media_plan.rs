@@ -227,6 +227,41 @@ impl VideoRole {
     pub const ALL: [Self; 2] = [Self::Main, Self::Slides];
 }
 
+/// The kind of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Medium {
+    /// Sound.
+    Audio,
+    /// The main picture.
+    Video,
+    /// Slides: the second picture (RFC 4796).
+    Slides,
+}
+
+impl Medium {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Audio, Self::Video, Self::Slides];
+
+    /// The stream that carries a picture.
+    #[must_use]
+    pub const fn of_video(role: VideoRole) -> Self {
+        match role {
+            VideoRole::Main => Self::Video,
+            VideoRole::Slides => Self::Slides,
+        }
+    }
+
+    /// The name in element names and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Audio => "audio",
+            Self::Video => "video",
+            Self::Slides => "slides",
+        }
+    }
+}
+
 /// How the far ends share the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Layout {

@@ -1,0 +1,1 @@
+//! Sans-IO congestion control and pacing for every kind of leg.

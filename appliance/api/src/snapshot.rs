@@ -253,16 +253,28 @@ pub enum RegistrationFailure {
     },
 }
 
+/// What a leg is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LegKind {
+    /// A SIP call.
+    Sip,
+    /// A guest, from a browser, by a link.
+    Guest,
+}
+
 /// One leg of the meeting.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct Leg {
     /// Which leg; unique until roomd restarts.
     pub id: u32,
+    /// Whether it is a call or a guest.
+    pub kind: LegKind,
     /// Who called.
     pub direction: CallDirection,
     /// The far end.
     pub peer: Peer,
-    /// The account of the call; absent only when the room has none.
+    /// The account of the call; absent for a guest, and when the room has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// Where it stands.

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use crate::dtmf::DtmfDigit;
 use crate::end_explanation::EndExplanation;
+use crate::guest::Guest;
 use crate::ids::{Generation, LegId};
 use crate::leg_state::EndReason;
 use crate::leg_stats::LegStats;
@@ -37,6 +38,13 @@ pub enum Fact {
         wish: AnswerWish,
         /// The leg by which this room calls the caller at the same moment, if there is one.
         glare: Option<Glare>,
+    },
+    /// A guest comes by a link. The leg's id comes from [`crate::Room::reserve_leg`].
+    GuestKnocks {
+        /// The new leg.
+        leg: LegId,
+        /// Who comes.
+        guest: Guest,
     },
     /// The far end rings.
     Ringing {

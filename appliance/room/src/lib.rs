@@ -13,6 +13,7 @@ pub mod command;
 pub mod dtmf;
 mod end_explanation;
 pub mod fact;
+mod guest;
 pub mod h264_level;
 pub mod ids;
 pub mod input_queue;
@@ -41,6 +42,7 @@ pub use fact::{
     Certificate, CertificateValidity, Fact, FloorChange, Glare, MediaFault, Prevails,
     RegistrationFailure, RegistrationState,
 };
+pub use guest::{Guest, GuestAdmission, GuestPolicy, LegKind};
 pub use ids::{Generation, LegId};
 pub use input_queue::{Input, InputQueue};
 pub use leg_state::{CallDirection, EndReason, HeldBy, HoldChange, LegRefusal, LegState};

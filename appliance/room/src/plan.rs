@@ -4,6 +4,7 @@
 //! each of them decodes (profile-level-id) and asks for (`b=`).
 
 use crate::codec::PacketizationMode;
+use crate::guest::LegKind;
 use crate::h264_level::H264Level;
 use crate::ids::{Generation, LegId};
 use crate::leg_state::LegState;
@@ -132,19 +133,18 @@ pub(crate) fn media_plan(
 }
 
 /// What people in the room hear of calls in these states. Whoever calls comes before whomever the
-/// room calls: somebody has to act.
-pub(crate) fn tone(states: &[LegState]) -> Option<Tone> {
-    if states.contains(&LegState::Incoming) {
-        let meets = states.iter().any(|state| state.is_connected());
-        return Some(if meets {
-            Tone::CallWaiting
-        } else {
-            Tone::Ringing
-        });
+/// room calls: somebody has to act. A guest who knocks may wait for long, and does so more quietly
+/// than a caller.
+pub(crate) fn tone(legs: &[(LegKind, LegState)]) -> Option<Tone> {
+    let meets = legs.iter().any(|(_, state)| state.is_connected());
+    if legs.contains(&(LegKind::Sip, LegState::Incoming)) && !meets {
+        return Some(Tone::Ringing);
     }
-    states
-        .contains(&LegState::Ringing)
-        .then_some(Tone::Ringback)
+    let any = |wanted| legs.iter().any(|(_, state)| *state == wanted);
+    if any(LegState::Incoming) {
+        return Some(Tone::CallWaiting);
+    }
+    any(LegState::Ringing).then_some(Tone::Ringback)
 }
 
 /// The one rung that all sending streams can take; `None` while none sends.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::guest::GuestPolicy;
 use crate::media_plan::{AudioSink, AudioSource, VideoSink, VideoSource};
 use crate::peer::{AnswerWish, PeerTrust};
 use crate::units::{Bitrate, FrameRate, Resolution};
@@ -13,6 +14,8 @@ pub struct RoomPolicy {
     pub auto_answer: AutoAnswer,
     /// What happens to a call that comes, or is placed, during another.
     pub second_call: SecondCall,
+    /// Who may come in by a link.
+    pub guests: GuestPolicy,
     /// What the join button calls.
     pub join: Option<CallTarget>,
     /// The names of the accounts that a call may be placed by. The first one is taken where a call
@@ -25,13 +28,14 @@ pub struct RoomPolicy {
 }
 
 impl RoomPolicy {
-    /// Cautious rules for these devices: nothing is answered unasked, one call at a time, nothing
-    /// to join.
+    /// Cautious rules for these devices: nothing is answered unasked, one call at a time, no guests,
+    /// nothing to join.
     #[must_use]
     pub fn cautious(media: MediaPolicy) -> Self {
         Self {
             auto_answer: AutoAnswer::Never,
             second_call: SecondCall::Busy,
+            guests: GuestPolicy::default(),
             join: None,
             accounts: Vec::new(),
             timeouts: Timeouts::default(),
@@ -111,6 +115,8 @@ pub struct CallTarget {
 pub struct Timeouts {
     /// An unanswered incoming call, until it is refused.
     pub ring: Duration,
+    /// A guest who knocks, until nobody has let them in.
+    pub knock: Duration,
     /// A placed call, from dialing until the far end answers.
     pub dial: Duration,
     /// From answering here until the call is established.
@@ -135,6 +141,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             ring: Duration::from_secs(45),
+            knock: Duration::from_secs(300),
             dial: Duration::from_secs(90),
             answer: Duration::from_secs(35),
             hold: Duration::from_secs(35),

@@ -19,6 +19,7 @@
 //! ordered.
 
 mod availability;
+mod guests;
 mod interrupted;
 mod refused_calls;
 mod slides;
@@ -29,6 +30,7 @@ use std::time::Instant;
 
 use crate::command::{AnswerMode, Command, Remembered};
 use crate::fact::{Fact, MediaFault, Prevails, RegistrationState};
+use crate::guest::LegKind;
 use crate::ids::{Generation, LegId};
 use crate::leg::{IncomingCall, Leg};
 use crate::leg_state::{EndReason, LegState};
@@ -294,9 +296,9 @@ impl Room {
         let ringing = self
             .legs
             .iter()
-            .position(|leg| leg.state() == LegState::Incoming);
+            .position(|leg| leg.kind() == LegKind::Sip && leg.state() == LegState::Incoming);
         match ringing {
-            Some(index) if self.taken_legs() <= self.policy.second_call.max_legs() => {
+            Some(index) if self.taken_legs(LegKind::Sip) <= self.policy.second_call.max_legs() => {
                 self.at_leg(now, index, Leg::refuse_busy);
                 Ok(())
             }
@@ -306,13 +308,15 @@ impl Room {
 
     /// Whether policy allows one more leg.
     fn has_free_leg(&self) -> bool {
-        self.taken_legs() < self.policy.second_call.max_legs() && self.legs.len() < MAX_LEGS
+        self.taken_legs(LegKind::Sip) < self.policy.second_call.max_legs()
+            && self.legs.len() < MAX_LEGS
     }
 
-    /// The legs that count. Those that only wait for the far end's last word do not, so that one
+    /// The legs of a kind that count. Those that only wait for the far end's last word do not, so that one
     /// call can follow another without a pause.
-    fn taken_legs(&self) -> usize {
-        self.legs.iter().filter(|leg| !leg.is_ending()).count()
+    fn taken_legs(&self, kind: LegKind) -> usize {
+        let taken = |leg: &&Leg| leg.kind() == kind && !leg.is_ending();
+        self.legs.iter().filter(taken).count()
     }
 
     fn decline(&mut self, now: Instant, id: LegId) -> Admission {
@@ -377,6 +381,7 @@ impl Room {
                 };
                 self.incoming(now, leg, call);
             }
+            Fact::GuestKnocks { leg, guest } => self.guest_knocks(now, leg, &guest),
             Fact::Ringing { leg } => self.tell_leg(leg, Leg::far_end_rings),
             Fact::EarlyMedia { leg, streams } => {
                 self.tell_leg(leg, |leg| leg.early_media(streams));
@@ -475,8 +480,13 @@ impl Room {
             return;
         }
         let reception = self.receive(now, &call);
+        let leg = Leg::incoming(id, call, &self.turn(now));
+        self.take_in(now, leg, reception);
+    }
+
+    /// Takes in a leg that a far end has opened.
+    fn take_in(&mut self, now: Instant, mut leg: Leg, reception: Reception) {
         let mut turn = self.turn(now);
-        let mut leg = Leg::incoming(id, call, &turn);
         match reception {
             Reception::ShuttingDown => {
                 leg.end(EndReason::ShutDown, &mut turn);
@@ -675,7 +685,11 @@ impl Room {
         let legs = self.legs.iter().filter_map(planned).collect();
         let generation = self.ordered.plan.generation;
         let controls = Controls::of(&self.current);
-        let states: Vec<LegState> = self.legs.iter().map(Leg::state).collect();
+        let states: Vec<_> = self
+            .legs
+            .iter()
+            .map(|leg| (leg.kind(), leg.state()))
+            .collect();
         let shown = Shown {
             tone: tone(&states),
             slides: self.shown_slides(),

@@ -11,6 +11,7 @@ use crate::codec::{
 use crate::command::Remembered;
 use crate::end_explanation::EndExplanation;
 use crate::fact::{Certificate, MediaFault, RegistrationState};
+use crate::guest::LegKind;
 use crate::ids::{Generation, LegId};
 use crate::leg_state::{CallDirection, HoldChange, LegRefusal, LegState};
 use crate::leg_stats::LegStats;
@@ -181,11 +182,13 @@ impl DeviceState {
 pub struct LegSnapshot {
     /// Which leg.
     pub id: LegId,
+    /// Whether it is a call or a guest.
+    pub kind: LegKind,
     /// Who called.
     pub direction: CallDirection,
     /// The far end.
     pub peer: Peer,
-    /// The account of the call; `None` only for a placed call of a room without accounts.
+    /// The account of the call; `None` for a guest, and for a placed call of a room without accounts.
     pub account: Option<String>,
     /// Where it stands.
     pub state: LegState,

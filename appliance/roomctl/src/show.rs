@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use api::snapshot::{
-    Audio, CallDirection, CameraState, Certificate, CertificateValidity, DeviceState, Leg,
+    Audio, CallDirection, CameraState, Certificate, CertificateValidity, DeviceState, Leg, LegKind,
     LegSecurity, LegState, MediaTransport, MicrophoneState, Protection, RegistrationState,
     RoomState, StreamStats, Video, VideoFlow, VideoStats,
 };
@@ -266,10 +266,16 @@ impl Sheet {
             .display_name
             .as_deref()
             .filter(|name| !name.is_empty());
-        let peer = name.map_or_else(
-            || harmless(&leg.peer.uri),
-            |name| format!("{} <{}>", harmless(name), harmless(&leg.peer.uri)),
-        );
+        let peer = match (leg.kind, name) {
+            (LegKind::Guest, name) => {
+                let guest = self.words(("guest", "访客"));
+                format!("{} ({guest})", harmless(name.unwrap_or_default()))
+            }
+            (LegKind::Sip, None) => harmless(&leg.peer.uri),
+            (LegKind::Sip, Some(name)) => {
+                format!("{} <{}>", harmless(name), harmless(&leg.peer.uri))
+            }
+        };
         let label = self
             .style
             .paint(Tone::Strong, &padded(&label, LABEL_COLUMNS));
@@ -602,6 +608,7 @@ pub(crate) mod samples {
         };
         Leg {
             id,
+            kind: LegKind::Sip,
             direction: CallDirection::Outgoing,
             peer: Peer {
                 uri: "sip:board@example.com".into(),

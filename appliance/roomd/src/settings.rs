@@ -7,6 +7,7 @@ use config::{
     Account, AutoAnswer, ClientCertificates, Config, HostPort, MediaSecurity, Peer, Registration,
     Replaces, Transfers,
 };
+use room::GuestPolicy;
 use room::codec::{AudioCodec, PacketizationMode};
 use room::policy::{CallTarget, MediaPolicy, RoomPolicy, SecondCall, SlidesPolicy, Timeouts};
 use sip::digest::Credentials;
@@ -36,6 +37,7 @@ pub fn room_policy(config: &Config) -> RoomPolicy {
             config::SecondCall::Busy => SecondCall::Busy,
             config::SecondCall::Add { max_legs } => SecondCall::Add { max_legs },
         },
+        guests: GuestPolicy::default(),
         join: config.join.as_ref().map(|join| CallTarget {
             target: join.target.to_string(),
             account: join.account.as_ref().map(ToString::to_string),

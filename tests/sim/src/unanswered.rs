@@ -85,6 +85,7 @@ impl Unanswered {
                 self.waiting.remove(&Waiting::Store(*generation));
             }
             Fact::Incoming { .. }
+            | Fact::GuestKnocks { .. }
             | Fact::IncomingRefused { .. }
             | Fact::EndExplained { .. }
             | Fact::DtmfRefused { .. }

@@ -39,6 +39,7 @@ use std::time::Instant;
 use crate::command::{Command, IfNotReplaced};
 use crate::end_explanation::EndExplanation;
 use crate::fact::Glare;
+use crate::guest::{Guest, LegKind};
 use crate::ids::LegId;
 use crate::leg_state::{CallDirection, EndReason, HoldChange, LegRefusal, LegState};
 use crate::leg_stats::LegStats;
@@ -54,6 +55,7 @@ use media::{Media, MediaSummary};
 #[derive(Debug)]
 pub(crate) struct Leg {
     id: LegId,
+    kind: LegKind,
     direction: CallDirection,
     peer: Peer,
     /// The account that the call goes by.
@@ -175,6 +177,22 @@ impl Leg {
         leg
     }
 
+    /// A leg that a guest opened; as [`Leg::incoming`].
+    pub(crate) fn guest(id: LegId, guest: &Guest, turn: &Turn<'_>) -> Self {
+        let state = State::Incoming {
+            until: turn.deadline(|timeouts| timeouts.knock),
+        };
+        let peer = Peer {
+            uri: format!("guest:{}", guest.number),
+            display_name: Some(guest.name.clone()),
+        };
+        let mut leg = Self::new(id, CallDirection::Incoming, peer, None, state, turn.now);
+        leg.kind = LegKind::Guest;
+        // There is no other way for a browser.
+        leg.security = Some(LegSecurity::SECURED);
+        leg
+    }
+
     fn new(
         id: LegId,
         direction: CallDirection,
@@ -185,6 +203,7 @@ impl Leg {
     ) -> Self {
         Self {
             id,
+            kind: LegKind::Sip,
             direction,
             peer,
             account,
@@ -204,6 +223,11 @@ impl Leg {
 
     pub(crate) fn id(&self) -> LegId {
         self.id
+    }
+
+    /// Whether it is a call or a guest.
+    pub(crate) fn kind(&self) -> LegKind {
+        self.kind
     }
 
     /// The account that the call goes by.
@@ -280,6 +304,7 @@ impl Leg {
         };
         LegSnapshot {
             id: self.id,
+            kind: self.kind,
             direction: self.direction,
             peer: self.peer.clone(),
             account: self.account.clone(),

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{MAX_LEGS, Room};
 use crate::command::{Command, IfNotReplaced, TransferProgress};
+use crate::guest::LegKind;
 use crate::ids::LegId;
 use crate::leg::Leg;
 use crate::leg_state::{EndReason, LegState};
@@ -48,8 +49,8 @@ impl Room {
         let leg = self.legs.iter().find(|leg| leg.id() == from)?;
         let stands = matches!(leg.state(), LegState::Established | LegState::Held { .. });
         let is_first = self.transfers.iter().all(|known| known.from != from);
-        let has_room =
-            self.taken_legs() <= self.policy.second_call.max_legs() && self.legs.len() < MAX_LEGS;
+        let has_room = self.taken_legs(LegKind::Sip) <= self.policy.second_call.max_legs()
+            && self.legs.len() < MAX_LEGS;
         let call = CallTarget {
             target,
             account: leg.account().map(str::to_owned),

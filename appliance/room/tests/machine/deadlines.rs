@@ -149,6 +149,7 @@ fn a_time_out_of_any_length_does_not_overflow_the_clock() {
     let mut policy = policy();
     policy.timeouts = Timeouts {
         ring: forever,
+        knock: forever,
         dial: forever,
         answer: forever,
         hold: forever,

@@ -4,6 +4,7 @@ mod answered_calls;
 mod calls;
 mod controls;
 mod deadlines;
+mod guests;
 mod leg_facts;
 mod leg_requests;
 mod media;

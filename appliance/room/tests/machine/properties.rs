@@ -12,8 +12,9 @@ use room::media_plan::{
 use room::units::{Bitrate, Volume};
 use room::{
     Admission, AutoAnswer, CallTarget, Command, DtmfDigit, DtmfDigits, EndReason, Fact,
-    FloorChange, Generation, Glare, LegId, LegSecurity, LegState, MediaFault, PeerTrust, Prevails,
-    RegistrationState, Request, RoomPolicy, RoomSnapshot, RoomState, TransferProgress,
+    FloorChange, Generation, Glare, GuestAdmission, GuestPolicy, LegId, LegKind, LegSecurity,
+    LegState, MediaFault, PeerTrust, Prevails, RegistrationState, Request, RoomPolicy,
+    RoomSnapshot, RoomState, TransferProgress,
 };
 
 use crate::rig::{Rig, audio, established, incoming, policy, policy_with_legs, streams, video};
@@ -25,6 +26,8 @@ enum Step {
     Request(usize, fn(LegId) -> Request),
     Fact(usize, fn(LegId) -> Fact),
     Incoming(PeerTrust),
+    /// A guest comes by a link.
+    Guest(GuestAdmission),
     /// A far end calls that the leg of this number calls.
     CrossingCall(usize, Prevails),
     /// Media has reached the last plan.
@@ -39,6 +42,9 @@ enum Step {
     Pass(Duration),
     UntilDeadline,
 }
+
+/// The most guests at a time, by every policy.
+const MAX_GUESTS: u8 = 2;
 
 /// Every request, with the shut-down left out: it has properties of its own.
 const REQUESTS: &[fn(LegId) -> Request] = &[
@@ -191,11 +197,13 @@ const fn floor(leg: LegId, change: FloorChange) -> Fact {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let leg = || 0..6_usize;
     let trust = prop_oneof![Just(PeerTrust::Trusted), Just(PeerTrust::Admitted)];
+    let admission = prop_oneof![Just(GuestAdmission::Ask), Just(GuestAdmission::Unasked)];
     let prevails = prop_oneof![Just(Prevails::Placed), Just(Prevails::Incoming)];
     let step = prop_oneof![
         8 => (leg(), proptest::sample::select(REQUESTS)).prop_map(|(l, r)| Step::Request(l, r)),
         8 => (leg(), proptest::sample::select(FACTS)).prop_map(|(l, f)| Step::Fact(l, f)),
         2 => trust.prop_map(Step::Incoming),
+        2 => admission.prop_map(Step::Guest),
         2 => (leg(), prevails).prop_map(|(l, p)| Step::CrossingCall(l, p)),
         1 => Just(Step::MediaApplied),
         1 => Just(Step::Stored),
@@ -221,6 +229,9 @@ fn policies() -> impl Strategy<Value = RoomPolicy> {
     ];
     (auto_answer, base).prop_map(|(auto_answer, base)| RoomPolicy {
         auto_answer,
+        guests: GuestPolicy {
+            max_guests: MAX_GUESTS,
+        },
         ..base
     })
 }
@@ -229,7 +240,7 @@ fn policies() -> impl Strategy<Value = RoomPolicy> {
 struct Checked {
     rig: Rig,
     max_legs: usize,
-    /// How many legs were live after the last step.
+    /// How many calls were live after the last step.
     live_legs: usize,
     /// Legs that hand the room on: until they are gone, one leg more is there.
     handing_on: BTreeSet<LegId>,
@@ -297,6 +308,10 @@ impl Checked {
             }
             Step::Incoming(trust) => {
                 let leg = self.rig.incoming(*trust);
+                self.legs.push(leg);
+            }
+            Step::Guest(admission) => {
+                let leg = self.rig.guest(*admission);
                 self.legs.push(leg);
             }
             Step::CrossingCall(number, prevails) => {
@@ -533,11 +548,15 @@ impl Checked {
             assert!(self.orders[&leg].floor, "slides without the floor");
         }
 
-        let live = snapshot
-            .legs
-            .iter()
-            .filter(|leg| leg.state.end_reason().is_none())
-            .count();
+        let live_of = |kind| {
+            let of_kind = snapshot.legs.iter().filter(|leg| leg.kind == kind);
+            of_kind
+                .filter(|leg| leg.state.end_reason().is_none())
+                .count()
+        };
+        let guests = live_of(LegKind::Guest);
+        assert!(guests <= usize::from(MAX_GUESTS), "{guests} guests");
+        let live = live_of(LegKind::Sip);
         let is_live = |id: &LegId| {
             let mut legs = snapshot.legs.iter();
             legs.any(|leg| leg.id == *id && leg.state.end_reason().is_none())

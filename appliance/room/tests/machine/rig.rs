@@ -8,9 +8,9 @@ use room::codec::{
 use room::media_plan::{AudioStream, LegStreams, VideoStream};
 use room::units::Volume;
 use room::{
-    Admission, AnswerWish, CallTarget, Command, DialogName, EndReason, Fact, Glare, LegId,
-    LegSecurity, LegSnapshot, LegState, MediaPlan, MediaPolicy, Peer, PeerTrust, Remembered,
-    Request, Room, RoomPolicy, SecondCall, WayBack,
+    Admission, AnswerWish, CallTarget, Command, DialogName, EndReason, Fact, Glare, Guest,
+    GuestAdmission, GuestPolicy, LegId, LegSecurity, LegSnapshot, LegState, MediaPlan, MediaPolicy,
+    Peer, PeerTrust, Remembered, Request, Room, RoomPolicy, SecondCall, WayBack,
 };
 
 /// The address that outgoing calls of the tests go to.
@@ -106,6 +106,18 @@ impl Rig {
         leg
     }
 
+    /// A guest comes by a link. The commands wait to be taken.
+    pub(crate) fn guest(&mut self, admission: GuestAdmission) -> LegId {
+        let leg = self.room.reserve_leg();
+        let guest = Guest {
+            number: 7,
+            name: "Anna".to_owned(),
+            admission,
+        };
+        self.room.fact(self.now, Fact::GuestKnocks { leg, guest });
+        leg
+    }
+
     /// A far end calls that this room calls at the same moment. The commands wait to be taken.
     pub(crate) fn crossing_call(&mut self, trust: PeerTrust, crossed: Glare) -> LegId {
         let leg = self.room.reserve_leg();
@@ -148,6 +160,14 @@ pub(crate) fn policy() -> RoomPolicy {
         account: None,
     });
     policy
+}
+
+/// As [`policy`], with up to this many guests.
+pub(crate) fn policy_with_guests(max_guests: u8) -> RoomPolicy {
+    RoomPolicy {
+        guests: GuestPolicy { max_guests },
+        ..policy()
+    }
 }
 
 /// As [`policy`], with up to this many legs.

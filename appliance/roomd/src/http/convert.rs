@@ -12,7 +12,7 @@ use room::snapshot::{
 };
 use room::units::{Fraction, Resolution};
 use room::{
-    CallDirection, Certificate, CertificateValidity, DeniedReason, HeldBy, LegSecurity,
+    CallDirection, Certificate, CertificateValidity, DeniedReason, HeldBy, LegKind, LegSecurity,
     LegSnapshot, LegState, LegStats, MediaFault, Peer, Protection, RegistrationState, RoomSnapshot,
     RoomState, StreamStats, VideoStats,
 };
@@ -220,6 +220,10 @@ fn leg_to_api(leg: &LegSnapshot, clock: &WallClock) -> wire::Leg {
     let moment = |instant: Option<Instant>| instant.map(|instant| clock.unix_ms(instant));
     wire::Leg {
         id: leg.id.0,
+        kind: match leg.kind {
+            LegKind::Sip => wire::LegKind::Sip,
+            LegKind::Guest => wire::LegKind::Guest,
+        },
         direction: match leg.direction {
             CallDirection::Incoming => wire::CallDirection::Incoming,
             CallDirection::Outgoing => wire::CallDirection::Outgoing,

@@ -1,0 +1,308 @@
+//! What this crate reads of an offer itself, before the engine gets it: its size, what contradicts
+//! itself, and what the engine does not tell afterwards (RFC 8866, RFC 8829).
+
+use room::codec::ProfileLevelId;
+use room::units::Bitrate;
+
+use crate::error::Error;
+
+/// Bytes of an offer at most.
+pub(crate) const LONGEST: usize = 64 * 1024;
+
+/// Lines of an offer at most. A browser with every codec there is writes some 700.
+const LINES: usize = 2_000;
+
+/// Candidates in an offer at most.
+pub(crate) const CANDIDATES: usize = 100;
+
+/// Bytes of a media identification at most: as many as the engine keeps.
+const LONGEST_MID: usize = 16;
+
+/// What a media line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LineKind {
+    Audio,
+    Video,
+    Application,
+}
+
+/// A media line of an offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) kind: LineKind,
+    pub(crate) mid: String,
+    /// What the browser takes at most (`b=`).
+    pub(crate) max_bitrate: Option<Bitrate>,
+    /// The profiles that payload types stand for, in the order in which the browser prefers them.
+    pub(crate) profiles: Vec<(u8, ProfileLevelId)>,
+}
+
+/// An offer, as far as this crate reads it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) lines: Vec<Line>,
+    /// The SSRCs that it announces.
+    pub(crate) ssrcs: Vec<u32>,
+    pub(crate) candidates: usize,
+}
+
+impl Offer {
+    /// Reads an offer.
+    pub(crate) fn parse(offer: &str) -> Result<Self, Error> {
+        if offer.len() > LONGEST {
+            return Err(Error::DescriptionTooLong {
+                length: offer.len(),
+                limit: LONGEST,
+            });
+        }
+        let mut reader = Reader::default();
+        for (number, line) in offer.lines().enumerate() {
+            if number >= LINES {
+                return Err(too_many("lines", LINES));
+            }
+            reader.line(line)?;
+        }
+        reader.finish()
+    }
+
+    /// The lines of one kind, in order.
+    pub(crate) fn lines_of(&self, kind: LineKind) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(move |line| line.kind == kind)
+    }
+}
+
+fn too_many(what: &'static str, limit: usize) -> Error {
+    Error::TooMany { what, limit }
+}
+
+fn unreadable(what: &str) -> Error {
+    Error::Description(what.to_owned())
+}
+
+/// What is known of a payload type, in any line: those of a bundle share them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct PayloadType {
+    map: Option<String>,
+    /// Which one it repeats (RFC 4588 section 8.6).
+    apt: Option<u8>,
+}
+
+#[derive(Debug)]
+struct Reader {
+    offer: Offer,
+    payload_types: Vec<PayloadType>,
+    /// The payload types that have an `a=fmtp` in the line that is read.
+    described: Vec<u8>,
+    /// The formats of the line that is read, in their order.
+    formats: Vec<u8>,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self {
+            offer: Offer::default(),
+            payload_types: vec![PayloadType::default(); 128],
+            described: Vec::new(),
+            formats: Vec::new(),
+        }
+    }
+}
+
+impl Reader {
+    fn line(&mut self, line: &str) -> Result<(), Error> {
+        let Some((field, value)) = line.split_once('=') else {
+            return if line.is_empty() {
+                Ok(())
+            } else {
+                Err(unreadable("a line is not type=value"))
+            };
+        };
+        match field {
+            "m" => self.media_line(value),
+            "b" => {
+                self.bandwidth(value);
+                Ok(())
+            }
+            "a" => {
+                let (name, value) = value.split_once(':').unwrap_or((value, ""));
+                self.attribute(name, value)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn media_line(&mut self, value: &str) -> Result<(), Error> {
+        self.end_of_line()?;
+        let mut fields = value.split_ascii_whitespace();
+        let (kind, limit) = match fields.next() {
+            Some("audio") => (LineKind::Audio, 1),
+            Some("video") => (LineKind::Video, 2),
+            Some("application") => (LineKind::Application, 1),
+            _ => return Err(unreadable("a media line is of no known kind")),
+        };
+        if self.offer.lines_of(kind).count() >= limit {
+            return Err(too_many("media lines of one kind", limit));
+        }
+        if kind != LineKind::Application {
+            // Port and protocol.
+            for format in fields.skip(2) {
+                let format = payload_type(format)?;
+                if self.formats.contains(&format) {
+                    return Err(Error::PayloadTypeConflict(format));
+                }
+                self.formats.push(format);
+            }
+        }
+        self.offer.lines.push(Line {
+            kind,
+            mid: String::new(),
+            max_bitrate: None,
+            profiles: Vec::new(),
+        });
+        Ok(())
+    }
+
+    fn attribute(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        match name {
+            "candidate" => {
+                self.offer.candidates += 1;
+                if self.offer.candidates > CANDIDATES {
+                    return Err(too_many("candidates", CANDIDATES));
+                }
+            }
+            "mid" => {
+                let taken = self.offer.lines.iter().any(|line| line.mid == value);
+                let Some(line) = self.offer.lines.last_mut() else {
+                    return Err(unreadable("a media identification outside of media"));
+                };
+                if value.is_empty() || value.len() > LONGEST_MID || taken || !value.is_ascii() {
+                    return Err(unreadable("a media identification that cannot be used"));
+                }
+                value.clone_into(&mut line.mid);
+            }
+            "rtpmap" => {
+                let (number, map) = value.split_once(' ').unwrap_or((value, ""));
+                let number = payload_type(number)?;
+                let known = &mut self.payload_types[usize::from(number)].map;
+                let map = map.trim().to_ascii_lowercase();
+                if known.as_ref().is_some_and(|known| *known != map) {
+                    return Err(Error::PayloadTypeConflict(number));
+                }
+                *known = Some(map);
+            }
+            "fmtp" => self.format_parameters(value)?,
+            "ssrc" => {
+                let id = value.split_ascii_whitespace().next().unwrap_or_default();
+                let id = id.parse().map_err(|_| unreadable("an SSRC is no number"))?;
+                if !self.offer.ssrcs.contains(&id) {
+                    self.offer.ssrcs.push(id);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn format_parameters(&mut self, value: &str) -> Result<(), Error> {
+        let (number, parameters) = value.split_once(' ').unwrap_or((value, ""));
+        let number = payload_type(number)?;
+        if self.described.contains(&number) {
+            return Err(Error::PayloadTypeConflict(number));
+        }
+        self.described.push(number);
+        let parameter = |wanted: &str| {
+            parameters.split(';').find_map(|parameter| {
+                let (name, value) = parameter.trim().split_once('=')?;
+                name.eq_ignore_ascii_case(wanted).then_some(value.trim())
+            })
+        };
+        if let Some(apt) = parameter("apt") {
+            let apt = payload_type(apt)?;
+            let known = &mut self.payload_types[usize::from(number)].apt;
+            if known.is_some_and(|known| known != apt) || apt == number {
+                return Err(Error::PayloadTypeConflict(number));
+            }
+            *known = Some(apt);
+        }
+        if let Some(profile) = parameter("profile-level-id").and_then(profile_level_id)
+            && let Some(line) = self.offer.lines.last_mut()
+        {
+            line.profiles.push((number, profile));
+        }
+        Ok(())
+    }
+
+    fn bandwidth(&mut self, value: &str) {
+        let Some(line) = self.offer.lines.last_mut() else {
+            return;
+        };
+        let bitrate = match value.split_once(':') {
+            Some(("TIAS", value)) => value.trim().parse().ok(),
+            // Kilobits, with headers (RFC 8866 section 5.8); where both are said, the smaller one.
+            Some(("AS", value)) => value
+                .trim()
+                .parse::<u64>()
+                .ok()
+                .map(|kilobits| kilobits.saturating_mul(1_000)),
+            _ => None,
+        };
+        if let Some(bitrate) = bitrate.filter(|bitrate| *bitrate > 0) {
+            let bitrate = Bitrate::bps(bitrate);
+            line.max_bitrate = Some(line.max_bitrate.map_or(bitrate, |known| known.min(bitrate)));
+        }
+    }
+
+    /// Order of preference is that of the media line, whatever order the attributes have.
+    fn end_of_line(&mut self) -> Result<(), Error> {
+        let formats = std::mem::take(&mut self.formats);
+        self.described.clear();
+        let Some(line) = self.offer.lines.last_mut() else {
+            return Ok(());
+        };
+        if line.mid.is_empty() {
+            return Err(unreadable("a media line has no identification"));
+        }
+        let position = |number: u8| formats.iter().position(|format| *format == number);
+        line.profiles
+            .retain(|(number, _)| position(*number).is_some());
+        line.profiles.sort_by_key(|(number, _)| position(*number));
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Offer, Error> {
+        self.end_of_line()?;
+        // Two payload types that are repeated by one, or a repeated one that is itself a repetition:
+        // the engine would give one number to two things.
+        let mut repeated = Vec::new();
+        for apt in self.payload_types.iter().filter_map(|known| known.apt) {
+            let chained = self.payload_types[usize::from(apt)].apt.is_some();
+            if repeated.contains(&apt) || chained {
+                return Err(Error::PayloadTypeConflict(apt));
+            }
+            repeated.push(apt);
+        }
+        if self.offer.lines_of(LineKind::Audio).next().is_none() {
+            return Err(Error::NoAudio);
+        }
+        Ok(self.offer)
+    }
+}
+
+fn payload_type(text: &str) -> Result<u8, Error> {
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|number| *number <= 127)
+        .ok_or_else(|| unreadable("a payload type is no number up to 127"))
+}
+
+fn profile_level_id(text: &str) -> Option<ProfileLevelId> {
+    let digits = text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let value = u32::from_str_radix(text, 16).ok().filter(|_| digits)?;
+    let [_, profile_idc, profile_iop, level_idc] = value.to_be_bytes();
+    Some(ProfileLevelId {
+        profile_idc,
+        profile_iop,
+        level_idc,
+    })
+}

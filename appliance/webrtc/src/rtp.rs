@@ -219,7 +219,7 @@ pub(crate) fn ntp_time(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| {
             let seconds = (since.as_secs() + NTP_TO_UNIX) << 32;
-            seconds | (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000
+            seconds | ((u64::from(since.subsec_nanos()) << 32) / 1_000_000_000)
         })
 }
 

@@ -9,7 +9,7 @@ use str0m::{IceConnectionState, Output as EngineOutput};
 
 use super::media::{MediumState, clock_hz};
 use super::{DATA_CHANNELS, Leg, State};
-use crate::address::Protocol;
+use crate::address::{LocalAddress, Protocol};
 use crate::output::{CloseReason, DatagramKind, Event, Output, Transmit};
 use crate::rtp;
 use crate::stats::{self, CandidateKind, CandidatePair};
@@ -128,12 +128,7 @@ impl Leg {
                 }
             }
             Engine::IceConnectionStateChange(state) => self.ice_state(state),
-            Engine::MediaAdded(_) | Engine::MediaChanged(_) => {
-                // The first streams are those of the answer; later ones are told.
-                if self.learn_streams() {
-                    self.event(Event::StreamsChanged(self.streams.clone()));
-                }
-            }
+            Engine::MediaAdded(_) | Engine::MediaChanged(_) => self.tell_streams(),
             Engine::RtpPacket(packet) => self.rtp_received(now, &packet),
             Engine::SenderFeedback(feedback) => self.sender_reported(&feedback),
             Engine::KeyframeRequest(request) => {
@@ -153,10 +148,8 @@ impl Leg {
                 RawPacket::RtpRx(header, _) => self.source_seen(*header.ssrc),
                 RawPacket::RtcpTx(_) | RawPacket::RtpTx(..) => {}
             },
-            Engine::ChannelOpen(id, label) => {
-                if self.channels.len() < DATA_CHANNELS {
-                    self.channels.push((id, label));
-                }
+            Engine::ChannelOpen(id, label) if self.channels.len() < DATA_CHANNELS => {
+                self.channels.push((id, label));
             }
             Engine::ChannelClose(id) => self.channels.retain(|(known, _)| *known != id),
             Engine::ChannelData(data) => {
@@ -178,7 +171,7 @@ impl Leg {
         }
     }
 
-    fn event(&mut self, event: Event) {
+    pub(super) fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
 
@@ -237,7 +230,7 @@ impl Leg {
         self.stats.candidate_pair = Some(CandidatePair {
             protocol: Protocol::of_engine(pair.protocol),
             local,
-            local_kind: local_address.map_or(CandidateKind::Host, |known| known.candidate_kind()),
+            local_kind: local_address.map_or(CandidateKind::Host, LocalAddress::candidate_kind),
             remote,
             remote_kind: remote_kind.map_or(CandidateKind::PeerReflexive, |(_, kind)| *kind),
         });

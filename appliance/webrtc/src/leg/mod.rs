@@ -20,8 +20,6 @@
 
 mod events;
 mod media;
-#[cfg(test)]
-mod tests;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -30,11 +28,11 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use room::codec::Direction;
 use room::media_plan::{LegStreams, Medium};
-use str0m::Input;
 use str0m::channel::ChannelId;
 use str0m::ice::IceCreds;
 use str0m::media::Mid;
 use str0m::rtp::Extension;
+use str0m::{Input, Rtc};
 
 use crate::address::{AddressKind, LocalAddress, Received};
 use crate::candidate;
@@ -188,6 +186,7 @@ impl Leg {
             stats: LegStats::default(),
         };
         let answer = leg.take_offer(now, offer, &read)?;
+        leg.learn_streams();
         leg.require_common_codecs(&read)?;
         leg.advance(now);
         Ok((leg, answer))
@@ -205,8 +204,11 @@ impl Leg {
         let answer = self.take_offer(now, offer, &read);
         if matches!(answer, Err(Error::EngineFault)) {
             self.close_with(CloseReason::EngineFault);
+        } else if !self.engine.rtc().is_alive() {
+            self.close_with(CloseReason::HandshakeFailed("of a bad offer".to_owned()));
         }
         let answer = answer?;
+        self.tell_streams();
         self.advance(now);
         Ok(answer)
     }
@@ -286,7 +288,6 @@ impl Leg {
         for (state, line) in self.media.iter_mut().zip(lines) {
             state.line = line.cloned();
         }
-        self.learn_streams();
     }
 
     /// Looks at what the engine has settled. Tells whether the streams are others than before.
@@ -487,9 +488,13 @@ impl Leg {
     /// offers. At the start every stream may flow both ways.
     pub fn set_direction(&mut self, medium: Medium, direction: Direction) {
         self.state_of(medium).allowed = direction;
+        self.tell_streams();
+    }
+
+    /// Tells what was settled, where that is something else than before.
+    fn tell_streams(&mut self) {
         if self.learn_streams() {
-            self.outputs
-                .push_back(Output::Event(Event::StreamsChanged(self.streams.clone())));
+            self.event(Event::StreamsChanged(self.streams.clone()));
         }
     }
 
@@ -539,7 +544,7 @@ impl Leg {
         if self.state == State::Closed {
             return;
         }
-        let _ = self.engine.run(|rtc| rtc.close());
+        let _ = self.engine.run(Rtc::close);
         self.advance(now);
         self.close_with(CloseReason::Local);
     }

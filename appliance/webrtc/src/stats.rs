@@ -78,7 +78,7 @@ pub struct StreamStats {
     pub medium: Medium,
     /// Payload that we send, retransmissions included.
     pub sent_bitrate: Bitrate,
-    /// Packets that we have sent so far.
+    /// Packets that we have sent so far, retransmissions included.
     pub sent_packets: u64,
     /// The share that the browser has lost of it, 0 to 1 (receiver reports).
     pub sent_loss: Option<f32>,
@@ -90,7 +90,7 @@ pub struct StreamStats {
     pub keyframe_requests_received: u64,
     /// Payload that comes, retransmissions included.
     pub received_bitrate: Bitrate,
-    /// Packets that have come so far.
+    /// Packets that have come so far, retransmissions included.
     pub received_packets: u64,
     /// The share that was lost on the way to us, 0 to 1.
     pub received_loss: Option<f32>,

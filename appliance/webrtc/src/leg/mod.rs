@@ -63,6 +63,9 @@ const DATA_CHANNELS: usize = 8;
 /// Addresses from which checks of ICE may come until ICE restarts.
 const REMOTE_ADDRESSES: usize = 64;
 
+/// Nothing is due when a leg is over.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// How a leg behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LegSettings {
@@ -462,10 +465,13 @@ impl Leg {
         self.advance(now);
     }
 
-    /// When [`Leg::handle_timeout`] is to be called next.
+    /// When [`Leg::handle_timeout`] is to be called next: in a year where the leg is over.
     #[must_use]
     pub fn next_deadline(&self) -> Instant {
         let mut deadline = self.engine_deadline;
+        if self.state == State::Closed {
+            return deadline;
+        }
         let gates = self.media.iter().flat_map(MediumState::deadlines);
         for other in gates.chain(self.ends_at()) {
             deadline = deadline.min(other);
@@ -552,6 +558,7 @@ impl Leg {
     fn close_with(&mut self, reason: CloseReason) {
         if self.state != State::Closed {
             self.state = State::Closed;
+            self.engine_deadline += NEVER;
             self.outputs.push_back(Output::Event(Event::Closed(reason)));
         }
     }

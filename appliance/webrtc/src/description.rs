@@ -1,6 +1,8 @@
 //! What this crate reads of an offer itself, before the engine gets it: its size, what contradicts
 //! itself, and what the engine does not tell afterwards (RFC 8866, RFC 8829).
 
+use std::borrow::Cow;
+
 use room::codec::ProfileLevelId;
 use room::units::Bitrate;
 
@@ -69,6 +71,16 @@ impl Offer {
     pub(crate) fn lines_of(&self, kind: LineKind) -> impl Iterator<Item = &Line> {
         self.lines.iter().filter(move |line| line.kind == kind)
     }
+}
+
+/// An offer as the engine reads it: its grammar knows one bandwidth line at most, where RFC 8866 section
+/// 5 has any number. They are read here.
+pub(crate) fn for_engine(offer: &str) -> Cow<'_, str> {
+    if !offer.contains("\nb=") {
+        return Cow::Borrowed(offer);
+    }
+    let lines = offer.split_inclusive('\n');
+    Cow::Owned(lines.filter(|line| !line.starts_with("b=")).collect())
 }
 
 fn too_many(what: &'static str, limit: usize) -> Error {

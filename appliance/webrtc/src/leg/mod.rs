@@ -37,7 +37,7 @@ use str0m::{Input, Rtc};
 use crate::address::{AddressKind, LocalAddress, Received};
 use crate::candidate;
 use crate::capture_clock::CaptureClock;
-use crate::description::{LineKind, Offer};
+use crate::description::{self, LineKind, Offer};
 use crate::engine::{self, Engine};
 use crate::error::Error;
 use crate::output::{CloseReason, Event, Output};
@@ -241,7 +241,7 @@ impl Leg {
         // The engine tells a restart by new credentials, and makes its own by a random source that is
         // not made for secrets.
         let before = self.local_credentials()?;
-        let mut answer = self.engine.accept_offer(offer)?;
+        let mut answer = self.engine.accept_offer(&description::for_engine(offer))?;
         let after = self.local_credentials()?;
         let restarted = before != after;
         if restarted {

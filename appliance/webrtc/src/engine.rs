@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use str0m::change::SdpOffer;
+use str0m::config::DtlsVersion;
 use str0m::ice::IceCreds;
 use str0m::net::Receive;
 use str0m::rtp::{Extension, ExtensionMap};
@@ -75,6 +76,8 @@ impl Engine {
         extensions.set(11, Extension::RepairedRtpStreamId);
         let mut config = Rtc::builder()
             .set_local_ice_credentials(credentials)
+            // 1.3 (RFC 9147) where the browser speaks it, else 1.2.
+            .set_dtls_version(DtlsVersion::Auto)
             .set_rtp_mode(true)
             // The reports of what has arrived, which the engine keeps to itself otherwise.
             .enable_raw_packets(true)

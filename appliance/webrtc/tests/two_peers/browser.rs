@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use room::media_plan::Medium;
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::channel::ChannelId;
+use str0m::config::DtlsVersion;
 use str0m::format::Codec;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt};
 use str0m::net::{Protocol, Receive, TcpType, Transmit};
@@ -36,9 +37,10 @@ pub(crate) struct Browser {
     sequences: [u64; 3],
 }
 
-fn rtc(now: Instant) -> Rtc {
+fn rtc(now: Instant, version: DtlsVersion) -> Rtc {
     let mut config = Rtc::builder()
         .set_rtp_mode(true)
+        .set_dtls_version(version)
         .clear_codecs()
         .enable_opus(true, false)
         .enable_vp8(true)
@@ -56,7 +58,16 @@ impl Browser {
         udp: Option<SocketAddr>,
         tcp: Option<SocketAddr>,
     ) -> (Self, String) {
-        let mut rtc = rtc(now);
+        Self::with_dtls(now, DtlsVersion::Dtls13, udp, tcp)
+    }
+
+    pub(crate) fn with_dtls(
+        now: Instant,
+        version: DtlsVersion,
+        udp: Option<SocketAddr>,
+        tcp: Option<SocketAddr>,
+    ) -> (Self, String) {
+        let mut rtc = rtc(now, version);
         if let Some(address) = udp {
             rtc.add_local_candidate(Candidate::host(address, "udp").unwrap());
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut, Bytes, BytesMut};
 use netem::{Delivery, Network};
 use room::media_plan::Medium;
+use str0m::config::DtlsVersion;
 use str0m::net::Protocol as EngineProtocol;
 use webrtc::{
     Channel, DatagramKind, Event, Leg, LegSettings, LocalAddress, Output, Protocol, Received,
@@ -138,7 +139,13 @@ impl World {
         tcp: Option<SocketAddr>,
     ) -> Self {
         let now = Instant::now();
-        let (mut browser, offer) = Browser::new(now, udp, tcp);
+        // Chromium speaks DTLS 1.3, others 1.2.
+        let version = if seed.is_multiple_of(2) {
+            DtlsVersion::Dtls12
+        } else {
+            DtlsVersion::Dtls13
+        };
+        let (mut browser, offer) = Browser::with_dtls(now, version, udp, tcp);
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_be_bytes());
         let settings = LegSettings::default();

@@ -46,6 +46,7 @@ pub(crate) struct Offer {
     /// The SSRCs that it announces.
     pub(crate) ssrcs: Vec<u32>,
     pub(crate) candidates: usize,
+    payload_types: PayloadTypes,
 }
 
 impl Offer {
@@ -91,33 +92,92 @@ fn unreadable(what: &str) -> Error {
     Error::Description(what.to_owned())
 }
 
-/// What is known of a payload type, in any line: those of a bundle share them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a payload type stands for, in every line and in every offer of a leg: the lines share one
+/// connection (RFC 8843 section 9.1), and the engine takes a number that changes its meaning for two.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct PayloadType {
-    map: Option<String>,
+    number: u8,
+    /// `a=rtpmap`, in lower case.
+    map: String,
+    /// `a=fmtp`.
+    parameters: String,
+}
+
+impl PayloadType {
     /// Which one it repeats (RFC 4588 section 8.6).
-    apt: Option<u8>,
+    fn apt(&self) -> Option<u8> {
+        parameter(&self.parameters, "apt")?.parse().ok()
+    }
+
+    /// Whether both mean the same codec. Other parameters are wishes, which may change.
+    fn means_the_same(&self, other: &Self) -> bool {
+        let decides = ["apt", "packetization-mode", "profile-level-id"];
+        self.map == other.map
+            && decides.iter().all(|name| {
+                let one = parameter(&self.parameters, name).map(str::to_ascii_lowercase);
+                let other = parameter(&other.parameters, name).map(str::to_ascii_lowercase);
+                one == other
+            })
+    }
 }
 
-#[derive(Debug)]
-struct Reader {
-    offer: Offer,
-    payload_types: Vec<PayloadType>,
-    /// The payload types that have an `a=fmtp` in the line that is read.
-    described: Vec<u8>,
-    /// The formats of the line that is read, in their order.
-    formats: Vec<u8>,
-}
+/// The payload types of all offers of a leg so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PayloadTypes(Vec<PayloadType>);
 
-impl Default for Reader {
-    fn default() -> Self {
-        Self {
-            offer: Offer::default(),
-            payload_types: vec![PayloadType::default(); 128],
-            described: Vec::new(),
-            formats: Vec::new(),
+impl PayloadTypes {
+    fn learn(&mut self, new: &PayloadType) -> Result<(), Error> {
+        match self.0.iter().find(|known| known.number == new.number) {
+            Some(known) if known.means_the_same(new) => Ok(()),
+            Some(_) => Err(Error::PayloadTypeConflict(new.number)),
+            None => {
+                self.0.push(new.clone());
+                Ok(())
+            }
         }
     }
+
+    /// Takes those of one more offer.
+    pub(crate) fn extend(&self, offer: &Offer) -> Result<Self, Error> {
+        let mut all = self.clone();
+        for new in &offer.payload_types.0 {
+            all.learn(new)?;
+        }
+        Ok(all)
+    }
+
+    /// Two payload types that are repeated by one, or a repetition that is itself repeated.
+    fn check_repetitions(&self) -> Result<(), Error> {
+        let mut repeated = Vec::new();
+        for repetition in &self.0 {
+            let Some(apt) = repetition.apt() else {
+                continue;
+            };
+            let of_repetition = |known: &PayloadType| known.number == apt && known.apt().is_some();
+            if repeated.contains(&apt) || self.0.iter().any(of_repetition) {
+                return Err(Error::PayloadTypeConflict(apt));
+            }
+            repeated.push(apt);
+        }
+        Ok(())
+    }
+}
+
+/// A parameter of an `a=fmtp`.
+fn parameter<'a>(parameters: &'a str, wanted: &str) -> Option<&'a str> {
+    parameters.split(';').find_map(|parameter| {
+        let (name, value) = parameter.trim().split_once('=')?;
+        name.eq_ignore_ascii_case(wanted).then_some(value.trim())
+    })
+}
+
+#[derive(Debug, Default)]
+struct Reader {
+    offer: Offer,
+    /// The payload types that the line that is read has described so far.
+    described: Vec<PayloadType>,
+    /// The formats of the line that is read, in their order.
+    formats: Vec<u8>,
 }
 
 impl Reader {
@@ -193,16 +253,19 @@ impl Reader {
                 value.clone_into(&mut line.mid);
             }
             "rtpmap" => {
-                let (number, map) = value.split_once(' ').unwrap_or((value, ""));
-                let number = payload_type(number)?;
-                let known = &mut self.payload_types[usize::from(number)].map;
-                let map = map.trim().to_ascii_lowercase();
-                if known.as_ref().is_some_and(|known| *known != map) {
-                    return Err(Error::PayloadTypeConflict(number));
+                let (known, map) = self.described(value)?;
+                if !known.map.is_empty() {
+                    return Err(Error::PayloadTypeConflict(known.number));
                 }
-                *known = Some(map);
+                known.map = map.to_ascii_lowercase();
             }
-            "fmtp" => self.format_parameters(value)?,
+            "fmtp" => {
+                let (known, parameters) = self.described(value)?;
+                if !known.parameters.is_empty() {
+                    return Err(Error::PayloadTypeConflict(known.number));
+                }
+                parameters.clone_into(&mut known.parameters);
+            }
             "ssrc" => {
                 let id = value.split_ascii_whitespace().next().unwrap_or_default();
                 let id = id.parse().map_err(|_| unreadable("an SSRC is no number"))?;
@@ -215,33 +278,23 @@ impl Reader {
         Ok(())
     }
 
-    fn format_parameters(&mut self, value: &str) -> Result<(), Error> {
-        let (number, parameters) = value.split_once(' ').unwrap_or((value, ""));
+    /// The payload type that an attribute of the line that is read is about, and what it says.
+    fn described<'a>(&mut self, value: &'a str) -> Result<(&mut PayloadType, &'a str), Error> {
+        let (number, value) = value.split_once(' ').unwrap_or((value, ""));
         let number = payload_type(number)?;
-        if self.described.contains(&number) {
-            return Err(Error::PayloadTypeConflict(number));
-        }
-        self.described.push(number);
-        let parameter = |wanted: &str| {
-            parameters.split(';').find_map(|parameter| {
-                let (name, value) = parameter.trim().split_once('=')?;
-                name.eq_ignore_ascii_case(wanted).then_some(value.trim())
-            })
-        };
-        if let Some(apt) = parameter("apt") {
-            let apt = payload_type(apt)?;
-            let known = &mut self.payload_types[usize::from(number)].apt;
-            if known.is_some_and(|known| known != apt) || apt == number {
-                return Err(Error::PayloadTypeConflict(number));
-            }
-            *known = Some(apt);
-        }
-        if let Some(profile) = parameter("profile-level-id").and_then(profile_level_id)
-            && let Some(line) = self.offer.lines.last_mut()
-        {
-            line.profiles.push((number, profile));
-        }
-        Ok(())
+        let found = self
+            .described
+            .iter()
+            .position(|known| known.number == number);
+        let index = found.unwrap_or_else(|| {
+            self.described.push(PayloadType {
+                number,
+                map: String::new(),
+                parameters: String::new(),
+            });
+            self.described.len() - 1
+        });
+        Ok((&mut self.described[index], value.trim()))
     }
 
     fn bandwidth(&mut self, value: &str) {
@@ -264,35 +317,33 @@ impl Reader {
         }
     }
 
-    /// Order of preference is that of the media line, whatever order the attributes have.
     fn end_of_line(&mut self) -> Result<(), Error> {
         let formats = std::mem::take(&mut self.formats);
-        self.described.clear();
+        let described = std::mem::take(&mut self.described);
+        for payload_type in &described {
+            self.offer.payload_types.learn(payload_type)?;
+        }
         let Some(line) = self.offer.lines.last_mut() else {
             return Ok(());
         };
         if line.mid.is_empty() {
             return Err(unreadable("a media line has no identification"));
         }
-        let position = |number: u8| formats.iter().position(|format| *format == number);
-        line.profiles
-            .retain(|(number, _)| position(*number).is_some());
-        line.profiles.sort_by_key(|(number, _)| position(*number));
+        // The order of preference is that of the media line, whatever order the attributes have.
+        line.profiles = formats
+            .iter()
+            .filter_map(|number| {
+                let known = described.iter().find(|known| known.number == *number)?;
+                let profile = parameter(&known.parameters, "profile-level-id")?;
+                Some((*number, profile_level_id(profile)?))
+            })
+            .collect();
         Ok(())
     }
 
     fn finish(mut self) -> Result<Offer, Error> {
         self.end_of_line()?;
-        // Two payload types that are repeated by one, or a repeated one that is itself a repetition:
-        // the engine would give one number to two things.
-        let mut repeated = Vec::new();
-        for apt in self.payload_types.iter().filter_map(|known| known.apt) {
-            let chained = self.payload_types[usize::from(apt)].apt.is_some();
-            if repeated.contains(&apt) || chained {
-                return Err(Error::PayloadTypeConflict(apt));
-            }
-            repeated.push(apt);
-        }
+        self.offer.payload_types.check_repetitions()?;
         if self.offer.lines_of(LineKind::Audio).next().is_none() {
             return Err(Error::NoAudio);
         }

@@ -37,7 +37,7 @@ use str0m::{Input, Rtc};
 use crate::address::{AddressKind, LocalAddress, Received};
 use crate::candidate;
 use crate::capture_clock::CaptureClock;
-use crate::description::{self, LineKind, Offer};
+use crate::description::{self, LineKind, Offer, PayloadTypes};
 use crate::engine::{self, Engine};
 use crate::error::Error;
 use crate::output::{CloseReason, Event, Output};
@@ -124,6 +124,7 @@ pub struct Leg {
     /// The name that ties the browser's streams together for media.
     name: String,
     transport_reports: TransportReports,
+    payload_types: PayloadTypes,
     /// Sources of the browser, as its offers and its packets name them.
     sources: Vec<u32>,
     /// Whose packets those of a source are.
@@ -178,6 +179,7 @@ impl Leg {
             capture_clock: CaptureClock::default(),
             name,
             transport_reports: TransportReports::new(now),
+            payload_types: PayloadTypes::default(),
             sources: Vec::new(),
             source_media: Vec::new(),
             channels: Vec::new(),
@@ -225,6 +227,7 @@ impl Leg {
             return Err(Error::TooManyOffers { limit: OFFERS });
         }
         self.offers.push_back(now);
+        let payload_types = self.payload_types.extend(read)?;
         let mut sources = self.sources.clone();
         let new = read
             .ssrcs
@@ -264,6 +267,7 @@ impl Leg {
                 self.remember_remote(&candidate);
             }
         }
+        self.payload_types = payload_types;
         self.sources = sources;
         self.learn_lines(read);
         Ok(answer)

@@ -230,6 +230,10 @@ fn numbers_that_stand_for_two_things_are_refused() {
         ),
         ("a=fmtp:104 apt=103", "a=fmtp:104 apt=97"),
         ("SAVPF 96 97", "SAVPF 96 96"),
+        (
+            "a=rtpmap:103 H264/90000",
+            "a=rtpmap:103 H264/90000\r\na=rtpmap:103 VP8/90000",
+        ),
     ] {
         let refused = answer(&CHROMIUM.replace(from, to)).err().unwrap();
         assert!(
@@ -237,6 +241,37 @@ fn numbers_that_stand_for_two_things_are_refused() {
             "{to}: {refused}"
         );
     }
+}
+
+#[test]
+fn a_number_means_the_same_in_every_line_and_in_every_offer() {
+    let first = "a=fmtp:117 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=4d001f";
+    let other = "a=fmtp:117 level-asymmetry-allowed=1;packetization-mode=1";
+    let refused = answer(&CHROMIUM.replacen(first, other, 1)).err().unwrap();
+    assert!(
+        matches!(refused, Error::PayloadTypeConflict(117)),
+        "{refused}"
+    );
+
+    // The second picture comes with a later offer, and other numbers.
+    let slides = CHROMIUM.rfind("m=video").unwrap();
+    let data = CHROMIUM.find("m=application").unwrap();
+    let early = format!("{}{}", &CHROMIUM[..slides], &CHROMIUM[data..]);
+    let early = early
+        .replace("a=mid:3", "a=mid:2")
+        .replace("BUNDLE 0 1 2 3", "BUNDLE 0 1 2");
+    let (mut leg, _) = answer(&early).unwrap();
+    let slides = CHROMIUM[slides..data].replace("a=mid:2", "a=mid:3");
+    let swapped = slides
+        .replace("42e01f", "x")
+        .replace("4d001f", "42e01f")
+        .replace('x', "4d001f");
+    let early = early.replace("BUNDLE 0 1 2", "BUNDLE 0 1 2 3");
+    let refused = leg.reoffer(Instant::now(), &format!("{early}{swapped}"));
+    assert!(matches!(refused, Err(Error::PayloadTypeConflict(_))));
+    leg.reoffer(Instant::now(), &format!("{early}{slides}"))
+        .unwrap();
+    assert!(leg.streams().slides.is_some());
 }
 
 #[test]

@@ -73,6 +73,19 @@ fn each_browser_gets_sound_pictures_and_slides() {
 }
 
 #[test]
+fn a_browser_that_only_watches_slides_may_share_its_own_later() {
+    for (name, offer) in BROWSERS {
+        let offer = offer.replacen("a=inactive", "a=recvonly", 1);
+        let (mut leg, _) = answer(&offer).unwrap();
+        let direction = |leg: &Leg| leg.streams().slides.as_ref().unwrap().direction;
+        assert_eq!(direction(&leg), Direction::SendOnly, "{name}");
+        let offer = offer.replacen("a=recvonly", "a=sendrecv", 1);
+        leg.reoffer(Instant::now(), &offer).unwrap();
+        assert_eq!(direction(&leg), Direction::SendRecv, "{name}");
+    }
+}
+
+#[test]
 fn what_a_browser_takes_at_most_is_known() {
     let streams = settled(SAFARI);
     assert_eq!(

@@ -2,7 +2,30 @@
 //!
 //! The crate owns ICE, DTLS and what a browser's session description settles. It owns no socket, no
 //! media and no clock.
+//!
+//! A [`Leg`] is one browser's connection. What media gives and takes on it are plain RTP and RTCP
+//! packets, one SSRC for each [`Medium`](room::media_plan::Medium), as on the leg of a SIP call without
+//! SRTP; everything that a browser wants beside them (ICE, DTLS-SRTP, header extensions, retransmission,
+//! transport-wide feedback, the data channel) is the leg's.
 
+mod address;
+mod candidate;
+mod capture_clock;
+mod description;
+mod engine;
 mod error;
+mod keyframe_gate;
+mod leg;
+mod numbering;
+mod output;
+mod rtp;
+mod stats;
+mod streams;
+mod transport_feedback;
 
+pub use address::{AddressKind, LocalAddress, Protocol, Received};
 pub use error::Error;
+pub use leg::{Leg, LegSettings};
+pub use output::{Channel, CloseReason, DatagramKind, Event, Output, Transmit};
+pub use stats::{CandidateKind, CandidatePair, LegStats, StreamStats};
+pub use transport_feedback::{PacketReport, TransportFeedback};

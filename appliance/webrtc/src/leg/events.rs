@@ -1,0 +1,279 @@
+//! What the engine has to say, and what time brings.
+
+use std::time::Instant;
+
+use str0m::rtp::RawPacket;
+use str0m::rtp::rtcp::Rtcp;
+use str0m::stats::{MediaEgressStats, MediaIngressStats, PeerStats};
+use str0m::{IceConnectionState, Output as EngineOutput};
+
+use super::media::{MediumState, clock_hz};
+use super::{DATA_CHANNELS, Leg, State};
+use crate::address::{LocalAddress, Protocol};
+use crate::output::{CloseReason, DatagramKind, Event, Output, Transmit};
+use crate::rtp;
+use crate::stats::{self, CandidateKind, CandidatePair};
+
+/// Outputs of the engine after one input. More than that is a loop.
+const OUTPUTS: usize = 100_000;
+
+impl Leg {
+    /// Takes all that the engine has, then does what is due by `now`.
+    pub(super) fn advance(&mut self, now: Instant) {
+        self.drain(now);
+        if self.ends_at().is_some_and(|end| end <= now) {
+            let reason = match self.state {
+                State::Establishing { .. } => CloseReason::NotEstablished,
+                State::Connected | State::Disconnected | State::Closed => CloseReason::ConsentLost,
+            };
+            self.close_with(reason);
+        }
+        if self.state == State::Connected
+            && self
+                .media
+                .iter()
+                .flat_map(MediumState::deadlines)
+                .any(|due| due <= now)
+        {
+            self.pass_keyframe_requests(now);
+        }
+    }
+
+    /// When the leg is over if nothing happens.
+    pub(super) fn ends_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Establishing { until } => Some(until),
+            State::Connected | State::Disconnected => self.consent_until.max(self.restarted_until),
+            State::Closed => None,
+        }
+    }
+
+    /// Whether the browser consents to being sent to (RFC 7675).
+    pub(super) fn may_send(&self, now: Instant) -> bool {
+        self.consent_until.is_none_or(|until| now < until)
+    }
+
+    fn drain(&mut self, now: Instant) {
+        for _ in 0..OUTPUTS {
+            if self.state == State::Closed {
+                return;
+            }
+            match self.engine.poll_output() {
+                Some(Ok(EngineOutput::Timeout(deadline))) => {
+                    self.engine_deadline = deadline;
+                    return;
+                }
+                Some(Ok(EngineOutput::Transmit(transmit))) => self.transmit(now, transmit),
+                Some(Ok(EngineOutput::Event(event))) => self.engine_event(now, event),
+                Some(Err(error)) => {
+                    self.close_with(CloseReason::HandshakeFailed(error.to_string()));
+                }
+                None => self.close_with(CloseReason::EngineFault),
+            }
+        }
+        self.close_with(CloseReason::EngineFault);
+    }
+
+    fn transmit(&mut self, now: Instant, transmit: str0m::net::Transmit) {
+        let payload = Vec::from(transmit.contents);
+        let Some(kind) = self.datagram_kind(&payload) else {
+            return;
+        };
+        // Checks go on, so that consent may come back.
+        if kind != DatagramKind::Connectivity && !self.may_send(now) {
+            return;
+        }
+        self.outputs.push_back(Output::Transmit(Transmit {
+            protocol: Protocol::of_engine(transmit.proto),
+            source: transmit.source,
+            destination: transmit.destination,
+            payload: payload.into(),
+            kind,
+        }));
+    }
+
+    /// What a datagram of ours is (RFC 7983).
+    fn datagram_kind(&mut self, payload: &[u8]) -> Option<DatagramKind> {
+        let first = *payload.first()?;
+        Some(match first {
+            0..=3 => DatagramKind::Connectivity,
+            128..=191 if rtp::is_rtcp(payload) => DatagramKind::Rtcp,
+            128..=191 => {
+                let (ssrc, _) = rtp::ssrc_and_transport_sequence(payload, None)?;
+                let state = self.media.iter().find(|state| {
+                    state
+                        .sources
+                        .is_some_and(|(main, again)| main == ssrc || again == Some(ssrc))
+                })?;
+                let retransmission = state.sources.is_some_and(|(main, _)| main != ssrc);
+                let (medium, id) = (state.medium, state.transport_sequence_id);
+                let (_, number) = rtp::ssrc_and_transport_sequence(payload, id)?;
+                DatagramKind::Rtp {
+                    medium,
+                    retransmission,
+                    transport_sequence: number.map(|number| self.transport_reports.sent(number)),
+                }
+            }
+            _ => DatagramKind::Dtls,
+        })
+    }
+
+    fn engine_event(&mut self, now: Instant, event: str0m::Event) {
+        use str0m::Event as Engine;
+        match event {
+            Engine::Connected => {
+                if matches!(self.state, State::Establishing { .. }) {
+                    self.consent_until = Some(now + self.settings.consent_timeout);
+                    self.connected();
+                }
+            }
+            Engine::IceConnectionStateChange(state) => self.ice_state(state),
+            Engine::MediaAdded(_) | Engine::MediaChanged(_) => self.tell_streams(),
+            Engine::RtpPacket(packet) => self.rtp_received(now, &packet),
+            Engine::SenderFeedback(feedback) => self.sender_reported(&feedback),
+            Engine::KeyframeRequest(request) => {
+                let state = self
+                    .media
+                    .iter_mut()
+                    .find(|state| state.mid() == Some(request.mid));
+                if let Some(state) = state
+                    && state.asks_media.request(now)
+                {
+                    let medium = state.medium;
+                    self.event(Event::KeyframeRequested(medium));
+                }
+            }
+            Engine::RawPacket(packet) => match *packet {
+                RawPacket::RtcpRx(packet) => self.rtcp_received(&packet),
+                RawPacket::RtpRx(header, _) => self.source_seen(*header.ssrc),
+                RawPacket::RtcpTx(_) | RawPacket::RtpTx(..) => {}
+            },
+            Engine::ChannelOpen(id, label) if self.channels.len() < DATA_CHANNELS => {
+                self.channels.push((id, label));
+            }
+            Engine::ChannelClose(id) => self.channels.retain(|(known, _)| *known != id),
+            Engine::ChannelData(data) => {
+                let channel = self.channels.iter().find(|(known, _)| *known == data.id);
+                if let Some((_, label)) = channel
+                    && !data.binary
+                    && data.data.len() <= self.settings.longest_text as usize
+                    && let Ok(text) = String::from_utf8(data.data)
+                {
+                    let label = label.clone();
+                    self.event(Event::Text { label, text });
+                }
+            }
+            Engine::PeerStats(stats) => self.peer_stats(now, &stats),
+            Engine::MediaEgressStats(stats) => self.sent_stats(now, &stats),
+            Engine::MediaIngressStats(stats) => self.received_stats(now, &stats),
+            Engine::Closed => self.close_with(CloseReason::Remote),
+            _ => {}
+        }
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn connected(&mut self) {
+        self.state = State::Connected;
+        self.event(Event::Connected);
+    }
+
+    fn ice_state(&mut self, ice: IceConnectionState) {
+        match (self.state, ice) {
+            (State::Connected, IceConnectionState::Disconnected) => {
+                self.state = State::Disconnected;
+                self.event(Event::Disconnected);
+            }
+            (
+                State::Disconnected,
+                IceConnectionState::Connected | IceConnectionState::Completed,
+            ) => self.connected(),
+            _ => {}
+        }
+    }
+
+    fn rtcp_received(&mut self, packet: &Rtcp) {
+        match packet {
+            Rtcp::Twcc(report) => {
+                if let Some(feedback) = self.transport_reports.read(&mut self.engine, report) {
+                    self.event(Event::TransportFeedback(feedback));
+                }
+            }
+            Rtcp::Remb(limit) => {
+                self.event(Event::ReceiverEstimatedMaximumBitrate(limit.bitrate as u64));
+            }
+            _ => {}
+        }
+    }
+
+    fn peer_stats(&mut self, now: Instant, stats: &PeerStats) {
+        self.stats.sent_loss = stats.egress_loss_fraction;
+        let Some(pair) = &stats.selected_candidate_pair else {
+            return;
+        };
+        let (local, remote) = (pair.local.addr, pair.remote.addr);
+        let counted = (local, remote, pair.responses_received);
+        // No answer at all is what a pair has that was given up.
+        if pair.responses_received > 0 && self.consent_counted != Some(counted) {
+            self.consent_counted = Some(counted);
+            self.consent_until = Some(now + self.settings.consent_timeout);
+            self.restarted_until = None;
+        }
+        self.stats.round_trip_time = pair.current_round_trip_time;
+        let local_address = self
+            .local_addresses
+            .iter()
+            .find(|known| known.address == local);
+        let remote_kind = self.remote_kinds.iter().find(|(known, _)| *known == remote);
+        self.stats.candidate_pair = Some(CandidatePair {
+            protocol: Protocol::of_engine(pair.protocol),
+            local,
+            local_kind: local_address.map_or(CandidateKind::Host, LocalAddress::candidate_kind),
+            remote,
+            remote_kind: remote_kind.map_or(CandidateKind::PeerReflexive, |(_, kind)| *kind),
+        });
+        let settled = self.media.iter().filter(|state| state.settled.is_some());
+        self.stats.streams = settled.map(|state| state.stats).collect();
+    }
+
+    fn sent_stats(&mut self, now: Instant, stats: &MediaEgressStats) {
+        let state = self
+            .media
+            .iter_mut()
+            .find(|state| state.mid() == Some(stats.mid));
+        let Some(state) = state else {
+            return;
+        };
+        let clock = clock_hz(state.medium);
+        let bitrate = state.sent_meter.read(now, stats.bytes);
+        let known = &mut state.stats;
+        known.sent_bitrate = bitrate;
+        known.sent_packets = stats.packets;
+        known.sent_loss = stats.loss;
+        let remote = stats.remote.as_ref();
+        known.sent_jitter = remote.map(|remote| stats::jitter(remote.jitter, clock));
+        known.nacks_received = stats.nacks;
+        known.keyframe_requests_received = stats.plis + stats.firs;
+    }
+
+    fn received_stats(&mut self, now: Instant, stats: &MediaIngressStats) {
+        let state = self
+            .media
+            .iter_mut()
+            .find(|state| state.mid() == Some(stats.mid));
+        let Some(state) = state else {
+            return;
+        };
+        let clock = clock_hz(state.medium);
+        let bitrate = state.received_meter.read(now, stats.bytes);
+        let known = &mut state.stats;
+        known.received_bitrate = bitrate;
+        known.received_packets = stats.packets;
+        known.received_loss = stats.loss;
+        known.received_jitter = Some(stats::jitter(stats.jitter, clock));
+        known.nacks_sent = stats.nacks;
+        known.keyframe_requests_sent = stats.plis + stats.firs;
+    }
+}

@@ -1,0 +1,330 @@
+//! Media through a leg: plain packets of media to the browser, and the browser's to media.
+
+use std::time::{Duration, Instant};
+
+use room::codec::Direction;
+use room::media_plan::Medium;
+use str0m::Input;
+use str0m::media::{KeyframeRequestKind, Mid, SenderFeedback};
+use str0m::rtp::RtpWrite;
+
+use super::{Leg, SOURCES, State};
+use crate::capture_clock::SenderTime;
+use crate::description::Line;
+use crate::engine;
+use crate::error::Error;
+use crate::keyframe_gate::KeyframeGate;
+use crate::numbering::Numbering;
+use crate::output::{Channel, CloseReason, Event, Output};
+use crate::rtp::{self, ControlPacket};
+use crate::stats::{Meter, StreamStats};
+
+/// One medium of a leg.
+#[derive(Debug)]
+pub(super) struct MediumState {
+    pub(super) medium: Medium,
+    /// Its line in the browser's last offer.
+    pub(super) line: Option<Line>,
+    /// Which way it may flow at most.
+    pub(super) allowed: Direction,
+    /// Payload type and direction, where the stream was settled.
+    pub(super) settled: Option<(u8, Direction)>,
+    /// The id of the header extension with transport-wide numbers.
+    pub(super) transport_sequence_id: Option<u8>,
+    /// The SSRCs that we send with: the stream, and its retransmissions.
+    pub(super) sources: Option<(u32, Option<u32>)>,
+    /// The SSRC that media sees the browser's packets with.
+    ssrc: u32,
+    sent: Numbering,
+    received: Numbering,
+    sender_time: Option<SenderTime>,
+    /// Requests of media, on their way to the browser.
+    pub(super) asks_browser: KeyframeGate,
+    /// Requests of the browser, on their way to media.
+    pub(super) asks_media: KeyframeGate,
+    pub(super) sent_meter: Meter,
+    pub(super) received_meter: Meter,
+    pub(super) stats: StreamStats,
+}
+
+impl MediumState {
+    pub(super) fn new(medium: Medium, keyframe_interval: Duration, ssrc: u32) -> Self {
+        Self {
+            medium,
+            line: None,
+            allowed: Direction::SendRecv,
+            settled: None,
+            transport_sequence_id: None,
+            sources: None,
+            ssrc,
+            sent: Numbering::of_sent(clock_hz(medium)),
+            received: Numbering::of_received(clock_hz(medium)),
+            sender_time: None,
+            asks_browser: KeyframeGate::new(keyframe_interval),
+            asks_media: KeyframeGate::new(keyframe_interval),
+            sent_meter: Meter::default(),
+            received_meter: Meter::default(),
+            stats: StreamStats::new(medium),
+        }
+    }
+
+    pub(super) fn mid(&self) -> Option<Mid> {
+        self.line.as_ref().map(|line| Mid::from(line.mid.as_str()))
+    }
+
+    pub(super) fn deadlines(&self) -> impl Iterator<Item = Instant> + use<> {
+        let gates = [self.asks_browser.deadline(), self.asks_media.deadline()];
+        gates.into_iter().flatten()
+    }
+
+    fn sends(&self) -> Option<u8> {
+        self.settled
+            .filter(|(_, direction)| direction.sends())
+            .map(|(payload_type, _)| payload_type)
+    }
+
+    fn receives(&self) -> Option<u8> {
+        self.settled
+            .filter(|(_, direction)| direction.receives())
+            .map(|(payload_type, _)| payload_type)
+    }
+}
+
+/// The RTP clock of Opus and of H.264.
+pub(super) const fn clock_hz(medium: Medium) -> u32 {
+    match medium {
+        Medium::Audio => 48_000,
+        Medium::Video | Medium::Slides => 90_000,
+    }
+}
+
+impl Leg {
+    /// Sends a plain RTP packet of media's. Its payload type is replaced by the settled one; SSRC and
+    /// numbers by those that the browser knows, across a change of media's source.
+    ///
+    /// # Errors
+    /// It is no RTP packet, the leg is not connected, or the stream does not flow that way.
+    pub fn send_rtp(&mut self, now: Instant, medium: Medium, packet: &[u8]) -> Result<(), Error> {
+        let packet = rtp::RtpPacket::parse(packet).ok_or(Error::RtpPacket)?;
+        if self.state != State::Connected || !self.may_send(now) {
+            return Err(Error::NotConnected);
+        }
+        let clock = clock_hz(medium);
+        let state = &mut self.media[medium as usize];
+        let (Some(payload_type), Some(mid)) = (state.sends(), state.mid()) else {
+            return Err(Error::NotSending(medium));
+        };
+        if state.sent.ssrc() != Some(packet.ssrc) {
+            // What the old source reported says nothing of the new one.
+            state.sender_time = None;
+        }
+        let place = state
+            .sent
+            .place(now, packet.ssrc, packet.sequence, packet.timestamp);
+        let Some(place) = place else {
+            return Ok(());
+        };
+        let captured = self
+            .capture_clock
+            .captured(now, state.sender_time, clock, packet.timestamp);
+        let write = RtpWrite::new(
+            payload_type.into(),
+            place.sequence.into(),
+            place.timestamp,
+            captured,
+            packet.payload,
+        )
+        .marker(packet.marker)
+        .nackable(true);
+        let written = self.engine.run(|rtc| {
+            rtc.direct_api()
+                .stream_tx_by_mid(mid, None)
+                .map(|stream| stream.write_rtp(write))
+        });
+        if written.flatten().is_none() {
+            return Err(Error::NotSending(medium));
+        }
+        self.advance(now);
+        // The engine sends what was written when its time moves.
+        let _ = self.engine.handle_input(Input::Timeout(now));
+        self.advance(now);
+        Ok(())
+    }
+
+    /// Takes RTCP of media's: its sender reports say when what it sends was captured, and its requests
+    /// for a whole picture go to the browser. Everything else is between the leg and the browser and is
+    /// dropped.
+    ///
+    /// # Errors
+    /// It is no RTCP.
+    pub fn send_rtcp(&mut self, now: Instant, medium: Medium, packet: &[u8]) -> Result<(), Error> {
+        for packet in rtp::control_packets(packet).ok_or(Error::RtcpPacket)? {
+            match packet {
+                ControlPacket::SenderReport { ssrc, time } => {
+                    let state = &mut self.media[medium as usize];
+                    // The first report may come before the first packet.
+                    if state.sent.ssrc().is_none_or(|known| known == ssrc) {
+                        state.sender_time = Some(time);
+                        self.capture_clock.report(now, time);
+                    }
+                }
+                ControlPacket::KeyframeRequest => self.request_keyframe(now, medium),
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the browser for a whole picture, at most once in an interval.
+    pub fn request_keyframe(&mut self, now: Instant, medium: Medium) {
+        let state = &mut self.media[medium as usize];
+        if self.state == State::Connected
+            && medium != Medium::Audio
+            && state.asks_browser.request(now)
+        {
+            self.send_keyframe_request(now, medium);
+        }
+    }
+
+    fn send_keyframe_request(&mut self, now: Instant, medium: Medium) {
+        let Some(mid) = self.media[medium as usize].mid() else {
+            return;
+        };
+        let asked = self.engine.run(|rtc| {
+            let mut api = rtc.direct_api();
+            let stream = api.stream_rx_by_mid(mid, None)?;
+            stream.request_keyframe(KeyframeRequestKind::Pli);
+            Some(())
+        });
+        if asked.flatten().is_some() {
+            self.advance(now);
+            let _ = self.engine.handle_input(Input::Timeout(now));
+            self.advance(now);
+        }
+    }
+
+    /// Lets requests for whole pictures pass that have waited long enough.
+    pub(super) fn pass_keyframe_requests(&mut self, now: Instant) {
+        for medium in Medium::ALL {
+            let state = &mut self.media[medium as usize];
+            if state.asks_media.poll(now) {
+                self.outputs
+                    .push_back(Output::Event(Event::KeyframeRequested(medium)));
+            }
+            if state.asks_browser.poll(now) {
+                self.send_keyframe_request(now, medium);
+            }
+        }
+    }
+
+    /// Forgets the packets that could be sent again: after a congestion they would only add to it, and
+    /// the whole picture that follows does without them.
+    pub fn flush_retransmissions(&mut self, medium: Medium) {
+        if let Some(mid) = self.media[medium as usize].mid() {
+            self.engine.run(|rtc| {
+                if let Some(stream) = rtc.direct_api().stream_tx_by_mid(mid, None) {
+                    stream.set_rtx_cache(
+                        engine::RETRANSMISSION_PACKETS,
+                        engine::RETRANSMISSION_AGE,
+                        Some(engine::RETRANSMISSION_SHARE),
+                    );
+                }
+            });
+        }
+    }
+
+    /// A packet of the browser's, for media.
+    pub(super) fn rtp_received(&mut self, now: Instant, packet: &str0m::rtp::RtpPacket) {
+        let ssrc = *packet.header.ssrc;
+        let Some(medium) = self.medium_of_source(ssrc) else {
+            return;
+        };
+        let state = &mut self.media[medium as usize];
+        let Some(payload_type) = state.receives() else {
+            return;
+        };
+        let header = &packet.header;
+        let place = state
+            .received
+            .place(now, ssrc, header.sequence_number, header.timestamp);
+        let Some(place) = place else {
+            return;
+        };
+        let plain = rtp::RtpPacket {
+            marker: header.marker,
+            sequence: place.sequence as u16,
+            timestamp: place.timestamp,
+            ssrc: state.ssrc,
+            payload: &packet.payload,
+        };
+        self.outputs.push_back(Output::Event(Event::Media {
+            medium,
+            channel: Channel::Rtp,
+            payload: plain.write(payload_type),
+        }));
+    }
+
+    /// A sender report of the browser's, for media.
+    pub(super) fn sender_reported(&mut self, feedback: &SenderFeedback) {
+        let info = &feedback.sender_info;
+        let ssrc = *info.ssrc;
+        let medium = self
+            .media
+            .iter()
+            .find(|state| state.mid() == Some(feedback.mid));
+        let Some(medium) = medium.map(|state| state.medium) else {
+            return;
+        };
+        let state = &self.media[medium as usize];
+        // Retransmissions have reports of their own.
+        if state.receives().is_none() || state.received.ssrc() != Some(ssrc) {
+            return;
+        }
+        let Some(timestamp) = state.received.timestamp(info.rtp_time.numer() as u32) else {
+            return;
+        };
+        let time = SenderTime {
+            ntp: rtp::ntp_time(info.ntp_time),
+            rtp: timestamp,
+        };
+        let report = rtp::write_sender_report(
+            state.ssrc,
+            time,
+            info.sender_packet_count,
+            info.sender_octet_count,
+            &self.name,
+        );
+        self.outputs.push_back(Output::Event(Event::Media {
+            medium,
+            channel: Channel::Rtcp,
+            payload: report,
+        }));
+    }
+
+    /// Which medium a source of the browser's belongs to.
+    fn medium_of_source(&mut self, ssrc: u32) -> Option<Medium> {
+        let known = self.source_media.iter().find(|(known, _)| *known == ssrc);
+        if let Some((_, medium)) = known {
+            return Some(*medium);
+        }
+        let mid = self.engine.run(|rtc| {
+            let mut api = rtc.direct_api();
+            api.stream_rx(&ssrc.into()).map(|stream| stream.mid())
+        });
+        let mid = mid.flatten()?;
+        let state = self.media.iter().find(|state| state.mid() == Some(mid))?;
+        let medium = state.medium;
+        self.source_media.push((ssrc, medium));
+        Some(medium)
+    }
+
+    /// A packet with this SSRC has come, and was genuine.
+    pub(super) fn source_seen(&mut self, ssrc: u32) {
+        if self.sources.contains(&ssrc) {
+            return;
+        }
+        self.sources.push(ssrc);
+        if self.sources.len() > SOURCES {
+            self.close_with(CloseReason::LimitExceeded("sources"));
+        }
+    }
+}

@@ -1,0 +1,621 @@
+//! A leg: one browser's connection.
+//!
+//! ```text
+//!              answer(offer)
+//!                   │
+//!                   ▼          ICE and DTLS done            no working pair
+//!             establishing ──────────────────► connected ◄──────────────────► disconnected
+//!                   │                              │         one found again        │
+//!                   │ not in time,                 │ closed by either end,          │ consent is over
+//!                   │ DTLS failed                  │ consent over, limit exceeded   │
+//!                   └──────────────────────────► closed ◄───────────────────────────┘
+//! ```
+//!
+//! Who owns the sockets calls [`Leg::receive`] and, at [`Leg::next_deadline`], [`Leg::handle_timeout`];
+//! after these and every other call that takes `now` they take what [`Leg::poll_output`] has until it has
+//! nothing more. `now` never goes back.
+//!
+//! Only the browser offers. A leg that is to be held keeps its agreement and stops the packets
+//! ([`Leg::set_direction`]).
+
+mod events;
+mod media;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use room::codec::Direction;
+use room::media_plan::{LegStreams, Medium};
+use str0m::channel::ChannelId;
+use str0m::ice::IceCreds;
+use str0m::media::Mid;
+use str0m::rtp::Extension;
+use str0m::{Input, Rtc};
+
+use crate::address::{AddressKind, LocalAddress, Received};
+use crate::candidate;
+use crate::capture_clock::CaptureClock;
+use crate::description::{self, LineKind, Offer, PayloadTypes};
+use crate::engine::{self, Engine};
+use crate::error::Error;
+use crate::output::{CloseReason, Event, Output};
+use crate::stats::{CandidateKind, LegStats};
+use crate::streams;
+use crate::transport_feedback::TransportReports;
+use media::MediumState;
+
+/// Offers that are answered within a minute.
+const OFFERS: usize = 10;
+const OFFERS_WITHIN: Duration = Duration::from_secs(60);
+
+/// Candidates of the browser that are tried until ICE restarts.
+const CANDIDATES: usize = 200;
+
+/// Sources that a browser may have over a whole call: three streams, each with retransmissions, begun
+/// anew now and then.
+const SOURCES: usize = 64;
+
+/// Data channels that are listened to.
+const DATA_CHANNELS: usize = 8;
+
+/// Addresses from which checks of ICE may come until ICE restarts.
+const REMOTE_ADDRESSES: usize = 64;
+
+/// Nothing is due when a leg is over.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// How a leg behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LegSettings {
+    /// The longest that connecting may take.
+    pub establishment_timeout: Duration,
+    /// How long the browser's consent lasts after its last answer to a check (RFC 7675 section 5.1: 30
+    /// seconds). It shows up to a second late.
+    pub consent_timeout: Duration,
+    /// Between two requests for a whole picture, each way and for each stream.
+    pub keyframe_interval: Duration,
+    /// Bytes of a text at most.
+    pub longest_text: u32,
+}
+
+impl Default for LegSettings {
+    fn default() -> Self {
+        Self {
+            establishment_timeout: Duration::from_secs(30),
+            consent_timeout: Duration::from_secs(30),
+            keyframe_interval: Duration::from_millis(300),
+            longest_text: 16 * 1024,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Not connected yet; given up at `until`.
+    Establishing {
+        until: Instant,
+    },
+    Connected,
+    /// ICE has no working pair.
+    Disconnected,
+    Closed,
+}
+
+/// One browser's connection.
+#[derive(Debug)]
+pub struct Leg {
+    settings: LegSettings,
+    rng: ChaCha20Rng,
+    engine: Engine,
+    engine_deadline: Instant,
+    state: State,
+    /// Until when we may send, once connected.
+    consent_until: Option<Instant>,
+    /// The answers to checks that the engine has counted, and on which pair.
+    consent_counted: Option<(std::net::SocketAddr, std::net::SocketAddr, u64)>,
+    /// An ICE restart gives a leg whose consent has run out this much longer to come back.
+    restarted_until: Option<Instant>,
+    outputs: VecDeque<Output>,
+    media: [MediumState; 3],
+    streams: LegStreams,
+    capture_clock: CaptureClock,
+    /// The name that ties the browser's streams together for media.
+    name: String,
+    transport_reports: TransportReports,
+    payload_types: PayloadTypes,
+    /// Sources of the browser, as its offers and its packets name them.
+    sources: Vec<u32>,
+    /// Whose packets those of a source are.
+    source_media: Vec<(u32, Medium)>,
+    channels: Vec<(ChannelId, String)>,
+    offers: VecDeque<Instant>,
+    candidates: usize,
+    remote_addresses: Vec<std::net::SocketAddr>,
+    local_addresses: Vec<LocalAddress>,
+    remote_kinds: Vec<(std::net::SocketAddr, CandidateKind)>,
+    stats: LegStats,
+}
+
+impl Leg {
+    /// Answers the first offer of a browser. The answer has all of our candidates in it. `seed` has to
+    /// be random and secret: names and passwords of ICE come from it. (Keys of DTLS come from the
+    /// system's random source.)
+    ///
+    /// # Errors
+    /// What is wrong with the offer or an address.
+    pub fn answer(
+        now: Instant,
+        seed: [u8; 32],
+        settings: LegSettings,
+        addresses: &[LocalAddress],
+        offer: &str,
+    ) -> Result<(Self, String), Error> {
+        let read = Offer::parse(offer)?;
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let credentials = ice_credentials(&mut rng);
+        let name = word(&mut rng, 16);
+        let mut engine = Engine::new(now, credentials, settings.longest_text);
+        for address in addresses {
+            let candidate = candidate::local(*address)?;
+            engine.run(|rtc| rtc.add_local_candidate(candidate).is_some());
+        }
+        let until = now + settings.establishment_timeout;
+        let media = Medium::ALL
+            .map(|medium| MediumState::new(medium, settings.keyframe_interval, rng.next_u32()));
+        let mut leg = Self {
+            settings,
+            rng,
+            engine,
+            engine_deadline: now,
+            state: State::Establishing { until },
+            consent_until: None,
+            consent_counted: None,
+            restarted_until: None,
+            outputs: VecDeque::new(),
+            media,
+            streams: LegStreams::default(),
+            capture_clock: CaptureClock::default(),
+            name,
+            transport_reports: TransportReports::new(now),
+            payload_types: PayloadTypes::default(),
+            sources: Vec::new(),
+            source_media: Vec::new(),
+            channels: Vec::new(),
+            offers: VecDeque::new(),
+            candidates: 0,
+            remote_addresses: Vec::new(),
+            local_addresses: addresses.to_vec(),
+            remote_kinds: Vec::new(),
+            stats: LegStats::default(),
+        };
+        let answer = leg.take_offer(now, offer, &read)?;
+        leg.learn_streams();
+        leg.require_common_codecs(&read)?;
+        leg.advance(now);
+        Ok((leg, answer))
+    }
+
+    /// Answers a later offer: an ICE restart, a line that comes or changes its direction.
+    ///
+    /// # Errors
+    /// What is wrong with the offer; the leg goes on as it was, unless it is closed by now.
+    pub fn reoffer(&mut self, now: Instant, offer: &str) -> Result<String, Error> {
+        if self.state == State::Closed {
+            return Err(Error::Closed);
+        }
+        let read = Offer::parse(offer)?;
+        let answer = self.take_offer(now, offer, &read);
+        if matches!(answer, Err(Error::EngineFault)) {
+            self.close_with(CloseReason::EngineFault);
+        } else if !self.engine.rtc().is_alive() {
+            self.close_with(CloseReason::HandshakeFailed("of a bad offer".to_owned()));
+        }
+        let answer = answer?;
+        self.tell_streams();
+        self.advance(now);
+        Ok(answer)
+    }
+
+    fn take_offer(&mut self, now: Instant, offer: &str, read: &Offer) -> Result<String, Error> {
+        let too_old = |at: &Instant| now.saturating_duration_since(*at) >= OFFERS_WITHIN;
+        while self.offers.front().is_some_and(too_old) {
+            self.offers.pop_front();
+        }
+        if self.offers.len() >= OFFERS {
+            return Err(Error::TooManyOffers { limit: OFFERS });
+        }
+        self.offers.push_back(now);
+        let payload_types = self.payload_types.extend(read)?;
+        let mut sources = self.sources.clone();
+        let new = read
+            .ssrcs
+            .iter()
+            .filter(|ssrc| !self.sources.contains(ssrc));
+        sources.extend(new);
+        if sources.len() > SOURCES {
+            return Err(Error::TooMany {
+                what: "sources",
+                limit: SOURCES,
+            });
+        }
+
+        // The engine tells a restart by new credentials, and makes its own by a random source that is
+        // not made for secrets.
+        let before = self.local_credentials()?;
+        let mut answer = self.engine.accept_offer(&description::for_engine(offer))?;
+        let after = self.local_credentials()?;
+        let restarted = before != after;
+        if restarted {
+            let credentials = ice_credentials(&mut self.rng);
+            answer = with_credentials(&answer, &after, &credentials);
+            self.engine
+                .run(|rtc| rtc.direct_api().set_local_ice_credentials(credentials));
+        }
+        if restarted {
+            self.candidates = 0;
+            self.remote_addresses.clear();
+            self.remote_kinds.clear();
+            self.restarted_until = Some(now + self.settings.establishment_timeout);
+        }
+        self.candidates += read.candidates;
+        for line in offer.lines() {
+            if let Some(line) = line.strip_prefix("a=candidate:")
+                && let Ok(Some(candidate)) = candidate::remote(&format!("candidate:{line}"))
+            {
+                self.remember_remote(&candidate);
+            }
+        }
+        self.payload_types = payload_types;
+        self.sources = sources;
+        self.learn_lines(read);
+        Ok(answer)
+    }
+
+    fn local_credentials(&mut self) -> Result<IceCreds, Error> {
+        self.engine
+            .run(|rtc| rtc.direct_api().local_ice_credentials())
+            .ok_or(Error::EngineFault)
+    }
+
+    fn remember_remote(&mut self, candidate: &str0m::Candidate) {
+        let kind = CandidateKind::of_engine(candidate.kind());
+        self.remote_kinds.push((candidate.addr(), kind));
+    }
+
+    /// Which line is which medium: the first of sound, the first picture, the second picture.
+    fn learn_lines(&mut self, read: &Offer) {
+        let mut pictures = read.lines_of(LineKind::Video);
+        let lines = [
+            read.lines_of(LineKind::Audio).next(),
+            pictures.next(),
+            pictures.next(),
+        ];
+        for (state, line) in self.media.iter_mut().zip(lines) {
+            state.line = line.cloned();
+        }
+    }
+
+    /// Looks at what the engine has settled. Tells whether the streams are others than before.
+    fn learn_streams(&mut self) -> bool {
+        let engine = &self.engine;
+        let [audio, video, slides] = &self.media;
+        let picture =
+            |state: &MediumState| streams::video(engine, state.line.as_ref()?, state.allowed);
+        let streams = LegStreams {
+            audio: audio
+                .line
+                .as_ref()
+                .and_then(|line| streams::audio(engine, line, audio.allowed)),
+            video: picture(video),
+            slides: picture(slides).map(Box::new),
+        };
+        for state in &mut self.media {
+            state.settled = match state.medium {
+                Medium::Audio => streams
+                    .audio
+                    .as_ref()
+                    .map(|audio| (audio.send_payload_type.value(), audio.direction)),
+                Medium::Video => streams
+                    .video
+                    .as_ref()
+                    .map(|video| (video.send_payload_type.value(), video.direction)),
+                Medium::Slides => streams
+                    .slides
+                    .as_ref()
+                    .map(|video| (video.send_payload_type.value(), video.direction)),
+            };
+            let Some(line) = &state.line else {
+                continue;
+            };
+            let mid = Mid::from(line.mid.as_str());
+            state.transport_sequence_id = self.engine.rtc().media(mid).and_then(|media| {
+                media
+                    .remote_extmap()
+                    .id_of(Extension::TransportSequenceNumber)
+            });
+            let sources = self.engine.run(|rtc| {
+                let mut api = rtc.direct_api();
+                let stream = api.stream_tx_by_mid(mid, None)?;
+                Some((*stream.ssrc(), stream.rtx().map(|ssrc| *ssrc)))
+            });
+            let sources = sources.flatten();
+            if sources != state.sources {
+                state.sources = sources;
+                self.engine.run(|rtc| {
+                    if let Some(stream) = rtc.direct_api().stream_tx_by_mid(mid, None) {
+                        stream.set_rtx_cache(
+                            engine::RETRANSMISSION_PACKETS,
+                            engine::RETRANSMISSION_AGE,
+                            Some(engine::RETRANSMISSION_SHARE),
+                        );
+                    }
+                });
+            }
+        }
+        let changed = streams != self.streams;
+        self.streams = streams;
+        changed
+    }
+
+    /// Every line that is there has to have a codec in common.
+    fn require_common_codecs(&self, read: &Offer) -> Result<(), Error> {
+        let pictures = read.lines_of(LineKind::Video).count();
+        let missing = [
+            (Medium::Audio, self.streams.audio.is_none()),
+            (Medium::Video, pictures > 0 && self.streams.video.is_none()),
+            (
+                Medium::Slides,
+                pictures > 1 && self.streams.slides.is_none(),
+            ),
+        ];
+        match missing.into_iter().find(|(_, missing)| *missing) {
+            Some((medium, _)) => Err(Error::NoCommonCodec(medium)),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a candidate that the browser tells later, as its line `candidate:...`; an empty one, which
+    /// ends them, is taken too. One that cannot be tried is passed over.
+    ///
+    /// # Errors
+    /// It cannot be read, or is one too many.
+    pub fn add_remote_candidate(&mut self, now: Instant, line: &str) -> Result<(), Error> {
+        if self.state == State::Closed {
+            return Err(Error::Closed);
+        }
+        if self.candidates >= CANDIDATES {
+            return Err(Error::TooManyCandidates { limit: CANDIDATES });
+        }
+        self.candidates += 1;
+        if let Some(candidate) = candidate::remote(line)? {
+            self.remember_remote(&candidate);
+            self.engine.run(|rtc| rtc.add_remote_candidate(candidate));
+            self.advance(now);
+        }
+        Ok(())
+    }
+
+    /// A new address of ours. The browser learns it from the answer to its next offer, or from our
+    /// checks.
+    ///
+    /// # Errors
+    /// It cannot be a candidate.
+    pub fn add_local_address(&mut self, now: Instant, address: LocalAddress) -> Result<(), Error> {
+        let candidate = candidate::local(address)?;
+        if !self.local_addresses.contains(&address) {
+            self.local_addresses.push(address);
+            self.engine
+                .run(|rtc| rtc.add_local_candidate(candidate).is_some());
+            self.advance(now);
+        }
+        Ok(())
+    }
+
+    /// An address of ours is gone.
+    pub fn remove_local_address(&mut self, now: Instant, address: LocalAddress) {
+        let known = self.local_addresses.len();
+        self.local_addresses.retain(|other| *other != address);
+        if self.local_addresses.len() < known
+            && let Ok(candidate) = candidate::local(address)
+        {
+            self.engine
+                .run(|rtc| rtc.direct_api().invalidate_candidate(&candidate));
+            self.advance(now);
+        }
+    }
+
+    /// Whether a datagram that has come in is for this leg.
+    #[must_use]
+    pub fn accepts(&self, received: &Received<'_>) -> bool {
+        // The engine does not look at the time here.
+        let input = |receive| Input::Receive(self.engine_deadline, receive);
+        self.state != State::Closed
+            && engine::parse(received).is_some_and(|receive| self.engine.accepts(&input(receive)))
+    }
+
+    /// Takes a datagram. What is not for this leg, or cannot be read, is dropped.
+    pub fn receive(&mut self, now: Instant, received: Received<'_>) {
+        if !self.accepts(&received) || !self.knows_address(&received) {
+            return;
+        }
+        if let Some(receive) = engine::parse(&received) {
+            // An error here says that a datagram was bad. Anybody may send one.
+            let _ = self.engine.handle_input(Input::Receive(now, receive));
+        }
+        self.advance(now);
+    }
+
+    /// The engine remembers every address from which a check comes.
+    fn knows_address(&mut self, received: &Received<'_>) -> bool {
+        let is_check = received.payload.first().is_some_and(|first| *first < 2);
+        if !is_check || self.remote_addresses.contains(&received.source) {
+            return true;
+        }
+        let has_room = self.remote_addresses.len() < REMOTE_ADDRESSES;
+        if has_room {
+            self.remote_addresses.push(received.source);
+        }
+        has_room
+    }
+
+    /// Does what is due by `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.state == State::Closed {
+            return;
+        }
+        let _ = self.engine.handle_input(Input::Timeout(now));
+        self.advance(now);
+    }
+
+    /// When [`Leg::handle_timeout`] is to be called next: in a year where the leg is over.
+    #[must_use]
+    pub fn next_deadline(&self) -> Instant {
+        let mut deadline = self.engine_deadline;
+        if self.state == State::Closed {
+            return deadline;
+        }
+        let gates = self.media.iter().flat_map(MediumState::deadlines);
+        for other in gates.chain(self.ends_at()) {
+            deadline = deadline.min(other);
+        }
+        deadline
+    }
+
+    /// Takes the next datagram or event.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// What was settled, as far as [`Leg::set_direction`] lets it flow.
+    #[must_use]
+    pub fn streams(&self) -> &LegStreams {
+        &self.streams
+    }
+
+    /// Which way a stream may flow at most: hold, without a word to the browser, since only the browser
+    /// offers. At the start every stream may flow both ways.
+    pub fn set_direction(&mut self, medium: Medium, direction: Direction) {
+        self.state_of(medium).allowed = direction;
+        self.tell_streams();
+    }
+
+    /// Tells what was settled, where that is something else than before.
+    fn tell_streams(&mut self) {
+        if self.learn_streams() {
+            self.event(Event::StreamsChanged(self.streams.clone()));
+        }
+    }
+
+    /// Whether media flows.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.state == State::Connected
+    }
+
+    /// How the leg does.
+    #[must_use]
+    pub fn stats(&self) -> &LegStats {
+        &self.stats
+    }
+
+    /// Sends a text by the browser's data channel of this name.
+    ///
+    /// # Errors
+    /// There is no such channel, the text is too long, or the browser does not take so many.
+    pub fn send_text(&mut self, now: Instant, label: &str, text: &str) -> Result<(), Error> {
+        let limit = self.settings.longest_text as usize;
+        if text.len() > limit {
+            return Err(Error::TextTooLong {
+                length: text.len(),
+                limit,
+            });
+        }
+        let found = self.channels.iter().find(|(_, name)| name == label);
+        let &(id, _) = found.ok_or(Error::NoDataChannel)?;
+        let written = self.engine.run(|rtc| {
+            let mut channel = rtc.channel(id)?;
+            Some(channel.write(false, text.as_bytes()))
+        });
+        let result = match written {
+            Some(Some(Ok(true))) => Ok(()),
+            Some(Some(Ok(false))) => Err(Error::DataChannelFull),
+            Some(Some(Err(error))) => Err(Error::Engine(error.to_string())),
+            Some(None) => Err(Error::NoDataChannel),
+            None => Err(Error::EngineFault),
+        };
+        self.advance(now);
+        result
+    }
+
+    /// Ends the leg: the browser is told.
+    pub fn close(&mut self, now: Instant) {
+        if self.state == State::Closed {
+            return;
+        }
+        let _ = self.engine.run(Rtc::close);
+        self.advance(now);
+        self.close_with(CloseReason::Local);
+    }
+
+    fn close_with(&mut self, reason: CloseReason) {
+        if self.state != State::Closed {
+            self.state = State::Closed;
+            self.engine_deadline += NEVER;
+            self.outputs.push_back(Output::Event(Event::Closed(reason)));
+        }
+    }
+
+    fn state_of(&mut self, medium: Medium) -> &mut MediumState {
+        &mut self.media[medium as usize]
+    }
+}
+
+/// A name and a password of ICE (RFC 8839 section 5.4), of 48 and 192 random bits.
+fn ice_credentials(rng: &mut ChaCha20Rng) -> IceCreds {
+    IceCreds {
+        ufrag: word(rng, 8),
+        pass: word(rng, 32),
+    }
+}
+
+/// Random characters that may stand in a session description.
+fn word(rng: &mut ChaCha20Rng, length: usize) -> String {
+    const CHARACTERS: &[u8; 64] =
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut bytes = vec![0; length];
+    rng.fill_bytes(&mut bytes);
+    bytes
+        .into_iter()
+        .map(|byte| char::from(CHARACTERS[usize::from(byte & 63)]))
+        .collect()
+}
+
+/// The answer with other credentials of ICE.
+fn with_credentials(answer: &str, from: &IceCreds, to: &IceCreds) -> String {
+    answer
+        .replace(
+            &format!("a=ice-ufrag:{}", from.ufrag),
+            &format!("a=ice-ufrag:{}", to.ufrag),
+        )
+        .replace(
+            &format!("a=ice-pwd:{}", from.pass),
+            &format!("a=ice-pwd:{}", to.pass),
+        )
+        .replace(
+            &format!(" ufrag {}", from.ufrag),
+            &format!(" ufrag {}", to.ufrag),
+        )
+}
+
+impl LocalAddress {
+    /// How it is reached, as statistics say it.
+    fn candidate_kind(&self) -> CandidateKind {
+        match self.kind {
+            AddressKind::Host => CandidateKind::Host,
+            AddressKind::ServerReflexive { .. } => CandidateKind::ServerReflexive,
+            AddressKind::Relayed { .. } => CandidateKind::Relayed,
+        }
+    }
+}

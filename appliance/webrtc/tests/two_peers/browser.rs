@@ -1,0 +1,252 @@
+//! The engine in the role of a browser: it offers, and takes and gives RTP packets.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use room::media_plan::Medium;
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::channel::ChannelId;
+use str0m::config::DtlsVersion;
+use str0m::format::Codec;
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt};
+use str0m::net::{Protocol, Receive, TcpType, Transmit};
+use str0m::rtp::{RtpPacket, RtpWrite, SeqNo};
+use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
+
+/// What the browser has seen.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) connected: bool,
+    pub(crate) ice: Option<IceConnectionState>,
+    pub(crate) closed: bool,
+    pub(crate) packets: Vec<(Medium, RtpPacket)>,
+    pub(crate) keyframe_requests: Vec<(Instant, Medium)>,
+    pub(crate) texts: Vec<String>,
+    pub(crate) sender_reports: usize,
+}
+
+pub(crate) struct Browser {
+    pub(crate) rtc: Rtc,
+    pub(crate) seen: Seen,
+    pub(crate) mids: [Mid; 3],
+    pub(crate) deadline: Instant,
+    pub(crate) transmits: VecDeque<Transmit>,
+    pub(crate) channel: Option<ChannelId>,
+    pending: Option<SdpPendingOffer>,
+    sequences: [u64; 3],
+}
+
+fn rtc(now: Instant, version: DtlsVersion) -> Rtc {
+    let mut config = Rtc::builder()
+        .set_rtp_mode(true)
+        .set_dtls_version(version)
+        .clear_codecs()
+        .enable_opus(true, false)
+        .enable_vp8(true)
+        .set_rtcp_report_interval_audio(Duration::from_millis(500))
+        .set_rtcp_report_interval_video(Duration::from_millis(500));
+    let codecs = config.codec_config();
+    codecs.add_h264(102.into(), Some(103.into()), true, 0x42_00_1f);
+    codecs.add_h264(106.into(), Some(107.into()), true, 0x42_e0_1f);
+    config.build(now)
+}
+
+impl Browser {
+    pub(crate) fn new(
+        now: Instant,
+        udp: Option<SocketAddr>,
+        tcp: Option<SocketAddr>,
+    ) -> (Self, String) {
+        Self::with_dtls(now, DtlsVersion::Dtls13, udp, tcp)
+    }
+
+    pub(crate) fn with_dtls(
+        now: Instant,
+        version: DtlsVersion,
+        udp: Option<SocketAddr>,
+        tcp: Option<SocketAddr>,
+    ) -> (Self, String) {
+        let mut rtc = rtc(now, version);
+        if let Some(address) = udp {
+            rtc.add_local_candidate(Candidate::host(address, "udp").unwrap());
+        }
+        if let Some(address) = tcp {
+            let active = Candidate::builder()
+                .tcp()
+                .host(address)
+                .tcptype(TcpType::Active)
+                .build();
+            rtc.add_local_candidate(active.unwrap());
+        }
+        let mut api = rtc.sdp_api();
+        let mids = [
+            (MediaKind::Audio, Direction::SendRecv),
+            (MediaKind::Video, Direction::SendRecv),
+            (MediaKind::Video, Direction::Inactive),
+        ]
+        .map(|(kind, direction)| api.add_media(kind, direction, None, None, None));
+        api.add_channel("roomd".to_owned());
+        let (offer, pending) = api.apply().unwrap();
+        let browser = Self {
+            rtc,
+            seen: Seen::default(),
+            mids,
+            deadline: now,
+            transmits: VecDeque::new(),
+            channel: None,
+            pending: Some(pending),
+            sequences: [100; 3],
+        };
+        (browser, offer.to_sdp_string())
+    }
+
+    pub(crate) fn accept(&mut self, now: Instant, answer: &str) {
+        let answer = SdpAnswer::from_sdp_string(answer).unwrap();
+        let pending = self.pending.take().unwrap();
+        self.rtc.sdp_api().accept_answer(pending, answer).unwrap();
+        self.drain(now);
+    }
+
+    /// An offer with new credentials of ICE.
+    pub(crate) fn restart(&mut self, now: Instant) -> String {
+        let mut api = self.rtc.sdp_api();
+        api.ice_restart(true);
+        let (offer, pending) = api.apply().unwrap();
+        self.pending = Some(pending);
+        self.drain(now);
+        offer.to_sdp_string()
+    }
+
+    pub(crate) fn offer_direction(
+        &mut self,
+        now: Instant,
+        medium: Medium,
+        direction: Direction,
+    ) -> String {
+        let mut api = self.rtc.sdp_api();
+        api.set_direction(self.mids[medium as usize], direction);
+        let (offer, pending) = api.apply().unwrap();
+        self.pending = Some(pending);
+        self.drain(now);
+        offer.to_sdp_string()
+    }
+
+    pub(crate) fn timeout(&mut self, now: Instant) {
+        if self.rtc.is_alive() {
+            self.rtc.handle_input(Input::Timeout(now)).unwrap();
+            self.drain(now);
+        }
+    }
+
+    pub(crate) fn receive(
+        &mut self,
+        now: Instant,
+        proto: Protocol,
+        source: SocketAddr,
+        destination: SocketAddr,
+        payload: &[u8],
+    ) {
+        let Ok(receive) = Receive::new(proto, source, destination, payload) else {
+            return;
+        };
+        let input = Input::Receive(now, receive);
+        if self.rtc.accepts(&input) {
+            let _ = self.rtc.handle_input(input);
+            self.drain(now);
+        }
+    }
+
+    pub(crate) fn drain(&mut self, now: Instant) {
+        loop {
+            match self.rtc.poll_output().unwrap() {
+                Output::Timeout(at) => {
+                    self.deadline = at;
+                    return;
+                }
+                Output::Transmit(transmit) => self.transmits.push_back(transmit),
+                Output::Event(event) => self.event(now, event),
+            }
+        }
+    }
+
+    fn event(&mut self, now: Instant, event: Event) {
+        let medium_of = |mid: Mid| {
+            let index = self.mids.iter().position(|known| *known == mid);
+            Medium::ALL[index.unwrap()]
+        };
+        match event {
+            Event::Connected => self.seen.connected = true,
+            Event::IceConnectionStateChange(state) => self.seen.ice = Some(state),
+            Event::Closed => self.seen.closed = true,
+            Event::RtpPacket(packet) => {
+                let ssrc = packet.header.ssrc;
+                let mid = self.rtc.direct_api().stream_rx(&ssrc).unwrap().mid();
+                self.seen.packets.push((medium_of(mid), packet));
+            }
+            Event::KeyframeRequest(request) => {
+                let medium = medium_of(request.mid);
+                self.seen.keyframe_requests.push((now, medium));
+            }
+            Event::SenderFeedback(_) => self.seen.sender_reports += 1,
+            Event::ChannelOpen(id, _) => self.channel = Some(id),
+            Event::ChannelData(data) => {
+                let text = String::from_utf8(data.data).unwrap();
+                self.seen.texts.push(text);
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn send_rtp(
+        &mut self,
+        now: Instant,
+        medium: Medium,
+        timestamp: u32,
+        marker: bool,
+        payload: &[u8],
+    ) {
+        let mid = self.mids[medium as usize];
+        let codec = match medium {
+            Medium::Audio => Codec::Opus,
+            Medium::Video | Medium::Slides => Codec::H264,
+        };
+        let settled = self.rtc.media(mid).unwrap().remote_pts().to_vec();
+        let params = self.rtc.codec_config().params();
+        let pt: Pt = params
+            .iter()
+            .find(|param| param.spec().codec == codec && settled.contains(&param.pt()))
+            .unwrap()
+            .pt();
+        let sequence = &mut self.sequences[medium as usize];
+        *sequence += 1;
+        let write = RtpWrite::new(pt, SeqNo::from(*sequence), timestamp, now, payload)
+            .marker(marker)
+            .nackable(true);
+        let mut api = self.rtc.direct_api();
+        api.stream_tx_by_mid(mid, None).unwrap().write_rtp(write);
+        self.drain(now);
+        self.timeout(now);
+    }
+
+    pub(crate) fn request_keyframe(&mut self, now: Instant, medium: Medium) {
+        let mid = self.mids[medium as usize];
+        let mut api = self.rtc.direct_api();
+        if let Some(stream) = api.stream_rx_by_mid(mid, None) {
+            stream.request_keyframe(KeyframeRequestKind::Pli);
+        }
+        self.drain(now);
+        self.timeout(now);
+    }
+
+    pub(crate) fn send_text(&mut self, now: Instant, text: &str) {
+        let mut channel = self.rtc.channel(self.channel.unwrap()).unwrap();
+        assert!(channel.write(false, text.as_bytes()).unwrap());
+        self.drain(now);
+    }
+
+    pub(crate) fn close(&mut self, now: Instant) {
+        self.rtc.close().unwrap();
+        self.drain(now);
+    }
+}

@@ -9,7 +9,11 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use config::{Admit, Config, ConfigError, ContentSharing, FloorTransport, GuestServerIdentity, Language, MediaSecurity, Peer, Problem, ProblemCause, Registration, Replaces, Rule, SecondCall, SecretSource, SipAddress, Transport, Warning, {     AutoAnswer, parse};
+use config::{
+    Admit, AutoAnswer, Config, ConfigError, ContentSharing, FloorTransport, GuestServerIdentity,
+    Language, MediaSecurity, Peer, Problem, ProblemCause, Registration, Replaces, Rule, SecondCall,
+    SecretSource, SipAddress, Transport, Warning, parse,
+};
 use room::media_plan::{AudioSink, VideoSink, VideoSource};
 use room::units::Bitrate;
 
@@ -494,13 +498,25 @@ fn guests_join_by_https_where_the_owner_says() {
     let password = SecretSource::File("/etc/roomd/turn.password".into());
     assert_eq!(settings.turn[0].password, password);
     for (key, bad) in [
-        ("guests.public_url", "public_url = \"http://room.example.com\""),
+        (
+            "guests.public_url",
+            "public_url = \"http://room.example.com\"",
+        ),
         ("guests.admit", "admit = \"nobody\""),
         ("guests.max_guests", "max_guests = 17"),
         ("guests.link_lifetime_minutes", "link_lifetime_minutes = 4"),
-        ("guests.turn[0].urls", "[[guests.turn]]\nusername = \"a\"\npassword_file = \"p\""),
-        ("guests.turn[0].urls[0]", "[[guests.turn]]\nurls = [\"stun:a\"]\nusername = \"a\"\npassword_file = \"p\""),
-        ("guests.turn[0].password_file", "[[guests.turn]]\nurls = [\"turn:a\"]\nusername = \"a\""),
+        (
+            "guests.turn[0].urls",
+            "[[guests.turn]]\nusername = \"a\"\npassword_file = \"p\"",
+        ),
+        (
+            "guests.turn[0].urls[0]",
+            "[[guests.turn]]\nurls = [\"stun:a\"]\nusername = \"a\"\npassword_file = \"p\"",
+        ),
+        (
+            "guests.turn[0].password_file",
+            "[[guests.turn]]\nurls = [\"turn:a\"]\nusername = \"a\"",
+        ),
     ] {
         let found = problems(&format!("{guests}{bad}\n"));
         assert_eq!(found.len(), 1, "{found:?}");

@@ -273,7 +273,15 @@ fn accounts() -> impl Strategy<Value = Vec<Account>> {
         .prop_flat_map(|names| names.into_iter().map(account).collect::<Vec<_>>())
 }
 
-fn rest() -> impl Strategy<Value = (RoomSettings, IncomingSettings, HttpSettings, LogSettings)> {
+type Rest = (
+    RoomSettings,
+    IncomingSettings,
+    HttpSettings,
+    Option<GuestSettings>,
+    LogSettings,
+);
+
+fn rest() -> impl Strategy<Value = Rest> {
     let room = "[^\\p{Cc}]{1,20}".prop_map(|name| RoomSettings { name });
     let incoming = (
         select(vec![

@@ -6,10 +6,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use super::limits::{Costly, GuestLimits};
 use super::registry::{Ended, Invitation, InvitationId, InviteError, OpenError, Registry};
 use super::registry::{Session, Standing};
 use super::signalling::{Admit, GuestEnd, GuestEvent, GuestId, SessionEnd};
@@ -48,6 +49,8 @@ struct State {
     registry: Registry,
     generation: u64,
     connections: HashMap<GuestId, Connection>,
+    /// What the guests with a session have done lately.
+    limits: HashMap<GuestId, GuestLimits>,
     next_connection: u64,
     /// Sessions whose end the driver has to be told, all other events of them being sent.
     over: VecDeque<Ended>,
@@ -67,6 +70,7 @@ struct Connection {
 impl State {
     fn end(&mut self, ended: impl IntoIterator<Item = Ended>) {
         for (guest, why) in ended {
+            self.limits.remove(&guest);
             if let Some(connection) = self.connections.get_mut(&guest) {
                 connection.over = Some(why);
                 connection.close.send_replace(Some(why.as_guest_end()));
@@ -90,6 +94,7 @@ impl Guests {
                 registry,
                 generation: 0,
                 connections: HashMap::new(),
+                limits: HashMap::new(),
                 next_connection: 0,
                 over: VecDeque::new(),
             }),
@@ -228,14 +233,16 @@ impl Guests {
             let session = state.registry.session_of(&cookie.digest(), now).cloned();
             if let Some(session) = session {
                 if session.invitation == invitation {
-                    state.registry.rename(session.guest, name);
+                    if state.registry.rename(session.guest, name) {
+                        self.change(state);
+                    }
                     state.registry.seen(session.guest, now);
-                    self.change(state);
                     return open(&state.registry, session.guest).map(|session| (session, cookie));
                 }
                 // The browser keeps one cookie: nobody could come back to the other session.
                 state.registry.end_session(session.guest);
                 state.end([(session.guest, SessionEnd::SignedOut)]);
+                self.change(state);
             }
         }
         let connections = &state.connections;
@@ -248,12 +255,10 @@ impl Guests {
             is_present,
             now,
         );
-        let opened = opened.map(|(session, ended)| {
-            state.end(ended);
-            session.guest
-        });
+        let (session, ended) = opened?;
+        state.end(ended);
         self.change(state);
-        open(&state.registry, opened?).map(|session| (session, fresh))
+        open(&state.registry, session.guest).map(|session| (session, fresh))
     }
 
     /// The session that a cookie belongs to.
@@ -286,6 +291,13 @@ impl Guests {
         let state = self.lock();
         let name = state.registry.session(guest)?.name.clone();
         Some((name, state.registry.admit_of(guest)?))
+    }
+
+    /// Counts what a guest does; whether it may. Nobody may without a session.
+    pub(super) fn may(&self, guest: GuestId, what: Costly, now: Instant) -> bool {
+        let mut state = self.lock();
+        let has_session = state.registry.session(guest).is_some();
+        has_session && state.limits.entry(guest).or_default().take(what, now)
     }
 
     pub(super) fn events(&self) -> &mpsc::Sender<GuestEvent> {

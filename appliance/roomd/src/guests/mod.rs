@@ -1,13 +1,28 @@
 //! The guests' server: people who join the room's meeting by a browser.
 
+mod authority;
+mod connection;
+mod connections;
 mod handle;
+mod headers;
+mod limits;
+mod links;
+mod refusal;
 mod registry;
+mod routes;
+mod server;
+mod server_certificate;
 pub mod signalling;
 mod store;
+#[cfg(test)]
+mod tests;
 mod token;
+mod trust_page;
 
 pub use handle::Guests;
+pub use links::{FreshLink, GuestLinks, LinkError};
 pub use registry::{Invitation, InvitationId, InviteError};
+pub use server::{GuestServer, GuestServerParts};
 pub use store::{GuestStore, NotStored};
 pub use token::Token;
 

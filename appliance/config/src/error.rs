@@ -177,6 +177,10 @@ pub enum Rule {
     HostPort,
     /// The path of a URL.
     WebSocketPath,
+    /// `https://HOST` or `https://HOST:PORT`.
+    PublicUrl,
+    /// The URI of a TURN server.
+    TurnUrl,
     /// A domain, an address, or a network such as `10.1.0.0/16`.
     Peer,
     /// `FIRST-LAST`, even first, at least four ports.

@@ -16,6 +16,7 @@
 //! [`SecretSource::read`] reads it when it is needed.
 
 mod error;
+mod guest_settings;
 mod language;
 mod location;
 mod secret;
@@ -29,6 +30,9 @@ use std::fs;
 use std::path::Path;
 
 pub use error::{ConfigError, Problem, ProblemCause, Rule, WriteStep};
+pub use guest_settings::{
+    Admit, GuestServerIdentity, GuestSettings, PublicUrl, TurnServer, TurnUrl,
+};
 pub use language::Language;
 pub use location::{KeyPath, Location};
 pub use secret::{Secret, SecretError, SecretSource};

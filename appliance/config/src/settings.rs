@@ -8,6 +8,7 @@ use std::time::Duration;
 use room::media_plan::{AudioSink, AudioSource, VideoSink, VideoSource};
 use room::units::{Bitrate, FrameRate, Resolution, Volume};
 
+use crate::guest_settings::GuestSettings;
 use crate::secret::SecretSource;
 
 /// Everything that the owner of a room can set.
@@ -33,6 +34,8 @@ pub struct Config {
     pub join: Option<JoinSettings>,
     /// `[http]`
     pub http: HttpSettings,
+    /// `[guests]`: people who join by a browser, if any may.
+    pub guests: Option<GuestSettings>,
     /// `[log]`
     pub log: LogSettings,
 }

@@ -248,6 +248,12 @@ impl Rule {
                 "an address such as \"sip:room@example.com\" or \"sip:meet.example.com\"".into()
             }
             Self::WebSocketPath => "a path that begins with \"/\", such as \"/ws\"".into(),
+            Self::PublicUrl => {
+                "the https URL of this server, such as \"https://room.example.com:8443\"".into()
+            }
+            Self::TurnUrl => {
+                "the URI of a TURN server, such as \"turn:turn.example.com?transport=udp\"".into()
+            }
             Self::HostPort => "a host, or host and port, such as \"sip.example.com:5061\"".into(),
             Self::Peer => "a domain, an address or a network such as \"10.1.0.0/16\"".into(),
             Self::PortRange => {
@@ -275,6 +281,12 @@ impl Rule {
                 "例如 \"sip:room@example.com\" 或 \"sip:meet.example.com\" 的地址".into()
             }
             Self::WebSocketPath => "以 \"/\" 开头的路径,例如 \"/ws\"".into(),
+            Self::PublicUrl => {
+                "本服务器的 https 地址,例如 \"https://room.example.com:8443\"".into()
+            }
+            Self::TurnUrl => {
+                "TURN 服务器的 URI,例如 \"turn:turn.example.com?transport=udp\"".into()
+            }
             Self::HostPort => "主机名,可带端口,例如 \"sip.example.com:5061\"".into(),
             Self::Peer => "域名、地址或网络,例如 \"10.1.0.0/16\"".into(),
             Self::PortRange => "起止端口,起始为偶数,至少四个端口,例如 \"16384-16483\"".into(),

@@ -10,9 +10,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use config::{
-    AutoAnswer, Config, ConfigError, ContentSharing, FloorTransport, Language, MediaSecurity, Peer,
-    Problem, ProblemCause, Registration, Replaces, Rule, SecondCall, SecretSource, SipAddress,
-    Transport, Warning, parse,
+    Admit, AutoAnswer, Config, ConfigError, ContentSharing, FloorTransport, GuestServerIdentity,
+    Language, MediaSecurity, Peer, Problem, ProblemCause, Registration, Replaces, Rule, SecondCall,
+    SecretSource, SipAddress, Transport, Warning, parse,
 };
 use room::media_plan::{AudioSink, VideoSink, VideoSource};
 use room::units::Bitrate;
@@ -481,6 +481,50 @@ fn the_join_button_may_lead_to_a_host_without_a_user() {
 }
 
 #[test]
+fn guests_join_by_https_where_the_owner_says() {
+    let guests = "version = 1\n[guests]\nlisten = \"[::]:8443\"\n";
+    let settings = parsed(guests).guests.unwrap();
+    assert_eq!(settings.listen, "[::]:8443".parse().unwrap());
+    assert_eq!(settings.identity, GuestServerIdentity::LocalAuthority);
+    assert_eq!(settings.admit, Admit::Ask);
+    assert_eq!(settings.max_guests, 4);
+    assert_eq!(settings.link_lifetime, Duration::from_secs(24 * 60 * 60));
+    assert!(settings.public_url.is_none() && settings.turn.is_empty());
+    assert!(parsed("version = 1\n").guests.is_none());
+
+    let turn = "[[guests.turn]]\nurls = [\"turn:192.0.2.1\"]\nusername = \"room\"\n\
+                password_file = \"turn.password\"\n";
+    let settings = parsed(&format!("{guests}{turn}")).guests.unwrap();
+    let password = SecretSource::File("/etc/roomd/turn.password".into());
+    assert_eq!(settings.turn[0].password, password);
+    for (key, bad) in [
+        (
+            "guests.public_url",
+            "public_url = \"http://room.example.com\"",
+        ),
+        ("guests.admit", "admit = \"nobody\""),
+        ("guests.max_guests", "max_guests = 17"),
+        ("guests.link_lifetime_minutes", "link_lifetime_minutes = 4"),
+        (
+            "guests.turn[0].urls",
+            "[[guests.turn]]\nusername = \"a\"\npassword_file = \"p\"",
+        ),
+        (
+            "guests.turn[0].urls[0]",
+            "[[guests.turn]]\nurls = [\"stun:a\"]\nusername = \"a\"\npassword_file = \"p\"",
+        ),
+        (
+            "guests.turn[0].password_file",
+            "[[guests.turn]]\nurls = [\"turn:a\"]\nusername = \"a\"",
+        ),
+    ] {
+        let found = problems(&format!("{guests}{bad}\n"));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].key.to_string(), key);
+    }
+}
+
+#[test]
 fn what_needs_a_second_key_says_which() {
     let cases = [
         ("[microphone]\nsource = \"file\"\n", "microphone.file"),
@@ -515,6 +559,15 @@ fn what_needs_a_second_key_says_which() {
         ),
         ("[http]\nloopback = \"127.0.0.1:80\"\n", "http.token_file"),
         ("[http]\ntoken_file = \"t\"\n", "http.token_file"),
+        ("[guests]\n", "guests.listen"),
+        (
+            "[guests]\nlisten = \"[::]:443\"\ncertificate = \"c\"\n",
+            "guests.key",
+        ),
+        (
+            "[guests]\nlisten = \"[::]:443\"\nkey = \"k\"\n",
+            "guests.key",
+        ),
         ("[incoming]\nmax_legs = 3\n", "incoming.max_legs"),
         ("[join]\naccount = \"a\"\n", "join.target"),
     ];

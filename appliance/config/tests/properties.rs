@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{
-    Account, AccountCertificate, AccountName, AutoAnswer, CameraSettings, ClientCertificates,
-    Config, ContentSharing, Credentials, FloorTransport, HostPort, HttpSettings, IncomingSettings,
-    JoinSettings, LogFormat, LogLevel, LogSettings, LoopbackListener, MediaSecurity,
-    MicrophoneSettings, PlayoutSettings, PortRange, Registration, Replaces, RoomSettings,
-    SecondCall, SecretSource, SipAddress, SipSettings, SipTarget, SlidesSettings, TlsListener,
-    Transfers, Transport, parse,
+    Account, AccountCertificate, AccountName, Admit, AutoAnswer, CameraSettings,
+    ClientCertificates, Config, ContentSharing, Credentials, FloorTransport, GuestServerIdentity,
+    GuestSettings, HostPort, HttpSettings, IncomingSettings, JoinSettings, LogFormat, LogLevel,
+    LogSettings, LoopbackListener, MediaSecurity, MicrophoneSettings, PlayoutSettings, PortRange,
+    PublicUrl, Registration, Replaces, RoomSettings, SecondCall, SecretSource, SipAddress,
+    SipSettings, SipTarget, SlidesSettings, TlsListener, Transfers, Transport, TurnServer, TurnUrl,
+    parse,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option;
@@ -272,7 +273,15 @@ fn accounts() -> impl Strategy<Value = Vec<Account>> {
         .prop_flat_map(|names| names.into_iter().map(account).collect::<Vec<_>>())
 }
 
-fn rest() -> impl Strategy<Value = (RoomSettings, IncomingSettings, HttpSettings, LogSettings)> {
+type Rest = (
+    RoomSettings,
+    IncomingSettings,
+    HttpSettings,
+    Option<GuestSettings>,
+    LogSettings,
+);
+
+fn rest() -> impl Strategy<Value = Rest> {
     let room = "[^\\p{Cc}]{1,20}".prop_map(|name| RoomSettings { name });
     let incoming = (
         select(vec![
@@ -326,7 +335,51 @@ fn rest() -> impl Strategy<Value = (RoomSettings, IncomingSettings, HttpSettings
         ]),
     )
         .prop_map(|(format, level)| LogSettings { format, level });
-    (room, incoming, http, log)
+    (room, incoming, http, option::of(guests()), log)
+}
+
+fn guests() -> impl Strategy<Value = GuestSettings> {
+    let url = select(vec![
+        "https://room.example.com",
+        "https://[2001:db8::1]:8443",
+    ]);
+    let identity = option::of((file(), file())).prop_map(|files| {
+        files.map_or(GuestServerIdentity::LocalAuthority, |(certificate, key)| {
+            GuestServerIdentity::Certificate { certificate, key }
+        })
+    });
+    let turn_url = select(vec![
+        "turn:192.0.2.1",
+        "turns:turn.example.com:443?transport=tcp",
+    ])
+    .prop_map(|url| TurnUrl::new(url).unwrap());
+    let turn = (vec(turn_url, 1..3), "[a-z:0-9]{1,20}", secret()).prop_map(
+        |(urls, username, password)| TurnServer {
+            urls,
+            username,
+            password,
+        },
+    );
+    (
+        select(vec!["0.0.0.0:8443", "[::]:443"]),
+        option::of(url),
+        identity,
+        1_u8..=16,
+        select(vec![Admit::Ask, Admit::Automatically]),
+        5_u64..=43_200,
+        vec(turn, 0..3),
+    )
+        .prop_map(
+            |(listen, url, identity, max_guests, admit, minutes, turn)| GuestSettings {
+                listen: listen.parse().unwrap(),
+                public_url: url.map(|url| PublicUrl::new(url).unwrap()),
+                identity,
+                max_guests,
+                admit,
+                link_lifetime: Duration::from_secs(minutes * 60),
+                turn,
+            },
+        )
 }
 
 fn configuration() -> impl Strategy<Value = Config> {
@@ -343,7 +396,7 @@ fn configuration() -> impl Strategy<Value = Config> {
                 sip,
                 accounts,
                 join,
-                (room, incoming, http, log),
+                (room, incoming, http, guests, log),
             )| {
                 let account = accounts.first().map(|account| account.name.clone());
                 let join = join.map(|target| JoinSettings { target, account });
@@ -358,6 +411,7 @@ fn configuration() -> impl Strategy<Value = Config> {
                     incoming,
                     join,
                     http,
+                    guests,
                     log,
                 }
             },

@@ -77,7 +77,7 @@ fn authority(directory: &Path) -> Result<Issuer<'static, KeyPair>, Error> {
     Ok(Issuer::new(params, key))
 }
 
-fn read(path: &Path) -> Result<String, Error> {
+pub(crate) fn read(path: &Path) -> Result<String, Error> {
     fs::read_to_string(path).map_err(|source| Error::CertificateFile {
         path: path.to_owned(),
         source,
@@ -86,7 +86,7 @@ fn read(path: &Path) -> Result<String, Error> {
 
 /// Writes a file that must not exist yet. The mode is set at creation: a key is at no moment
 /// readable by others.
-fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
+pub(crate) fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
     let write = || {
         let mut file = OpenOptions::new()
             .write(true)

@@ -21,6 +21,20 @@ pub enum Error {
         /// The kernel's word.
         source: io::Error,
     },
+    /// The address of the guests' server cannot be bound.
+    #[error("cannot listen for guests on {address}: {source}")]
+    GuestsListen {
+        /// The configured address.
+        address: SocketAddr,
+        /// The kernel's word.
+        source: io::Error,
+    },
+    /// The password of a TURN server cannot be read.
+    #[error("guests.turn: {source}")]
+    TurnPassword {
+        /// Why.
+        source: config::SecretError,
+    },
     /// A certificate, key or authority does not fit.
     #[error("TLS set-up: {source}")]
     Tls {

@@ -30,6 +30,12 @@ fn chinese(error: &Error) -> String {
             address,
             source,
         } => format!("无法在 {address} 上监听 SIP（{protocol}）：{source}"),
+        Error::GuestsListen { address, source } => {
+            format!("无法在 {address} 上监听访客连接：{source}")
+        }
+        Error::TurnPassword { source } => {
+            format!("guests.turn：{}", source.text(Language::Chinese))
+        }
         Error::Tls { source } => format!("TLS 设置有误：{source}"),
         Error::ClientCertificates { source } => {
             format!("sip.client_certificates：{source}（请在 sip.ca_files 中写明证书颁发机构）")
@@ -167,6 +173,21 @@ mod tests {
                     source: rustls::server::VerifierBuilderError::NoRootAnchors,
                 },
                 "sip.ca_files",
+            ),
+            (
+                Error::GuestsListen {
+                    address: ([127, 0, 0, 1], 8443).into(),
+                    source: in_use(),
+                },
+                "127.0.0.1:8443",
+            ),
+            (
+                Error::TurnPassword {
+                    source: config::SecretError::NoCredentials {
+                        name: "turn".to_owned(),
+                    },
+                },
+                "guests.turn",
             ),
             (Error::TlsFileEmpty { path: path() }, "/srv/room"),
             (Error::TlsKeyWorldReadable { path: path() }, "chmod 600"),

@@ -143,6 +143,12 @@ pub fn has_route_to(remote: IpAddr) -> bool {
     Kernel.route_to(remote).is_some()
 }
 
+/// The addresses that others on its networks reach this machine at.
+#[must_use]
+pub fn own_addresses() -> Vec<IpAddr> {
+    Kernel.own_addresses()
+}
+
 /// TEST-NET-1 (RFC 5737): stands for "anywhere", so that the default route answers.
 const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 /// The documentation prefix (RFC 3849): stands for "anywhere" as TEST-NET-1 does.

@@ -44,6 +44,9 @@ impl Checker<'_> {
                 .join
                 .and_then(|join| self.join(&at("join"), join, &accounts)),
             http: self.http(&at("http"), file.http.unwrap_or_default()),
+            guests: file
+                .guests
+                .and_then(|guests| self.guests(&at("guests"), guests)),
             log: self.log(&at("log"), file.log.unwrap_or_default()),
             accounts,
         }

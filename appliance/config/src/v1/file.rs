@@ -37,6 +37,9 @@ pub struct File {
     /// The API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<Http>,
+    /// People who join by a browser.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guests: Option<Guests>,
     /// The log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<Log>,
@@ -238,6 +241,42 @@ table!(
         token_file: String,
         /// The systemd credential that holds it.
         token_credential: String,
+    }
+);
+
+table!(
+    /// `[guests]`
+    Guests {
+        /// `ADDRESS:PORT`; required.
+        listen: String,
+        /// `https://HOST[:PORT]`; default: an address of this machine, and the port of `listen`.
+        public_url: String,
+        /// The certificate chain; default: one of the room's own authority.
+        certificate: String,
+        /// Its private key.
+        key: String,
+        /// Default 4.
+        max_guests: i64,
+        /// `ask` (default) or `automatically`.
+        admit: String,
+        /// Default 1440.
+        link_lifetime_minutes: i64,
+        /// The TURN servers that pages are told of; default: none.
+        turn: Vec<Turn>,
+    }
+);
+
+table!(
+    /// `[[guests.turn]]`
+    Turn {
+        /// `turn:HOST[:PORT][?transport=udp|tcp]`, or the same with `turns:`; at least one.
+        urls: Vec<String>,
+        /// Required.
+        username: String,
+        /// The file that holds the password.
+        password_file: String,
+        /// The systemd credential that holds it.
+        password_credential: String,
     }
 );
 

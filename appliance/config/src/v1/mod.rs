@@ -7,6 +7,7 @@ mod check;
 mod checker;
 mod devices;
 mod file;
+mod guests;
 mod read;
 mod render;
 mod words;

@@ -6,9 +6,11 @@ use room::media_plan::{AudioSource, VideoSource};
 
 use super::VERSION;
 use super::file::{
-    Account, Camera, File, Http, Incoming, Join, Log, Microphone, Playout, Room, Sip, Slides,
+    Account, Camera, File, Guests, Http, Incoming, Join, Log, Microphone, Playout, Room, Sip,
+    Slides, Turn,
 };
 use super::words::{self, Further, Source, word};
+use crate::guest_settings::{GuestServerIdentity, GuestSettings, TurnServer, TurnUrl};
 use crate::secret::SecretSource;
 use crate::settings::{self, Config, Registration, SecondCall, Transport};
 
@@ -42,6 +44,7 @@ impl From<&Config> for File {
                 account: join.account.as_ref().map(ToString::to_string),
             }),
             http: Some(Http::from(&config.http)),
+            guests: config.guests.as_ref().map(Guests::from),
             log: Some(Log {
                 format: Some(word(words::LOG_FORMATS, config.log.format)),
                 level: Some(word(words::LOG_LEVELS, config.log.level)),
@@ -181,6 +184,41 @@ impl From<&settings::HttpSettings> for Http {
                 .map(|listener| listener.address.to_string()),
             token_file,
             token_credential,
+        }
+    }
+}
+
+impl From<&GuestSettings> for Guests {
+    fn from(guests: &GuestSettings) -> Self {
+        let (certificate, key) = match &guests.identity {
+            GuestServerIdentity::LocalAuthority => (None, None),
+            GuestServerIdentity::Certificate { certificate, key } => {
+                (Some(path(certificate)), Some(path(key)))
+            }
+        };
+        let servers = &guests.turn;
+        Self {
+            listen: Some(guests.listen.to_string()),
+            public_url: guests.public_url.as_ref().map(ToString::to_string),
+            certificate,
+            key,
+            max_guests: Some(i64::from(guests.max_guests)),
+            admit: Some(word(words::ADMITS, guests.admit)),
+            link_lifetime_minutes: Some(whole(guests.link_lifetime.as_secs() / 60)),
+            turn: (!servers.is_empty()).then(|| servers.iter().map(Turn::from).collect()),
+        }
+    }
+}
+
+impl From<&TurnServer> for Turn {
+    fn from(server: &TurnServer) -> Self {
+        let (password_file, password_credential) = secret(Some(&server.password));
+        let urls = server.urls.iter().map(TurnUrl::as_str);
+        Self {
+            urls: Some(urls.map(str::to_owned).collect()),
+            username: Some(server.username.clone()),
+            password_file,
+            password_credential,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use room::media_plan::{AudioSink, VideoSink};
 
+use crate::guest_settings::Admit;
 use crate::settings::{
     AutoAnswer, ClientCertificates, ContentSharing, FloorTransport, LogFormat, LogLevel,
     MediaSecurity, Replaces, Transfers, Transport,
@@ -78,6 +79,8 @@ pub(super) const REPLACES: Words<Replaces> = &[
     ("trusted", Replaces::Trusted),
 ];
 pub(super) const SECOND_CALLS: Words<Further> = &[("busy", Further::Busy), ("add", Further::Add)];
+pub(super) const ADMITS: Words<Admit> =
+    &[("ask", Admit::Ask), ("automatically", Admit::Automatically)];
 pub(super) const LOG_FORMATS: Words<LogFormat> =
     &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 pub(super) const LOG_LEVELS: Words<LogLevel> = &[
@@ -98,6 +101,8 @@ pub(super) const DEFAULT_USER_AGENT: &str = "roomd";
 pub(super) const DEFAULT_EXPIRES_S: i64 = 600;
 pub(super) const DEFAULT_MAX_LEGS: i64 = 4;
 pub(super) const DEFAULT_RING_SECONDS: i64 = 45;
+pub(super) const DEFAULT_MAX_GUESTS: i64 = 4;
+pub(super) const DEFAULT_LINK_LIFETIME_MINUTES: i64 = 24 * 60;
 pub(super) const DEFAULT_WEBSOCKET_PATH: &str = "/";
 pub(super) const DEFAULT_SOCKET: &str = "/run/roomd/api.sock";
 

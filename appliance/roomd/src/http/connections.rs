@@ -131,7 +131,7 @@ where
 }
 
 /// Waits until the server is told to stop, or is gone.
-pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone, and with it the server.
     let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -41,6 +41,8 @@ use tokio::task::JoinSet;
 
 pub use room_handle::{PictureError, PictureFuture, PictureOf, PictureSource, RoomHandle};
 
+pub(crate) use connections::stopped;
+
 use connections::Acceptor;
 use guard::Guard;
 use metrics::HttpCounters;

@@ -27,6 +27,7 @@ use tokio::task::AbortHandle;
 pub use streams::AcceptedStream;
 use streams::{Destination, ToPeer};
 pub use tls::{TlsIdentity, TlsSettings, TlsTrust};
+pub(crate) use tls::{read_chain, read_key};
 
 use crate::error::Error;
 use crate::owned_tasks::OwnedTasks;

@@ -153,7 +153,7 @@ fn roots(trust: &TlsTrust) -> Result<RootCertStore, Error> {
     Ok(roots)
 }
 
-fn read_chain(identity: &TlsIdentity) -> Result<Vec<CertificateDer<'static>>, Error> {
+pub(crate) fn read_chain(identity: &TlsIdentity) -> Result<Vec<CertificateDer<'static>>, Error> {
     read_certificates(&identity.certificate_chain)
 }
 
@@ -172,7 +172,7 @@ fn read_certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, Err
     Ok(certificates)
 }
 
-fn read_key(identity: &TlsIdentity) -> Result<PrivateKeyDer<'static>, Error> {
+pub(crate) fn read_key(identity: &TlsIdentity) -> Result<PrivateKeyDer<'static>, Error> {
     let path = &identity.private_key;
     let unreadable = |source| Error::TlsFile {
         path: path.clone(),

@@ -1,0 +1,215 @@
+//! `[guests]`: people who join by a browser.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::secret::SecretSource;
+use crate::settings::{Host, HostPort};
+
+/// The HTTPS port, which URLs leave out.
+const HTTPS_PORT: u16 = 443;
+/// The longest URL of a TURN server that is taken.
+const LONGEST_TURN_URL: usize = 512;
+
+/// `[guests]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestSettings {
+    /// Where pages are served; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Where guests find them; `None`: at an address of this machine, by the port of `listen`.
+    pub public_url: Option<PublicUrl>,
+    /// By what the server proves itself.
+    pub identity: GuestServerIdentity,
+    /// Sessions at a time, 1 to 16.
+    pub max_guests: u8,
+    /// Whether somebody in the room lets guests in, where a link does not say.
+    pub admit: Admit,
+    /// How long a link is good for, where it does not say: 5 minutes to 30 days.
+    pub link_lifetime: Duration,
+    /// By which servers pages may go where they have no direct way.
+    pub turn: Vec<TurnServer>,
+}
+
+/// By what the guests' server proves itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GuestServerIdentity {
+    /// A certificate of the room's own authority, which is made at the first start.
+    LocalAuthority,
+    /// The owner's certificate.
+    Certificate {
+        /// The certificate chain (PEM).
+        certificate: PathBuf,
+        /// Its private key (PEM).
+        key: PathBuf,
+    },
+}
+
+/// Whether a guest waits for somebody in the room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Admit {
+    /// Somebody in the room lets it in.
+    #[default]
+    Ask,
+    /// Whoever has the link is in.
+    Automatically,
+}
+
+/// `https://HOST` or `https://HOST:PORT`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PublicUrl(HostPort);
+
+impl PublicUrl {
+    /// Reads the URL. It has no path, query or user; a `/` at its end is dropped.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let scheme = text.get(..8)?;
+        let rest = &text[8..];
+        if !scheme.eq_ignore_ascii_case("https://") {
+            return None;
+        }
+        let mut host_port = HostPort::new(rest.strip_suffix('/').unwrap_or(rest))?;
+        host_port.port = host_port.port.filter(|port| *port != HTTPS_PORT);
+        Some(Self(host_port))
+    }
+
+    /// The URL of an address.
+    #[must_use]
+    pub fn of_address(address: SocketAddr) -> Self {
+        Self(HostPort {
+            host: Host::Address(address.ip()),
+            port: Some(address.port()).filter(|port| *port != HTTPS_PORT),
+        })
+    }
+
+    /// Its host.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.0.host
+    }
+
+    /// Its host, with the port where that is not HTTPS's own, as a browser sends it in `Host`.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "https://{}", self.0)
+    }
+}
+
+/// One `[[guests.turn]]`: a TURN server (RFC 8656) that pages are told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnServer {
+    /// At least one.
+    pub urls: Vec<TurnUrl>,
+    /// Who asks.
+    pub username: String,
+    /// Where its password is kept. Every guest's page is told it.
+    pub password: SecretSource,
+}
+
+/// A `turn:` or `turns:` URI (RFC 7065), kept as written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TurnUrl(String);
+
+impl TurnUrl {
+    /// Reads `turn:HOST[:PORT][?transport=udp|tcp]`, or the same with `turns:`.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.split_once(':')?;
+        let (server, query) = match rest.split_once('?') {
+            None => (rest, None),
+            Some((server, query)) => (server, Some(query)),
+        };
+        let valid = text.len() <= LONGEST_TURN_URL
+            && matches!(scheme, "turn" | "turns")
+            && matches!(query, None | Some("transport=udp" | "transport=tcp"))
+            && HostPort::new(server).is_some();
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    /// The URI as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_url_is_a_host_with_or_without_a_port() {
+        for (text, shown, authority) in [
+            (
+                "https://room.example.com",
+                "https://room.example.com",
+                "room.example.com",
+            ),
+            (
+                "HTTPS://Room.example.com/",
+                "https://room.example.com",
+                "room.example.com",
+            ),
+            (
+                "https://room.example.com:443",
+                "https://room.example.com",
+                "room.example.com",
+            ),
+            (
+                "https://192.0.2.7:8443",
+                "https://192.0.2.7:8443",
+                "192.0.2.7:8443",
+            ),
+            (
+                "https://[2001:db8::1]",
+                "https://[2001:db8::1]",
+                "[2001:db8::1]",
+            ),
+        ] {
+            let url = PublicUrl::new(text).unwrap();
+            assert_eq!(url.to_string(), shown);
+            assert_eq!(url.authority(), authority);
+        }
+        for text in [
+            "",
+            "https://",
+            "http://room.example.com",
+            "room.example.com",
+            "https://room.example.com/path",
+            "https://user@room.example.com",
+            "https://room.example.com?a",
+            "https://room.example.com#a",
+            "https://ro\u{e9}m",
+        ] {
+            assert_eq!(PublicUrl::new(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_turn_url_names_a_server_and_perhaps_a_transport() {
+        for text in [
+            "turn:turn.example.com",
+            "turn:192.0.2.1:3478?transport=tcp",
+            "turns:[2001:db8::1]:443?transport=tcp",
+        ] {
+            assert_eq!(TurnUrl::new(text).unwrap().as_str(), text);
+        }
+        for text in [
+            "",
+            "stun:a.example",
+            "turn:",
+            "turn:a?transport=sctp",
+            "turn://a",
+            "turn:a b",
+        ] {
+            assert_eq!(TurnUrl::new(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The tables `[guests]` and `[[guests.turn]]`.
+
+use std::time::Duration;
+
+use super::checker::Checker;
+use super::file;
+use super::words;
+use crate::error::{ProblemCause, Rule};
+use crate::guest_settings::{
+    Admit, GuestServerIdentity, GuestSettings, PublicUrl, TurnServer, TurnUrl,
+};
+use crate::location::KeyPath;
+
+/// 5 minutes to 30 days.
+const LINK_LIFETIME_MINUTES: (i64, i64) = (5, 30 * 24 * 60);
+
+impl Checker<'_> {
+    pub(super) fn guests(&mut self, at: &KeyPath, guests: file::Guests) -> Option<GuestSettings> {
+        let (listen, url) = (guests.listen, guests.public_url);
+        let listen = self.required(at, "listen", listen, Rule::SocketAddress, |text| {
+            text.parse().ok()
+        });
+        let max_guests = self.number(
+            at,
+            "max_guests",
+            guests.max_guests,
+            (1, 16),
+            words::DEFAULT_MAX_GUESTS,
+        );
+        let lifetime = self.number(
+            at,
+            "link_lifetime_minutes",
+            guests.link_lifetime_minutes,
+            LINK_LIFETIME_MINUTES,
+            words::DEFAULT_LINK_LIFETIME_MINUTES,
+        );
+        Some(GuestSettings {
+            public_url: self.value(at, "public_url", url, Rule::PublicUrl, PublicUrl::new),
+            identity: self.guest_identity(at, guests.certificate, guests.key),
+            max_guests: u8::try_from(max_guests).expect("1 to 16"),
+            admit: self.choice(at, "admit", guests.admit, words::ADMITS, Admit::Ask),
+            link_lifetime: Duration::from_secs(lifetime.unsigned_abs() * 60),
+            turn: self.turn_servers(&at.key("turn"), guests.turn.unwrap_or_default()),
+            listen: listen?,
+        })
+    }
+
+    fn guest_identity(
+        &mut self,
+        at: &KeyPath,
+        certificate: Option<String>,
+        key: Option<String>,
+    ) -> GuestServerIdentity {
+        let given = ("certificate", certificate.is_some());
+        self.go_together(at, ("key", key.is_some()), given);
+        let certificate = self.path(at, "certificate", certificate);
+        let key = self.path(at, "key", key);
+        certificate
+            .zip(key)
+            .map_or(GuestServerIdentity::LocalAuthority, |(certificate, key)| {
+                GuestServerIdentity::Certificate { certificate, key }
+            })
+    }
+
+    fn turn_servers(&mut self, at: &KeyPath, servers: Vec<file::Turn>) -> Vec<TurnServer> {
+        let servers = servers.into_iter().enumerate();
+        servers
+            .filter_map(|(position, server)| self.turn_server(&at.index(position), server))
+            .collect()
+    }
+
+    fn turn_server(&mut self, at: &KeyPath, server: file::Turn) -> Option<TurnServer> {
+        let missing = |rule| ProblemCause::Missing { rule };
+        if server.urls.as_ref().is_none_or(Vec::is_empty) {
+            self.note(at.key("urls"), missing(Rule::TurnUrl));
+        }
+        if server.username.is_none() {
+            self.note(at.key("username"), missing(Rule::Text { most: 128 }));
+        }
+        if server.password_file.is_none() && server.password_credential.is_none() {
+            self.note(at.key("password_file"), missing(Rule::Path));
+        }
+        let urls = self.list(at, "urls", server.urls, &Rule::TurnUrl, TurnUrl::new);
+        let username = self.text(at, "username", server.username, 128);
+        let password = self.secret(
+            at,
+            ("password_file", server.password_file),
+            ("password_credential", server.password_credential),
+        );
+        Some(TurnServer {
+            urls,
+            username: username?,
+            password: password?,
+        })
+    }
+}

@@ -1,0 +1,130 @@
+//! The certificate that the guests' server shows, renewed while it runs.
+//!
+//! One of the room's own authority is made anew a month before its end, and when the machine gets another
+//! name or address. The owner's files are read again each hour, so that whoever renews them need not
+//! restart the room. Connections that stand keep what they have seen.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use tokio::sync::watch;
+
+use super::authority::{Leaf, LocalAuthority, ServerNames};
+use crate::error::Error;
+use crate::sip_sockets::{TlsIdentity, read_chain, read_key};
+
+/// How often the clock and the files are looked at.
+const INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+/// Tells what the server is called now.
+pub(super) type NamesSource = Box<dyn Fn() -> ServerNames + Send>;
+
+/// Where the certificate comes from.
+pub(super) enum CertificateSource {
+    /// The room's own authority.
+    Local {
+        /// The authority.
+        authority: Box<LocalAuthority>,
+        /// For what it certifies.
+        names: NamesSource,
+    },
+    /// The owner's files.
+    Files(TlsIdentity),
+}
+
+/// The certificate that is shown, and how it is renewed.
+pub(super) struct ServerCertificate {
+    source: CertificateSource,
+    /// What the last certificate of the own authority was made for.
+    made: Option<(ServerNames, Leaf)>,
+    shown: watch::Sender<Arc<CertifiedKey>>,
+}
+
+impl ServerCertificate {
+    /// The first certificate.
+    ///
+    /// # Errors
+    /// That of the files, or of the authority.
+    pub(super) fn new(source: CertificateSource, now: SystemTime) -> Result<Self, Error> {
+        let (shown, made) = match &source {
+            CertificateSource::Local { authority, names } => {
+                let names = names();
+                let leaf = authority.certify(&names, now)?;
+                (leaf.certified.clone(), Some((names, leaf)))
+            }
+            CertificateSource::Files(identity) => (from_files(identity)?, None),
+        };
+        Ok(Self {
+            source,
+            made,
+            shown: watch::channel(Arc::new(shown)).0,
+        })
+    }
+
+    /// TLS of a server that shows this certificate, and each that follows. HTTP/1.1 is spoken.
+    pub(super) fn tls_config(&self) -> ServerConfig {
+        let shown = Arc::new(Shown(self.shown.subscribe()));
+        let mut config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_cert_resolver(shown);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config
+    }
+
+    /// Renews it for as long as it runs. `address_changes` counts changes of the machine's addresses.
+    pub(super) async fn keep(mut self, mut address_changes: watch::Receiver<u64>) {
+        let mut told = true;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                changed = address_changes.changed(), if told => told = changed.is_ok(),
+            }
+            if let Err(error) = self.renew(SystemTime::now()) {
+                tracing::error!(%error, "the certificate of the guests' server is not renewed");
+            }
+        }
+    }
+
+    fn renew(&mut self, now: SystemTime) -> Result<(), Error> {
+        let fresh = match &self.source {
+            CertificateSource::Local { authority, names } => {
+                let names = names();
+                let is_good = |(for_names, leaf): &(ServerNames, Leaf)| {
+                    *for_names == names && !leaf.is_due(now)
+                };
+                if self.made.as_ref().is_some_and(is_good) {
+                    return Ok(());
+                }
+                let leaf = authority.certify(&names, now)?;
+                let certified = leaf.certified.clone();
+                self.made = Some((names, leaf));
+                certified
+            }
+            CertificateSource::Files(identity) => from_files(identity)?,
+        };
+        if fresh.cert != self.shown.borrow().cert {
+            tracing::info!("the guests' server has a new certificate");
+            self.shown.send_replace(Arc::new(fresh));
+        }
+        Ok(())
+    }
+}
+
+fn from_files(identity: &TlsIdentity) -> Result<CertifiedKey, Error> {
+    let (chain, key) = (read_chain(identity)?, read_key(identity)?);
+    CertifiedKey::from_der(chain, key, &default_provider()).map_err(|source| Error::Tls { source })
+}
+
+/// Shows the newest certificate, whatever name is asked for.
+#[derive(Debug)]
+struct Shown(watch::Receiver<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.borrow().clone())
+    }
+}

@@ -89,7 +89,7 @@ fn snapshot(leg_states: &[(u32, Value)]) -> Value {
         .iter()
         .map(|(id, state)| {
             json!({
-                "id": id, "direction": "incoming", "peer": {"uri": "sip:ann@example.com"},
+                "id": id, "kind": "sip", "direction": "incoming", "peer": {"uri": "sip:ann@example.com"},
                 "state": state, "dtmf_received": "", "started_unix_ms": 1
             })
         })

@@ -10,6 +10,8 @@
 //! Each turn takes in what waits, facts before requests, and carries out every command before it
 //! waits again. Nothing here blocks: sockets and media have bounded queues of their own.
 
+mod guests;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -32,6 +34,8 @@ use crate::devices::WantedDevices;
 use crate::dtmf_relay;
 use crate::error::Error;
 use crate::floor_way::FloorWay;
+use crate::guest_legs::{GuestLegs, LegNews};
+use crate::guests::signalling::GuestEvent;
 use crate::held_answers::{HeldAnswers, Released};
 use crate::latency_probe::LatencyProbes;
 use crate::leg_networks::{FloorNews, FloorStep, LegNetworks};
@@ -63,6 +67,10 @@ pub struct Inputs {
     pub sockets: mpsc::Receiver<SocketEvent>,
     /// What the sockets of floors see. Ends where no content is shared.
     pub floors: mpsc::Receiver<FloorEvent>,
+    /// What the guest server sees. Ends where there is none.
+    pub guests: mpsc::Receiver<GuestEvent>,
+    /// What the legs of guests see.
+    pub guest_news: mpsc::Receiver<LegNews>,
     /// What media observed.
     pub media: mpsc::Receiver<MediaEvent>,
     /// What the store, the devices and the like report.
@@ -81,6 +89,7 @@ pub struct Driver {
     policy: RoomPolicy,
     signalling: Signalling,
     networks: LegNetworks,
+    guests: GuestLegs,
     media: Media,
     /// Where peers were last told that SIP reaches us.
     listen: endpoint::ListenAddresses,
@@ -99,6 +108,8 @@ pub struct Driver {
     probe_tasks: OwnedTasks,
     /// Where incoming calls came from: decides which of our addresses the answer names.
     callers: HashMap<LegId, IpAddr>,
+    /// Whether somebody has ended the meeting, and its links are to end after its legs.
+    meeting_over: bool,
     queue: InputQueue<PendingRequest>,
     answers: HeldAnswers<(Admission, oneshot::Sender<Admission>)>,
 }
@@ -113,6 +124,8 @@ pub struct Parts {
     pub signalling: Signalling,
     /// Media sockets.
     pub networks: LegNetworks,
+    /// The legs of guests.
+    pub guests: GuestLegs,
     /// The media graph.
     pub media: Media,
     /// Where peers reach the SIP sockets, as the endpoint was told.
@@ -138,6 +151,7 @@ impl Driver {
             policy: parts.policy,
             signalling: parts.signalling,
             networks: parts.networks,
+            guests: parts.guests,
             media: parts.media,
             listen: parts.listen,
             was_cut_off: false,
@@ -151,6 +165,7 @@ impl Driver {
             latency_probes: HashMap::new(),
             probe_tasks: OwnedTasks::default(),
             callers: HashMap::new(),
+            meeting_over: false,
             queue: InputQueue::new(REQUEST_QUEUE),
             answers: HeldAnswers::new(),
         };
@@ -204,6 +219,9 @@ impl Driver {
                 break;
             }
         }
+        if std::mem::take(&mut self.meeting_over) {
+            self.guests.meeting_over();
+        }
         let refusal = self.room.refuses_calls().map(call_facts::reject_status);
         self.signalling.endpoint.set_call_refusal(refusal);
         self.publish();
@@ -214,10 +232,15 @@ impl Driver {
     fn judge(&mut self, now: Instant, request: Request, answer: oneshot::Sender<Admission>) {
         tracing::info!(?request, "request");
         let is_shut_down = request == Request::ShutDown;
+        let ends_meeting = request == Request::HangUp { leg: None };
         let admission = self.room.request(now, request);
         tracing::info!(?admission, "admission");
-        if is_shut_down && matches!(admission, Admission::Accepted { .. }) {
-            service_notification::stopping();
+        if matches!(admission, Admission::Accepted { .. }) {
+            if is_shut_down {
+                service_notification::stopping();
+                self.guests.shutting_down();
+            }
+            self.meeting_over |= ends_meeting;
         }
         let needs = self.room.remembered_generation();
         self.answers.hold(now, needs, (admission, answer));
@@ -274,6 +297,9 @@ impl Driver {
             () = self.networks.unexpected_end() => {
                 return Err(Error::PartEnded { part: "leg transport" });
             }
+            () = self.guests.unexpected_end() => {
+                return Err(Error::PartEnded { part: "guest's leg" });
+            }
             () = self.probe_tasks.unexpected_end() => {
                 return Err(Error::PartEnded { part: "latency probe" });
             }
@@ -285,6 +311,8 @@ impl Driver {
             // ends is seen with the resolutions.
             Some(event) = inputs.sockets.recv() => self.signalling.take_in(Instant::now(), event),
             Some(event) = inputs.floors.recv() => self.take_floor_event(event),
+            Some(event) = inputs.guests.recv() => self.take_guest_event(event),
+            Some(news) = inputs.guest_news.recv() => self.take_guest_news(news),
             fact = inputs.facts.recv() => {
                 self.queue.push_fact(fact.ok_or(Error::PartEnded { part: "store" })?);
             }
@@ -431,6 +459,9 @@ impl Driver {
 
     fn carry_out(&mut self, now: Instant, command: Command) {
         tracing::debug!(?command, "command");
+        let Some(command) = self.carry_out_for_guest(now, command) else {
+            return;
+        };
         match command {
             Command::Dial {
                 leg,
@@ -688,6 +719,10 @@ impl Driver {
             }
             FloorStep::Unchanged => {}
         }
+        self.watch_latency(leg);
+    }
+
+    fn watch_latency(&mut self, leg: LegId) {
         let (tasks, media) = (&mut self.probe_tasks, &self.media);
         self.latency_probes
             .entry(leg)

@@ -37,6 +37,9 @@ use crate::certificate_expiry::CertificateExpiry;
 use crate::devices::{SimulatedDevices, WantedDevices};
 use crate::driver::{Driver, Inputs, Parts, PendingRequest};
 use crate::error::Error;
+use crate::guest_legs::GuestLegs;
+use crate::guests::signalling::guest_events;
+use crate::guests::{GuestServer, GuestServerParts};
 use crate::http;
 use crate::instance_id;
 use crate::leg_networks::LegNetworks;
@@ -47,6 +50,7 @@ use crate::monotonic_zero::monotonic_zero;
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
 use crate::pictures::MediaPictures;
+use crate::randomness::random_bytes;
 use crate::remembered_store::{LastRun, RememberedStore};
 use crate::signalling::Signalling;
 use crate::sip_sockets::SipSockets;
@@ -112,7 +116,8 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let (remember, wanted) = mpsc::unbounded_channel();
     let (fact_sender, facts) = mpsc::channel(FACTS);
     let (request_sender, requests) = mpsc::channel(REQUESTS);
-    let ports = MediaPortRange::new(config.sip.media_ports.first..=config.sip.media_ports.last)?;
+    let media_ports = config.sip.media_ports.first..=config.sip.media_ports.last;
+    let ports = MediaPortRange::new(media_ports.clone())?;
     let counters = Arc::new(NetworkCounters::default());
     let interrupted = Interrupted::count_restart(store.load(initial), &store);
     let mut networks = LegNetworks::new(ports, media_address, Arc::clone(&counters));
@@ -124,11 +129,34 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
         }
         ContentSharing::Off => drop(floor_sender),
     }
+    let mut watching = OwnedTasks::default();
+    let address_changes = watch_addresses(&mut watching);
+    let (guest_sender, guest_receiver) = guest_events();
+    let guest_server = match &config.guests {
+        None => None,
+        Some(settings) => {
+            let parts = GuestServerParts {
+                room_name: config.room.name.clone(),
+                state: &directories.state,
+                credentials: directories.credentials.as_deref(),
+                events: guest_sender,
+                address_changes: address_changes.clone(),
+            };
+            Some(GuestServer::start(settings, parts).await?)
+        }
+    };
+    let (guests, guest_news) = GuestLegs::new(
+        media_address,
+        MediaPortRange::new(media_ports)?,
+        guest_server.as_ref().map(GuestServer::guests),
+        Arc::clone(&counters),
+    );
     let (driver, snapshots) = Driver::new(Parts {
         policy: settings::room_policy(&config),
         remembered: interrupted.remembered.clone(),
         signalling,
         networks,
+        guests,
         media,
         listen,
         remember,
@@ -148,12 +176,12 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     );
     let api = http::Server::start(&config.http, room, directories.credentials.as_deref());
     let api = api.await.map_err(Error::Api)?;
-    let mut watching = OwnedTasks::default();
     watching.spawn_lasting(certificates.watch(fact_sender.clone()));
-    let address_changes = watch_addresses(&mut watching);
     let inputs = Inputs {
         sockets: socket_events,
         floors,
+        guests: guest_receiver,
+        guest_news,
         media: media_events,
         facts,
         requests,
@@ -170,7 +198,16 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     service_notification::ready("ready to join");
     tracing::info!(room = %config.room.name, "ready");
 
-    let result = supervise(driving, request_sender, api, farewells).await;
+    let result = supervise(
+        driving,
+        request_sender,
+        Served {
+            api,
+            guests: guest_server,
+        },
+        farewells,
+    )
+    .await;
     let last_parts = end_of_last_parts(devices, storing, LAST_PARTS_LIMIT).await;
     result.and(last_parts)
 }
@@ -229,11 +266,17 @@ impl Farewells {
     }
 }
 
+/// What serves clients and guests.
+struct Served {
+    api: http::Server,
+    guests: Option<GuestServer>,
+}
+
 /// Waits for the driver's end. A signal asks the room to shut down, which ends the driver.
 async fn supervise(
     mut driving: JoinHandle<Result<(), Error>>,
     requests: mpsc::Sender<PendingRequest>,
-    mut api: http::Server,
+    mut served: Served,
     mut farewells: Farewells,
 ) -> Result<(), Error> {
     let result = loop {
@@ -243,11 +286,25 @@ async fn supervise(
             }
             _ = farewells.terminate.recv() => ask_to_shut_down(&requests).await,
             _ = farewells.interrupt.recv() => ask_to_shut_down(&requests).await,
-            () = api.ended() => break Err(Error::PartEnded { part: "API" }),
+            () = served.api.ended() => break Err(Error::PartEnded { part: "API" }),
+            () = end_of(&mut served.guests) => {
+                break Err(Error::PartEnded { part: "guest server" });
+            }
         }
     };
-    api.shut_down().await;
+    if let Some(guests) = served.guests {
+        guests.shut_down().await;
+    }
+    served.api.shut_down().await;
     result
+}
+
+/// Waits until a part of the guests' server ends.
+async fn end_of(guests: &mut Option<GuestServer>) {
+    match guests {
+        Some(guests) => guests.ended().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn ask_to_shut_down(requests: &mpsc::Sender<PendingRequest>) {
@@ -400,16 +457,6 @@ pub fn create_state_directory(directory: &Path) -> Result<(), Error> {
         path: directory.to_owned(),
         source,
     })
-}
-
-/// Randomness from the operating system: the seed of tags, branches and keys, an identity.
-fn random_bytes<const LENGTH: usize>() -> Result<[u8; LENGTH], Error> {
-    let mut bytes = [0; LENGTH];
-    rustls::crypto::aws_lc_rs::default_provider()
-        .secure_random
-        .fill(&mut bytes)
-        .map_err(|_| Error::NoRandomness)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -37,7 +37,9 @@ pub fn room_policy(config: &Config) -> RoomPolicy {
             config::SecondCall::Busy => SecondCall::Busy,
             config::SecondCall::Add { max_legs } => SecondCall::Add { max_legs },
         },
-        guests: GuestPolicy::default(),
+        guests: GuestPolicy {
+            max_guests: config.guests.as_ref().map_or(0, |guests| guests.max_guests),
+        },
         join: config.join.as_ref().map(|join| CallTarget {
             target: join.target.to_string(),
             account: join.account.as_ref().map(ToString::to_string),

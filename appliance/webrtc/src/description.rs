@@ -2,6 +2,7 @@
 //! itself, and what the engine does not tell afterwards (RFC 8866, RFC 8829).
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use room::codec::ProfileLevelId;
 use room::units::Bitrate;
@@ -82,6 +83,15 @@ pub(crate) fn for_engine(offer: &str) -> Cow<'_, str> {
     }
     let lines = offer.split_inclusive('\n');
     Cow::Owned(lines.filter(|line| !line.starts_with("b=")).collect())
+}
+
+/// The certificates that an offer names (RFC 8122 section 5), each once, sorted.
+pub(crate) fn fingerprints(offer: &str) -> impl Iterator<Item = &str> {
+    let named = offer
+        .lines()
+        .filter_map(|line| line.strip_prefix("a=fingerprint:"));
+    let named: BTreeSet<&str> = named.map(str::trim).collect();
+    named.into_iter()
 }
 
 fn too_many(what: &'static str, limit: usize) -> Error {

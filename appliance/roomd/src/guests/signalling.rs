@@ -190,7 +190,7 @@ impl GuestEnd {
 
     /// Whether the room has sent the guest away: then it has to knock again, whatever its link says.
     #[must_use]
-    pub(super) const fn sends_away(self) -> bool {
+    pub(crate) const fn sends_away(self) -> bool {
         match self {
             Self::Declined | Self::HungUp => true,
             Self::NoAnswer

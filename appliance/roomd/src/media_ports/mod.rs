@@ -2,6 +2,7 @@
 //! floor control.
 
 pub mod address_latch;
+pub(crate) mod any_socket;
 pub mod floor_channel;
 pub mod floor_events;
 pub mod floor_stream;

@@ -147,6 +147,17 @@ impl MediaPortRange {
         (*self.range.end() - self.range.start().next_multiple_of(2)).div_ceil(2)
     }
 
+    /// Binds one socket for all streams of a leg together (RFC 9143), on the first port of a pair.
+    ///
+    /// # Errors
+    /// As [`Self::bind_leg`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn bind_bundle(&mut self, address: IpAddr) -> Result<UdpSocket, Error> {
+        Ok(self.bind_pair(address)?.rtp)
+    }
+
     fn bind_pair(&mut self, address: IpAddr) -> Result<MediumSockets, Error> {
         let mut last_error = None;
         for _ in 0..self.pairs() {

@@ -125,6 +125,8 @@ pub struct Leg {
     name: String,
     transport_reports: TransportReports,
     payload_types: PayloadTypes,
+    /// The certificates of the browser, as its first offer names them.
+    fingerprints: Vec<String>,
     /// Sources of the browser, as its offers and its packets name them.
     sources: Vec<u32>,
     /// Whose packets those of a source are.
@@ -180,6 +182,9 @@ impl Leg {
             name,
             transport_reports: TransportReports::new(now),
             payload_types: PayloadTypes::default(),
+            fingerprints: description::fingerprints(offer)
+                .map(str::to_owned)
+                .collect(),
             sources: Vec::new(),
             source_media: Vec::new(),
             channels: Vec::new(),
@@ -195,6 +200,13 @@ impl Leg {
         leg.require_common_codecs(&read)?;
         leg.advance(now);
         Ok((leg, answer))
+    }
+
+    /// Whether an offer is of the browser's connection that this leg is: a page that was opened anew has
+    /// another certificate, and needs another leg.
+    #[must_use]
+    pub fn is_of_this_connection(&self, offer: &str) -> bool {
+        description::fingerprints(offer).eq(self.fingerprints.iter().map(String::as_str))
     }
 
     /// Answers a later offer: an ICE restart, a line that comes or changes its direction.

@@ -1,0 +1,499 @@
+//! The legs of guests: between the guest server, the room's commands and the tasks that carry them.
+//!
+//! ```text
+//!              offer             Accept: answer goes out       browser is reached
+//!  (no leg) ──────────► Knocking ───────────────► Connecting ─────────────────► Connected
+//!                          │                          │                             │
+//!                          │ Reject, left             │ HangUp, left, lost, session over
+//!                          └──────────────────────────┴──────────────┬──────────────┘
+//!                                                                (no leg)
+//! ```
+//!
+//! Owned by the driver. What has to be told to the room comes out as facts, in order.
+
+mod end_words;
+mod transport;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use media::Media;
+use room::ids::LegId;
+use room::{
+    Command, EndReason, Fact, FloorChange, Guest, GuestAdmission, LegSecurity, RejectCause,
+};
+use tokio::sync::mpsc;
+use webrtc::LegSettings;
+
+use crate::error::Error;
+use crate::guests::Guests;
+use crate::guests::signalling::{Admit, GuestEnd, GuestEvent, GuestId, GuestReply, SessionEnd};
+use crate::host_addresses::host_addresses;
+use crate::media_ports::sockets::MediaPortRange;
+use crate::network_counters::NetworkCounters;
+use crate::owned_tasks::OwnedTasks;
+use crate::randomness::random_bytes;
+
+use end_words::{end_of_connection, end_of_refusal, end_reason, ends_of_failure};
+use transport::{GuestTransport, Order, Parts};
+pub use transport::{LegEvent, LegNews};
+
+/// Candidates of a guest who knocks that are kept until the guest is let in.
+const MOST_CANDIDATES: usize = 64;
+
+/// News of the tasks that wait for the driver.
+const NEWS: usize = 256;
+
+/// A guest's way to hear of the room. What does not fit is not waited for: a page that does not read is
+/// cut off by its server.
+type Replies = mpsc::Sender<GuestReply>;
+
+/// One guest's leg.
+#[derive(Debug)]
+struct GuestLeg {
+    guest: GuestId,
+    replies: Replies,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Not let in yet.
+    Knocking {
+        offer: String,
+        candidates: Vec<String>,
+    },
+    /// Let in: a task carries it, and its browser is being reached.
+    Connecting(GuestTransport),
+    /// In the meeting.
+    Connected(GuestTransport),
+}
+
+/// The legs of all guests.
+#[derive(Debug)]
+pub struct GuestLegs {
+    /// What media sockets are bound to.
+    bound: IpAddr,
+    ports: MediaPortRange,
+    legs: HashMap<LegId, GuestLeg>,
+    /// Who is told what became of guests; `None` where there is no guest server.
+    server: Option<Guests>,
+    news: mpsc::Sender<LegNews>,
+    counters: Arc<NetworkCounters>,
+    tasks: OwnedTasks,
+    service: Service,
+}
+
+/// Whether the service goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Service {
+    Running,
+    ShuttingDown,
+}
+
+impl GuestLegs {
+    /// No guests yet. The receiver has what their tasks see, for [`Self::take_news`].
+    #[must_use]
+    pub fn new(
+        bound: IpAddr,
+        ports: MediaPortRange,
+        server: Option<Guests>,
+        counters: Arc<NetworkCounters>,
+    ) -> (Self, mpsc::Receiver<LegNews>) {
+        let (news, receiver) = mpsc::channel(NEWS);
+        let legs = Self {
+            bound,
+            ports,
+            legs: HashMap::new(),
+            server,
+            news,
+            counters,
+            tasks: OwnedTasks::default(),
+            service: Service::Running,
+        };
+        (legs, receiver)
+    }
+
+    /// Whether a leg is a guest's.
+    #[must_use]
+    pub fn has(&self, leg: LegId) -> bool {
+        self.legs.contains_key(&leg)
+    }
+
+    /// The guest of a leg.
+    #[must_use]
+    pub fn guest(&self, leg: LegId) -> Option<GuestId> {
+        Some(self.legs.get(&leg)?.guest)
+    }
+
+    /// Waits until a guest's task breaks. May be dropped and called again.
+    pub async fn unexpected_end(&mut self) {
+        self.tasks.unexpected_end().await;
+    }
+
+    /// Takes in what the guest server saw. `reserve` gives the id of a new leg.
+    pub fn take_event(&mut self, event: GuestEvent, reserve: impl FnOnce() -> LegId) -> Vec<Fact> {
+        match event {
+            GuestEvent::Offer {
+                guest,
+                name,
+                admit,
+                sdp,
+                replies,
+            } => match self.leg_of(guest) {
+                Some(leg) => {
+                    self.offer_again(leg, sdp, replies);
+                    Vec::new()
+                }
+                None => vec![self.knock(reserve(), guest, name, admit, sdp, replies)],
+            },
+            GuestEvent::Candidate {
+                guest, candidate, ..
+            } => {
+                self.take_candidate(guest, candidate);
+                Vec::new()
+            }
+            GuestEvent::Left { guest } => self.over(guest, EndReason::RemoteHangUp),
+            // The page has heard why.
+            GuestEvent::SessionOver { guest, why } => self.over(
+                guest,
+                match why {
+                    SessionEnd::SignedOut => EndReason::RemoteHangUp,
+                    SessionEnd::LinkExpired | SessionEnd::LinkRevoked | SessionEnd::MeetingOver => {
+                        EndReason::LocalHangUp
+                    }
+                    SessionEnd::PlaceTaken => EndReason::PeerLost,
+                },
+            ),
+            // Whoever is in the meeting stays, as long as its media lives.
+            GuestEvent::ConnectionLost { guest } => match self.leg_of(guest) {
+                Some(leg) if self.is_knocking(leg) => self.over(guest, EndReason::Cancelled),
+                Some(_) | None => Vec::new(),
+            },
+        }
+    }
+
+    fn leg_of(&self, guest: GuestId) -> Option<LegId> {
+        let mut legs = self.legs.iter();
+        let (leg, _) = legs.find(|(_, leg)| leg.guest == guest)?;
+        Some(*leg)
+    }
+
+    fn is_knocking(&self, leg: LegId) -> bool {
+        let leg = self.legs.get(&leg);
+        leg.is_some_and(|leg| matches!(leg.state, State::Knocking { .. }))
+    }
+
+    fn knock(
+        &mut self,
+        leg: LegId,
+        guest: GuestId,
+        name: String,
+        admit: Admit,
+        offer: String,
+        replies: Replies,
+    ) -> Fact {
+        let state = State::Knocking {
+            offer,
+            candidates: Vec::new(),
+        };
+        self.legs.insert(
+            leg,
+            GuestLeg {
+                guest,
+                replies,
+                state,
+            },
+        );
+        let guest = Guest {
+            number: guest.0,
+            name,
+            admission: match admit {
+                Admit::Ask => GuestAdmission::Ask,
+                Admit::Automatically => GuestAdmission::Unasked,
+            },
+        };
+        Fact::GuestKnocks { leg, guest }
+    }
+
+    /// The page of a guest who is here already offers anew: it has lost its connection, or was opened
+    /// anew, or its media changes.
+    fn offer_again(&mut self, leg: LegId, sdp: String, replies: Replies) {
+        let Some(known) = self.legs.get_mut(&leg) else {
+            return;
+        };
+        known.replies = replies;
+        match &mut known.state {
+            State::Knocking { offer, candidates } => {
+                *offer = sdp;
+                candidates.clear();
+                let _ = known.replies.try_send(GuestReply::Waiting);
+            }
+            State::Connecting(transport) | State::Connected(transport) => match random_bytes() {
+                Ok(seed) => transport.order(Order::Offer {
+                    sdp,
+                    replies: known.replies.clone(),
+                    seed,
+                }),
+                Err(error) => tracing::error!(%leg, %error, "an offer is not answered"),
+            },
+        }
+    }
+
+    fn take_candidate(&mut self, guest: GuestId, candidate: String) {
+        let leg = self.leg_of(guest).and_then(|leg| self.legs.get_mut(&leg));
+        match leg.map(|leg| &mut leg.state) {
+            Some(State::Knocking { candidates, .. }) => {
+                if candidates.len() < MOST_CANDIDATES {
+                    candidates.push(candidate);
+                }
+            }
+            Some(State::Connecting(transport) | State::Connected(transport)) => {
+                transport.order(Order::Candidate(candidate));
+            }
+            None => {}
+        }
+    }
+
+    /// A guest is gone.
+    fn over(&mut self, guest: GuestId, reason: EndReason) -> Vec<Fact> {
+        let Some(leg) = self.leg_of(guest) else {
+            return Vec::new();
+        };
+        // Its task takes leave of the browser and ends by itself.
+        self.legs.remove(&leg);
+        vec![Fact::Ended { leg, reason }]
+    }
+
+    /// Takes in what the task of a leg saw.
+    pub fn take_news(&mut self, news: LegNews) -> Vec<Fact> {
+        let LegNews { leg, event } = news;
+        if !self.has(leg) {
+            return Vec::new();
+        }
+        match event {
+            LegEvent::Connected(streams) => {
+                self.connected(leg);
+                vec![Fact::Established {
+                    leg,
+                    streams,
+                    security: LegSecurity::SECURED,
+                }]
+            }
+            LegEvent::StreamsChanged(streams) => vec![Fact::StreamsChanged { leg, streams }],
+            LegEvent::Closed(why) => {
+                tracing::info!(%leg, ?why, "the connection to a guest has ended");
+                self.tell(leg, GuestReply::Ended(end_of_connection(&why)));
+                self.legs.remove(&leg);
+                let reason = end_reason(&why);
+                vec![Fact::Ended { leg, reason }]
+            }
+            // The driver passes it on to media.
+            LegEvent::KeyframeWanted => Vec::new(),
+        }
+    }
+
+    /// Carries out a command about a guest's leg; gives back any other.
+    pub fn carry_out(
+        &mut self,
+        now: Instant,
+        command: Command,
+        media: &Media,
+    ) -> Result<Vec<Fact>, Command> {
+        let Some(leg) = subject(&command).filter(|leg| self.has(*leg)) else {
+            return Err(command);
+        };
+        Ok(match command {
+            Command::Ring { .. } => {
+                self.tell(leg, GuestReply::Waiting);
+                Vec::new()
+            }
+            Command::Accept { .. } => self.accept(now, leg, media),
+            Command::Reject { cause, .. } => self.reject(leg, cause),
+            Command::HangUp { .. } => self.hang_up(leg),
+            // What flows follows the media plan; the page only has to say so.
+            Command::Hold { .. } => {
+                self.tell(leg, GuestReply::Held(true));
+                vec![Fact::HoldSucceeded { leg }]
+            }
+            Command::Resume { .. } => {
+                self.tell(leg, GuestReply::Held(false));
+                vec![Fact::ResumeSucceeded { leg }]
+            }
+            // Nobody decides about slides of guests: each has a stream of its own.
+            Command::RequestFloor { .. } => vec![Fact::Floor {
+                leg,
+                change: FloorChange::Ours,
+            }],
+            Command::SendDtmf { .. } => vec![Fact::DtmfRefused { leg }],
+            other => {
+                tracing::debug!(command = ?other, "means nothing for a guest");
+                Vec::new()
+            }
+        })
+    }
+
+    /// The room is being shut down: from now on, guests hear that it is nobody's wish that they leave.
+    pub fn shutting_down(&mut self) {
+        self.service = Service::ShuttingDown;
+    }
+
+    fn accept(&mut self, now: Instant, leg: LegId, media: &Media) -> Vec<Fact> {
+        let Some(known) = self.legs.get_mut(&leg) else {
+            return Vec::new();
+        };
+        let State::Knocking { offer, candidates } = &mut known.state else {
+            return Vec::new();
+        };
+        let (offer, candidates) = (std::mem::take(offer), std::mem::take(candidates));
+        let (end, reason) = match self.answer(now, leg, &offer, media) {
+            Ok((transport, sdp)) => {
+                for candidate in candidates {
+                    transport.order(Order::Candidate(candidate));
+                }
+                if let Some(known) = self.legs.get_mut(&leg) {
+                    known.state = State::Connecting(transport);
+                    if let Some(server) = &self.server {
+                        server.admitted(known.guest);
+                    }
+                }
+                self.tell(leg, GuestReply::Answer { sdp });
+                return Vec::new();
+            }
+            Err(AnswerError::Here(error)) => {
+                tracing::error!(%leg, %error, "a guest cannot be let in");
+                (GuestEnd::Failed, EndReason::LocalFault)
+            }
+            Err(AnswerError::Offer(error)) => {
+                tracing::info!(%leg, %error, "a guest cannot be let in");
+                ends_of_failure(&error)
+            }
+        };
+        self.tell(leg, GuestReply::Ended(end));
+        self.legs.remove(&leg);
+        vec![Fact::Ended { leg, reason }]
+    }
+
+    fn answer(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        offer: &str,
+        media: &Media,
+    ) -> Result<(GuestTransport, String), AnswerError> {
+        let mut sockets = Vec::new();
+        let mut failure = None;
+        for address in host_addresses(self.bound) {
+            match self.ports.bind_bundle(address) {
+                Ok(socket) => sockets.push(socket),
+                // An address that has just gone is no reason to do without the others.
+                Err(error) => failure = Some(error),
+            }
+        }
+        if let Some(error) = failure.filter(|_| sockets.is_empty()) {
+            return Err(AnswerError::Here(error));
+        }
+        let parts = Parts {
+            leg,
+            seed: random_bytes().map_err(AnswerError::Here)?,
+            settings: LegSettings::default(),
+            sockets,
+            datagrams: media.open_leg(leg),
+            news: self.news.clone(),
+            counters: Arc::clone(&self.counters),
+        };
+        GuestTransport::start(now, parts, offer, &mut self.tasks).map_err(AnswerError::Offer)
+    }
+
+    fn connected(&mut self, leg: LegId) {
+        let Some(known) = self.legs.remove(&leg) else {
+            return;
+        };
+        let state = match known.state {
+            State::Connecting(transport) => State::Connected(transport),
+            state @ (State::Knocking { .. } | State::Connected(_)) => state,
+        };
+        self.legs.insert(leg, GuestLeg { state, ..known });
+    }
+
+    fn reject(&mut self, leg: LegId, cause: RejectCause) -> Vec<Fact> {
+        let end = match self.service {
+            Service::Running => end_of_refusal(cause),
+            Service::ShuttingDown => GuestEnd::ShuttingDown,
+        };
+        self.end(leg, end)
+    }
+
+    /// Ends a leg by the wish of the room, and tells its page why.
+    fn end(&mut self, leg: LegId, end: GuestEnd) -> Vec<Fact> {
+        if let (Some(server), Some(known)) = (&self.server, self.legs.get(&leg))
+            && end.sends_away()
+        {
+            server.sent_away(known.guest);
+        }
+        self.tell(leg, GuestReply::Ended(end));
+        self.legs.remove(&leg);
+        let reason = EndReason::LocalHangUp;
+        vec![Fact::Ended { leg, reason }]
+    }
+
+    fn hang_up(&mut self, leg: LegId) -> Vec<Fact> {
+        let connected = self.legs.get(&leg).map(|known| &known.state);
+        let end = match (self.service, connected) {
+            (Service::ShuttingDown, _) => GuestEnd::ShuttingDown,
+            (Service::Running, Some(State::Connected(_))) => GuestEnd::HungUp,
+            // Nobody has sent the guest away: the browser was not reached.
+            (Service::Running, _) => GuestEnd::ConnectionLost,
+        };
+        self.end(leg, end)
+    }
+
+    /// The room has ended its meeting: the links to it, and who came by them.
+    pub fn meeting_over(&self) {
+        if let Some(server) = &self.server {
+            server.meeting_over();
+        }
+    }
+
+    fn tell(&self, leg: LegId, reply: GuestReply) {
+        if let Some(known) = self.legs.get(&leg) {
+            // A page whose connection is gone offers again, and then hears how things stand.
+            let _ = known.replies.try_send(reply);
+        }
+    }
+}
+
+/// Why an offer cannot be answered.
+#[derive(Debug)]
+enum AnswerError {
+    /// This machine does not give what an answer needs.
+    Here(Error),
+    /// The offer is not one that can be answered.
+    Offer(webrtc::Error),
+}
+
+/// The leg that a command is about.
+const fn subject(command: &Command) -> Option<LegId> {
+    match command {
+        Command::Dial { leg, .. }
+        | Command::Ring { leg }
+        | Command::Accept { leg, .. }
+        | Command::Reject { leg, .. }
+        | Command::HangUp { leg }
+        | Command::Hold { leg }
+        | Command::Resume { leg }
+        | Command::RequestFloor { leg }
+        | Command::ReleaseFloor { leg }
+        | Command::RevokeFloor { leg }
+        | Command::SendDtmf { leg, .. }
+        | Command::AcceptTransfer { leg }
+        | Command::RefuseTransfer { leg }
+        | Command::TellTransfer { leg, .. } => Some(*leg),
+        Command::Register { .. }
+        | Command::ApplyMedia(_)
+        | Command::Remember { .. }
+        | Command::ShutDownComplete => None,
+    }
+}

@@ -1,0 +1,465 @@
+//! Carries one guest's leg: its connection to the browser, its sockets, and its way to media.
+//!
+//! ```text
+//!  driver ──Order──> ┌──────── task ────────┐ ──LegNews──> driver
+//!                    │  webrtc::Leg         │
+//!  media ─Datagram─> │  [pacer: pictures]   │ <──UDP──> browser
+//!  media <─Datagram─ └──────────────────────┘
+//! ```
+//!
+//! The task ends by itself when its handle is dropped, after it has taken leave of the browser.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use bytes::Bytes;
+use media::{Channel, Datagram, LegDatagrams, Medium};
+use room::ids::LegId;
+use room::media_plan::{LegStreams, VideoRole};
+use room::units::Bitrate;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use webrtc::{
+    CloseReason, Event, Leg, LegSettings, LocalAddress, Output, Protocol, Received, Transmit,
+};
+
+use super::Replies;
+use super::end_words::ends_of_failure;
+use crate::guests::signalling::GuestReply;
+use crate::media_ports::any_socket::receive;
+use crate::media_ports::pacer::Pacer;
+use crate::network_counters::NetworkCounters;
+use crate::owned_tasks::OwnedTasks;
+use crate::socket_address::canonical;
+
+/// The largest UDP payload.
+const LARGEST_DATAGRAM: usize = 65_535;
+/// Datagrams that are sent before the sockets are looked at again.
+const SENDS_A_TURN: usize = 64;
+/// Datagrams of one socket that are taken in together.
+const RECEIVED_A_TURN: usize = 32;
+
+/// The target that pictures are paced for before the first one of the encoder is known.
+const FIRST_TARGET: Bitrate = Bitrate::kbps(2_000);
+
+/// What a task saw of its leg.
+#[derive(Debug)]
+pub struct LegNews {
+    /// The leg.
+    pub leg: LegId,
+    /// What it saw.
+    pub event: LegEvent,
+}
+
+/// What is to be known of a guest's leg.
+#[derive(Debug)]
+pub enum LegEvent {
+    /// Browser and room reach each other, and these streams are settled.
+    Connected(LegStreams),
+    /// The streams were settled anew.
+    StreamsChanged(LegStreams),
+    /// The browser needs a whole picture of each stream.
+    KeyframeWanted,
+    /// It is over.
+    Closed(CloseReason),
+}
+
+/// What the task is to do.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Answer an offer of the same guest.
+    Offer {
+        sdp: String,
+        replies: Replies,
+        /// Random and secret, for another connection.
+        seed: [u8; 32],
+    },
+    /// Try this way to the browser too.
+    Candidate(String),
+}
+
+/// The handle of a leg's task.
+#[derive(Debug)]
+pub(super) struct GuestTransport {
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+/// What a leg is made of.
+pub(super) struct Parts {
+    pub(super) leg: LegId,
+    /// Random and secret.
+    pub(super) seed: [u8; 32],
+    pub(super) settings: LegSettings,
+    pub(super) sockets: Vec<UdpSocket>,
+    pub(super) datagrams: LegDatagrams,
+    pub(super) news: mpsc::Sender<LegNews>,
+    pub(super) counters: Arc<NetworkCounters>,
+}
+
+impl GuestTransport {
+    /// Answers the offer, and starts to carry the leg in a task that `tasks` owns. Gives the answer.
+    ///
+    /// # Errors
+    /// What is wrong with the offer.
+    pub(super) fn start(
+        now: Instant,
+        parts: Parts,
+        offer: &str,
+        tasks: &mut OwnedTasks,
+    ) -> Result<(Self, String), webrtc::Error> {
+        let Parts {
+            leg: id,
+            seed,
+            settings,
+            sockets,
+            datagrams,
+            news,
+            counters,
+        } = parts;
+        let sockets = Sockets::new(sockets);
+        let (leg, answer) = Leg::answer(now, seed, settings.clone(), &sockets.local(), offer)?;
+        let (orders, taken) = mpsc::unbounded_channel();
+        let task = Task {
+            id,
+            leg,
+            settings,
+            sockets,
+            pacers: VideoRole::ALL.map(|role| (role, Pacer::new(FIRST_TARGET))),
+            incoming: datagrams.incoming,
+            news,
+            counters,
+            state: ConnectionState::Connecting,
+        };
+        tasks.spawn_passing(task.run(taken, datagrams.outgoing));
+        Ok((Self { orders }, answer))
+    }
+
+    /// Tells the task to do something.
+    pub(super) fn order(&self, order: Order) {
+        // A task that has ended has told why.
+        let _ = self.orders.send(order);
+    }
+}
+
+/// The sockets of a leg, one for each of its addresses.
+struct Sockets {
+    sockets: Vec<UdpSocket>,
+    addresses: Vec<SocketAddr>,
+    /// Where the next look at them begins.
+    next: usize,
+}
+
+impl Sockets {
+    fn new(sockets: Vec<UdpSocket>) -> Self {
+        let (sockets, addresses) = sockets
+            .into_iter()
+            // Only a socket that the system has taken away has no address.
+            .filter_map(|socket| {
+                let address = socket.local_addr().ok()?;
+                Some((socket, address))
+            })
+            .unzip();
+        Self {
+            sockets,
+            addresses,
+            next: 0,
+        }
+    }
+
+    fn local(&self) -> Vec<LocalAddress> {
+        self.addresses
+            .iter()
+            .copied()
+            .map(LocalAddress::udp)
+            .collect()
+    }
+
+    async fn receive(&mut self, buffer: &mut [u8]) -> (usize, io::Result<(usize, SocketAddr)>) {
+        receive(&self.sockets, &mut self.next, buffer).await
+    }
+
+    fn send(&self, datagram: &Transmit) -> io::Result<usize> {
+        let index = self
+            .addresses
+            .iter()
+            .position(|ours| *ours == datagram.source);
+        let Some(index) = index else {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        };
+        self.sockets[index].try_send_to(&datagram.payload, datagram.destination)
+    }
+}
+
+/// Whether the driver knows that the leg is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ConnectionState {
+    Connecting,
+    Connected,
+}
+
+struct Task {
+    id: LegId,
+    leg: Leg,
+    settings: LegSettings,
+    sockets: Sockets,
+    pacers: [(VideoRole, Pacer); 2],
+    incoming: mpsc::Sender<Datagram>,
+    news: mpsc::Sender<LegNews>,
+    counters: Arc<NetworkCounters>,
+    state: ConnectionState,
+}
+
+impl Task {
+    async fn run(
+        mut self,
+        mut orders: mpsc::UnboundedReceiver<Order>,
+        mut outgoing: mpsc::Receiver<Datagram>,
+    ) {
+        let mut buffer = vec![0; LARGEST_DATAGRAM];
+        let mut batch = Vec::with_capacity(SENDS_A_TURN);
+        while self.flush().await {
+            let pacing = self
+                .pacers
+                .iter()
+                .filter_map(|(_, pacer)| pacer.next_deadline());
+            let deadline = pacing.fold(self.leg.next_deadline(), Instant::min);
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => self.carry_out(order),
+                    None => {
+                        self.leg.close(Instant::now());
+                        self.flush().await;
+                        return;
+                    }
+                },
+                () = tokio::time::sleep_until(deadline.into()) => self.handle_timeout(),
+                taken = outgoing.recv_many(&mut batch, SENDS_A_TURN) => {
+                    if taken == 0 {
+                        // Media is done with the leg: what is left is to take leave.
+                        self.leg.close(Instant::now());
+                        self.flush().await;
+                        return;
+                    }
+                    batch.drain(..).for_each(|datagram| self.take_from_media(datagram));
+                    self.send_paced();
+                }
+                (socket, received) = self.sockets.receive(&mut buffer) => {
+                    self.take_burst(socket, received, &mut buffer);
+                }
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self) {
+        self.leg.handle_timeout(Instant::now());
+        self.send_paced();
+    }
+
+    fn carry_out(&mut self, order: Order) {
+        match order {
+            Order::Candidate(candidate) => {
+                if let Err(error) = self.leg.add_remote_candidate(Instant::now(), &candidate) {
+                    tracing::debug!(leg = %self.id, %error, "a candidate of a guest is not tried");
+                }
+            }
+            Order::Offer { sdp, replies, seed } => {
+                let reply = match self.answer_again(&sdp, seed) {
+                    Ok(sdp) => GuestReply::Answer { sdp },
+                    Err(error) => {
+                        tracing::info!(leg = %self.id, %error, "an offer of a guest is not answered");
+                        GuestReply::Ended(ends_of_failure(&error).0)
+                    }
+                };
+                let _ = replies.try_send(reply);
+            }
+        }
+    }
+
+    /// Answers an offer of the same guest. It may come from another connection than the last one: the page
+    /// was opened anew.
+    fn answer_again(&mut self, offer: &str, seed: [u8; 32]) -> Result<String, webrtc::Error> {
+        let now = Instant::now();
+        if self.leg.is_of_this_connection(offer) {
+            return self.leg.reoffer(now, offer);
+        }
+        let (leg, answer) = Leg::answer(
+            now,
+            seed,
+            self.settings.clone(),
+            &self.sockets.local(),
+            offer,
+        )?;
+        tracing::info!(leg = %self.id, "a guest comes back by another connection");
+        self.leg.close(now);
+        self.send_what_waits();
+        self.leg = leg;
+        Ok(answer)
+    }
+
+    /// What the leg still has to send, without what it has to say: it is replaced.
+    fn send_what_waits(&mut self) {
+        while let Some(output) = self.leg.poll_output() {
+            if let Output::Transmit(datagram) = output {
+                self.transmit(&datagram);
+            }
+        }
+    }
+
+    /// Carries out what the leg wants. False once it is over.
+    async fn flush(&mut self) -> bool {
+        while let Some(output) = self.leg.poll_output() {
+            let event = match output {
+                Output::Transmit(datagram) => {
+                    self.transmit(&datagram);
+                    continue;
+                }
+                Output::Event(event) => event,
+            };
+            let news = match event {
+                Event::Media {
+                    medium,
+                    channel,
+                    payload,
+                } => {
+                    self.hand_over(medium, channel, payload);
+                    continue;
+                }
+                Event::Connected => self.connected(),
+                Event::StreamsChanged(streams) => LegEvent::StreamsChanged(streams),
+                Event::KeyframeRequested(_) => LegEvent::KeyframeWanted,
+                Event::Closed(why) => LegEvent::Closed(why),
+                Event::Disconnected => {
+                    tracing::info!(leg = %self.id, "a guest is not reached for the moment");
+                    continue;
+                }
+                Event::Text { .. }
+                | Event::TransportFeedback(_)
+                | Event::ReceiverEstimatedMaximumBitrate(_) => continue,
+            };
+            let is_over = matches!(news, LegEvent::Closed(_));
+            self.tell(news).await;
+            if is_over {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn connected(&mut self) -> LegEvent {
+        match self.state {
+            ConnectionState::Connecting => {
+                self.state = ConnectionState::Connected;
+                LegEvent::Connected(self.leg.streams().clone())
+            }
+            // By another connection: the numbers of its streams may be others.
+            ConnectionState::Connected => LegEvent::StreamsChanged(self.leg.streams().clone()),
+        }
+    }
+
+    async fn tell(&self, event: LegEvent) {
+        // The driver is there as long as the service is.
+        let _ = self
+            .news
+            .send(LegNews {
+                leg: self.id,
+                event,
+            })
+            .await;
+    }
+
+    fn hand_over(&self, medium: Medium, channel: webrtc::Channel, payload: Bytes) {
+        let datagram = Datagram {
+            medium,
+            channel: match channel {
+                webrtc::Channel::Rtp => Channel::Rtp,
+                webrtc::Channel::Rtcp => Channel::Rtcp,
+            },
+            payload,
+        };
+        let counter = match self.incoming.try_send(datagram) {
+            Ok(()) => &self.counters.datagrams.received,
+            Err(_) => &self.counters.datagrams.overrun,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes a packet that media sends.
+    fn take_from_media(&mut self, datagram: Datagram) {
+        let of_medium =
+            |(role, _): &&mut (VideoRole, Pacer)| Medium::of_video(*role) == datagram.medium;
+        let pacer = self.pacers.iter_mut().find(of_medium);
+        let now = Instant::now();
+        let sent = match (pacer, datagram.channel) {
+            (Some((_, pacer)), Channel::Rtp) => {
+                pacer.push(now, datagram.payload);
+                return;
+            }
+            (None, Channel::Rtp) => self.leg.send_rtp(now, datagram.medium, &datagram.payload),
+            (_, Channel::Rtcp) => self.leg.send_rtcp(now, datagram.medium, &datagram.payload),
+        };
+        self.note_unsent(sent);
+    }
+
+    fn send_paced(&mut self) {
+        let now = Instant::now();
+        for index in 0..self.pacers.len() {
+            while let Some(packet) = self.pacers[index].1.poll(now) {
+                let medium = Medium::of_video(self.pacers[index].0);
+                let sent = self.leg.send_rtp(now, medium, &packet);
+                self.note_unsent(sent);
+            }
+        }
+    }
+
+    fn note_unsent(&self, sent: Result<(), webrtc::Error>) {
+        if let Err(error) = sent {
+            tracing::trace!(leg = %self.id, %error, "a packet of media does not go out");
+        }
+    }
+
+    fn transmit(&self, datagram: &Transmit) {
+        match self.sockets.send(datagram) {
+            Ok(_) => drop(self.counters.datagrams.sent.fetch_add(1, Ordering::Relaxed)),
+            Err(error) => {
+                tracing::debug!(leg = %self.id, %error, "a guest's datagram is not sent");
+            }
+        }
+    }
+
+    /// Takes in what was received and what waits behind it.
+    fn take_burst(
+        &mut self,
+        socket: usize,
+        first: io::Result<(usize, SocketAddr)>,
+        buffer: &mut [u8],
+    ) {
+        let mut received = first;
+        for _ in 0..RECEIVED_A_TURN {
+            match received {
+                Ok((length, source)) => self.take_in(socket, source, &buffer[..length]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // An ICMP error of an earlier send: the browser's port is closed for now.
+                Err(error) => {
+                    tracing::debug!(leg = %self.id, %error, "a guest's socket");
+                    return;
+                }
+            }
+            received = self.sockets.sockets[socket].try_recv_from(buffer);
+        }
+    }
+
+    fn take_in(&mut self, socket: usize, source: SocketAddr, payload: &[u8]) {
+        self.leg.receive(
+            Instant::now(),
+            Received {
+                protocol: Protocol::Udp,
+                source: canonical(source),
+                destination: self.sockets.addresses[socket],
+                payload,
+            },
+        );
+    }
+}

@@ -16,6 +16,7 @@ pub mod end_reasons;
 pub mod error;
 mod error_text;
 pub mod floor_way;
+pub mod guest_page;
 pub mod held_answers;
 pub mod http;
 pub mod instance_id;

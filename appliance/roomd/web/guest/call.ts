@@ -50,7 +50,7 @@ export class Call {
   /** What changed while an offer was out; null where nothing did. */
   #pending: { ice_restart: boolean } | null = null;
   #state: MediaState = "connecting";
-  #timer: number | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
   /** The far end: sound and camera; and its slides. */
   readonly far_end: MediaStream;

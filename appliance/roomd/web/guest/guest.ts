@@ -46,8 +46,8 @@ export class Guest {
   #mediaState: MediaState = "connecting";
   #callsWithoutMedia = 0;
   #callBackoff = new Backoff();
-  #callTimer: number | undefined;
-  #statisticsTimer: number | undefined;
+  #callTimer: ReturnType<typeof setTimeout> | undefined;
+  #statisticsTimer: ReturnType<typeof setTimeout> | undefined;
   #counters: Counters | null = null;
   #slides = new SlidesPresence();
 

@@ -21,7 +21,7 @@ export class Signalling {
   readonly #listener: SignallingListener;
   readonly #backoff = new Backoff();
   #socket: WebSocket | null = null;
-  #retry: number | undefined;
+  #retry: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
   readonly #tryNow = (): void => this.#connectIfWaiting();
 

@@ -18,7 +18,7 @@ export class ChatView {
   readonly #field = input("chat_field");
   readonly #send = button("chat_send");
   readonly #caption = any("caption");
-  #captionTimer: number | undefined;
+  #captionTimer: ReturnType<typeof setTimeout> | undefined;
   #connected = false;
 
   /** `send` sends a line and says whether it left. `opened` hears that the panel comes up. */

@@ -401,20 +401,19 @@ impl Drop for Attachment {
 // --- around all of it ---
 
 impl Guests {
-    /// Ends what expires, and tells the driver which sessions are over; ends with the driver.
+    /// Ends what expires, and tells the driver which sessions are over, for as long as it is awaited: when
+    /// there is no driver any more, the service is about to end.
     pub async fn keep(self) {
         loop {
             let (over, next_look) = self.over_and_next_look();
             for (guest, why) in over {
                 let event = GuestEvent::SessionOver { guest, why };
-                if self.0.events.send(event).await.is_err() {
-                    return;
-                }
+                // Nobody is left to tell.
+                let _ = self.0.events.send(event).await;
             }
             tokio::select! {
                 () = self.0.wake.notified() => {}
                 () = tokio::time::sleep(next_look) => self.expire(SystemTime::now()),
-                () = self.0.events.closed() => return,
             }
         }
     }

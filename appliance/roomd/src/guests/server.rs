@@ -157,8 +157,8 @@ impl GuestServer {
         self.address
     }
 
-    /// Waits until a part of it ends, which it does only after [`GuestServer::shut_down`], with the
-    /// driver, or by a fault.
+    /// Waits until a part of it ends, which it does only after [`GuestServer::shut_down`] or
+    /// by a fault.
     pub async fn ended(&mut self) {
         self.tasks.join_next().await;
     }

@@ -18,6 +18,7 @@ mod keyframe_gate;
 mod leg;
 mod numbering;
 mod output;
+mod redundancy;
 mod rtp;
 mod stats;
 mod streams;

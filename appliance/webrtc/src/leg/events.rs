@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use room::media_plan::Medium;
 use str0m::rtp::RawPacket;
 use str0m::rtp::rtcp::Rtcp;
 use str0m::stats::{MediaEgressStats, MediaIngressStats, PeerStats};
@@ -210,6 +211,11 @@ impl Leg {
 
     fn peer_stats(&mut self, now: Instant, stats: &PeerStats) {
         self.stats.sent_loss = stats.egress_loss_fraction;
+        let audio = self.state_of(Medium::Audio);
+        // Receiver reports know of sound alone, but come more seldom.
+        let loss = stats.egress_loss_fraction.or(audio.stats.sent_loss);
+        audio.redundancy.loss(loss.unwrap_or(0.0));
+        audio.stats.redundancy = audio.redundancy.level() as u8;
         let Some(pair) = &stats.selected_candidate_pair else {
             return;
         };

@@ -244,7 +244,8 @@ impl Leg {
         // The engine tells a restart by new credentials, and makes its own by a random source that is
         // not made for secrets.
         let before = self.local_credentials()?;
-        let mut answer = self.engine.accept_offer(&description::for_engine(offer))?;
+        let answer = self.engine.accept_offer(&description::for_engine(offer))?;
+        let mut answer = description::with_repetition_last(&answer);
         let after = self.local_credentials()?;
         let restarted = before != after;
         if restarted {
@@ -329,6 +330,9 @@ impl Leg {
             let Some(line) = &state.line else {
                 continue;
             };
+            if state.medium == Medium::Audio {
+                state.redundancy_payload_type = streams::redundancy(&self.engine, line);
+            }
             let mid = Mid::from(line.mid.as_str());
             state.transport_sequence_id = self.engine.rtc().media(mid).and_then(|media| {
                 media

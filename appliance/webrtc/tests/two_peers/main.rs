@@ -119,6 +119,26 @@ fn lost_pictures_are_sent_again_both_ways_and_lost_sound_is_not() {
 }
 
 #[test]
+fn lost_sound_comes_with_what_follows_it_where_much_is_lost() {
+    for (percent, least, repeated) in [(0.0, 1.0, false), (5.0, 0.99, true), (20.0, 0.97, true)] {
+        let mut world = World::new(17);
+        world.connect();
+        world.net.set_default_conditions(lossy(percent));
+        world.media = true;
+        world.run_for(Duration::from_secs(3));
+        let early = world.sent_by_leg(Medium::Audio);
+        world.run_for(Duration::from_secs(20));
+        world.media = false;
+        world.run_for(Duration::from_secs(1));
+        let (heard, with_others) = world.heard_by_browser();
+        assert_eq!(with_others > 500, repeated, "{with_others} at {percent} %");
+        let sent = world.sent_by_leg(Medium::Audio) - early;
+        let share = heard.range(early..).count() as f64 / f64::from(sent);
+        assert!(share >= least, "{share} at {percent} %");
+    }
+}
+
+#[test]
 fn packets_for_media_have_one_source_and_the_settled_payload_type() {
     let mut world = World::new(3);
     world.connect();

@@ -39,6 +39,7 @@ use crate::description::{Offer, PayloadTypes};
 use crate::engine::{self, Engine};
 use crate::error::Error;
 use crate::output::{CloseReason, Event, Output};
+use crate::rate_limit::RateLimit;
 use crate::stats::{CandidateKind, LegStats};
 use crate::transport_feedback::TransportReports;
 use media::MediumState;
@@ -51,8 +52,14 @@ const CANDIDATES: usize = 200;
 /// anew now and then.
 const SOURCES: usize = 64;
 
-/// Data channels that are listened to.
+/// Data channels that a browser may have open.
 const DATA_CHANNELS: usize = 8;
+
+/// Texts within a second. Chat and captions are far below.
+const TEXTS: u32 = 100;
+
+/// Parts of RTCP within a second. A browser sends some hundred where much is lost.
+const RTCP_PACKETS: u32 = 2_000;
 
 /// Addresses from which checks of ICE may come until ICE restarts.
 const REMOTE_ADDRESSES: usize = 64;
@@ -124,6 +131,8 @@ pub struct Leg {
     /// Whose packets those of a source are.
     source_media: Vec<(u32, Medium)>,
     channels: Vec<(ChannelId, String)>,
+    texts: RateLimit,
+    rtcp_packets: RateLimit,
     offers: VecDeque<Instant>,
     candidates: usize,
     remote_addresses: Vec<std::net::SocketAddr>,
@@ -177,6 +186,8 @@ impl Leg {
             sources: Vec::new(),
             source_media: Vec::new(),
             channels: Vec::new(),
+            texts: RateLimit::per_second(TEXTS),
+            rtcp_packets: RateLimit::per_second(RTCP_PACKETS),
             offers: VecDeque::new(),
             candidates: 0,
             remote_addresses: Vec::new(),

@@ -37,7 +37,7 @@ impl ConnectedLeg {
         let mut config = Rtc::builder()
             .set_rtp_mode(true)
             .clear_codecs()
-            .enable_opus(true, false);
+            .enable_opus(true, true);
         let codecs = config.codec_config();
         codecs.add_h264(106.into(), Some(107.into()), true, 0x42_e0_1f);
         let mut browser = config.build(now);

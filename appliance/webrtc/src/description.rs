@@ -94,6 +94,28 @@ pub(crate) fn fingerprints(offer: &str) -> impl Iterator<Item = &str> {
     named.into_iter()
 }
 
+/// The answer with the payload type of repeated sound (RFC 2198) behind the others of its line. A browser
+/// sends with the first one; it would repeat all that it says, on a network that loses nothing too.
+pub(crate) fn with_repetition_last(answer: &str) -> String {
+    let red = answer.lines().find_map(|line| {
+        let (number, map) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+        map.starts_with("red/").then_some(number)
+    });
+    let (Some(red), Some(start)) = (red, answer.find("m=audio ")) else {
+        return answer.to_owned();
+    };
+    let (before, line) = answer.split_at(start);
+    let end = line.find(['\r', '\n']).unwrap_or(line.len());
+    let (line, behind) = line.split_at(end);
+    // Medium, port and protocol come before the formats.
+    let mut fields: Vec<&str> = line.split(' ').collect();
+    if let Some(index) = fields.iter().skip(3).position(|field| *field == red) {
+        let red = fields.remove(3 + index);
+        fields.push(red);
+    }
+    format!("{before}{}{behind}", fields.join(" "))
+}
+
 fn too_many(what: &'static str, limit: usize) -> Error {
     Error::TooMany { what, limit }
 }

@@ -82,7 +82,7 @@ impl Engine {
             // The reports of what has arrived, which the engine keeps to itself otherwise.
             .enable_raw_packets(true)
             .clear_codecs()
-            .enable_opus(true, false)
+            .enable_opus(true, true)
             .set_extension_map(extensions)
             .set_stats_interval(Some(STATISTICS_INTERVAL))
             .set_rtcp_report_interval_audio(REPORT_INTERVAL)

@@ -18,6 +18,8 @@ mod keyframe_gate;
 mod leg;
 mod numbering;
 mod output;
+mod rate_limit;
+mod redundancy;
 mod rtp;
 mod stats;
 mod streams;

@@ -88,6 +88,8 @@ pub struct StreamStats {
     pub nacks_received: u64,
     /// Requests for a whole picture that have come so far.
     pub keyframe_requests_received: u64,
+    /// How many earlier packets each packet of sound carries, 0 to 2 (RFC 2198).
+    pub redundancy: u8,
     /// Payload that comes, retransmissions included.
     pub received_bitrate: Bitrate,
     /// Packets that have come so far, retransmissions included.
@@ -112,6 +114,7 @@ impl StreamStats {
             sent_jitter: None,
             nacks_received: 0,
             keyframe_requests_received: 0,
+            redundancy: 0,
             received_bitrate: Bitrate::bps(0),
             received_packets: 0,
             received_loss: None,

@@ -86,6 +86,15 @@ fn payload_types<'a>(
     })
 }
 
+/// The payload type by which the browser takes repeated sound.
+pub(crate) fn redundancy(engine: &Engine, line: &Line) -> Option<u8> {
+    let settled = media(engine, line)?.remote_pts();
+    let mut params = engine.rtc().codec_config().params().iter();
+    let opus =
+        params.find(|param| settled.contains(&param.pt()) && param.spec().codec == Codec::Opus)?;
+    opus.red().map(|number| *number)
+}
+
 fn direction(media: &Media) -> Direction {
     match media.direction() {
         str0m::media::Direction::SendRecv => Direction::SendRecv,

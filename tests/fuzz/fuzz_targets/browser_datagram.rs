@@ -34,12 +34,17 @@ fuzz_target!(|input: &[u8]| {
             64..128 => run.give_leg(BROWSER, bytes),
             128..192 => {
                 let mid = run.mids[usize::from(what % 3)];
-                let payload_type = if what % 3 == 0 { 111 } else { 106 };
-                let sequence = u64::from(what) * 100 + number as u64;
+                // Sound, sound with repetitions, pictures.
+                let payload_type = match (what % 3, what % 2) {
+                    (0, 0) => 63,
+                    (0, _) => 111,
+                    _ => 106,
+                };
+                let sequence = 100 + number as u64;
                 let write = RtpWrite::new(
                     payload_type.into(),
                     sequence.into(),
-                    u32::from(what) << 24,
+                    number as u32 * 960,
                     now,
                     &bytes[..bytes.len().min(1_100)],
                 );

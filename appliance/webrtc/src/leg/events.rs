@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use room::media_plan::Medium;
+use str0m::channel::{ChannelData, ChannelId};
 use str0m::rtp::RawPacket;
 use str0m::rtp::rtcp::Rtcp;
 use str0m::stats::{MediaEgressStats, MediaIngressStats, PeerStats};
@@ -144,30 +146,40 @@ impl Leg {
                 }
             }
             Engine::RawPacket(packet) => match *packet {
-                RawPacket::RtcpRx(packet) => self.rtcp_received(&packet),
+                RawPacket::RtcpRx(packet) => self.rtcp_received(now, &packet),
                 RawPacket::RtpRx(header, _) => self.source_seen(*header.ssrc),
                 RawPacket::RtcpTx(_) | RawPacket::RtpTx(..) => {}
             },
-            Engine::ChannelOpen(id, label) if self.channels.len() < DATA_CHANNELS => {
-                self.channels.push((id, label));
-            }
+            Engine::ChannelOpen(id, label) => self.channel_opened(id, label),
             Engine::ChannelClose(id) => self.channels.retain(|(known, _)| *known != id),
-            Engine::ChannelData(data) => {
-                let channel = self.channels.iter().find(|(known, _)| *known == data.id);
-                if let Some((_, label)) = channel
-                    && !data.binary
-                    && data.data.len() <= self.settings.longest_text as usize
-                    && let Ok(text) = String::from_utf8(data.data)
-                {
-                    let label = label.clone();
-                    self.event(Event::Text { label, text });
-                }
-            }
+            Engine::ChannelData(data) => self.channel_data(now, data),
             Engine::PeerStats(stats) => self.peer_stats(now, &stats),
             Engine::MediaEgressStats(stats) => self.sent_stats(now, &stats),
             Engine::MediaIngressStats(stats) => self.received_stats(now, &stats),
             Engine::Closed => self.close_with(CloseReason::Remote),
             _ => {}
+        }
+    }
+
+    fn channel_opened(&mut self, id: ChannelId, label: String) {
+        if self.channels.len() >= DATA_CHANNELS {
+            return self.close_with(CloseReason::LimitExceeded("data channels"));
+        }
+        self.channels.push((id, label));
+    }
+
+    fn channel_data(&mut self, now: Instant, data: ChannelData) {
+        if self.texts.is_exceeded(now) {
+            return self.close_with(CloseReason::LimitExceeded("texts"));
+        }
+        let channel = self.channels.iter().find(|(known, _)| *known == data.id);
+        if let Some((_, label)) = channel
+            && !data.binary
+            && data.data.len() <= self.settings.longest_text as usize
+            && let Ok(text) = String::from_utf8(data.data)
+        {
+            let label = label.clone();
+            self.event(Event::Text { label, text });
         }
     }
 
@@ -194,7 +206,10 @@ impl Leg {
         }
     }
 
-    fn rtcp_received(&mut self, packet: &Rtcp) {
+    fn rtcp_received(&mut self, now: Instant, packet: &Rtcp) {
+        if self.rtcp_packets.is_exceeded(now) {
+            return self.close_with(CloseReason::LimitExceeded("RTCP packets"));
+        }
         match packet {
             Rtcp::Twcc(report) => {
                 if let Some(feedback) = self.transport_reports.read(&mut self.engine, report) {
@@ -210,6 +225,11 @@ impl Leg {
 
     fn peer_stats(&mut self, now: Instant, stats: &PeerStats) {
         self.stats.sent_loss = stats.egress_loss_fraction;
+        let audio = self.state_of(Medium::Audio);
+        // Receiver reports know of sound alone, but come more seldom.
+        let loss = stats.egress_loss_fraction.or(audio.stats.sent_loss);
+        audio.redundancy.loss(loss.unwrap_or(0.0));
+        audio.stats.redundancy = audio.redundancy.level() as u8;
         let Some(pair) = &stats.selected_candidate_pair else {
             return;
         };

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::keyframe_gate::KeyframeGate;
 use crate::numbering::Numbering;
 use crate::output::{Channel, CloseReason, Event, Output};
+use crate::redundancy::{Redundancy, Repetitions, Unwrapped};
 use crate::rtp::{self, ControlPacket};
 use crate::stats::{Meter, StreamStats};
 
@@ -37,6 +38,10 @@ pub(super) struct MediumState {
     ssrc: u32,
     sent: Numbering,
     received: Numbering,
+    /// The payload type of repeated sound, where the browser takes it.
+    pub(super) redundancy_payload_type: Option<u8>,
+    pub(super) redundancy: Redundancy,
+    repetitions: Repetitions,
     sender_time: Option<SenderTime>,
     /// Requests of media, on their way to the browser.
     pub(super) asks_browser: KeyframeGate,
@@ -59,6 +64,9 @@ impl MediumState {
             ssrc,
             sent: Numbering::of_sent(clock_hz(medium)),
             received: Numbering::of_received(clock_hz(medium)),
+            redundancy_payload_type: None,
+            redundancy: Redundancy::default(),
+            repetitions: Repetitions::default(),
             sender_time: None,
             asks_browser: KeyframeGate::new(keyframe_interval),
             asks_media: KeyframeGate::new(keyframe_interval),
@@ -127,12 +135,20 @@ impl Leg {
         let captured = self
             .capture_clock
             .captured(now, state.sender_time, clock, packet.timestamp);
+        let repeating = state.redundancy_payload_type.and_then(|number| {
+            let payload = state
+                .redundancy
+                .wrap(payload_type, place.timestamp, packet.payload)?;
+            Some((number, payload))
+        });
+        let (payload_type, payload) =
+            repeating.unwrap_or_else(|| (payload_type, packet.payload.to_vec()));
         let write = RtpWrite::new(
             payload_type.into(),
             place.sequence.into(),
             place.timestamp,
             captured,
-            packet.payload,
+            payload,
         )
         .marker(packet.marker)
         .nackable(true);
@@ -249,18 +265,38 @@ impl Leg {
         let Some(place) = place else {
             return;
         };
-        let plain = rtp::RtpPacket {
-            marker: header.marker,
-            sequence: place.sequence as u16,
+        let itself = Unwrapped {
+            sequence: place.sequence,
             timestamp: place.timestamp,
-            ssrc: state.ssrc,
             payload: &packet.payload,
+            is_primary: true,
         };
-        self.outputs.push_back(Output::Event(Event::Media {
-            medium,
-            channel: Channel::Rtp,
-            payload: plain.write(payload_type),
-        }));
+        let packets = if state.redundancy_payload_type == Some(*header.payload_type) {
+            state.repetitions.unwrap(
+                payload_type,
+                place.sequence,
+                place.timestamp,
+                &packet.payload,
+            )
+        } else {
+            state.repetitions.came(place.sequence, place.timestamp);
+            vec![itself]
+        };
+        let ssrc = state.ssrc;
+        for packet in packets {
+            let plain = rtp::RtpPacket {
+                marker: header.marker && packet.is_primary,
+                sequence: packet.sequence as u16,
+                timestamp: packet.timestamp,
+                ssrc,
+                payload: packet.payload,
+            };
+            self.outputs.push_back(Output::Event(Event::Media {
+                medium,
+                channel: Channel::Rtp,
+                payload: plain.write(payload_type),
+            }));
+        }
     }
 
     /// A sender report of the browser's, for media.

@@ -42,7 +42,7 @@ fn rtc(now: Instant, version: DtlsVersion) -> Rtc {
         .set_rtp_mode(true)
         .set_dtls_version(version)
         .clear_codecs()
-        .enable_opus(true, false)
+        .enable_opus(true, true)
         .enable_vp8(true)
         .set_rtcp_report_interval_audio(Duration::from_millis(500))
         .set_rtcp_report_interval_video(Duration::from_millis(500));

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use room::media_plan::Medium;
+use str0m::channel::ChannelConfig;
 use str0m::ice::{StunMessage, TransId};
 use webrtc::{
     CloseReason, Error, Event, Leg, LegSettings, LocalAddress, Output, Protocol, Received,
@@ -172,6 +173,41 @@ fn a_guest_with_ever_new_sources_is_shown_out() {
     let closed = Event::Closed(CloseReason::LimitExceeded("sources"));
     let at = world.events.iter().position(|(_, event)| *event == closed);
     assert_eq!(at, Some(world.events.len() - 1));
+}
+
+#[test]
+fn a_guest_with_a_flood_of_texts_or_channels_is_shown_out() {
+    let mut world = World::new(35);
+    world.connect();
+    world.wait_for(|world| world.browser.channel.is_some());
+    for second in 0..3 {
+        for number in 0..30 {
+            world
+                .browser
+                .send_text(world.now, &format!("{second} {number}"));
+        }
+        world.run_for(Duration::from_secs(1));
+    }
+    assert!(world.leg.is_connected());
+    for number in 0..200 {
+        world.browser.send_text(world.now, &format!("{number}"));
+    }
+    world.wait_for(|world| world.saw(&Event::Closed(CloseReason::LimitExceeded("texts"))));
+
+    let mut world = World::new(36);
+    world.connect();
+    world.wait_for(|world| world.browser.channel.is_some());
+    for number in 0..20 {
+        let mut api = world.browser.rtc.direct_api();
+        api.create_data_channel(ChannelConfig {
+            label: number.to_string(),
+            ..ChannelConfig::default()
+        });
+        world.browser.drain(world.now);
+        world.browser.timeout(world.now);
+    }
+    let closed = Event::Closed(CloseReason::LimitExceeded("data channels"));
+    world.wait_for(|world| world.saw(&closed));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use netem::{Delivery, Network};
 use room::media_plan::Medium;
 use str0m::config::DtlsVersion;
 use str0m::net::Protocol as EngineProtocol;
+use str0m::rtp::RedDecoder;
 use webrtc::{
     Channel, DatagramKind, Event, Leg, LegSettings, LocalAddress, Output, Protocol, Received,
 };
@@ -18,6 +19,10 @@ use crate::browser::Browser;
 /// Bytes of a packet of pictures, and of one of sound.
 const PICTURE_BYTES: usize = 900;
 const SOUND_BYTES: usize = 80;
+
+/// The payload types of the engine for sound, and for sound with repetitions.
+const OPUS: u8 = 111;
+const RED: u8 = 63;
 
 const PICTURE_PACKETS: u32 = 4;
 
@@ -332,12 +337,41 @@ impl World {
         self.events.iter().filter_map(of_medium).collect()
     }
 
+    /// The numbers of packets of sound that the browser got, repeated ones too, and how many of the
+    /// packets had others with them.
+    pub(crate) fn heard_by_browser(&self) -> (BTreeSet<u32>, usize) {
+        let mut heard = BTreeSet::new();
+        let mut with_others = 0;
+        for (medium, packet) in &self.browser.seen.packets {
+            if *medium != Medium::Audio {
+                continue;
+            }
+            if *packet.header.payload_type == OPUS {
+                heard.insert(number(Medium::Audio, &packet.payload));
+                continue;
+            }
+            with_others += 1;
+            for block in RedDecoder::decode(&packet.payload).unwrap() {
+                assert_eq!(block.pt, OPUS);
+                heard.insert(number(Medium::Audio, block.payload));
+            }
+        }
+        (heard, with_others)
+    }
+
     /// The numbers of packets of a medium that the browser got.
     pub(crate) fn received_by_browser(&self, wanted: Medium) -> Vec<u32> {
         let packets = self.browser.seen.packets.iter();
         packets
             .filter(|(medium, _)| *medium == wanted)
-            .map(|(_, packet)| number(wanted, &packet.payload))
+            .map(|(_, packet)| {
+                let blocks = RedDecoder::decode(&packet.payload);
+                let itself = match (*packet.header.payload_type, &blocks) {
+                    (RED, Ok(blocks)) => blocks.last().unwrap().payload,
+                    _ => &packet.payload,
+                };
+                number(wanted, itself)
+            })
             .collect()
     }
 

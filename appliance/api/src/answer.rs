@@ -121,6 +121,16 @@ pub enum ProblemCode {
     NoPicture,
     /// 404: no SIP messages of that leg are remembered.
     NoSipLadder,
+    /// 404: guests are not configured.
+    NoGuests,
+    /// 404: there is no such invitation.
+    UnknownInvitation,
+    /// 400: the label or the lifetime of a link is out of bounds.
+    InvalidInvitation,
+    /// 409: there are as many links as there may be.
+    TooManyInvitations,
+    /// 503: it could not be stored.
+    NotStored,
     /// 426: the endpoint speaks WebSocket only.
     WebSocketOnly,
     /// 503: too many requests wait for the room.
@@ -135,7 +145,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 24] = [
         Self::Unauthorized,
         Self::ForeignHost,
         Self::ForeignOrigin,
@@ -150,6 +160,11 @@ impl ProblemCode {
         Self::InvalidVolume,
         Self::NoPicture,
         Self::NoSipLadder,
+        Self::NoGuests,
+        Self::UnknownInvitation,
+        Self::InvalidInvitation,
+        Self::TooManyInvitations,
+        Self::NotStored,
         Self::WebSocketOnly,
         Self::Overloaded,
         Self::RoomGone,
@@ -165,16 +180,22 @@ impl ProblemCode {
             | Self::InvalidQuery
             | Self::InvalidLeg
             | Self::InvalidDigits
-            | Self::InvalidVolume => 400,
+            | Self::InvalidVolume
+            | Self::InvalidInvitation => 400,
             Self::Unauthorized => 401,
             Self::ForeignHost | Self::ForeignOrigin => 403,
-            Self::UnknownPath | Self::NoPicture | Self::NoSipLadder => 404,
+            Self::UnknownPath
+            | Self::NoPicture
+            | Self::NoSipLadder
+            | Self::NoGuests
+            | Self::UnknownInvitation => 404,
             Self::MethodNotAllowed => 405,
+            Self::TooManyInvitations => 409,
             Self::BodyTooLarge => 413,
             Self::NotJson => 415,
             Self::WebSocketOnly => 426,
             Self::PictureFailed => 500,
-            Self::Overloaded | Self::RoomGone => 503,
+            Self::Overloaded | Self::RoomGone | Self::NotStored => 503,
             Self::TimedOut => 504,
         }
     }

@@ -75,6 +75,12 @@ pub enum Endpoint {
     SipLadder,
     /// The SIP messages of the last call that was refused before it became a leg.
     RefusedSipLadder,
+    /// The links of guests that are good.
+    Invitations,
+    /// Makes a link for guests.
+    Invite,
+    /// Ends a link.
+    RevokeInvitation,
     /// This description.
     OpenApi,
     /// Metrics for Prometheus.
@@ -83,7 +89,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::Snapshot,
         Self::Events,
         Self::Call,
@@ -107,6 +113,9 @@ impl Endpoint {
         Self::FarEndSlidesPicture,
         Self::SipLadder,
         Self::RefusedSipLadder,
+        Self::Invitations,
+        Self::Invite,
+        Self::RevokeInvitation,
         Self::OpenApi,
         Self::Metrics,
     ];
@@ -123,6 +132,7 @@ impl Endpoint {
             | Self::FarEndSlidesPicture
             | Self::SipLadder
             | Self::RefusedSipLadder
+            | Self::Invitations
             | Self::OpenApi
             | Self::Metrics => Method::Get,
             Self::Call
@@ -132,15 +142,16 @@ impl Endpoint {
             | Self::Hold
             | Self::Resume
             | Self::Dtmf
-            | Self::Register => Method::Post,
+            | Self::Register
+            | Self::Invite => Method::Post,
             Self::Microphone | Self::Camera | Self::Slides | Self::Volume | Self::Layout => {
                 Method::Put
             }
-            Self::HangUp | Self::HangUpAll => Method::Delete,
+            Self::HangUp | Self::HangUpAll | Self::RevokeInvitation => Method::Delete,
         }
     }
 
-    /// The path; `{leg}` stands for the id of a leg.
+    /// The path; `{leg}` stands for the id of a leg, `{invitation}` for the number of an invitation.
     #[must_use]
     pub const fn path(self) -> &'static str {
         match self {
@@ -167,6 +178,8 @@ impl Endpoint {
             Self::FarEndSlidesPicture => "/v1/pictures/far-end-slides",
             Self::SipLadder => "/v1/legs/{leg}/sip-ladder",
             Self::RefusedSipLadder => "/v1/sip-ladder/refused",
+            Self::Invitations | Self::Invite => "/v1/guests/invitations",
+            Self::RevokeInvitation => "/v1/guests/invitations/{invitation}",
             Self::OpenApi => "/v1/openapi.json",
             Self::Metrics => "/metrics",
         }
@@ -176,6 +189,18 @@ impl Endpoint {
     #[must_use]
     pub fn path_for_leg(self, leg: u32) -> String {
         self.path().replace("{leg}", &leg.to_string())
+    }
+
+    /// The path with the number of an invitation put in.
+    #[must_use]
+    pub fn path_for_invitation(self, invitation: u32) -> String {
+        self.path().replace("{invitation}", &invitation.to_string())
+    }
+
+    /// Whether the path names an invitation.
+    #[must_use]
+    pub fn names_invitation(self) -> bool {
+        self.path().contains("{invitation}")
     }
 
     /// Whether the path names a leg.
@@ -211,6 +236,9 @@ impl Endpoint {
             Self::FarEndSlidesPicture => "get_far_end_slides_picture",
             Self::SipLadder => "get_sip_ladder",
             Self::RefusedSipLadder => "get_refused_sip_ladder",
+            Self::Invitations => "get_invitations",
+            Self::Invite => "invite",
+            Self::RevokeInvitation => "revoke_invitation",
             Self::OpenApi => "get_openapi",
             Self::Metrics => "get_metrics",
         }
@@ -257,6 +285,12 @@ impl Endpoint {
                 "The SIP messages of the last call that was refused before it became a leg: of a \
                  stranger's, for example"
             }
+            Self::Invitations => "The links of guests that are good, without their secrets",
+            Self::Invite => {
+                "Make a link by which guests join the meeting from a browser; the answer is the only one that \
+                 holds it"
+            }
+            Self::RevokeInvitation => "End a link, and the calls of who came by it",
             Self::OpenApi => "This description",
             Self::Metrics => "Metrics in Prometheus text format",
         }

@@ -1,6 +1,6 @@
 //! The room's interface for programs: what travels between roomd and its clients.
 //!
-//! The crate owns the JSON types ([`snapshot`], [`request`], [`answer`], [`sip_ladder`]), the list of endpoints
+//! The crate owns the JSON types ([`snapshot`], [`request`], [`answer`], [`guests`], [`sip_ladder`]), the list of endpoints
 //! ([`Endpoint`]), the OpenAPI text that is generated from both ([`openapi`]), and the words for
 //! every state and reason in English and Chinese ([`Localized`]). It moves no byte itself.
 //!
@@ -12,6 +12,7 @@ pub mod answer;
 mod call_end;
 mod call_end_text;
 mod endpoint;
+pub mod guests;
 mod language;
 mod openapi;
 pub mod request;

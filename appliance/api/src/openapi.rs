@@ -16,6 +16,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::answer::{Admission, Problem};
 use crate::endpoint::{Endpoint, Method};
+use crate::guests::{FreshInvitation, Invitations};
 use crate::request;
 use crate::sip_ladder::SipLadder;
 use crate::snapshot::Snapshot;
@@ -80,6 +81,9 @@ fn components() -> utoipa::openapi::Components {
     collect::<request::SetSlides>(&mut schemas);
     collect::<request::SetVolume>(&mut schemas);
     collect::<request::SetLayout>(&mut schemas);
+    collect::<request::Invite>(&mut schemas);
+    collect::<Invitations>(&mut schemas);
+    collect::<FreshInvitation>(&mut schemas);
     let token = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     ComponentsBuilder::new()
         .schemas_from_iter(schemas)
@@ -99,6 +103,11 @@ fn operation(endpoint: Endpoint) -> Operation {
         .response("default", problem_response());
     if endpoint.names_leg() {
         operation = operation.parameter(leg_parameter("leg", ParameterIn::Path, Required::True));
+    }
+    if endpoint.names_invitation() {
+        let description = "The number of an invitation, from the list of them";
+        let parameter = number_parameter("invitation", description);
+        operation = operation.parameter(parameter);
     }
     if matches!(
         endpoint,
@@ -120,17 +129,28 @@ fn operation(endpoint: Endpoint) -> Operation {
 }
 
 fn leg_parameter(name: &str, place: ParameterIn, required: Required) -> Parameter {
+    numbered(name, "The id of a leg, from the snapshot")
+        .parameter_in(place)
+        .required(required)
+        .build()
+}
+
+fn number_parameter(name: &str, description: &str) -> Parameter {
+    numbered(name, description)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .build()
+}
+
+fn numbered(name: &str, description: &str) -> ParameterBuilder {
     let integer = ObjectBuilder::new()
         .schema_type(Type::Integer)
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)))
         .minimum(Some(0));
     ParameterBuilder::new()
         .name(name)
-        .parameter_in(place)
-        .required(required)
-        .description(Some("The id of a leg, from the snapshot"))
+        .description(Some(description))
         .schema(Some(integer))
-        .build()
 }
 
 fn body_of(endpoint: Endpoint) -> Option<String> {
@@ -143,6 +163,7 @@ fn body_of(endpoint: Endpoint) -> Option<String> {
         Endpoint::Slides => request::SetSlides::name(),
         Endpoint::Volume => request::SetVolume::name(),
         Endpoint::Layout => request::SetLayout::name(),
+        Endpoint::Invite => request::Invite::name(),
         Endpoint::Snapshot
         | Endpoint::Events
         | Endpoint::Join
@@ -158,6 +179,8 @@ fn body_of(endpoint: Endpoint) -> Option<String> {
         | Endpoint::FarEndSlidesPicture
         | Endpoint::SipLadder
         | Endpoint::RefusedSipLadder
+        | Endpoint::Invitations
+        | Endpoint::RevokeInvitation
         | Endpoint::OpenApi
         | Endpoint::Metrics => return None,
     };
@@ -179,6 +202,18 @@ fn responses_of(endpoint: Endpoint) -> Vec<(&'static str, Response)> {
         }
         Endpoint::SipLadder | Endpoint::RefusedSipLadder => {
             vec![("200", of_type(JSON, &SipLadder::name(), "The messages"))]
+        }
+        Endpoint::Invitations => {
+            let description = "The links";
+            vec![("200", of_type(JSON, &Invitations::name(), description))]
+        }
+        Endpoint::Invite => {
+            let description = "The link, which nobody is told again";
+            vec![("200", of_type(JSON, &FreshInvitation::name(), description))]
+        }
+        Endpoint::RevokeInvitation => {
+            let description = "The link is no good any more";
+            vec![("200", of_type(JSON, &Admission::name(), description))]
         }
         Endpoint::OpenApi => vec![("200", of_media_type(JSON, "An OpenAPI 3.1 document"))],
         Endpoint::Metrics => vec![("200", of_media_type("text/plain", "The metrics"))],

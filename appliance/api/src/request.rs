@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::guests::Admit;
 use crate::snapshot::{CameraState, Layout, MicrophoneState, SlidesState};
 
 /// Whom to call.
@@ -22,6 +23,22 @@ pub struct Call {
 pub struct Register {
     /// Its name, from the snapshot.
     pub account: String,
+}
+
+/// What a link for guests is to be; what is left out is as configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Invite {
+    /// What to call it in lists; at most 64 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Whether its guests knock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admit: Option<Admit>,
+    /// How long it is good for: 5 to 43200 (30 days).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 5, maximum = 43200)]
+    pub lifetime_minutes: Option<u32>,
 }
 
 /// Which keys to press.

@@ -135,6 +135,11 @@ words!(ProblemCode {
     InvalidVolume => "the volume is above 100", "音量超过 100";
     NoPicture => "there is no such picture now", "目前没有该画面";
     NoSipLadder => "no SIP messages are remembered of that", "没有保存相应的 SIP 消息";
+    NoGuests => "no guests are configured", "未配置访客";
+    UnknownInvitation => "there is no such invitation", "没有这个邀请";
+    InvalidInvitation => "the label or the lifetime of the link is out of bounds", "链接的名称或有效期超出范围";
+    TooManyInvitations => "there are as many links as there may be", "链接数量已达上限";
+    NotStored => "it could not be stored", "无法保存";
     WebSocketOnly => "this path speaks WebSocket only", "该路径仅支持 WebSocket";
     Overloaded => "too many requests are waiting", "等待的请求过多";
     RoomGone => "the room does not answer", "会议室没有响应";
@@ -181,6 +186,23 @@ impl ProblemCode {
             Self::NoSipLadder => (
                 "those of the last 16 calls since the start of roomd are, and of one call that was refused at once",
                 "仅保存 roomd 启动以来最近 16 次通话,以及一次立即被拒绝的来电",
+            ),
+            Self::NoGuests => (
+                "add the table [guests] to the configuration and restart roomd",
+                "请在配置中添加 [guests] 并重启 roomd",
+            ),
+            Self::UnknownInvitation => (
+                "take its number from /v1/guests/invitations",
+                "请从 /v1/guests/invitations 获取编号",
+            ),
+            Self::InvalidInvitation => (
+                "a label has at most 64 characters, and a link lasts 5 to 43200 minutes",
+                "名称最多 64 个字符,有效期为 5 到 43200 分钟",
+            ),
+            Self::TooManyInvitations => ("revoke one", "请撤销一个链接"),
+            Self::NotStored => (
+                "look whether the disk is full, and into the log of roomd",
+                "请检查磁盘是否已满,并查看 roomd 的日志",
             ),
             Self::WebSocketOnly => ("send a WebSocket upgrade", "请发送 WebSocket 升级请求"),
             Self::Overloaded | Self::TimedOut | Self::PictureFailed => ("try again", "请重试"),

@@ -12,6 +12,8 @@ use hyper::client::conn::http1;
 use hyper::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HOST};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -71,6 +73,29 @@ impl Client {
             Ok(body)
         } else {
             Err(refusal(status, &body))
+        }
+    }
+
+    /// The answer to a body that makes something.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        endpoint: Endpoint,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
+        let body = serde_json::to_value(body).map_err(bad_answer)?;
+        let (status, answer) = self.send("POST", endpoint.path(), Some(body)).await?;
+        match status {
+            StatusCode::OK => serde_json::from_slice(&answer).map_err(bad_answer),
+            _ => Err(refusal(status, &answer)),
+        }
+    }
+
+    /// Ends what a path names.
+    pub(crate) async fn delete(&self, path: &str) -> Result<Admission, Error> {
+        let (status, answer) = self.send("DELETE", path, None).await?;
+        match status {
+            StatusCode::OK => serde_json::from_slice(&answer).map_err(bad_answer),
+            _ => Err(refusal(status, &answer)),
         }
     }
 

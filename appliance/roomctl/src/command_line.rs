@@ -1,5 +1,7 @@
 //! The command line: what can be typed, and its help in English and Chinese.
 
+mod chinese;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -17,14 +19,6 @@ Exit status:
   2  wrong usage, or a leg must be named
   3  roomd cannot be reached
   4  the answer cannot be understood or written";
-
-const EXIT_STATUS_CHINESE: &str = "\
-退出状态:
-  0  已完成,或原本如此
-  1  被会议室或 roomd 拒绝
-  2  用法错误,或必须指明通话
-  3  无法连接 roomd
-  4  无法理解或写入答复";
 
 /// Control a meeting room.
 #[derive(Debug, Parser)]
@@ -176,6 +170,12 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         svg: Option<PathBuf>,
     },
+    /// Links by which guests join from a browser.
+    Guests {
+        /// What to do.
+        #[command(subcommand)]
+        command: GuestsCommand,
+    },
     /// Print the description of the API.
     #[command(name = "openapi")]
     OpenApi,
@@ -190,6 +190,39 @@ pub enum Command {
         /// The directory.
         directory: PathBuf,
     },
+}
+
+/// The commands about guests.
+#[derive(Debug, PartialEq, Eq, Subcommand)]
+pub enum GuestsCommand {
+    /// Make a link to the meeting, and print it. Nobody can be shown it again.
+    Invite {
+        /// What to call it in the list.
+        #[arg(long)]
+        label: Option<String>,
+        /// How long it is good for, in minutes: 5 to 43200; as configured where not given.
+        #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(5..=43_200))]
+        lifetime: Option<u32>,
+        /// Whether its guests knock; as configured where not given.
+        #[arg(long)]
+        admit: Option<AdmitName>,
+    },
+    /// List the links that are good.
+    List,
+    /// End a link, and the calls of who came by it.
+    Revoke {
+        /// Its number, from the list.
+        invitation: u32,
+    },
+}
+
+/// Whether guests knock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AdmitName {
+    /// Somebody in the room lets them in, by answering
+    Ask,
+    /// Whoever has the link is in
+    Automatically,
 }
 
 /// A switch.
@@ -259,120 +292,9 @@ pub fn arguments_from(words: Vec<OsString>, language: Language) -> Result<Argume
 pub fn command(language: Language) -> clap::Command {
     match language {
         Language::English => Arguments::command(),
-        Language::Chinese => in_chinese(Arguments::command()),
+        Language::Chinese => chinese::in_chinese(Arguments::command()),
     }
 }
-
-fn in_chinese(command: clap::Command) -> clap::Command {
-    let mut command = command
-        .about("控制会议室")
-        .after_help(EXIT_STATUS_CHINESE)
-        .mut_arg("socket", |arg| arg.help("roomd 的套接字"))
-        .mut_arg("json", |arg| arg.help("输出供程序使用的 JSON"))
-        .mut_arg("language", |arg| arg.help("输出语言;默认为系统语言"));
-    for (name, about, arguments) in CHINESE {
-        command = command.mut_subcommand(name, |subcommand| {
-            arguments
-                .iter()
-                .fold(subcommand.about(about), |subcommand, (argument, help)| {
-                    subcommand.mut_arg(argument, |arg| arg.help(*help))
-                })
-        });
-    }
-    command
-}
-
-/// A command, what it does, and its arguments.
-type ChineseHelp = (
-    &'static str,
-    &'static str,
-    &'static [(&'static str, &'static str)],
-);
-
-const CHINESE: [ChineseHelp; 22] = [
-    ("status", "显示会议室及其通话", &[]),
-    (
-        "call",
-        "呼叫一个地址",
-        &[
-            ("target", "地址,例如 sip:board@example.com"),
-            ("account", "使用的账户;默认由会议室选择"),
-        ],
-    ),
-    ("join", "按下加入按钮", &[]),
-    ("answer", "接听来电", &[("leg", "有多个来电时指明哪一路")]),
-    ("decline", "拒接来电", &[("leg", "有多个来电时指明哪一路")]),
-    ("hangup", "挂断", &[("leg", "哪一路;默认全部")]),
-    (
-        "mute",
-        "静音(on)或开启(off)麦克风",
-        &[("state", "所需状态")],
-    ),
-    (
-        "camera",
-        "显示(on)或隐藏(off)摄像头画面",
-        &[("state", "所需状态")],
-    ),
-    (
-        "slides",
-        "在通话中展示(on)或停止展示(off)幻灯片",
-        &[("state", "所需状态")],
-    ),
-    ("hold", "保持通话", &[("leg", "有多路通话时指明哪一路")]),
-    (
-        "resume",
-        "恢复本方保持的通话",
-        &[("leg", "有多路保持时指明哪一路")],
-    ),
-    (
-        "dtmf",
-        "发送按键音",
-        &[
-            ("digits", "1 到 64 个 0-9、*、#、A-D"),
-            ("leg", "有多路通话时指明哪一路"),
-        ],
-    ),
-    (
-        "register",
-        "重新注册失败或被锁定的账户",
-        &[("account", "账户名称,见 status")],
-    ),
-    (
-        "volume",
-        "设置扬声器音量",
-        &[("percent", "0(静音)到 100(最大)")],
-    ),
-    ("layout", "设置远端画面布局", &[("layout", "所需布局")]),
-    ("watch", "持续显示变化,直到中断", &[]),
-    (
-        "picture",
-        "将画面保存为 JPEG",
-        &[
-            ("file", "要写入的文件"),
-            ("of", "谁的画面"),
-            ("slides", "幻灯片,而非摄像头画面"),
-            ("leg", "有多个远端时指明哪一路"),
-        ],
-    ),
-    ("stats", "显示通话的测量数据", &[("leg", "哪一路;默认全部")]),
-    (
-        "sip-ladder",
-        "绘制一路通话的 SIP 消息:发往何处、何时、得到何种应答",
-        &[
-            ("leg", "哪一路,可以已经结束;默认最新一路"),
-            ("refused", "最近一次立即被拒绝的来电,例如陌生人的"),
-            ("full", "同时输出消息内容,不含机密信息"),
-            ("svg", "改为写入 SVG 图片"),
-        ],
-    ),
-    ("openapi", "输出 API 的描述", &[]),
-    (
-        "completion",
-        "输出 shell 的补全脚本",
-        &[("shell", "哪种 shell")],
-    ),
-    ("man", "将手册页写入目录", &[("directory", "目录")]),
-];
 
 #[cfg(test)]
 mod tests {
@@ -434,6 +356,16 @@ mod tests {
             }
         );
         assert_eq!(
+            parsed("roomctl guests invite --lifetime 90 --admit automatically"),
+            Command::Guests {
+                command: GuestsCommand::Invite {
+                    label: None,
+                    lifetime: Some(90),
+                    admit: Some(AdmitName::Automatically),
+                }
+            }
+        );
+        assert_eq!(
             parsed("roomctl layout picture-in-picture"),
             Command::Layout {
                 layout: LayoutName::PictureInPicture
@@ -451,6 +383,9 @@ mod tests {
             "roomctl slides next",
             "roomctl answer x",
             "roomctl sip-ladder 3 --refused",
+            "roomctl guests",
+            "roomctl guests invite --lifetime 4",
+            "roomctl guests revoke",
         ] {
             let error = arguments_from(words(line), Language::English).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");
@@ -460,7 +395,12 @@ mod tests {
     #[test]
     fn every_command_and_argument_has_chinese_help() {
         let is_chinese = |text: &str| text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
-        for subcommand in command(Language::Chinese).get_subcommands() {
+        let mut waiting: Vec<_> = command(Language::Chinese)
+            .get_subcommands()
+            .cloned()
+            .collect();
+        while let Some(subcommand) = waiting.pop() {
+            waiting.extend(subcommand.get_subcommands().cloned());
             let about = subcommand.get_about().unwrap().to_string();
             assert!(is_chinese(&about), "{}", subcommand.get_name());
             for argument in subcommand.get_arguments() {

@@ -4,16 +4,20 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
+use api::guests::{Admit, FreshInvitation, Invitations};
 use api::snapshot::{HeldBy, Leg, LegState, MicrophoneState};
-use api::{Admission, Endpoint, Language, SipLadder, Snapshot};
+use api::{Admission, Endpoint, Language, SipLadder, Snapshot, request};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::change_lines::change_lines;
 use crate::client::{Client, bad_answer};
-use crate::command_line::{Arguments, Command, LayoutName, OnOff, PictureName};
+use crate::command_line::{
+    AdmitName, Arguments, Command, GuestsCommand, LayoutName, OnOff, PictureName,
+};
 use crate::error::Error;
 use crate::manual::write_manual;
+use crate::show::guests as show_guests;
 use crate::show::{self, Clock};
 use crate::sip_ladder::text::Detail;
 use crate::sip_ladder::{Drawing, newest_leg, svg, text};
@@ -90,6 +94,7 @@ impl Session {
                 self.sip_ladder(*leg, *refused, detail, svg.as_deref())
                     .await
             }
+            Command::Guests { command } => self.guests(command).await,
             Command::OpenApi => print_bytes(&self.client.get(Endpoint::OpenApi.path()).await?),
             Command::Call { target, account } => {
                 let mut body = json!({ "target": target });
@@ -208,6 +213,48 @@ impl Session {
         print(&show::stats(&snapshot.legs, self.language, self.style))
     }
 
+    async fn guests(&self, command: &GuestsCommand) -> Result<(), Error> {
+        match command {
+            GuestsCommand::Invite {
+                label,
+                lifetime,
+                admit,
+            } => {
+                let wanted = request::Invite {
+                    label: label.clone(),
+                    admit: admit.map(|admit| match admit {
+                        AdmitName::Ask => Admit::Ask,
+                        AdmitName::Automatically => Admit::Automatically,
+                    }),
+                    lifetime_minutes: *lifetime,
+                };
+                let fresh: FreshInvitation = self.client.post(Endpoint::Invite, &wanted).await?;
+                if self.json {
+                    return print_json(&fresh);
+                }
+                print(&show_guests::link(&fresh, self.language, Clock::now()))
+            }
+            GuestsCommand::List => {
+                let body = self.client.get(Endpoint::Invitations.path()).await?;
+                let list: Invitations = serde_json::from_slice(&body).map_err(bad_answer)?;
+                if self.json {
+                    return print_json(&list);
+                }
+                print(&show_guests::list(
+                    &list,
+                    self.language,
+                    self.style,
+                    Clock::now(),
+                ))
+            }
+            GuestsCommand::Revoke { invitation } => {
+                let path = Endpoint::RevokeInvitation.path_for_invitation(*invitation);
+                let admission = self.client.delete(&path).await?;
+                self.show_admission(admission)
+            }
+        }
+    }
+
     async fn sip_ladder(
         &self,
         leg: Option<u32>,
@@ -299,6 +346,10 @@ impl Session {
         body: Option<Value>,
     ) -> Result<(), Error> {
         let admission = self.client.ask(endpoint, leg, body).await?;
+        self.show_admission(admission)
+    }
+
+    fn show_admission(&self, admission: Admission) -> Result<(), Error> {
         if self.json {
             print_json(&admission)?;
         } else if let Some(words) = admitted(&admission, self.language) {

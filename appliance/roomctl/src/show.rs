@@ -1,5 +1,6 @@
 //! The room on a terminal.
 
+pub(crate) mod guests;
 mod slides;
 
 use std::fmt::Write;
@@ -37,14 +38,22 @@ impl Clock {
 
     /// The time since then as `H:MM:SS`.
     fn since(self, unix_ms: u64) -> String {
-        let seconds = self.unix_ms.saturating_sub(unix_ms) / 1000;
-        format!(
-            "{}:{:02}:{:02}",
-            seconds / 3600,
-            seconds / 60 % 60,
-            seconds % 60
-        )
+        hours_minutes_seconds(self.unix_ms.saturating_sub(unix_ms) / 1000)
     }
+
+    /// The time until then as `H:MM:SS`.
+    fn until(self, unix_ms: u64) -> String {
+        hours_minutes_seconds(unix_ms.saturating_sub(self.unix_ms) / 1000)
+    }
+}
+
+fn hours_minutes_seconds(seconds: u64) -> String {
+    format!(
+        "{}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
 }
 
 /// The room and its legs, a line or two each.
@@ -332,13 +341,13 @@ impl Sheet {
             .paint(leg_tone(leg.state), &leg.state.text(self.language));
         let _ = writeln!(self.text, "{title}  {state}");
         if let Some(audio) = &leg.audio {
-            self.audio_measurements(audio);
+            self.audio_measurements(leg.kind, audio);
         }
         if let Some(video) = &leg.video {
-            self.video_measurements(("video", "视频"), video);
+            self.video_measurements(leg.kind, ("video", "视频"), video);
         }
         if let Some(slides) = &leg.slides {
-            self.video_measurements(("slides", "幻灯片"), &slides.stream);
+            self.video_measurements(leg.kind, ("slides", "幻灯片"), &slides.stream);
         }
         let times = [
             (("round trip", "往返"), leg.round_trip_ms),
@@ -362,21 +371,23 @@ impl Sheet {
         }
     }
 
-    fn audio_measurements(&mut self, audio: &Audio) {
+    fn audio_measurements(&mut self, kind: LegKind, audio: &Audio) {
         let stats = audio.stats.as_ref();
         let streams = stats.map(|stats| self.stream(stats)).unwrap_or_default();
         let label = format!("  {}", self.words(("audio", "音频")));
         self.detail(&label, &format!("{}  {streams}", audio.codec));
-        self.transport(&audio.transport);
+        self.transport(kind, &audio.transport);
     }
 
     /// What was settled of SRTP and RTCP: names of the field, the same in both languages.
-    fn transport(&mut self, transport: &MediaTransport) {
-        let suite = transport.srtp_suite.as_deref();
-        let mut parts = vec![suite.map_or_else(
-            || self.words(("plain RTP", "明文 RTP")).to_owned(),
-            harmless,
-        )];
+    fn transport(&mut self, kind: LegKind, transport: &MediaTransport) {
+        let protection = match (kind, transport.srtp_suite.as_deref()) {
+            (_, Some(suite)) => harmless(suite),
+            // A browser has nothing else (RFC 8827 section 6.5).
+            (LegKind::Guest, None) => "DTLS-SRTP".to_owned(),
+            (LegKind::Sip, None) => self.words(("plain RTP", "明文 RTP")).to_owned(),
+        };
+        let mut parts = vec![protection];
         let modes = [
             (transport.rtcp_mux, "rtcp-mux"),
             (transport.rtcp_reduced_size, "rtcp-rsize"),
@@ -394,7 +405,7 @@ impl Sheet {
         self.detail("", &parts.join("  "));
     }
 
-    fn video_measurements(&mut self, medium: Words, video: &Video) {
+    fn video_measurements(&mut self, kind: LegKind, medium: Words, video: &Video) {
         let label = format!("  {}", self.words(medium));
         let head = format!(
             "{} {} mode {}",
@@ -402,10 +413,10 @@ impl Sheet {
         );
         let Some(stats) = &video.stats else {
             self.detail(&label, &head);
-            return self.transport(&video.transport);
+            return self.transport(kind, &video.transport);
         };
         self.detail(&label, &format!("{head}  {}", self.stream(&stats.stream)));
-        self.transport(&video.transport);
+        self.transport(kind, &video.transport);
         let size = |size: Option<api::snapshot::Resolution>| {
             size.map_or_else(|| "-".to_owned(), |size| size.to_string())
         };

@@ -173,7 +173,8 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
         pictures,
         ladder_sender,
         counters,
-    );
+    )
+    .with_guest_links(guest_server.as_ref().map(GuestServer::links));
     let api = http::Server::start(&config.http, room, directories.credentials.as_deref());
     let api = api.await.map_err(Error::Api)?;
     watching.spawn_lasting(certificates.watch(fact_sender.clone()));

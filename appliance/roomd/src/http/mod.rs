@@ -20,6 +20,7 @@ mod convert_ends;
 mod convert_ladder;
 mod events;
 mod guard;
+mod invitations;
 mod metrics;
 mod problem;
 mod room_handle;

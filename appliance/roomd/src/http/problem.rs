@@ -97,6 +97,11 @@ impl IntoResponse for Refusal {
             | ProblemCode::InvalidVolume
             | ProblemCode::NoPicture
             | ProblemCode::NoSipLadder
+            | ProblemCode::NoGuests
+            | ProblemCode::UnknownInvitation
+            | ProblemCode::InvalidInvitation
+            | ProblemCode::TooManyInvitations
+            | ProblemCode::NotStored
             | ProblemCode::WebSocketOnly
             | ProblemCode::Overloaded
             | ProblemCode::RoomGone

@@ -9,6 +9,7 @@ use sip::ladder::Ladder;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::guests::GuestLinks;
 use crate::network_counters::NetworkCounters;
 use crate::sip_ladders::{LadderOf, LadderQuestion};
 
@@ -20,6 +21,7 @@ pub struct RoomHandle {
     pictures: Arc<dyn PictureSource>,
     ladders: mpsc::Sender<LadderQuestion>,
     counters: Arc<NetworkCounters>,
+    guest_links: Option<GuestLinks>,
 }
 
 /// Whose picture.
@@ -82,7 +84,22 @@ impl RoomHandle {
             pictures,
             ladders,
             counters,
+            guest_links: None,
         }
+    }
+
+    /// The same room, to whose meeting guests come by links.
+    #[must_use]
+    pub fn with_guest_links(self, guest_links: Option<GuestLinks>) -> Self {
+        Self {
+            guest_links,
+            ..self
+        }
+    }
+
+    /// Who makes links for guests; `None` where there are no guests.
+    pub(super) fn guest_links(&self) -> Option<&GuestLinks> {
+        self.guest_links.as_ref()
     }
 
     /// What came from the network and was not used.

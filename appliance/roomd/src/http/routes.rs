@@ -27,9 +27,11 @@ use tokio::sync::watch;
 use super::convert::{self, WallClock, snapshot_to_api};
 use super::convert_ladder::sip_ladder_to_api;
 use super::events::EventStreams;
+use super::invitations;
 use super::metrics::{self, HttpCounters};
 use super::problem::{Refusal, Speaks};
 use super::room_handle::{PictureError, PictureOf, RoomHandle, Unanswered};
+use crate::guests::GuestLinks;
 use crate::sip_ladders::LadderOf;
 
 /// The largest body of a request; the hint of `BodyTooLarge` names it too.
@@ -56,6 +58,11 @@ impl Api {
             counters,
             streams: EventStreams::new(stop),
         }
+    }
+
+    /// Who makes links for guests; `None` where there are no guests.
+    pub(super) fn guest_links(&self) -> Option<&GuestLinks> {
+        self.room.guest_links()
     }
 
     /// Puts a request to the room and words its answer.
@@ -109,6 +116,9 @@ fn route(endpoint: Endpoint) -> MethodRouter<Api> {
         Endpoint::FarEndSlidesPicture => get(far_end_slides_picture),
         Endpoint::SipLadder => get(leg_sip_ladder),
         Endpoint::RefusedSipLadder => get(refused_sip_ladder),
+        Endpoint::Invitations => get(invitations::list),
+        Endpoint::Invite => post(invitations::invite),
+        Endpoint::RevokeInvitation => delete(invitations::revoke),
         Endpoint::OpenApi => get(openapi),
         Endpoint::Metrics => get(metrics_text),
     }
@@ -434,7 +444,7 @@ async fn count(
 }
 
 /// A JSON body of a known shape.
-struct Body<T>(T);
+pub(super) struct Body<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Refusal;

@@ -14,6 +14,7 @@ fn good_body(endpoint: Endpoint) -> Option<&'static str> {
         Endpoint::Slides => Some(r#"{"state": "on"}"#),
         Endpoint::Volume => Some(r#"{"percent": 30}"#),
         Endpoint::Layout => Some(r#"{"layout": "grid"}"#),
+        Endpoint::Invite => Some(r#"{"label": "board", "lifetime_minutes": 60}"#),
         Endpoint::Snapshot
         | Endpoint::Events
         | Endpoint::Join
@@ -29,6 +30,8 @@ fn good_body(endpoint: Endpoint) -> Option<&'static str> {
         | Endpoint::FarEndSlidesPicture
         | Endpoint::SipLadder
         | Endpoint::RefusedSipLadder
+        | Endpoint::Invitations
+        | Endpoint::RevokeInvitation
         | Endpoint::OpenApi
         | Endpoint::Metrics => None,
     }
@@ -59,7 +62,11 @@ async fn every_endpoint_of_the_list_has_its_route() {
             Endpoint::Slides => StatusCode::CONFLICT,
             Endpoint::FarEndPicture
             | Endpoint::FarEndSlidesPicture
-            | Endpoint::RefusedSipLadder => StatusCode::NOT_FOUND,
+            | Endpoint::RefusedSipLadder
+            // This room has no guests.
+            | Endpoint::Invitations
+            | Endpoint::Invite
+            | Endpoint::RevokeInvitation => StatusCode::NOT_FOUND,
             Endpoint::Snapshot
             | Endpoint::Call
             | Endpoint::HangUpAll

@@ -22,7 +22,8 @@ export interface DeviceChoices {
 
 /** What an exception of getUserMedia or getDisplayMedia means to a person. */
 export function deviceProblem(error: unknown): DeviceProblem {
-  const name = error instanceof Error || error instanceof DOMException ? error.name : "";
+  // Not every browser's exceptions are Errors.
+  const name = typeof error === "object" && error !== null && "name" in error ? error.name : null;
   switch (name) {
     case "NotAllowedError":
     case "SecurityError":

@@ -32,7 +32,7 @@ export class PageView {
     const changed = screen !== this.#screen;
     this.#screen = screen;
     for (const each of SCREENS) any(each).hidden = each !== screen;
-    document.body.dataset.screen = screen;
+    document.documentElement.dataset.screen = screen;
     this.#showRoomName(state);
     switch (state.name) {
       case "waiting":

@@ -114,6 +114,12 @@ export class Visit {
     });
   }
 
+  /** Waits until the element is shown and begins with, or contains, these words. */
+  async says(selector: string, words: string): Promise<void> {
+    await this.page.locator(selector, { hasText: words }).waitFor({ state: selector === "#announcement" ? "attached" : "visible" });
+  }
+
+  /** What the element shows. */
   async text(selector: string): Promise<string> {
     return (await this.page.locator(selector).innerText()).trim();
   }

@@ -167,7 +167,8 @@ visit("another camera and another microphone are taken without a new offer", {},
       options.map((option) => (option as HTMLOptionElement).value),
     );
     const current = await list.inputValue();
-    const other = values.find((value) => value !== current && value !== "none" && value !== "default");
+    // The last one: Chromium's second simulated camera has pictures of depth, which nobody encodes.
+    const other = values.filter((value) => value !== current && value !== "none" && value !== "default").pop();
     assert.ok(other, `one other ${kind} among ${values.length}`);
     await list.selectOption(other);
     await eventually(async () => (await list.inputValue()) === other);
@@ -188,7 +189,7 @@ visit("chat goes both ways as plain text", {}, async (guest) => {
   await guest.page.press("#chat_field", "Enter");
   await guest.roomReceives(({ lines }) => lines[0] === JSON.stringify({ type: "chat", text: "Good morning <b>all</b>" }));
   await guest.room.media.evaluate(() => window.mediaEnd.write('{"type":"chat","from":"Bo","text":"<img src=x>"}'));
-  await guest.says("#chat_lines li:last-child", "Bo <img src=x>");
+  await guest.says("#chat_lines p:last-child", "Bo <img src=x>");
   assert.equal(await guest.page.locator("#chat_lines img").count(), 0);
   // The letters of the shortcuts are letters here.
   await guest.page.fill("#chat_field", "");

@@ -15,7 +15,7 @@ const SOURCES = join(SCRIPTS, "..");
 export const PATIENCE = 45_000;
 
 const ARGUMENTS = [
-  "--use-fake-device-for-media-stream=device-count=2",
+  "--use-fake-device-for-media-stream=device-count=3",
   "--use-fake-ui-for-media-stream",
   "--auto-select-desktop-capture-source=Entire screen",
   // A machine without a network has only its loopback addresses.

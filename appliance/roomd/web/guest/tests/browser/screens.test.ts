@@ -68,7 +68,7 @@ async function goThroughScreens(guest: Visit, look: (screen: string) => Promise<
   await look("slides");
   await page.click("#chat");
   await room.media.evaluate(() => window.mediaEnd.write('{"type":"chat","from":"Bo","text":"Welcome! 欢迎参加会议。"}'));
-  await page.waitForSelector("#chat_lines li");
+  await page.waitForSelector("#chat_lines p");
   await look("chat");
   await page.click("#devices");
   await page.waitForSelector("#chat_panel", { state: "hidden" });

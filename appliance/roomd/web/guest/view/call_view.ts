@@ -38,6 +38,8 @@ export class CallView {
   readonly #quality = any("quality");
   readonly #panel = any("devices_panel");
   readonly #toggle = button("devices");
+  #connectionProblem: TextKey | null = null;
+  #deviceProblem: TextKey | null = null;
 
   constructor(speech: Speech, listener: CallViewListener) {
     this.#speech = speech;
@@ -77,9 +79,8 @@ export class CallView {
     this.#speech.show(any("call_heading"), "call_heading", { room: state.session.room_name });
     if (state.held) this.#speech.show(this.#notice, "held");
     else this.#speech.clear(this.#notice);
-    const problem = connectionProblem(state, media, blocked);
-    if (problem === null) this.#speech.clear(this.#problem);
-    else this.#speech.show(this.#problem, problem);
+    this.#connectionProblem = connectionProblem(state, media, blocked);
+    this.#showProblem();
   }
 
   /** Shows what a new connection brings. */
@@ -108,9 +109,10 @@ export class CallView {
     this.#speech.show(any("share_text"), sharing ? "share_stop" : "share");
   }
 
+  /** What was wrong with the device that was wanted last; null once one works. */
   showDeviceProblem(problem: TextKey | null): void {
-    if (problem === null) this.#speech.clear(this.#problem);
-    else this.#speech.show(this.#problem, problem);
+    this.#deviceProblem = problem;
+    this.#showProblem();
   }
 
   showQuality(quality: Quality | null): void {
@@ -146,6 +148,7 @@ export class CallView {
     showTrack(this.#own, null);
     this.#quality.hidden = true;
     this.#hear.hidden = true;
+    this.#deviceProblem = null;
     this.closeDevices();
   }
 
@@ -158,6 +161,12 @@ export class CallView {
     } catch (error) {
       if (error instanceof DOMException && error.name === "NotAllowedError") this.#hear.hidden = false;
     }
+  }
+
+  #showProblem(): void {
+    const problem = this.#connectionProblem ?? this.#deviceProblem;
+    if (problem === null) this.#speech.clear(this.#problem);
+    else this.#speech.show(this.#problem, problem);
   }
 
   #press(id: "mute" | "camera", off: boolean, text: TextKey): void {

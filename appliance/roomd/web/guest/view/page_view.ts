@@ -33,6 +33,8 @@ export class PageView {
     this.#screen = screen;
     for (const each of SCREENS) any(each).hidden = each !== screen;
     document.documentElement.dataset.screen = screen;
+    // What had the keyboard may be hidden now. The start screen says itself where to go on.
+    if (changed && screen !== "start") any("content").focus({ preventScroll: true });
     this.#showRoomName(state);
     switch (state.name) {
       case "waiting":

@@ -106,6 +106,31 @@ visit("a reload after leaving asks first", {}, async (guest) => {
   assert.equal(await guest.page.inputValue("#guest_name"), "Anna");
 });
 
+visit("the keyboard alone is enough", {}, async (guest) => {
+  const { keyboard } = guest.page;
+  const focused = (): Promise<string> => guest.page.evaluate(() => document.activeElement?.id ?? "");
+  await guest.open();
+  await guest.page.waitForFunction(() => document.activeElement?.id === "guest_name");
+  await keyboard.type("Anna");
+  const stops: string[] = [];
+  for (let presses = 0; presses < 10 && (await focused()) !== "join"; presses += 1) {
+    await keyboard.press("Tab");
+    stops.push(await focused());
+  }
+  assert.deepEqual(stops, ["start_camera", "start_microphone", "start_speaker", "join"]);
+  await keyboard.press("Enter");
+  await guest.seesRoom();
+  await guest.page.waitForFunction(() => document.activeElement?.id === "content");
+  stops.length = 0;
+  for (let presses = 0; presses < 10 && (await focused()) !== "leave"; presses += 1) {
+    await keyboard.press("Tab");
+    stops.push(await focused());
+  }
+  assert.deepEqual(stops, ["mute", "camera", "share", "chat", "devices", "leave"]);
+  await keyboard.press("Enter");
+  await guest.says("#ended_text", "You have left.");
+});
+
 // In the call
 
 visit("a muted guest is not heard, and is again", {}, async (guest) => {
@@ -234,6 +259,28 @@ visit("a room that was started anew gets a new call", {}, async (guest) => {
   await guest.room.media.evaluate(() => window.mediaEnd.close());
   await eventually(async () => (await guest.received()).camera_frames > 5);
   await guest.seesRoom();
+});
+
+visit("a network that comes back has the way looked for anew, and the picture goes on", {}, async (guest) => {
+  await guest.joinAndSee();
+  const fragments = (): Set<string | undefined> =>
+    new Set(guest.room.received.flatMap((message) =>
+      message.type === "offer" ? [/^a=ice-ufrag:(.*)$/m.exec(message.sdp)?.[1]] : [],
+    ));
+  const before = fragments().size;
+  await guest.setOffline(true);
+  await guest.setOffline(false);
+  await eventually(() => fragments().size > before);
+  const { camera_frames } = await guest.received();
+  await guest.roomReceives((received) => received.camera_frames > camera_frames);
+  await guest.seesRoom();
+});
+
+visit("the same guest in another tab takes the call", {}, async (guest) => {
+  await guest.joinAndSee();
+  guest.room.end("taken_over");
+  await guest.says("#ended_text", "You have joined from another tab or window.");
+  await guest.page.waitForFunction(() => document.activeElement?.id === "content");
 });
 
 visit("a session that is over ends the call", {}, async (guest) => {

@@ -133,6 +133,11 @@ export class Visit {
     return this.room.media.evaluate(() => window.mediaEnd.received());
   }
 
+  /** Takes the guest's browser off the network, or back: what it tells its pages, not what WebRTC does. */
+  async setOffline(offline: boolean): Promise<void> {
+    await this.page.context().setOffline(offline);
+  }
+
   async close(): Promise<void> {
     for (const context of this.#contexts) await context.close();
     await this.room.close();

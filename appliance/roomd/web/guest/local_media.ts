@@ -41,7 +41,8 @@ export function deviceProblem(error: unknown): DeviceProblem {
 
 /** The devices that there are. */
 export async function deviceChoices(): Promise<DeviceChoices> {
-  const devices = await navigator.mediaDevices.enumerateDevices();
+  // A browser that keeps its devices to itself still opens its default ones.
+  const devices = await navigator.mediaDevices.enumerateDevices().catch(() => []);
   const of = (kind: MediaDeviceKind): DeviceChoice[] =>
     devices
       .filter((device) => device.kind === kind && device.deviceId !== "")

@@ -6,7 +6,6 @@ export const CHINESE: Texts = {
   title: "加入会议",
   title_in_room: "{room} – 会议",
   language_other: "English",
-  language_other_code: "en",
   banner_title: "会议",
   skip_to_content: "跳到主要内容",
   opening: "请稍候……",

@@ -48,7 +48,8 @@ export class CallView {
     button("camera").addEventListener("click", () => listener.cameraPressed());
     const share = button("share");
     share.addEventListener("click", () => listener.sharePressed());
-    share.hidden = !("getDisplayMedia" in navigator.mediaDevices);
+    // Telephones share no screens. What is not secure has no devices at all.
+    share.hidden = navigator.mediaDevices === undefined || !("getDisplayMedia" in navigator.mediaDevices);
     button("leave").addEventListener("click", () => listener.leavePressed());
     this.#toggle.addEventListener("click", () => {
       if (this.#panel.hidden) {

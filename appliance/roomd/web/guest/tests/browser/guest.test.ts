@@ -326,6 +326,36 @@ visit("without any device a guest sees and hears the room all the same", {}, asy
   await guest.seesRoom();
 });
 
+visit("a camera that is unplugged is replaced", {}, async (guest) => {
+  await guest.page.addInitScript(() => {
+    const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (constraints) => {
+      const stream = await open(constraints);
+      addEventListener("unplug", () => {
+        for (const track of stream.getVideoTracks()) {
+          track.stop();
+          track.dispatchEvent(new Event("ended"));
+        }
+      }, { once: true });
+      return stream;
+    };
+  });
+  await guest.joinAndSee();
+  await guest.page.evaluate(() => dispatchEvent(new Event("unplug")));
+  await guest.says("#camera_text", "Camera off");
+  const { camera_frames } = await guest.received();
+  await guest.roomReceives((received) => received.camera_frames > camera_frames + 10);
+});
+
+visit("a page that is not secure says so", { language: "zh" }, async (guest) => {
+  await guest.page.addInitScript(() => {
+    Object.defineProperty(globalThis, "isSecureContext", { value: false });
+    Object.defineProperty(navigator, "mediaDevices", { value: undefined });
+  });
+  await guest.open();
+  await guest.says("#refused_text", "请使用以 https:// 开头的链接");
+});
+
 visit("a browser without H.264 says what helps", {}, async (guest) => {
   await guest.page.addInitScript(() => {
     RTCRtpSender.getCapabilities = () => ({ codecs: [{ mimeType: "video/VP8", clockRate: 90000 }], headerExtensions: [] });

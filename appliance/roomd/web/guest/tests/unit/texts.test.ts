@@ -20,7 +20,7 @@ test("every sentence is there in both languages, with the same holes", () => {
 
 test("Chinese sentences are Chinese, but for the name of the other language", () => {
   for (const key of KEYS) {
-    if (key.startsWith("language_other")) continue;
+    if (key === "language_other") continue;
     assert.match(CHINESE[key], /\p{Script=Han}/u, key);
   }
 });

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::language::Language;
 use crate::test_run::TestCount;
-use crate::{cache, fuzz, process, test_run, tools, wheels};
+use crate::{cache, fuzz, process, test_run, tools, web, wheels};
 
 /// Nextest's expression for what does not need pjsua2: a test that does says so in its name, or is in a
 /// file of that name.
@@ -22,6 +22,8 @@ pub(crate) enum Lane {
     Deny,
     /// Neither rustc nor clippy has a warning.
     Clippy,
+    /// The types and the tests of the guests' page.
+    Web,
     /// Unit, integration and system tests.
     Tests,
     /// The examples in the documentation run.
@@ -36,10 +38,11 @@ pub(crate) enum Lane {
 
 impl Lane {
     /// All lanes, quick ones first.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Format,
         Self::Deny,
         Self::Clippy,
+        Self::Web,
         Self::Tests,
         Self::DocTests,
         Self::Documentation,
@@ -53,6 +56,7 @@ impl Lane {
             Self::Format => "fmt",
             Self::Clippy => "clippy",
             Self::Deny => "deny",
+            Self::Web => "web",
             Self::Tests => "tests",
             Self::DocTests => "doctests",
             Self::Documentation => "doc",
@@ -82,6 +86,7 @@ impl Lane {
                 fuzz::clippy()?;
             }
             Self::Deny => deny(language)?,
+            Self::Web => return web::test(),
             Self::Tests => return tests(language),
             Self::DocTests => {
                 return test_run::count_doctests(process::cargo().args([

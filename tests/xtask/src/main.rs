@@ -17,6 +17,7 @@ mod process;
 mod setup;
 mod test_run;
 mod tools;
+mod web;
 mod wheels;
 
 use std::ffi::OsString;

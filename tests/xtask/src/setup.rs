@@ -5,8 +5,8 @@
 
 use anyhow::Result;
 
-use crate::debian;
 use crate::language::Language;
+use crate::{debian, process};
 
 /// What a machine is to be made ready for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,11 @@ impl Purpose {
                 "kamailio-tls-modules",
                 "kamailio-websocket-modules",
                 "sip-tester",
+                // The guests' page, and a font for its Chinese.
+                "chromium",
+                "fonts-wqy-microhei",
+                "nodejs",
+                "npm",
                 // Networks of their own for some of them.
                 "iproute2",
                 // Recorded and spoken voices.
@@ -77,12 +82,23 @@ pub(crate) fn prepare(language: Language, purposes: &[Purpose]) -> Result<()> {
         .iter()
         .flat_map(|purpose| purpose.packages())
         .copied()
+        .filter(|package| !is_there_otherwise(package))
         .collect();
     let missing = debian::missing(language, &wanted)?;
     if missing.is_empty() {
         return Ok(());
     }
     debian::install(language, &missing)
+}
+
+/// Whether a package is not needed because its program is there without it: Node from elsewhere comes
+/// with its npm, and Debian's would take its place.
+fn is_there_otherwise(package: &str) -> bool {
+    match package {
+        "nodejs" => process::find_on_path("node").is_some(),
+        "npm" => process::find_on_path("npm").is_some(),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -196,6 +196,27 @@ pub(crate) fn count_doctests(command: &mut Command) -> Result<TestCount> {
     Ok(total)
 }
 
+/// Runs `node --test` with its TAP reporter, showing what it prints, and counts its tests by its
+/// summary.
+pub(crate) fn count_node_tests(command: &mut Command) -> Result<TestCount> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start node")?;
+    let printed = child.stdout.take().expect("standard output is a pipe");
+    let mut total = TestCount::default();
+    let mut summaries = 0;
+    for count in copy_and_find(printed, std::io::stdout(), node_summary)? {
+        total += count;
+        summaries += 1;
+    }
+    let status = child.wait()?;
+    if summaries == 0 || (!status.success() && total.failed == 0) {
+        bail!("node --test ended with {status}");
+    }
+    Ok(total)
+}
+
 /// Copies line by line and collects what `find` finds in the lines.
 fn copy_and_find<T>(
     from: impl std::io::Read,
@@ -245,6 +266,20 @@ fn libtest_summary(line: &str) -> Option<TestCount> {
     Some(counts_of(results, "; "))
 }
 
+/// Reads a line of the summary of `node --test`: `# pass 3`, `# fail 0`, `# cancelled 0`, and so on.
+fn node_summary(line: &str) -> Option<TestCount> {
+    let (kind, number) = line.trim().strip_prefix("# ")?.split_once(' ')?;
+    let number = number.parse().ok()?;
+    let mut count = TestCount::default();
+    match kind {
+        "pass" => count.passed = number,
+        "fail" | "cancelled" => count.failed = number,
+        "skipped" | "todo" => count.skipped = number,
+        _ => return None,
+    }
+    Some(count)
+}
+
 fn counts_of(results: &str, separator: &str) -> TestCount {
     let mut count = TestCount::default();
     for result in results.split(separator) {
@@ -268,7 +303,8 @@ fn counts_of(results: &str, separator: &str) -> TestCount {
 #[cfg(test)]
 mod tests {
     use super::{
-        TestCount, closing_line, lanes_of, libtest_summary, nextest_summary, without_colours,
+        TestCount, closing_line, lanes_of, libtest_summary, nextest_summary, node_summary,
+        without_colours,
     };
     use crate::lane::Lane;
     use crate::language::Language;
@@ -336,6 +372,19 @@ mod tests {
     fn the_summary_of_doctests_is_counted() {
         let line = "test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out";
         assert_eq!(libtest_summary(line), Some(count(3, 1, 2)));
+    }
+
+    #[test]
+    fn the_summary_of_node_is_counted() {
+        let lines = "1..5\n# tests 6\n# suites 0\n# pass 2\n# fail 1\n# cancelled 1\n\
+                     # skipped 2\n# todo 0\n# duration_ms 12.5";
+        let mut total = TestCount::default();
+        for count in lines.lines().filter_map(node_summary) {
+            total += count;
+        }
+        assert_eq!(total, count(2, 2, 2));
+        assert_eq!(node_summary("# Subtest: pass 7"), None);
+        assert_eq!(node_summary("ok 1 - pass 7"), None);
     }
 
     #[test]

@@ -440,12 +440,9 @@ impl Guests {
     pub async fn store(self, store: GuestStore, stop: impl Future<Output = ()>) {
         let mut changed = self.0.changed.subscribe();
         let mut stop = std::pin::pin!(stop);
+        let mut stopped = false;
+        // What was changed before anybody listened is stored as well.
         loop {
-            let stopped = tokio::select! {
-                // Never fails: the sender is ours.
-                _ = changed.changed() => false,
-                () = stop.as_mut() => true,
-            };
             let (generation, registry) = {
                 let state = self.lock();
                 (state.generation, state.registry.clone())
@@ -460,6 +457,11 @@ impl Guests {
             }
             if stopped {
                 return;
+            }
+            tokio::select! {
+                // Never fails: the sender is ours.
+                _ = changed.changed() => {}
+                () = stop.as_mut() => stopped = true,
             }
         }
     }

@@ -143,6 +143,11 @@ impl Room {
     }
 }
 
+/// Waits for what has to come.
+async fn within_long<T>(what: impl Future<Output = T>) -> T {
+    timeout(LONG, what).await.expect("it comes within the time")
+}
+
 /// An offer, as the driver gets it.
 #[derive(Debug)]
 struct Offer {

@@ -72,7 +72,9 @@ export class Call {
       sendEncodings: [{ maxBitrate: SCREEN_BITRATE }],
     });
     const codecs = RTCRtpReceiver.getCapabilities("video")?.codecs ?? [];
-    for (const transceiver of [this.#camera, this.#slides]) transceiver.setCodecPreferences(h264First(codecs));
+    for (const transceiver of [this.#camera, this.#slides]) {
+      if ("setCodecPreferences" in transceiver) transceiver.setCodecPreferences(h264First(codecs));
+    }
     this.#channel = connection.createDataChannel(CHANNEL_LABEL);
     this.far_end = new MediaStream([this.#audio.receiver.track, this.#camera.receiver.track]);
     this.far_slides = new MediaStream([this.#slides.receiver.track]);

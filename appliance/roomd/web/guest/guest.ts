@@ -20,7 +20,7 @@ import { SlidesPresence } from "./slides_presence.js";
 import { CallView } from "./view/call_view.js";
 import { ChatView } from "./view/chat_view.js";
 import type { Chosen, DeviceKind } from "./view/device_selects.js";
-import { any, button, showTrack, video } from "./view/elements.js";
+import { button, showTrack, video } from "./view/elements.js";
 import { PageView } from "./view/page_view.js";
 import { StartView } from "./view/start_view.js";
 
@@ -83,7 +83,7 @@ export class Guest {
     this.#start.guestName = preferences.guest_name;
     button("language").addEventListener("click", () => this.#switchLanguage());
     navigator.mediaDevices?.addEventListener("devicechange", () => void this.#readChoices());
-    this.#speech.apply();
+    this.#speakLanguage();
   }
 
   /** Shows the page as it was opened, and does what that asks for. */
@@ -119,7 +119,6 @@ export class Guest {
     }
     if (name === "in_call") {
       this.#showCall();
-      if (before !== "in_call") any("content").focus();
     } else if (before === "in_call") {
       this.#callView.hide();
     }
@@ -211,9 +210,15 @@ export class Guest {
     this.#mediaState = "disturbed";
     this.#showCall();
     clearTimeout(this.#callTimer);
-    this.#callTimer = setTimeout(() => {
-      if (this.#signalling?.open === true) this.#newCall(session);
-    }, this.#callBackoff.next());
+    this.#callTimer = setTimeout(() => void this.#callAnew(session), this.#callBackoff.next());
+  }
+
+  async #callAnew(session: Session): Promise<void> {
+    // The right to use a TURN server is given for a while only: there may be a newer one.
+    const answer = await findSession();
+    // Without signalling, its next opening makes the call.
+    if (this.#call !== null || this.#signalling?.open !== true) return;
+    this.#newCall(answer.kind === "session" ? answer.session : session);
   }
 
   #stopCall(): void {
@@ -386,7 +391,7 @@ export class Guest {
   #rememberCall(): void {
     const { name } = this.#state;
     if (name !== "connecting" && name !== "waiting" && name !== "in_call") return;
-    rememberCall({ microphone_muted: this.#media.muted, camera_off: this.#media.track("camera") === null });
+    rememberCall({ microphone_muted: this.#media.muted, camera_off: !this.#camera_wanted });
   }
 
   #mediaChanged(): void {
@@ -421,9 +426,15 @@ export class Guest {
     const language = this.#speech.language === "en" ? "zh" : "en";
     remember({ language });
     this.#speech.change(language);
-    button("language").lang = language === "en" ? "zh-CN" : "en";
+    this.#speakLanguage();
     this.#page.show(this.#state);
     this.#showMedia();
+  }
+
+  #speakLanguage(): void {
+    this.#speech.apply();
+    // The button is in the other language.
+    button("language").lang = this.#speech.language === "en" ? "zh-CN" : "en";
   }
 }
 

@@ -22,7 +22,8 @@ export interface DeviceChoices {
 
 /** What an exception of getUserMedia or getDisplayMedia means to a person. */
 export function deviceProblem(error: unknown): DeviceProblem {
-  const name = error instanceof Error || error instanceof DOMException ? error.name : "";
+  // Not every browser's exceptions are Errors.
+  const name = typeof error === "object" && error !== null && "name" in error ? error.name : null;
   switch (name) {
     case "NotAllowedError":
     case "SecurityError":
@@ -40,7 +41,8 @@ export function deviceProblem(error: unknown): DeviceProblem {
 
 /** The devices that there are. */
 export async function deviceChoices(): Promise<DeviceChoices> {
-  const devices = await navigator.mediaDevices.enumerateDevices();
+  // A browser that keeps its devices to itself still opens its default ones.
+  const devices = await navigator.mediaDevices.enumerateDevices().catch(() => []);
   const of = (kind: MediaDeviceKind): DeviceChoice[] =>
     devices
       .filter((device) => device.kind === kind && device.deviceId !== "")

@@ -5,7 +5,6 @@ export const ENGLISH = {
   title: "Join the meeting",
   title_in_room: "{room} – meeting",
   language_other: "中文",
-  language_other_code: "zh",
   banner_title: "Meeting",
   skip_to_content: "Skip to the content",
   opening: "One moment …",

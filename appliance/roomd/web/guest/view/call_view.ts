@@ -38,6 +38,8 @@ export class CallView {
   readonly #quality = any("quality");
   readonly #panel = any("devices_panel");
   readonly #toggle = button("devices");
+  #connectionProblem: TextKey | null = null;
+  #deviceProblem: TextKey | null = null;
 
   constructor(speech: Speech, listener: CallViewListener) {
     this.#speech = speech;
@@ -46,7 +48,8 @@ export class CallView {
     button("camera").addEventListener("click", () => listener.cameraPressed());
     const share = button("share");
     share.addEventListener("click", () => listener.sharePressed());
-    share.hidden = !("getDisplayMedia" in navigator.mediaDevices);
+    // Telephones share no screens. What is not secure has no devices at all.
+    share.hidden = navigator.mediaDevices === undefined || !("getDisplayMedia" in navigator.mediaDevices);
     button("leave").addEventListener("click", () => listener.leavePressed());
     this.#toggle.addEventListener("click", () => {
       if (this.#panel.hidden) {
@@ -77,9 +80,8 @@ export class CallView {
     this.#speech.show(any("call_heading"), "call_heading", { room: state.session.room_name });
     if (state.held) this.#speech.show(this.#notice, "held");
     else this.#speech.clear(this.#notice);
-    const problem = connectionProblem(state, media, blocked);
-    if (problem === null) this.#speech.clear(this.#problem);
-    else this.#speech.show(this.#problem, problem);
+    this.#connectionProblem = connectionProblem(state, media, blocked);
+    this.#showProblem();
   }
 
   /** Shows what a new connection brings. */
@@ -108,9 +110,10 @@ export class CallView {
     this.#speech.show(any("share_text"), sharing ? "share_stop" : "share");
   }
 
+  /** What was wrong with the device that was wanted last; null once one works. */
   showDeviceProblem(problem: TextKey | null): void {
-    if (problem === null) this.#speech.clear(this.#problem);
-    else this.#speech.show(this.#problem, problem);
+    this.#deviceProblem = problem;
+    this.#showProblem();
   }
 
   showQuality(quality: Quality | null): void {
@@ -146,6 +149,7 @@ export class CallView {
     showTrack(this.#own, null);
     this.#quality.hidden = true;
     this.#hear.hidden = true;
+    this.#deviceProblem = null;
     this.closeDevices();
   }
 
@@ -158,6 +162,12 @@ export class CallView {
     } catch (error) {
       if (error instanceof DOMException && error.name === "NotAllowedError") this.#hear.hidden = false;
     }
+  }
+
+  #showProblem(): void {
+    const problem = this.#connectionProblem ?? this.#deviceProblem;
+    if (problem === null) this.#speech.clear(this.#problem);
+    else this.#speech.show(this.#problem, problem);
   }
 
   #press(id: "mute" | "camera", off: boolean, text: TextKey): void {

@@ -90,7 +90,7 @@ export class ChatView {
   }
 
   #add(who: "chat_you" | "chat_room", from: string | null, text: string): void {
-    const line = document.createElement("li");
+    const line = document.createElement("p");
     line.className = who;
     const name = document.createElement("b");
     if (from === null) this.#speech.show(name, who);

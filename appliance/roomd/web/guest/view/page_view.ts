@@ -32,7 +32,9 @@ export class PageView {
     const changed = screen !== this.#screen;
     this.#screen = screen;
     for (const each of SCREENS) any(each).hidden = each !== screen;
-    document.body.dataset.screen = screen;
+    document.documentElement.dataset.screen = screen;
+    // What had the keyboard may be hidden now. The start screen says itself where to go on.
+    if (changed && screen !== "start") any("content").focus({ preventScroll: true });
     this.#showRoomName(state);
     switch (state.name) {
       case "waiting":

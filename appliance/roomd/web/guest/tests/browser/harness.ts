@@ -15,7 +15,7 @@ const SOURCES = join(SCRIPTS, "..");
 export const PATIENCE = 45_000;
 
 const ARGUMENTS = [
-  "--use-fake-device-for-media-stream=device-count=2",
+  "--use-fake-device-for-media-stream=device-count=3",
   "--use-fake-ui-for-media-stream",
   "--auto-select-desktop-capture-source=Entire screen",
   // A machine without a network has only its loopback addresses.
@@ -114,6 +114,12 @@ export class Visit {
     });
   }
 
+  /** Waits until the element is shown and begins with, or contains, these words. */
+  async says(selector: string, words: string): Promise<void> {
+    await this.page.locator(selector, { hasText: words }).waitFor({ state: selector === "#announcement" ? "attached" : "visible" });
+  }
+
+  /** What the element shows. */
   async text(selector: string): Promise<string> {
     return (await this.page.locator(selector).innerText()).trim();
   }
@@ -125,6 +131,11 @@ export class Visit {
 
   async received() {
     return this.room.media.evaluate(() => window.mediaEnd.received());
+  }
+
+  /** Takes the guest's browser off the network, or back: what it tells its pages, not what WebRTC does. */
+  async setOffline(offline: boolean): Promise<void> {
+    await this.page.context().setOffline(offline);
   }
 
   async close(): Promise<void> {

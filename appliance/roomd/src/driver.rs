@@ -449,10 +449,11 @@ impl Driver {
                 });
             }
         };
-        if let Fact::Measured { leg, stats } = &mut fact
-            && let Some(probes) = self.latency_probes.get(leg)
-        {
-            probes.complete(stats);
+        if let Fact::Measured { leg, stats } = &mut fact {
+            self.guests.complete(*leg, stats);
+            if let Some(probes) = self.latency_probes.get(leg) {
+                probes.complete(stats);
+            }
         }
         self.queue.push_fact(fact);
     }

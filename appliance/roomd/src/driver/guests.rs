@@ -23,7 +23,7 @@ impl Driver {
         match &news.event {
             LegEvent::Connected(_) => self.watch_latency(leg),
             LegEvent::KeyframeWanted => self.media.request_keyframe(leg),
-            LegEvent::StreamsChanged(_) | LegEvent::Closed(_) => {}
+            LegEvent::StreamsChanged(_) | LegEvent::Closed(_) | LegEvent::Text(_) => {}
         }
         let facts = self.guests.take_news(news);
         self.tell_room_of_guests(Instant::now(), facts);

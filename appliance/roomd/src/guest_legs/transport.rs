@@ -13,7 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use media::{Channel, Datagram, LegDatagrams, Medium};
@@ -27,7 +27,9 @@ use webrtc::{
 };
 
 use super::Replies;
+use super::chat;
 use super::end_words::ends_of_failure;
+use super::measurements::Measurements;
 use crate::guests::signalling::GuestReply;
 use crate::media_ports::any_socket::receive;
 use crate::media_ports::pacer::Pacer;
@@ -41,6 +43,9 @@ const LARGEST_DATAGRAM: usize = 65_535;
 const SENDS_A_TURN: usize = 64;
 /// Datagrams of one socket that are taken in together.
 const RECEIVED_A_TURN: usize = 32;
+
+/// How often the driver is given new measurements; a leg makes them once a second.
+const MEASUREMENT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The target that pictures are paced for before the first one of the encoder is known.
 const FIRST_TARGET: Bitrate = Bitrate::kbps(2_000);
@@ -61,6 +66,8 @@ pub enum LegEvent {
     Connected(LegStreams),
     /// The streams were settled anew.
     StreamsChanged(LegStreams),
+    /// The guest has written something.
+    Text(String),
     /// The browser needs a whole picture of each stream.
     KeyframeWanted,
     /// It is over.
@@ -79,12 +86,15 @@ pub(super) enum Order {
     },
     /// Try this way to the browser too.
     Candidate(String),
+    /// Send this to the page.
+    Text(String),
 }
 
 /// The handle of a leg's task.
 #[derive(Debug)]
 pub(super) struct GuestTransport {
     orders: mpsc::UnboundedSender<Order>,
+    measurements: Measurements,
 }
 
 /// What a leg is made of.
@@ -122,6 +132,7 @@ impl GuestTransport {
         let sockets = Sockets::new(sockets);
         let (leg, answer) = Leg::answer(now, seed, settings.clone(), &sockets.local(), offer)?;
         let (orders, taken) = mpsc::unbounded_channel();
+        let measurements = Measurements::default();
         let task = Task {
             id,
             leg,
@@ -132,9 +143,20 @@ impl GuestTransport {
             news,
             counters,
             state: ConnectionState::Connecting,
+            measurements: measurements.clone(),
+            next_measurement: now,
         };
         tasks.spawn_passing(task.run(taken, datagrams.outgoing));
-        Ok((Self { orders }, answer))
+        let transport = Self {
+            orders,
+            measurements,
+        };
+        Ok((transport, answer))
+    }
+
+    /// What the task has measured last.
+    pub(super) fn measurements(&self) -> &Measurements {
+        &self.measurements
     }
 
     /// Tells the task to do something.
@@ -210,6 +232,9 @@ struct Task {
     news: mpsc::Sender<LegNews>,
     counters: Arc<NetworkCounters>,
     state: ConnectionState,
+    measurements: Measurements,
+    /// When the next ones are due.
+    next_measurement: Instant,
 }
 
 impl Task {
@@ -254,8 +279,13 @@ impl Task {
     }
 
     fn handle_timeout(&mut self) {
-        self.leg.handle_timeout(Instant::now());
+        let now = Instant::now();
+        self.leg.handle_timeout(now);
         self.send_paced();
+        if self.next_measurement <= now {
+            self.next_measurement = now + MEASUREMENT_INTERVAL;
+            self.measurements.set(self.leg.stats().clone());
+        }
     }
 
     fn carry_out(&mut self, order: Order) {
@@ -263,6 +293,12 @@ impl Task {
             Order::Candidate(candidate) => {
                 if let Err(error) = self.leg.add_remote_candidate(Instant::now(), &candidate) {
                     tracing::debug!(leg = %self.id, %error, "a candidate of a guest is not tried");
+                }
+            }
+            Order::Text(text) => {
+                let sent = self.leg.send_text(Instant::now(), chat::CHANNEL, &text);
+                if let Err(error) = sent {
+                    tracing::debug!(leg = %self.id, %error, "a text does not go to a guest");
                 }
             }
             Order::Offer { sdp, replies, seed } => {
@@ -335,6 +371,7 @@ impl Task {
                     tracing::info!(leg = %self.id, "a guest is not reached for the moment");
                     continue;
                 }
+                Event::Text { label, text } if label == chat::CHANNEL => LegEvent::Text(text),
                 Event::Text { .. }
                 | Event::TransportFeedback(_)
                 | Event::ReceiverEstimatedMaximumBitrate(_) => continue,

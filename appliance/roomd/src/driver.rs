@@ -460,9 +460,9 @@ impl Driver {
 
     fn carry_out(&mut self, now: Instant, command: Command) {
         tracing::debug!(?command, "command");
-        let Some(command) = self.carry_out_for_guest(now, command) else {
-            return;
-        };
+        if self.guests.concerns(&command) {
+            return self.carry_out_for_guest(now, command);
+        }
         match command {
             Command::Dial {
                 leg,

@@ -29,19 +29,10 @@ impl Driver {
         self.tell_room_of_guests(Instant::now(), facts);
     }
 
-    /// Carries out a command about a guest's leg; gives back any other.
-    pub(super) fn carry_out_for_guest(
-        &mut self,
-        now: Instant,
-        command: Command,
-    ) -> Option<Command> {
-        match self.guests.carry_out(now, command, &self.media) {
-            Ok(facts) => {
-                self.tell_room_of_guests(now, facts);
-                None
-            }
-            Err(command) => Some(command),
-        }
+    /// Carries out a command that concerns a guest's leg.
+    pub(super) fn carry_out_for_guest(&mut self, now: Instant, command: Command) {
+        let facts = self.guests.carry_out(now, command, &self.media);
+        self.tell_room_of_guests(now, facts);
     }
 
     fn tell_room_of_guests(&mut self, now: Instant, facts: Vec<Fact>) {

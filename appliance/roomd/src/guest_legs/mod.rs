@@ -251,15 +251,13 @@ impl GuestLegs {
     fn take_candidate(&mut self, guest: GuestId, candidate: String) {
         let leg = self.leg_of(guest).and_then(|leg| self.legs.get_mut(&leg));
         match leg.map(|leg| &mut leg.state) {
-            Some(State::Knocking { candidates, .. }) => {
-                if candidates.len() < MOST_CANDIDATES {
-                    candidates.push(candidate);
-                }
+            Some(State::Knocking { candidates, .. }) if candidates.len() < MOST_CANDIDATES => {
+                candidates.push(candidate);
             }
             Some(State::Connecting(transport) | State::Connected(transport)) => {
                 transport.order(Order::Candidate(candidate));
             }
-            None => {}
+            Some(State::Knocking { .. }) | None => {}
         }
     }
 
@@ -327,17 +325,18 @@ impl GuestLegs {
         }
     }
 
-    /// Carries out a command about a guest's leg; gives back any other.
-    pub fn carry_out(
-        &mut self,
-        now: Instant,
-        command: Command,
-        media: &Media,
-    ) -> Result<Vec<Fact>, Command> {
-        let Some(leg) = subject(&command).filter(|leg| self.has(*leg)) else {
-            return Err(command);
+    /// Whether a command is about a guest's leg.
+    #[must_use]
+    pub fn concerns(&self, command: &Command) -> bool {
+        subject(command).is_some_and(|leg| self.has(leg))
+    }
+
+    /// Carries out a command that [concerns](Self::concerns) a guest's leg.
+    pub fn carry_out(&mut self, now: Instant, command: Command, media: &Media) -> Vec<Fact> {
+        let Some(leg) = subject(&command) else {
+            return Vec::new();
         };
-        Ok(match command {
+        match command {
             Command::Ring { .. } => {
                 self.tell(leg, GuestReply::Waiting);
                 Vec::new()
@@ -364,7 +363,7 @@ impl GuestLegs {
                 tracing::debug!(command = ?other, "means nothing for a guest");
                 Vec::new()
             }
-        })
+        }
     }
 
     /// The room is being shut down: from now on, guests hear that it is nobody's wish that they leave.

@@ -13,6 +13,7 @@
 
 pub mod authority;
 pub mod baresip;
+pub mod browser;
 pub mod cache;
 pub mod child_process;
 pub mod edge_proxy;

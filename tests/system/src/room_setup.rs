@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use api::guests::FreshInvitation;
 use api::snapshot::{EndReason, Leg, LegState, Snapshot, VideoFlow};
 
 use crate::authority::Authority;
@@ -102,6 +103,17 @@ pub enum Certificates {
     OfBoth,
 }
 
+/// How guests with a link come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guests {
+    /// There are none.
+    None,
+    /// They knock.
+    Ask,
+    /// They are in.
+    Automatically,
+}
+
 /// What a room can show besides its camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slides {
@@ -139,6 +151,10 @@ pub struct RoomSetup {
     pub camera: Camera,
     /// The slides that it has.
     pub slides: Slides,
+    /// Who comes by a link.
+    pub guests: Guests,
+    /// How many of them at a time.
+    pub max_guests: u8,
     /// What its offers name for floor control: `udp`, `tls`, or `tcp` where media may be plain.
     pub floor_transport: &'static str,
     /// Where the loudspeaker's sound is written, as bare samples at 48 kHz.
@@ -164,6 +180,8 @@ impl RoomSetup {
             ring_seconds: 45,
             camera: Camera::Simulated,
             slides: Slides::None,
+            guests: Guests::None,
+            max_guests: 4,
             floor_transport: "udp",
             recording: None,
             sound: None,
@@ -289,6 +307,20 @@ impl RoomSetup {
             Slides::None => {}
             Slides::Simulated => text.push_str("[slides]\nsource = \"simulated\"\n"),
         }
+        let admit = match self.guests {
+            Guests::None => None,
+            Guests::Ask => Some("ask"),
+            Guests::Automatically => Some("automatically"),
+        };
+        if let Some(admit) = admit {
+            // Media goes where pages are served.
+            let address = self.place.address;
+            writeln!(
+                text,
+                "[guests]\nlisten = \"{address}:0\"\nadmit = \"{admit}\"\nmax_guests = {}",
+                self.max_guests
+            )?;
+        }
         text.push_str("[microphone]\n");
         match &self.sound {
             None => text.push_str("source = \"simulated\"\n"),
@@ -319,6 +351,15 @@ impl Room {
     #[must_use]
     pub fn uri(&self) -> &str {
         &self.uri
+    }
+
+    /// Makes a link for guests.
+    ///
+    /// # Errors
+    /// When there are no guests.
+    pub fn invite(&self) -> Result<FreshInvitation> {
+        let answer = self.roomd.roomctl(&["guests", "invite", "--json"])?;
+        Ok(serde_json::from_str(&answer)?)
     }
 
     /// The port on 127.0.0.1 where it takes SIP.

@@ -246,6 +246,7 @@ impl Task {
         let mut buffer = vec![0; LARGEST_DATAGRAM];
         let mut batch = Vec::with_capacity(SENDS_A_TURN);
         while self.flush().await {
+            self.measure(Instant::now());
             let pacing = self
                 .pacers
                 .iter()
@@ -279,9 +280,12 @@ impl Task {
     }
 
     fn handle_timeout(&mut self) {
-        let now = Instant::now();
-        self.leg.handle_timeout(now);
+        self.leg.handle_timeout(Instant::now());
         self.send_paced();
+    }
+
+    /// Where packets come all the time, no deadline is ever waited for.
+    fn measure(&mut self, now: Instant) {
         if self.next_measurement <= now {
             self.next_measurement = now + MEASUREMENT_INTERVAL;
             self.measurements.set(self.leg.stats().clone());

@@ -105,6 +105,7 @@ impl Unanswered {
             | Fact::SlidesBack
             | Fact::DtmfReceived { .. }
             | Fact::BitrateRequested { .. }
+            | Fact::VideoTarget { .. }
             | Fact::Measured { .. }
             | Fact::CameraGone
             | Fact::CameraBack

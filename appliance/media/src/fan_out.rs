@@ -14,7 +14,7 @@
 //! A leg that is to change to another encode takes the one that it has until the other one's
 //! keyframe: its pictures go on without a gap.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -49,8 +49,8 @@ struct FanOutState {
     rungs: BTreeMap<RungName, Arc<EncodeInlet>>,
     /// Encodes that go as soon as nobody takes them.
     retiring: Vec<Arc<EncodeInlet>>,
-    /// Legs whose gate is closed.
-    closed: BTreeSet<LegId>,
+    /// Legs whose gate is closed, and whether a keyframe is needed when it opens.
+    closed: BTreeMap<LegId, KeyframeAtOpening>,
 }
 
 /// One leg's share.
@@ -72,6 +72,13 @@ struct VideoBranch {
 enum BranchState {
     AwaitingKeyframe,
     Flowing,
+}
+
+/// Whether a peer asked for a keyframe while it gets no pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeyframeAtOpening {
+    NotAsked,
+    Asked,
 }
 
 /// How a leg came to a rung.
@@ -144,14 +151,30 @@ impl VideoFanOut {
     /// Opens or closes a leg's gate. Gives the encode of which it needs a keyframe.
     pub(crate) fn set_gate(&self, leg: LegId, gate: Gate) -> Option<PipelineId> {
         let mut state = self.lock();
-        let changes = match gate {
+        let opened = match gate {
             Gate::Open => state.closed.remove(&leg),
-            Gate::Closed => state.closed.insert(leg),
+            Gate::Closed => {
+                let closed = state.closed.entry(leg);
+                closed.or_insert(KeyframeAtOpening::NotAsked);
+                None
+            }
         };
         state.update_skips();
-        let branch = state.branches.iter().find(|b| b.leg.id() == leg)?;
-        let needs = branch.state == BranchState::AwaitingKeyframe || !state.is_at_rung(branch);
-        (changes && gate == Gate::Open && needs).then(|| state.next_encode(branch))?
+        let (asked, branch) = (opened?, state.branch(leg)?);
+        let needs = asked == KeyframeAtOpening::Asked
+            || branch.state == BranchState::AwaitingKeyframe
+            || !state.is_at_rung(branch);
+        needs.then(|| state.next_encode(branch))?
+    }
+
+    /// Whether a keyframe for this leg is of no use before its gate opens: then it gets one, and the
+    /// other legs are spared this one.
+    pub(crate) fn defers_keyframe(&self, leg: LegId) -> bool {
+        let mut state = self.lock();
+        let closed = state.closed.get_mut(&leg);
+        closed
+            .map(|asked| *asked = KeyframeAtOpening::Asked)
+            .is_some()
     }
 
     /// The encode of a rung begins, perhaps in the place of another, which retires.
@@ -224,7 +247,7 @@ impl VideoFanOut {
             .is_some_and(|inlet| inlet.skips());
         let mut left = false;
         for branch in branches {
-            let is_open = skips || !closed.contains(&branch.leg.id());
+            let is_open = skips || !closed.contains_key(&branch.leg.id());
             if branch.encode != Some(encode) {
                 let is_wanted = of_rung.is_some_and(|(rung, _)| *rung == branch.rung);
                 if delta || !is_wanted || !is_open {
@@ -292,8 +315,8 @@ impl FanOutState {
                 branch.encode == Some(encode) || self.next_encode(branch) == Some(encode)
             };
             let mut legs = self.branches.iter().filter(takes).peekable();
-            let skips =
-                legs.peek().is_some() && legs.all(|branch| self.closed.contains(&branch.leg.id()));
+            let skips = legs.peek().is_some()
+                && legs.all(|branch| self.closed.contains_key(&branch.leg.id()));
             inlet.set_skips(skips);
         }
     }

@@ -339,6 +339,9 @@ impl Graph {
 
     fn keyframe_wanted(&mut self, leg: LegId, role: VideoRole, now: Instant) {
         let fan_out = self.video_fan_outs.get(role);
+        if fan_out.defers_keyframe(leg) {
+            return;
+        }
         let (taken, next) = (fan_out.encode_of(leg), fan_out.next_encode_of(leg));
         if let Some(capture) = self.parts.video_captures.get_mut(role) {
             // The one that it changes to, too: whichever keyframe comes first helps it.

@@ -139,7 +139,7 @@ fn guests_knock_and_are_let_in_or_read_that_they_are_not() {
 
     for (speaks, name, words) in [
         (Speaks::English, "Boris", "The room did not let you in."),
-        (Speaks::Chinese, "陈", "会议室没有让您加入"),
+        (Speaks::Chinese, "陈", "会议室没有允许您加入"),
     ] {
         let page = site.browser.open(&link, speaks).unwrap();
         site.browser.join_as(page, name).unwrap();

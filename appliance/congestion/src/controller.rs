@@ -1,0 +1,457 @@
+//! The controller: how much may be sent, from what the far end says of what has arrived.
+//!
+//! ```text
+//!              queue above 50 ms, or loss above 15 %
+//!   Growing ──────────────────────────────────────────► Draining
+//!      ▲     the target falls to what the path carries      │
+//!      │                                                    │ queue below 20 ms
+//!      └────────────────────────────────────────────────────┘
+//!        at 0.87 of that; slowly near it, fast far from it
+//! ```
+//!
+//! Delay rules: the queue is kept short by looking at it, not by filling it. Loss counts only above what a bad
+//! radio link loses by itself. The capacity is measured where it shows, in packets that came out of a
+//! standing queue back to back.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::delay::{QueueingDelay, WindowedMinimum};
+use crate::flight::{Flight, PacketKind};
+use crate::units::Bitrate;
+
+/// A queue above this is too long, in seconds.
+const LONG_QUEUE: f64 = 0.040;
+/// A queue below this is as good as none.
+const SHORT_QUEUE: f64 = 0.020;
+/// The longest run of packets out of a standing queue by which the capacity is measured.
+const LONGEST_RUN: f64 = 0.150;
+/// After a cut the target waits for what comes of it: the round trip, and this.
+const AFTER_CUT: Duration = Duration::from_millis(50);
+/// What is left of the capacity once the queue is empty.
+const AFTER_DRAIN: f64 = 0.87;
+/// The window lets the path hold this much more than it needs.
+const WINDOW_SLACK: Duration = Duration::from_millis(150);
+/// A packet is lost when one has arrived that was sent this much later: a pacer reorders.
+const REORDERING: Duration = Duration::from_millis(20);
+/// Loss is judged over this long.
+const LOSS_WINDOW: Duration = Duration::from_secs(1);
+/// Loss above this is congestion, whatever the queue says.
+const HIGH_LOSS: f64 = 0.15;
+/// Without feedback for the round trip and this, the target falls.
+const SILENCE: Duration = Duration::from_millis(250);
+/// How often it falls then, and to what part.
+const SILENCE_STEP: Duration = Duration::from_millis(100);
+const SILENCE_FACTOR: f64 = 0.7;
+/// How often the controller wants to be called.
+const TICK: Duration = Duration::from_millis(10);
+/// Near the capacity that was seen last, growth is slow for this long.
+const CAREFUL: Duration = Duration::from_secs(4);
+/// Above this part of it without a queue, the capacity has grown since.
+const OUTGROWN: f64 = 1.03;
+
+/// What bounds the target.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Never less.
+    pub min: Bitrate,
+    /// Never more: what the sources can use.
+    pub max: Bitrate,
+    /// At the start.
+    pub first: Bitrate,
+}
+
+/// What has become of a packet, as the far end says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacketReport {
+    /// Its number.
+    pub sequence: u64,
+    /// When it arrived, by the far end's clock; `None` when it has not.
+    pub received: Option<Duration>,
+}
+
+/// Whether pictures may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// They may.
+    Open,
+    /// The path holds as much as it should: pictures are skipped before they are encoded.
+    Closed,
+}
+
+/// What is to be done at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Too much of a picture is lost: what waits of pictures is worth nothing. Clear it, and what could be
+    /// sent again, and begin with a whole picture when the gate opens.
+    StartOver,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Phase {
+    Growing,
+    /// The queue is being emptied. `capacity` is what the path carries.
+    Draining {
+        capacity: Bitrate,
+    },
+}
+
+/// What a packet showed that has arrived.
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    received: f64,
+    bytes: f64,
+    queue: f64,
+}
+
+/// The controller of one path.
+#[derive(Debug)]
+pub struct Controller {
+    limits: Limits,
+    began: Instant,
+    flight: Flight,
+    queue: QueueingDelay,
+    round_trip: WindowedMinimum,
+    arrivals: VecDeque<Arrival>,
+    target: Bitrate,
+    phase: Phase,
+    /// The capacity that was measured last, and when.
+    capacity: Option<(Bitrate, Instant)>,
+    /// When the target last fell.
+    cut: Option<Instant>,
+    last_feedback: Option<Instant>,
+    last_tick: Instant,
+    silent_until: Instant,
+    /// Losses of packets that were sent before this are past.
+    forgiven: Instant,
+    lost_video: VecDeque<(Instant, f64)>,
+    actions: VecDeque<Action>,
+    /// Bytes of retransmissions of late.
+    retransmitted: VecDeque<(Instant, f64)>,
+    app_limited_since: Option<Instant>,
+}
+
+impl Controller {
+    /// A controller of a path of which nothing is known.
+    #[must_use]
+    pub fn new(now: Instant, limits: Limits) -> Self {
+        Self {
+            limits,
+            began: now,
+            flight: Flight::default(),
+            queue: QueueingDelay::default(),
+            round_trip: WindowedMinimum::default(),
+            arrivals: VecDeque::new(),
+            target: limits.first.max(limits.min).min(limits.max),
+            phase: Phase::Growing,
+            capacity: None,
+            cut: None,
+            last_feedback: None,
+            last_tick: now,
+            silent_until: now,
+            forgiven: now,
+            lost_video: VecDeque::new(),
+            actions: VecDeque::new(),
+            retransmitted: VecDeque::new(),
+            app_limited_since: None,
+        }
+    }
+
+    /// Other limits from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.set_target(self.target);
+    }
+
+    /// A packet leaves. Numbers grow by one from packet to packet.
+    pub fn on_sent(&mut self, now: Instant, sequence: u64, bytes: usize, kind: PacketKind) {
+        self.flight.sent(now, sequence, bytes, kind);
+        if kind == PacketKind::Retransmission {
+            self.retransmitted.push_back((now, bytes as f64));
+        }
+        let old = |sent: &(Instant, f64)| now.saturating_duration_since(sent.0) > LOSS_WINDOW;
+        while self.retransmitted.front().is_some_and(old) {
+            self.retransmitted.pop_front();
+        }
+    }
+
+    /// The far end tells what has arrived.
+    pub fn on_feedback(&mut self, now: Instant, packets: &[PacketReport]) {
+        self.last_feedback = Some(now);
+        let mut newest: Option<Instant> = None;
+        for report in packets {
+            let Some(received) = report.received else {
+                continue;
+            };
+            let Some(sent) = self.flight.received(report.sequence) else {
+                continue;
+            };
+            newest = newest.max(Some(sent.at));
+            let received = received.as_secs_f64();
+            let delay = received - self.since_begin(sent.at).as_secs_f64();
+            let queue = self.queue.add(self.since_begin(now), delay);
+            self.arrivals.push_back(Arrival {
+                received,
+                bytes: sent.bytes,
+                queue,
+            });
+            if self.arrivals.len() > 512 {
+                self.arrivals.pop_front();
+            }
+        }
+        let Some(newest) = newest else {
+            return;
+        };
+        let round_trip = now.saturating_duration_since(newest).as_secs_f64();
+        self.round_trip.add(self.since_begin(now), round_trip);
+        self.judge_losses(now, newest);
+        self.judge_queue(now);
+    }
+
+    fn judge_losses(&mut self, now: Instant, newest: Instant) {
+        let Some(horizon) = newest.checked_sub(REORDERING) else {
+            return;
+        };
+        for lost in self.flight.lost_before(horizon) {
+            if lost.at >= self.forgiven && lost.kind != PacketKind::Audio {
+                self.lost_video.push_back((now, lost.bytes));
+            }
+        }
+        let old = |lost: &(Instant, f64)| now.saturating_duration_since(lost.0) > LOSS_WINDOW;
+        while self.lost_video.front().is_some_and(old) {
+            self.lost_video.pop_front();
+        }
+        let lost: f64 = self.lost_video.iter().map(|(_, bytes)| bytes).sum();
+        let congested = self.queue.get() > SHORT_QUEUE || self.loss(now) > HIGH_LOSS;
+        if congested && lost > 0.1 * self.target.bytes_in(LOSS_WINDOW) {
+            self.lost_video.clear();
+            self.forgiven = now;
+            self.actions.push_back(Action::StartOver);
+        }
+        if self.loss(now) > HIGH_LOSS && self.may_cut(now) {
+            let arrived = self.arrival_rate();
+            let cut = (self.target * 0.85).min(arrived.max(self.target * 0.5));
+            self.cut_to(now, cut);
+        }
+    }
+
+    /// The share of the packets of the last second that was lost, by when they were sent.
+    fn loss(&self, now: Instant) -> f64 {
+        let Some(since) = now.checked_sub(LOSS_WINDOW) else {
+            return 0.0;
+        };
+        let since = since.max(self.forgiven);
+        let (mut lost, mut known) = (0.0, 0.0);
+        for packet in self.flight.since(since) {
+            match packet.fate {
+                crate::flight::Fate::Lost => {
+                    lost += 1.0;
+                    known += 1.0;
+                }
+                crate::flight::Fate::Received => known += 1.0,
+                crate::flight::Fate::Unknown => {}
+            }
+        }
+        if known < 20.0 { 0.0 } else { lost / known }
+    }
+
+    /// The rate at which packets arrive, over the last run of them.
+    fn arrival_rate(&self) -> Bitrate {
+        self.rate_of_run(|_| true, 0.5).unwrap_or(self.target)
+    }
+
+    fn judge_queue(&mut self, now: Instant) {
+        let queue = self.queue.get();
+        if let Phase::Draining { capacity } = self.phase
+            && queue < SHORT_QUEUE
+        {
+            self.phase = Phase::Growing;
+            self.forgiven = now;
+            self.set_target(capacity * AFTER_DRAIN);
+            return;
+        }
+        if queue <= LONG_QUEUE {
+            return;
+        }
+        let standing = |arrival: &Arrival| arrival.queue > SHORT_QUEUE;
+        let Some(capacity) = self.rate_of_run(standing, LONGEST_RUN) else {
+            return;
+        };
+        if !self.may_cut(now) && capacity / self.target >= 0.6 {
+            return;
+        }
+        let factor = (1.0 - (queue - SHORT_QUEUE) / 0.3).clamp(0.5, 0.9);
+        self.capacity = Some((capacity, now));
+        self.phase = Phase::Draining { capacity };
+        self.cut_to(now, capacity * factor);
+    }
+
+    /// The rate of the newest run of packets of which all are so, at most `longest` seconds of it.
+    fn rate_of_run(&self, so: impl Fn(&Arrival) -> bool, longest: f64) -> Option<Bitrate> {
+        let newest = self.arrivals.back()?.received;
+        let run = self.arrivals.iter().rev();
+        let run: Vec<&Arrival> = run
+            .take_while(|arrival| so(arrival) && newest - arrival.received <= longest)
+            .collect();
+        let oldest = run.last()?;
+        let time = newest - oldest.received;
+        if run.len() < 5 || time <= 0.0 {
+            return None;
+        }
+        // The oldest one opens the time, and its bytes came before.
+        let bytes: f64 = run.iter().map(|arrival| arrival.bytes).sum::<f64>() - oldest.bytes;
+        Some(Bitrate::of(bytes, Duration::from_secs_f64(time)))
+    }
+
+    fn may_cut(&self, now: Instant) -> bool {
+        let pause = self.round_trip_time() + AFTER_CUT;
+        self.cut
+            .is_none_or(|cut| now.saturating_duration_since(cut) >= pause)
+    }
+
+    fn cut_to(&mut self, now: Instant, target: Bitrate) {
+        self.cut = Some(now);
+        self.set_target(target.min(self.target));
+    }
+
+    /// Time passes. To be called at [`Self::next_deadline`].
+    pub fn on_tick(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.last_tick);
+        if passed < TICK {
+            return;
+        }
+        self.last_tick = now;
+        if self.is_silent(now) {
+            if now >= self.silent_until {
+                self.silent_until = now + SILENCE_STEP;
+                self.cut_to(now, self.target * SILENCE_FACTOR);
+            }
+            return;
+        }
+        if self.phase == Phase::Growing && self.queue.get() < SHORT_QUEUE + 0.010 {
+            self.grow(now, passed);
+        }
+    }
+
+    fn is_silent(&self, now: Instant) -> bool {
+        let limit = self.round_trip_time() + SILENCE;
+        let waits = self.flight.in_flight() > 0.0;
+        let last = self.last_feedback;
+        waits && last.is_some_and(|last| now.saturating_duration_since(last) > limit)
+    }
+
+    fn grow(&mut self, now: Instant, passed: Duration) {
+        if self.is_application_limited(now) || self.gate() == Gate::Closed {
+            return;
+        }
+        let outgrown = if self.queue.get() < SHORT_QUEUE / 2.0 {
+            OUTGROWN
+        } else {
+            f64::INFINITY
+        };
+        let near = self.capacity.is_some_and(|(capacity, seen)| {
+            let part = self.target / capacity;
+            let recently = now.saturating_duration_since(seen) < CAREFUL;
+            recently && part > 0.8 && part < outgrown
+        });
+        let (fixed, share) = if near { (50.0, 0.01) } else { (100.0, 0.35) };
+        let seconds = passed.as_secs_f64();
+        let growth = Bitrate::kbps(fixed * seconds) + self.target * (share * seconds);
+        self.set_target(self.target + growth);
+    }
+
+    /// Whether the sources use less than half of what they may: then nothing is learnt about more.
+    fn is_application_limited(&mut self, now: Instant) -> bool {
+        let window = Duration::from_millis(500);
+        let since = now.checked_sub(window).unwrap_or(self.began);
+        let sent: f64 = self.flight.since(since).map(|packet| packet.bytes).sum();
+        let idle = Bitrate::of(sent, window) / self.target < 0.5;
+        match (idle, self.app_limited_since) {
+            (false, _) => self.app_limited_since = None,
+            (true, None) => self.app_limited_since = Some(now),
+            (true, Some(_)) => {}
+        }
+        idle
+    }
+
+    fn set_target(&mut self, target: Bitrate) {
+        self.target = target.max(self.limits.min).min(self.limits.max);
+    }
+
+    fn since_begin(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.began)
+    }
+
+    /// The shortest round trip of the last minute, the far end's pause between reports included.
+    #[must_use]
+    pub fn round_trip_time(&self) -> Duration {
+        let seconds = self.round_trip.get().unwrap_or(0.1);
+        Duration::from_secs_f64(seconds.clamp(0.0, 10.0))
+    }
+
+    /// What the queue of the path adds to a packet's delay now.
+    #[must_use]
+    pub fn queueing_delay(&self) -> Duration {
+        Duration::from_secs_f64(self.queue.get().clamp(0.0, 60.0))
+    }
+
+    /// What may be sent of everything together.
+    #[must_use]
+    pub fn target(&self) -> Bitrate {
+        self.target
+    }
+
+    /// What is left for the encoder of pictures beside so much sound.
+    #[must_use]
+    pub fn encoder_target(&self, audio: Bitrate) -> Bitrate {
+        let sent_again: f64 = self.retransmitted.iter().map(|(_, bytes)| bytes).sum();
+        let sent_again = Bitrate::of(sent_again, LOSS_WINDOW).min(self.target * 0.2);
+        self.target * 0.95 - audio - sent_again
+    }
+
+    /// How fast packets that wait may leave.
+    #[must_use]
+    pub fn pacing_rate(&self) -> Bitrate {
+        match self.phase {
+            Phase::Growing => self.target * 1.5,
+            Phase::Draining { .. } => self.target,
+        }
+    }
+
+    /// How many bytes may be under way.
+    #[must_use]
+    pub fn window(&self) -> f64 {
+        let capacity = match self.phase {
+            Phase::Growing => self.target,
+            Phase::Draining { capacity } => capacity,
+        };
+        capacity.bytes_in(self.round_trip_time() + WINDOW_SLACK)
+    }
+
+    /// Bytes that are under way.
+    #[must_use]
+    pub fn in_flight(&self) -> f64 {
+        self.flight.in_flight()
+    }
+
+    /// Whether pictures may be sent.
+    #[must_use]
+    pub fn gate(&self) -> Gate {
+        if self.flight.in_flight() > self.window() {
+            Gate::Closed
+        } else {
+            Gate::Open
+        }
+    }
+
+    /// The next thing that is to be done at once.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`Self::on_tick`] is to be called next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Instant {
+        self.last_tick + TICK
+    }
+}

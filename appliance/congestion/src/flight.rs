@@ -1,0 +1,121 @@
+//! The packets that were sent, until feedback tells what became of them.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Packets older than this are forgotten: whoever has not told of them by then will not.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(3);
+/// Packets that are kept at most.
+const MOST: usize = 8_192;
+
+/// What a packet carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PacketKind {
+    /// Sound, for the first time or again.
+    Audio,
+    /// Pictures, for the first time.
+    Video,
+    /// Pictures, again.
+    Retransmission,
+}
+
+/// What is known of a packet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Fate {
+    /// Nothing yet.
+    Unknown,
+    /// It has arrived.
+    Received,
+    /// It counts as lost; it may still turn out to be late.
+    Lost,
+}
+
+/// A packet that was sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SentPacket {
+    pub(crate) sequence: u64,
+    pub(crate) at: Instant,
+    pub(crate) bytes: f64,
+    pub(crate) kind: PacketKind,
+    pub(crate) fate: Fate,
+}
+
+/// All of them, in the order in which they were sent.
+#[derive(Debug, Default)]
+pub(crate) struct Flight {
+    packets: VecDeque<SentPacket>,
+    in_flight: f64,
+}
+
+impl Flight {
+    pub(crate) fn sent(&mut self, now: Instant, sequence: u64, bytes: usize, kind: PacketKind) {
+        // Numbers grow: a packet that is told of twice is the same one.
+        if self
+            .packets
+            .back()
+            .is_some_and(|last| last.sequence >= sequence)
+        {
+            return;
+        }
+        self.packets.push_back(SentPacket {
+            sequence,
+            at: now,
+            bytes: bytes as f64,
+            kind,
+            fate: Fate::Unknown,
+        });
+        self.in_flight += bytes as f64;
+        let old = |packet: &SentPacket| now.saturating_duration_since(packet.at) > FORGOTTEN_AFTER;
+        while self.packets.len() > MOST || self.packets.front().is_some_and(old) {
+            if let Some(packet) = self.packets.pop_front()
+                && packet.fate == Fate::Unknown
+            {
+                self.in_flight -= packet.bytes;
+            }
+        }
+    }
+
+    /// Bytes that nobody has told of yet.
+    pub(crate) fn in_flight(&self) -> f64 {
+        self.in_flight.max(0.0)
+    }
+
+    /// A packet has arrived. Gives it, unless that was known or it is forgotten.
+    pub(crate) fn received(&mut self, sequence: u64) -> Option<SentPacket> {
+        let first = self
+            .packets
+            .partition_point(|packet| packet.sequence < sequence);
+        let packet = self.packets.get_mut(first)?;
+        if packet.sequence != sequence || packet.fate == Fate::Received {
+            return None;
+        }
+        if packet.fate == Fate::Unknown {
+            self.in_flight -= packet.bytes;
+        }
+        packet.fate = Fate::Received;
+        Some(*packet)
+    }
+
+    /// Whatever was sent before `than` and has not arrived is lost. Gives those that were not known to be.
+    pub(crate) fn lost_before(&mut self, than: Instant) -> Vec<SentPacket> {
+        let mut lost = Vec::new();
+        for packet in self
+            .packets
+            .iter_mut()
+            .take_while(|packet| packet.at < than)
+        {
+            if packet.fate == Fate::Unknown {
+                packet.fate = Fate::Lost;
+                self.in_flight -= packet.bytes;
+                lost.push(*packet);
+            }
+        }
+        lost
+    }
+
+    /// The packets that were sent since, newest last.
+    pub(crate) fn since(&self, since: Instant) -> impl Iterator<Item = &SentPacket> {
+        let first = self.packets.partition_point(|packet| packet.at < since);
+        self.packets.range(first..)
+    }
+}

@@ -1,0 +1,176 @@
+//! The controller over one bottleneck in virtual time: a queue of 300 ms, 50 ms each way, feedback every 50 ms,
+//! a camera that follows its target, sound beside it, and lost packets of pictures asked for again.
+//!
+//! Seeds below 1,000 were played to tune the controller; the tests play others.
+
+mod flow;
+mod path;
+mod random;
+mod scenario;
+
+use scenario::{Played, Scenario};
+
+/// Not played before the controller was as it is.
+const UNSEEN: std::ops::Range<u64> = 2_000..2_016;
+
+/// One flow whose capacity goes up and down, as in RFC 8867 section 5.1.
+fn variable_capacity() -> Scenario {
+    let capacity = [
+        (0, 1_000.0),
+        (40_000, 2_500.0),
+        (60_000, 600.0),
+        (80_000, 1_000.0),
+    ];
+    Scenario::of(&capacity, 100_000)
+}
+
+/// A step after 20 s, in kbit/s.
+fn step(from: f64, to: f64) -> Scenario {
+    Scenario::of(&[(0, from), (20_000, to)], 40_000)
+}
+
+/// Three flows that come one after the other, as in RFC 8867 section 5.4.
+fn three_flows() -> Scenario {
+    Scenario::of(&[(0, 3_500.0)], 120_000).with_flows(&[0, 20_000, 40_000])
+}
+
+fn each_seed(scenario: &Scenario, check: impl Fn(u64, Played)) {
+    for seed in UNSEEN {
+        check(seed, scenario.play(seed));
+    }
+}
+
+#[track_caller]
+fn at_most(seed: u64, what: &str, value: f64, most: f64) {
+    assert!(
+        value <= most,
+        "seed {seed}: {what} {value:.2}, at most {most}"
+    );
+}
+
+#[track_caller]
+fn at_least(seed: u64, what: &str, value: f64, least: f64) {
+    assert!(
+        value >= least,
+        "seed {seed}: {what} {value:.2}, at least {least}"
+    );
+}
+
+/// What must hold on every path: it is used, its queue is short, and sound does not wait behind pictures.
+fn check_path(seed: u64, scenario: &Scenario, played: &Played) {
+    at_least(seed, "used", played.used(5_000, scenario.length), 0.80);
+    let queue = played.queue_p95(5_000, scenario.length);
+    at_most(seed, "p95 of the queue in ms", queue, 75.0);
+}
+
+#[test]
+fn a_flow_follows_a_capacity_that_goes_up_and_down() {
+    let scenario = variable_capacity();
+    each_seed(&scenario, |seed, played| {
+        check_path(seed, &scenario, &played);
+        at_most(seed, "seconds to 80 %", played.reaches(40_000, 0.8), 5.0);
+        at_most(seed, "seconds to settle", played.settled(60_000), 0.7);
+        at_most(
+            seed,
+            "seconds frozen",
+            played.frozen(0, 1_000, 100_000),
+            0.6,
+        );
+        at_most(
+            seed,
+            "p99 of the wait of sound in ms",
+            played.audio_p99(0),
+            100.0,
+        );
+    });
+}
+
+#[test]
+fn a_picture_stands_still_for_little_when_most_of_the_capacity_goes() {
+    for (from, to) in [(4_000.0, 700.0), (3_000.0, 1_000.0)] {
+        let scenario = step(from, to);
+        each_seed(&scenario, |seed, played| {
+            check_path(seed, &scenario, &played);
+            at_most(seed, "seconds to settle", played.settled(20_000), 0.7);
+            at_most(seed, "seconds frozen", played.frozen(0, 1_000, 40_000), 0.6);
+        });
+    }
+}
+
+#[test]
+fn a_picture_hardly_stands_still_when_half_of_the_capacity_goes() {
+    let scenario = step(4_000.0, 2_000.0);
+    each_seed(&scenario, |seed, played| {
+        check_path(seed, &scenario, &played);
+        at_most(seed, "seconds to settle", played.settled(20_000), 0.7);
+        at_most(
+            seed,
+            "seconds frozen",
+            played.frozen(0, 1_000, 40_000),
+            0.25,
+        );
+    });
+}
+
+#[test]
+fn flows_of_ours_share_a_path_fairly() {
+    let scenario = three_flows();
+    for seed in UNSEEN.take(5) {
+        let played = scenario.play(seed);
+        check_path(seed, &scenario, &played);
+        at_least(seed, "Jain's index", played.fairness(80_000, 120_000), 0.9);
+    }
+}
+
+#[test]
+fn random_loss_is_no_congestion() {
+    for (loss, burst, least) in [
+        (0.02, 1, 0.80),
+        (0.05, 1, 0.80),
+        (0.10, 1, 0.75),
+        (0.10, 3, 0.75),
+    ] {
+        let scenario = Scenario::of(&[(0, 3_000.0)], 40_000).with_loss(loss, burst);
+        each_seed(&scenario, |seed, played| {
+            at_least(seed, "used", played.used(5_000, 40_000), least);
+            let queue = played.queue_p95(5_000, 40_000);
+            at_most(seed, "p95 of the queue in ms", queue, 75.0);
+        });
+    }
+}
+
+/// `CONGESTION_SEEDS=A..B cargo test -p congestion --test virtual_time -- --ignored --nocapture`
+#[test]
+#[ignore = "prints a table instead of testing"]
+fn table() {
+    let seeds = std::env::var("CONGESTION_SEEDS").unwrap_or_else(|_| "0..4".to_owned());
+    let (first, end) = seeds.split_once("..").expect("A..B");
+    let seeds: std::ops::Range<u64> =
+        first.parse().expect("a number")..end.parse().expect("a number");
+    let lossy = |loss, burst| Scenario::of(&[(0, 3_000.0)], 40_000).with_loss(loss, burst);
+    for (name, scenario, change) in [
+        ("RFC 8867 5.1", variable_capacity(), 60_000),
+        ("4 M -> 700 k", step(4_000.0, 700.0), 20_000),
+        ("4 M -> 2 M", step(4_000.0, 2_000.0), 20_000),
+        ("3 M -> 1 M", step(3_000.0, 1_000.0), 20_000),
+        ("RFC 8867 5.4", three_flows(), 60_000),
+        ("3 M, 5 % lost", lossy(0.05, 1), 20_000),
+        ("3 M, 10 % lost", lossy(0.10, 1), 20_000),
+        ("3 M, 10 % in threes", lossy(0.10, 3), 20_000),
+    ] {
+        for seed in seeds.clone() {
+            let played = scenario.play(seed);
+            let end = scenario.length;
+            println!(
+                "{name:20} {seed:5}  used {:3.0} %  queue {:3.0} ms  settled {:.2} s  frozen {:.2} s  \
+                 Jain {:.2}  sound {:3.0} ms",
+                played.used(5_000, end) * 100.0,
+                played.queue_p95(5_000, end),
+                played.settled(change),
+                played.frozen(0, 1_000, end).max(0.0),
+                played.fairness(end.saturating_sub(40_000), end),
+                played.audio_p99(0),
+            );
+        }
+    }
+}

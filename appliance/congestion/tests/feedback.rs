@@ -1,0 +1,119 @@
+//! Whatever the far end says, or does not say.
+
+use std::time::{Duration, Instant};
+
+use congestion::{Bitrate, Controller, Gate, Limits, PacketKind, PacketReport};
+use proptest::prelude::*;
+
+fn limits() -> Limits {
+    Limits {
+        min: Bitrate::kbps(100.0),
+        max: Bitrate::kbps(4_000.0),
+        first: Bitrate::kbps(1_000.0),
+    }
+}
+
+/// Sends at the target for so long, and says that each packet took 50 ms.
+fn run(controller: &mut Controller, begin: Instant, from: u64, until: u64, sequence: &mut u64) {
+    let mut waiting = Vec::new();
+    for millisecond in from..until {
+        let now = begin + Duration::from_millis(millisecond);
+        controller.on_tick(now);
+        let bytes = controller.target().bytes_in(Duration::from_millis(10));
+        if millisecond % 10 == 0 {
+            *sequence += 1;
+            controller.on_sent(now, *sequence, bytes as usize, PacketKind::Video);
+            waiting.push(PacketReport {
+                sequence: *sequence,
+                received: Some(Duration::from_millis(millisecond + 50)),
+            });
+        }
+        if millisecond % 50 == 49 {
+            // It is on its way for 50 ms, and so is the report.
+            let told = waiting.len().saturating_sub(10);
+            let reports: Vec<_> = waiting.drain(..told).collect();
+            controller.on_feedback(now, &reports);
+        }
+    }
+}
+
+#[test]
+fn a_path_that_carries_everything_is_used_up_to_the_limit() {
+    let begin = Instant::now();
+    let mut controller = Controller::new(begin, limits());
+    run(&mut controller, begin, 0, 8_000, &mut 0);
+    assert_eq!(controller.target(), limits().max);
+    assert_eq!(controller.gate(), Gate::Open);
+    assert!(controller.queueing_delay() < Duration::from_millis(1));
+}
+
+#[test]
+fn a_far_end_that_falls_silent_gets_less_and_less_and_never_less_than_the_least() {
+    let begin = Instant::now();
+    let mut controller = Controller::new(begin, limits());
+    let mut sequence = 0;
+    run(&mut controller, begin, 0, 3_000, &mut sequence);
+    let mut last = limits().max;
+    for millisecond in 3_000..9_000 {
+        let now = begin + Duration::from_millis(millisecond);
+        if millisecond % 20 == 0 {
+            sequence += 1;
+            controller.on_sent(now, sequence, 500, PacketKind::Video);
+        }
+        controller.on_tick(now);
+        // What is on the way may still be told of for a round trip and a quarter of a second.
+        if millisecond >= 3_400 {
+            assert!(controller.target() <= last, "{millisecond} ms");
+            last = controller.target();
+        }
+    }
+    assert_eq!(last, limits().min);
+}
+
+#[test]
+fn a_source_that_sends_little_is_promised_no_more() {
+    let begin = Instant::now();
+    let mut controller = Controller::new(begin, limits());
+    for millisecond in 0..5_000 {
+        let now = begin + Duration::from_millis(millisecond);
+        controller.on_tick(now);
+        if millisecond % 100 == 0 {
+            let sequence = millisecond / 100 + 1;
+            controller.on_sent(now, sequence, 200, PacketKind::Audio);
+            let received = Some(Duration::from_millis(millisecond + 50));
+            controller.on_feedback(now, &[PacketReport { sequence, received }]);
+        }
+    }
+    assert_eq!(controller.target(), limits().first);
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_a_far_end_says_takes_the_target_out_of_its_limits(
+        steps in proptest::collection::vec((0..4_u8, 0..400_u64, proptest::option::of(0..u64::from(u32::MAX))), 0..400)
+    ) {
+        let begin = Instant::now();
+        let mut controller = Controller::new(begin, limits());
+        let (mut now, mut sequence) = (begin, 0);
+        for (what, number, received) in steps {
+            match what {
+                0 => {
+                    sequence += number;
+                    controller.on_sent(now, sequence, 1_200, PacketKind::Video);
+                }
+                1 => now += Duration::from_millis(number),
+                2 => {
+                    let received = received.map(Duration::from_millis);
+                    let report = PacketReport { sequence: number, received };
+                    controller.on_feedback(now, &[report, report]);
+                }
+                _ => controller.on_tick(now),
+            }
+            let target = controller.target();
+            prop_assert!(target >= limits().min && target <= limits().max);
+            prop_assert!(controller.window() >= 0.0 && controller.in_flight() >= 0.0);
+            prop_assert!(controller.encoder_target(Bitrate::kbps(50.0)) <= limits().max);
+            while controller.poll_action().is_some() {}
+        }
+    }
+}

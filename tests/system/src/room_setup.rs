@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use api::guests::FreshInvitation;
 use api::snapshot::{EndReason, Leg, LegState, Snapshot, VideoFlow};
 
 use crate::authority::Authority;
@@ -111,6 +112,17 @@ pub enum Slides {
     Simulated,
 }
 
+/// Who may come in from a browser, by a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guests {
+    /// Nobody.
+    None,
+    /// Whom somebody in the room lets in.
+    Ask,
+    /// Whoever has a link.
+    Automatically,
+}
+
 /// How a room is set up.
 #[derive(Clone, Debug)]
 pub struct RoomSetup {
@@ -139,6 +151,8 @@ pub struct RoomSetup {
     pub camera: Camera,
     /// The slides that it has.
     pub slides: Slides,
+    /// Who may come in from a browser.
+    pub guests: Guests,
     /// What its offers name for floor control: `udp`, `tls`, or `tcp` where media may be plain.
     pub floor_transport: &'static str,
     /// Where the loudspeaker's sound is written, as bare samples at 48 kHz.
@@ -164,6 +178,7 @@ impl RoomSetup {
             ring_seconds: 45,
             camera: Camera::Simulated,
             slides: Slides::None,
+            guests: Guests::None,
             floor_transport: "udp",
             recording: None,
             sound: None,
@@ -289,6 +304,19 @@ impl RoomSetup {
             Slides::None => {}
             Slides::Simulated => text.push_str("[slides]\nsource = \"simulated\"\n"),
         }
+        let admit = match self.guests {
+            Guests::None => None,
+            Guests::Ask => Some("ask"),
+            Guests::Automatically => Some("automatically"),
+        };
+        if let Some(admit) = admit {
+            let listen = SocketAddr::new(self.place.listen, ports::free()?);
+            let address = self.place.sip_address(listen.port());
+            writeln!(
+                text,
+                "[guests]\nlisten = \"{listen}\"\npublic_url = \"https://{address}\"\nadmit = \"{admit}\""
+            )?;
+        }
         text.push_str("[microphone]\n");
         match &self.sound {
             None => text.push_str("source = \"simulated\"\n"),
@@ -339,6 +367,15 @@ impl Room {
     /// When the room denies it; a call that fails later shows in the snapshot.
     pub fn call(&self, uri: &str) -> Result<()> {
         self.roomd.roomctl(&["call", uri]).map(drop)
+    }
+
+    /// A link by which guests join.
+    ///
+    /// # Errors
+    /// When the room takes none.
+    pub fn invite(&self) -> Result<FreshInvitation> {
+        let printed = self.roomd.roomctl(&["--json", "guests", "invite"])?;
+        serde_json::from_str(&printed).context("no invitation")
     }
 
     /// Waits for a snapshot after the mark with a leg, over or not, in which `find` finds

@@ -154,6 +154,11 @@ const COMMANDS = {
     const options = text === null ? {} : { hasText: text };
     await pageOf(command).locator(selector, options).first().waitFor({ timeout: timeout_ms });
   },
+  /** Waits until an element is not shown, or has nothing in it: what is empty is not visible. */
+  async gone(command) {
+    const { selector, timeout_ms } = command;
+    await pageOf(command).locator(selector).waitFor({ state: "hidden", timeout: timeout_ms });
+  },
   async text(command) {
     return (await pageOf(command).locator(command.selector).innerText()).trim();
   },

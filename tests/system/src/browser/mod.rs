@@ -315,6 +315,16 @@ impl Guest<'_> {
             .map(drop)
     }
 
+    /// Waits until that element is not shown, or says nothing.
+    ///
+    /// # Errors
+    /// When it still is after a while.
+    pub fn wait_until_gone(&self, selector: &str) -> Result<()> {
+        self.act("gone", json!({"selector": selector}))
+            .with_context(|| self.shown())
+            .map(drop)
+    }
+
     /// What an element shows.
     ///
     /// # Errors

@@ -42,11 +42,25 @@ fn a_guest_reads_that_the_room_holds_the_call_goes_on_and_hangs_up() {
     anna.wait_for_frames(View::FarEnd, 10).unwrap();
     wait_for_guest(&room, mark, "Anna");
 
-    room.roomd.roomctl(&["hangup"]).unwrap();
+    // The others' meeting goes on: who was sent away may ask to come back.
+    let leg = room.only_leg().unwrap().id.to_string();
+    room.roomd.roomctl(&["hangup", &leg]).unwrap();
     anna.wait_for_text("#ended", "The room has ended the call.")
         .unwrap();
     room.wait_until_idle(Mark::default(), LIMIT).unwrap();
     anna.join_again().unwrap();
-    anna.wait_for_screen(Screen::Call).unwrap();
+    anna.join_as("Anna").unwrap();
+    anna.wait_for_text("#waiting", "Somebody in the room has to let you in.")
+        .unwrap();
+    let mark = room.roomd.snapshot_mark();
+    room.roomd.roomctl(&["answer"]).unwrap();
     anna.wait_for_frames(View::FarEnd, 3).unwrap();
+    wait_for_guest(&room, mark, "Anna");
+
+    // The room ends its meeting, and with it the links to that.
+    room.roomd.roomctl(&["hangup"]).unwrap();
+    anna.wait_for_text("#ended", "The room has ended the call.")
+        .unwrap();
+    anna.join_again().unwrap();
+    anna.wait_for_screen(Screen::Refused).unwrap();
 }

@@ -135,9 +135,8 @@ const COMMANDS = {
     const page = await context.newPage();
     page.on("pageerror", (error) => say({ complaint: String(error), guest }));
     page.on("console", (message) => {
-      if (message.type() === "error" || message.text().includes("Content Security Policy")) {
-        say({ console: message.text(), guest });
-      }
+      if (message.text().includes("Content Security Policy")) say({ complaint: message.text(), guest });
+      else if (message.type() === "error") say({ console: message.text(), guest });
     });
     guests.set(guest, page);
     await page.goto(link);
@@ -180,9 +179,6 @@ const COMMANDS = {
   async sound(command) {
     const samples = await pageOf(command).evaluate(heard, command.seconds);
     await writeFile(command.file, Buffer.from(samples, "base64"));
-  },
-  async screenshot(command) {
-    await pageOf(command).screenshot({ path: command.file });
   },
   async reload(command) {
     await pageOf(command).reload();

@@ -9,7 +9,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ChildStdin, Command};
 use std::time::Duration;
 
@@ -392,14 +392,6 @@ impl Guest<'_> {
         let file = self.browser.folder.path().join("sound");
         self.act("sound", json!({"seconds": seconds, "file": file}))?;
         Sound::read_samples(&file, SAMPLE_RATE)
-    }
-
-    /// Writes what the window shows as a PNG.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn screenshot(&self, file: &Path) -> Result<()> {
-        self.act("screenshot", json!({"file": file})).map(drop)
     }
 
     fn press(&self, selector: &str) -> Result<()> {

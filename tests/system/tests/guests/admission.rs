@@ -44,12 +44,13 @@ fn a_guest_who_is_declined_reads_so_in_their_language() {
         let guest = knock(&browser, &room, name, language);
         guest.wait_for_text("#waiting", waiting).unwrap();
         let leg = wait_for_leg(&room, name, LegState::Incoming);
+        let mark = room.roomd.snapshot_mark();
         room.roomd
             .roomctl(&["decline", &leg.id.to_string()])
             .unwrap();
         guest.wait_for_text("#ended", declined).unwrap();
+        room.wait_until_idle(mark, LIMIT).unwrap();
     }
-    room.wait_until_idle(Mark::default(), LIMIT).unwrap();
 }
 
 #[test]

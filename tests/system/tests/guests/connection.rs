@@ -44,15 +44,15 @@ fn a_guest_reads_that_the_room_holds_the_call_goes_on_and_hangs_up() {
 
     // The others' meeting goes on: who was sent away may ask to come back.
     let leg = room.only_leg().unwrap().id.to_string();
+    let mark = room.roomd.snapshot_mark();
     room.roomd.roomctl(&["hangup", &leg]).unwrap();
     anna.wait_for_text("#ended", "The room has ended the call.")
         .unwrap();
-    room.wait_until_idle(Mark::default(), LIMIT).unwrap();
+    room.wait_until_idle(mark, LIMIT).unwrap();
     anna.join_again().unwrap();
     anna.join_as("Anna").unwrap();
     anna.wait_for_text("#waiting", "Somebody in the room has to let you in.")
         .unwrap();
-    let mark = room.roomd.snapshot_mark();
     room.roomd.roomctl(&["answer"]).unwrap();
     anna.wait_for_frames(View::FarEnd, 3).unwrap();
     wait_for_guest(&room, mark, "Anna");

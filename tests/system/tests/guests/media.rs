@@ -1,10 +1,11 @@
 //! What guests and the room see and hear of each other.
 
-use api::snapshot::LegKind;
+use api::snapshot::{LegKind, VideoFlow};
 use system::authority::Authority;
 use system::browser::{Browser, View};
 use system::footage;
 use system::journal::Mark;
+use system::poll;
 use system::room_setup::{Guests, RoomSetup};
 use system::sound::Sound;
 
@@ -12,6 +13,9 @@ use crate::{LIMIT, is_named, join, setup, start, wait_for_guest, wait_for_same};
 
 /// Above this, one second of speech is heard clearly in another sound.
 const CLEAR: f32 = 0.8;
+/// Levels of some seconds, as parts of full scale.
+const SPOKEN: f32 = 0.01;
+const SILENT: f32 = 0.001;
 
 #[test]
 fn a_guest_and_the_room_see_and_hear_each_other() {
@@ -52,10 +56,58 @@ fn a_guest_and_the_room_see_and_hear_each_other() {
     let clearest = received.clearest_second(&said).unwrap();
     assert!(clearest > CLEAR, "the room hears the guest: {clearest}");
 
+    let mark = room.roomd.snapshot_mark();
     guest.leave().unwrap();
     guest.wait_for_text("#ended", "You have left").unwrap();
-    room.wait_until_idle(Mark::default(), LIMIT).unwrap();
+    room.wait_until_idle(mark, LIMIT).unwrap();
     room.roomd.stop().unwrap();
+}
+
+#[test]
+fn what_a_guest_switches_off_is_off_in_the_room_also_when_the_page_is_loaded_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let heard = folder.path().join("loudspeaker");
+    let said = footage::speech().unwrap();
+    let mut setup = setup(Guests::Automatically);
+    setup.sound = Some(Sound::silence(48_000, 1.0));
+    setup.recording = Some(heard.clone());
+    let room = start(&setup);
+    let browser = Browser::start(Some(&said)).unwrap();
+    let guest = join(&browser, &room, "Anna");
+    let last_second = || {
+        let heard = Sound::read_samples(&heard, 48_000).ok()?;
+        let begin = heard.seconds() - 1.0;
+        (begin > 0.0).then(|| heard.excerpt(begin, 1.0).level())
+    };
+    let wait_for_level = |what: &str, wanted: &dyn Fn(f32) -> bool| {
+        poll::until(what, LIMIT, || {
+            Ok(last_second().filter(|level| wanted(*level)))
+        })
+        .unwrap();
+    };
+    let wait_for_picture = |mark, what: &str, wanted: VideoFlow| {
+        room.wait_for_leg(mark, what, LIMIT, |leg| {
+            (leg.video.as_ref()?.flow == wanted).then_some(())
+        })
+        .unwrap();
+    };
+    wait_for_level("speech", &|level| level > SPOKEN);
+
+    let mark = room.roomd.snapshot_mark();
+    guest.press_mute().unwrap();
+    guest.press_camera().unwrap();
+    wait_for_level("silence", &|level| level < SILENT);
+    wait_for_picture(mark, "no picture", VideoFlow::Off);
+
+    let mark = room.roomd.snapshot_mark();
+    guest.reload().unwrap();
+    guest.wait_for_frames(View::FarEnd, 3).unwrap();
+    guest.wait_for_text("#mute", "Unmute").unwrap();
+    guest.press_camera().unwrap();
+    wait_for_picture(mark, "the picture again", VideoFlow::Flowing);
+    wait_for_level("silence", &|level| level < SILENT);
+    guest.press_mute().unwrap();
+    wait_for_level("speech again", &|level| level > SPOKEN);
 }
 
 #[test]
@@ -97,8 +149,8 @@ fn a_guest_and_another_room_are_in_the_meeting_together() {
     assert_eq!(kinds, [LegKind::Sip, LegKind::Guest]);
 
     // The guest's going is nothing to the call, and the end of the call nothing to a guest.
-    anna.leave().unwrap();
     let mark = room.roomd.snapshot_mark();
+    anna.leave().unwrap();
     room.roomd
         .wait_for_snapshot_after(mark, "the call alone", LIMIT, |snapshot| {
             (snapshot.legs.len() == 1).then_some(())

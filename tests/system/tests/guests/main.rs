@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
 mod admission;
+mod aiortc;
 mod connection;
 mod media;
 mod slides;

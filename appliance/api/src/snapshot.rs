@@ -542,6 +542,9 @@ pub struct VideoStats {
     /// Size of the sent picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_resolution: Option<Resolution>,
+    /// The encode of the camera or the slides that the leg takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rung: Option<Rung>,
     /// Size of the last decoded picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received_resolution: Option<Resolution>,
@@ -565,6 +568,27 @@ pub struct VideoStats {
     /// The decoder at work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decoder: Option<String>,
+}
+
+/// An encode that legs share, and what it is to be. Its size is the sent resolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
+pub struct Rung {
+    /// Which one.
+    pub name: RungName,
+    /// Frames per second.
+    pub fps: u32,
+    /// The encoder's target, in bits per second.
+    pub target_bps: u64,
+}
+
+/// Which encode of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RungName {
+    /// The picture as configured, as far as its far ends take it. That of slides is always this one.
+    High,
+    /// A small picture for far ends that cannot take the high one.
+    Low,
 }
 
 /// Width and height of a picture in pixels.

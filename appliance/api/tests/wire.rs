@@ -10,8 +10,8 @@ use api::request;
 use api::sip_ladder::{SipDirection, SipLadder, SipMessage, SipTransport};
 use api::snapshot::{
     DeviceState, Direction, EndReason, HeldBy, Layout, LegSlides, LegState, MediaTransport,
-    RegistrationFailure, RegistrationState, Slides, SlidesSending, SlidesState, Video, VideoFlow,
-    VideoStats,
+    RegistrationFailure, RegistrationState, Rung, RungName, Slides, SlidesSending, SlidesState,
+    Video, VideoFlow, VideoStats,
 };
 use serde_json::{Value, json};
 
@@ -86,6 +86,20 @@ fn video_measurements_are_flat_and_leave_out_what_is_unknown() {
         serde_json::from_value::<VideoStats>(stats).unwrap(),
         VideoStats::default()
     );
+}
+
+#[test]
+fn a_leg_names_the_encode_that_it_takes() {
+    let stats = VideoStats {
+        rung: Some(Rung {
+            name: RungName::Low,
+            fps: 15,
+            target_bps: 250_000,
+        }),
+        ..VideoStats::default()
+    };
+    let expected = json!({"name": "low", "fps": 15, "target_bps": 250_000});
+    assert_eq!(to_json(stats)["rung"], expected);
 }
 
 #[test]

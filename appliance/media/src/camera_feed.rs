@@ -1,4 +1,4 @@
-//! Brings pictures to the capture pipeline: from the camera, or a slate in its place.
+//! Brings pictures to the encodes: from the camera, or a slate in its place.
 //!
 //! ```text
 //!             a frame: SourceBack         no frame for 0.9 s, or three intervals: SourceGone
@@ -10,7 +10,7 @@
 //!   sent:   camera on and Giving: the camera's frames      otherwise: the slate
 //! ```
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use tokio::time::sleep_until;
 
 use crate::clock::MediaClock;
 use crate::device::VideoFrame;
+use crate::encode_inlets::EncodeInlets;
 use crate::event::Source;
 use crate::graph_input::{GraphInput, GraphInputs};
 use crate::slate;
@@ -58,8 +59,6 @@ impl CameraSwitch {
 pub(crate) struct SentPicture {
     latest: Mutex<Option<gst::Sample>>,
     self_view: Mutex<Option<gst_app::AppSrc>>,
-    /// Pictures that the encoders were handed, slates included.
-    count: AtomicU64,
 }
 
 impl SentPicture {
@@ -71,11 +70,6 @@ impl SentPicture {
             .clone()
     }
 
-    /// How many pictures the encoders were handed since the start.
-    pub(crate) fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
-    }
-
     /// Where the own picture is shown.
     pub(crate) fn set_self_view(&self, inlet: Option<gst_app::AppSrc>) {
         *self
@@ -85,8 +79,6 @@ impl SentPicture {
     }
 
     fn put(&self, picture: Option<gst::Sample>) {
-        self.count
-            .fetch_add(u64::from(picture.is_some()), Ordering::Relaxed);
         if let Some(picture) = &picture
             && let Some(inlet) = self
                 .self_view
@@ -127,7 +119,7 @@ impl CameraFeed {
         runtime: &Handle,
         settings: CameraFeedSettings,
         frames: Option<mpsc::Receiver<VideoFrame>>,
-        target: gst_app::AppSrc,
+        target: Arc<EncodeInlets>,
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (replace, replacements) = mpsc::channel(1);
@@ -176,7 +168,7 @@ enum Camera {
 struct Feed {
     settings: CameraFeedSettings,
     gone_after: Duration,
-    target: gst_app::AppSrc,
+    target: Arc<EncodeInlets>,
     camera: Camera,
     next_slate: Instant,
     slate: Option<gst::Buffer>,
@@ -185,7 +177,7 @@ struct Feed {
 }
 
 impl Feed {
-    fn new(settings: CameraFeedSettings, target: gst_app::AppSrc) -> Self {
+    fn new(settings: CameraFeedSettings, target: Arc<EncodeInlets>) -> Self {
         let now = Instant::now();
         let camera = Camera::Awaited { since: now };
         Self {
@@ -301,8 +293,7 @@ impl Feed {
             }
         };
         let sample = gst::Sample::builder().buffer(&buffer).caps(&caps).build();
-        // Refused only while capture is being taken down.
-        let _ = self.target.push_sample(&sample);
+        self.target.push(&sample);
         self.settings.sent.put(Some(sample));
     }
 }

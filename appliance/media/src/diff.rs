@@ -6,10 +6,14 @@
 //! is gone before what replaces it comes, and capture starts before the legs that wait for it.
 
 use room::ids::LegId;
-use room::media_plan::{AudioSink, AudioSource, CameraState, MicrophoneState, Tone, VideoRole};
+use room::media_plan::{
+    AudioSink, AudioSource, CameraState, MicrophoneState, Rung, RungName, Tone, VideoRole,
+};
 use room::units::{Bitrate, Volume};
 
-use crate::shape::{GraphShape, LegDirections, LegShape, VideoCaptureShape, VideoPlayoutShape};
+use crate::shape::{
+    GraphShape, LegDirections, LegShape, VideoCaptureShape, VideoPlayoutShape, same_but_bitrate,
+};
 
 /// One step from one graph to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,9 +29,19 @@ pub(crate) enum GraphChange {
     StartAudioCapture(AudioSource),
     StartAudioPlayout(AudioSink),
     StartVideoPlayout(VideoPlayoutShape),
+    /// What takes an encode goes on with it until it has another.
+    RetireEncode {
+        role: VideoRole,
+        name: RungName,
+    },
+    StartEncode {
+        role: VideoRole,
+        name: RungName,
+        rung: Rung,
+    },
     SetBitrate {
         role: VideoRole,
-        rung: usize,
+        name: RungName,
         bitrate: Bitrate,
     },
     SetVolume(Volume),
@@ -37,7 +51,7 @@ pub(crate) enum GraphChange {
     SetLegRung {
         leg: LegId,
         role: VideoRole,
-        rung: Option<usize>,
+        rung: Option<RungName>,
     },
 }
 
@@ -92,7 +106,7 @@ fn stopped_parts(current: &GraphShape, wanted: &GraphShape) -> Vec<GraphChange> 
     for (role, before) in current.video_captures.iter() {
         let after = wanted.video_captures.get(role).as_ref();
         if let Some(before) = before
-            && !after.is_some_and(|after| before.same_but_bitrates(after))
+            && !after.is_some_and(|after| before.same_but_rungs(after))
         {
             changes.push(GraphChange::StopVideoCapture(role));
         }
@@ -114,8 +128,8 @@ fn started_parts(current: &GraphShape, wanted: &GraphShape) -> Vec<GraphChange> 
     for (role, after) in wanted.video_captures.iter() {
         let Some(after) = after else { continue };
         let before = current.video_captures.get(role).as_ref();
-        match before.filter(|before| before.same_but_bitrates(after)) {
-            Some(before) => changes.extend(bitrate_changes(role, before, after)),
+        match before.filter(|before| before.same_but_rungs(after)) {
+            Some(before) => changes.extend(encode_changes(role, before, after)),
             None => changes.push(GraphChange::StartVideoCapture(role, after.clone())),
         }
     }
@@ -141,19 +155,39 @@ fn started_parts(current: &GraphShape, wanted: &GraphShape) -> Vec<GraphChange> 
     changes
 }
 
-fn bitrate_changes(
+/// What goes is retired before what replaces it starts: retired, it is still there for the legs
+/// that take it.
+fn encode_changes(
     role: VideoRole,
     before: &VideoCaptureShape,
     after: &VideoCaptureShape,
-) -> impl Iterator<Item = GraphChange> {
-    let pairs = before.rungs.iter().zip(&after.rungs).enumerate();
-    pairs
-        .filter(|(_, (before, after))| before.bitrate != after.bitrate)
-        .map(move |(rung, (_, after))| GraphChange::SetBitrate {
-            role,
-            rung,
-            bitrate: after.bitrate,
-        })
+) -> Vec<GraphChange> {
+    let mut changes = Vec::new();
+    for name in RungName::ALL {
+        match (before.rungs.get(&name), after.rungs.get(&name)) {
+            (None, None) => {}
+            (Some(before), Some(after)) if same_but_bitrate(before, after) => {
+                if before.bitrate != after.bitrate {
+                    let bitrate = after.bitrate;
+                    changes.push(GraphChange::SetBitrate {
+                        role,
+                        name,
+                        bitrate,
+                    });
+                }
+            }
+            (before, after) => {
+                changes.extend(before.map(|_| GraphChange::RetireEncode { role, name }));
+                let start = |rung: &Rung| GraphChange::StartEncode {
+                    role,
+                    name,
+                    rung: *rung,
+                };
+                changes.extend(after.map(start));
+            }
+        }
+    }
+    changes
 }
 
 fn live_leg_changes(id: LegId, before: &LegShape, after: &LegShape) -> Vec<GraphChange> {

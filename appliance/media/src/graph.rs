@@ -38,6 +38,7 @@ use crate::diff::diff;
 use crate::encoder::Encoders;
 use crate::event::MediaEvent;
 use crate::fan_out::{AudioFanOut, VideoFanOut};
+use crate::gate::Gate;
 use crate::graph::repair::Repairs;
 use crate::graph::watch::Watch;
 use crate::graph_input::{GraphInput, GraphInputs};
@@ -228,6 +229,12 @@ impl Graph {
             GraphInput::SendDtmf(leg, digits) => self.send_dtmf(leg, &digits),
             GraphInput::ShutDown(done) => self.shut_down(done),
             GraphInput::KeyframeWanted(leg, role) => self.keyframe_wanted(leg, role, now),
+            GraphInput::Gate(leg, role, gate) => self.set_gate(leg, role, gate, now),
+            GraphInput::EncodeLeft(role) => {
+                if let Some(capture) = self.parts.video_captures.get_mut(role) {
+                    capture.end_retired(now);
+                }
+            }
             GraphInput::PictureNeeded(leg) => self.picture_needed(leg, now),
             GraphInput::BitrateRequested(leg, role, most) => {
                 self.tell(MediaEvent::BitrateRequested { leg, role, most });
@@ -297,6 +304,9 @@ impl Graph {
 
     fn close_leg(&mut self, leg: LegId) {
         self.watch.forget(leg);
+        for (_, fan_out) in self.video_fan_outs.iter() {
+            fan_out.forget(leg);
+        }
         if let Some(hub) = self.surroundings.legs.remove(leg) {
             hub.close();
         }
@@ -328,10 +338,28 @@ impl Graph {
     }
 
     fn keyframe_wanted(&mut self, leg: LegId, role: VideoRole, now: Instant) {
-        let rung = self.video_fan_outs.get(role).rung_of(leg);
-        let capture = self.parts.video_captures.get_mut(role);
-        if let (Some(capture), Some(rung)) = (capture, rung) {
-            capture.request_keyframe(rung, now);
+        let fan_out = self.video_fan_outs.get(role);
+        if fan_out.defers_keyframe(leg) {
+            return;
+        }
+        let (taken, next) = (fan_out.encode_of(leg), fan_out.next_encode_of(leg));
+        if let Some(capture) = self.parts.video_captures.get_mut(role) {
+            // The one that it changes to, too: whichever keyframe comes first helps it.
+            let taken = taken.filter(|taken| Some(*taken) != next);
+            for encode in taken.into_iter().chain(next) {
+                capture.request_keyframe(encode, now);
+            }
+        }
+    }
+
+    fn set_gate(&mut self, leg: LegId, role: VideoRole, gate: Gate, now: Instant) {
+        if self.surroundings.legs.get(leg).is_none() {
+            return;
+        }
+        let needed = self.video_fan_outs.get(role).set_gate(leg, gate);
+        let capture = self.parts.video_captures.get_mut(role).as_mut();
+        if let Some((capture, encode)) = capture.zip(needed) {
+            capture.request_keyframe(encode, now);
         }
     }
 

@@ -11,6 +11,7 @@ use room::units::Bitrate;
 use tokio::sync::oneshot;
 
 use crate::event::Source;
+use crate::gate::Gate;
 use crate::pipeline::PipelineId;
 
 /// Inputs that may wait. Far more than ever come at once: reaching it means that the media thread
@@ -30,6 +31,10 @@ pub(crate) enum GraphInput {
     ShutDown(oneshot::Sender<()>),
     /// A peer, or a leg that lost encoded pictures, asks for a keyframe.
     KeyframeWanted(LegId, VideoRole),
+    /// The owner opens or closes a leg's gate.
+    Gate(LegId, VideoRole, Gate),
+    /// A leg took another encode: the one that it had may be over.
+    EncodeLeft(VideoRole),
     /// A leg needs a whole picture of its peer, and RTCP cannot ask for one.
     PictureNeeded(LegId),
     /// A leg's peer asks for at most this much of a picture.

@@ -1,13 +1,13 @@
 //! The media graph: a [`MediaPlan`](room::MediaPlan) in, [`MediaEvent`]s out.
 //!
 //! This is the only crate that imports GStreamer. It captures picture and sound, encodes each
-//! picture once, hands the encode to every leg, receives, decodes, lays out and plays. It owns no
+//! picture once for each rung, hands the encodes to the legs, receives, decodes, lays out and plays. It owns no
 //! socket: a leg ends in [`LegDatagrams`], bounded channels of RTP and RTCP packets as they are on
 //! the wire.
 //!
 //! ```text
 //!                      ┌──────────── media thread: plan ──► diff ──► changes ────────────┐
-//!  camera ──► [video capture: scale, encode once] ──┬──► [leg] ──► datagrams              │
+//!  camera ──► [encode of a rung: scale, encode]   ──┬──► [leg] ──► datagrams              │
 //!  microphone ──► [microphone stage: front end] ────┤     ▲  └──► decoded ──┬─► [video playout] ──► screen
 //!                      ▲                            └──► [leg] ...         └─► [audio playout] ──► loudspeaker
 //!                      └───────────────── reference ◄──────────────────────────────┘
@@ -30,10 +30,12 @@ mod decoded_frame;
 mod delay_target;
 mod device;
 mod diff;
+mod encode_inlets;
 mod encoder;
 mod error;
 mod event;
 mod fan_out;
+mod gate;
 mod graph;
 mod graph_input;
 mod h264_packet_guard;
@@ -54,6 +56,7 @@ mod slate;
 mod telephone_event;
 mod tone;
 mod video_capture;
+mod video_encode;
 mod video_playout;
 mod warm_up;
 
@@ -62,5 +65,6 @@ pub use decoded_frame::DecodedFrame;
 pub use device::{AUDIO_FRAME_SAMPLES, AudioFrame, DeviceStreams, SAMPLE_RATE_HZ, VideoFrame};
 pub use error::MediaError;
 pub use event::{MediaEvent, Source};
+pub use gate::Gate;
 pub use media::{Media, PictureOf, PictureTaker};
 pub use settings::MediaSettings;

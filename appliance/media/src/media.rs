@@ -21,6 +21,7 @@ use crate::device::DeviceStreams;
 use crate::encoder::Encoders;
 use crate::error::MediaError;
 use crate::event::MediaEvent;
+use crate::gate::Gate;
 use crate::graph::{Graph, GraphSurroundings};
 use crate::graph_input::{GraphInput, GraphInputs};
 use crate::leg::{LegHub, pump};
@@ -213,6 +214,12 @@ impl Media {
         for role in VideoRole::ALL {
             self.inputs.send(GraphInput::KeyframeWanted(leg, role));
         }
+    }
+
+    /// Opens or closes the way of a picture to a leg, which is open at first. The other legs go on
+    /// as they were. A gate stays as it is while the leg is open, through holds too.
+    pub fn gate(&self, leg: LegId, role: VideoRole, gate: Gate) {
+        self.inputs.send(GraphInput::Gate(leg, role, gate));
     }
 
     /// Takes a picture as JPEG.

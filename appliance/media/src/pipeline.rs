@@ -10,7 +10,7 @@ use std::time::Duration;
 use gst::element_factory::ElementBuilder;
 use gst::prelude::*;
 use room::ids::LegId;
-use room::media_plan::VideoRole;
+use room::media_plan::{RungName, VideoRole};
 
 use crate::clock::MediaClock;
 use crate::datagram::Medium;
@@ -20,7 +20,7 @@ use crate::graph_input::{GraphInput, GraphInputs};
 /// What a pipeline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum PipelineRole {
-    VideoCapture(VideoRole),
+    VideoEncode(VideoRole, RungName),
     VideoRecording(VideoRole),
     MicrophoneRecording,
     VideoPlayout,
@@ -31,7 +31,9 @@ pub(crate) enum PipelineRole {
 impl PipelineRole {
     fn name(self) -> String {
         match self {
-            Self::VideoCapture(role) => format!("{}-capture", Medium::of_video(role).name()),
+            Self::VideoEncode(role, rung) => {
+                format!("{}-encode-{}", Medium::of_video(role).name(), rung.name())
+            }
             Self::VideoRecording(role) => format!("{}-recording", Medium::of_video(role).name()),
             Self::MicrophoneRecording => "microphone-recording".to_owned(),
             Self::VideoPlayout => "video-playout".to_owned(),

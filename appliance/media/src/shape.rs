@@ -6,16 +6,18 @@
 use std::collections::BTreeMap;
 
 use room::codec::{Direction, PacketizationMode, RtcpPort};
-use room::h264_level::H264Level;
 use room::ids::LegId;
 use room::media_plan::{
-    AudioSink, AudioSource, CameraState, Layout, LegStreams, MediaPlan, MicrophoneState, Rung,
-    Tone, VideoRole, VideoSink, VideoSource, VideoStream,
+    AudioSink, AudioSource, CameraState, Layout, LegPlan, LegStreams, MediaPlan, MicrophoneState,
+    Rung, RungName, Tone, VideoRole, VideoSink, VideoSource, VideoStream,
 };
 use room::units::{FrameRate, Resolution, Volume};
 
 use crate::by_role::ByRole;
 use crate::diff::GraphChange;
+
+/// What the one encode of the slides is called.
+const SLIDES_RUNG: RungName = RungName::High;
 
 /// The whole graph. An idle room has neither capture nor playout.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,23 +40,24 @@ pub(crate) struct VideoCaptureShape {
     pub(crate) source: VideoSource,
     pub(crate) resolution: Resolution,
     pub(crate) frame_rate: FrameRate,
-    pub(crate) rungs: Vec<Rung>,
+    pub(crate) rungs: BTreeMap<RungName, Rung>,
 }
 
 impl VideoCaptureShape {
-    /// Whether `other` differs in nothing but bitrates, which encoders change while they run.
-    pub(crate) fn same_but_bitrates(&self, other: &Self) -> bool {
-        let encodes = |shape: &Self| -> Vec<_> {
-            shape
-                .rungs
-                .iter()
-                .map(|r| (r.resolution, r.frame_rate, r.max_nal_unit))
-                .collect()
-        };
+    /// Whether `other` differs in nothing but its encodes, which come and go while the source gives
+    /// pictures.
+    pub(crate) fn same_but_rungs(&self, other: &Self) -> bool {
         (&self.source, self.resolution, self.frame_rate)
             == (&other.source, other.resolution, other.frame_rate)
-            && encodes(self) == encodes(other)
     }
+}
+
+/// Whether two encodes differ in nothing but their bitrate, which encoders change while they run.
+pub(crate) fn same_but_bitrate(rung: &Rung, other: &Rung) -> bool {
+    Rung {
+        bitrate: other.bitrate,
+        ..*rung
+    } == *other
 }
 
 /// Where far ends are shown, and which.
@@ -79,8 +82,8 @@ pub(crate) struct LegDirections {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LegShape {
     pub(crate) streams: LegStreams,
-    /// Index into the ladder of the camera or of the slides; `None` while it takes none.
-    pub(crate) rungs: ByRole<Option<usize>>,
+    /// The encode of the camera and that of the slides; `None` while it takes none.
+    pub(crate) rungs: ByRole<Option<RungName>>,
 }
 
 impl LegShape {
@@ -121,7 +124,7 @@ impl LegShape {
             for video in main.into_iter().chain(streams.slides.as_deref_mut()) {
                 video.direction = Direction::Inactive;
                 video.rtcp.port = RtcpPort::Own;
-                // It only chooses the rung.
+                // The plan's choice of the rung keeps to it.
                 video.max_bitrate = None;
             }
             streams
@@ -149,18 +152,11 @@ impl GraphShape {
 
     /// The graph that a plan asks for.
     pub(crate) fn wanted(plan: &MediaPlan) -> Self {
-        let ladders = ByRole {
-            main: plan.ladder.as_slice(),
-            slides: plan.slides.rung.as_slice(),
-        };
         let legs: BTreeMap<LegId, LegShape> = plan
             .legs
             .iter()
             .map(|leg| {
-                let rungs = ByRole::new(|role| {
-                    video_of(&leg.streams, role)
-                        .and_then(|video| rung_for(video, ladders.get(role)))
-                });
+                let rungs = ByRole::new(|role| rung_of(plan, leg, role));
                 let streams = leg.streams.clone();
                 (leg.id, LegShape { streams, rungs })
             })
@@ -208,14 +204,23 @@ impl GraphShape {
             GraphChange::StartAudioCapture(source) => self.audio_capture = Some(source.clone()),
             GraphChange::StartVideoPlayout(shape) => self.video_playout = Some(shape.clone()),
             GraphChange::StartAudioPlayout(sink) => self.audio_playout = Some(*sink),
+            GraphChange::StartEncode { role, name, rung } => {
+                if let Some(capture) = self.video_captures.get_mut(*role) {
+                    capture.rungs.insert(*name, *rung);
+                }
+            }
+            GraphChange::RetireEncode { role, name } => {
+                if let Some(capture) = self.video_captures.get_mut(*role) {
+                    capture.rungs.remove(name);
+                }
+            }
             GraphChange::SetBitrate {
                 role,
-                rung,
+                name,
                 bitrate,
             } => {
                 let capture = self.video_captures.get_mut(*role).as_mut();
-                let rungs = capture.map(|shape| &mut shape.rungs);
-                if let Some(rung) = rungs.and_then(|rungs| rungs.get_mut(*rung)) {
+                if let Some(rung) = capture.and_then(|shape| shape.rungs.get_mut(name)) {
                     rung.bitrate = *bitrate;
                 }
             }
@@ -241,29 +246,22 @@ pub(crate) fn video_of(streams: &LegStreams, role: VideoRole) -> Option<&VideoSt
     }
 }
 
-/// The encode for a leg: the best that the peer decodes and takes, else the smallest.
-fn rung_for(stream: &VideoStream, ladder: &[Rung]) -> Option<usize> {
-    if !stream.direction.sends() {
-        return None;
-    }
-    let fits_mode = |rung: &Rung| match stream.send_packetization_mode {
+/// The encode that a leg takes, as the plan says. A peer that takes packetization mode 0 only gets
+/// none whose NAL units do not fit into a packet each.
+fn rung_of(plan: &MediaPlan, leg: &LegPlan, role: VideoRole) -> Option<RungName> {
+    let stream = video_of(&leg.streams, role).filter(|stream| stream.direction.sends())?;
+    let (name, rung) = match role {
+        VideoRole::Main => {
+            let name = leg.rung?;
+            (name, plan.ladder.get(name)?)
+        }
+        VideoRole::Slides => (SLIDES_RUNG, plan.slides.rung.as_ref()?),
+    };
+    let fits = match stream.send_packetization_mode {
         PacketizationMode::SingleNalUnit => rung.max_nal_unit.is_some(),
         PacketizationMode::NonInterleaved => true,
     };
-    let fits = |rung: &Rung| {
-        stream.max_bitrate.is_none_or(|most| rung.bitrate <= most)
-            && H264Level::of(stream.send_profile).takes(rung.resolution, rung.frame_rate)
-    };
-    let usable = || {
-        ladder
-            .iter()
-            .enumerate()
-            .filter(|(_, rung)| fits_mode(rung))
-    };
-    usable()
-        .find(|(_, rung)| fits(rung))
-        .or_else(|| usable().next_back())
-        .map(|(index, _)| index)
+    fits.then_some(name)
 }
 
 fn video_capture(
@@ -277,13 +275,22 @@ fn video_capture(
             source: plan.camera.source.clone(),
             resolution: plan.camera.resolution,
             frame_rate: plan.camera.frame_rate,
-            rungs: plan.ladder.clone(),
+            rungs: plan
+                .ladder
+                .iter()
+                .map(|(name, rung)| (name, *rung))
+                .collect(),
         },
         VideoRole::Slides => VideoCaptureShape {
             source: plan.slides.source.clone(),
             resolution: plan.slides.resolution,
             frame_rate: plan.slides.frame_rate,
-            rungs: plan.slides.rung.into_iter().collect(),
+            rungs: plan
+                .slides
+                .rung
+                .map(|rung| (SLIDES_RUNG, rung))
+                .into_iter()
+                .collect(),
         },
     })
 }

@@ -1,59 +1,53 @@
-//! From raw pictures to the encodes that legs share.
+//! A source of pictures with its encodes.
 //!
 //! ```text
-//!  camera ──► feed ──► appsrc ──► scale ──► encoder ──► h264parse ──► appsink ──► fan-out
-//!                         │ (a tee and a queue for each rung when there are two)
+//!  camera ──► feed ──┬──► encode of the high rung ──┐
+//!                    └──► encode of the low rung ───┴──► fan-out
 //! ```
+//!
+//! An encode that is not wanted any more *retires*: it goes on until the legs that take it have a
+//! keyframe of another, or for [`LONGEST_RETIREMENT`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gst::prelude::*;
-use room::media_plan::{Rung, VideoRole};
+use room::media_plan::{Rung, RungName};
 use room::units::Bitrate;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::camera_feed::{CameraFeed, CameraFeedSettings};
-use crate::clock::running_time_of;
 use crate::device::VideoFrame;
-use crate::encoder::{EncoderKind, Encoders};
+use crate::encode_inlets::EncodeInlets;
+use crate::encoder::EncoderKind;
 use crate::error::MediaError;
 use crate::fan_out::VideoFanOut;
-use crate::keyframe_gate::{KeyframeGate, KeyframeVerdict};
-use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, link};
+use crate::pipeline::PipelineId;
 use crate::recording::{Recording, Supply, no_frames};
 use crate::shape::VideoCaptureShape;
+use crate::video_encode::{EncodeSurroundings, VideoEncode};
 
-/// Raw pictures that may wait for the encoder; older ones give way.
-const QUEUE: u64 = 2;
+/// An encode that takes the place of another has given a keyframe by then.
+const LONGEST_RETIREMENT: Duration = Duration::from_secs(2);
 
 /// The running capture.
 #[derive(Debug)]
 pub(crate) struct VideoCapture {
-    built: BuiltCapture,
     feed: CameraFeed,
     supply: Supply,
+    inlets: Arc<EncodeInlets>,
+    fan_out: Arc<VideoFanOut>,
+    encodes: BTreeMap<RungName, VideoEncode>,
+    retiring: Vec<RetiringEncode>,
 }
 
-/// A capture whose pipeline runs and waits for its first frame.
+/// An encode that is not wanted any more.
 #[derive(Debug)]
-pub(crate) struct BuiltCapture {
-    pipeline: OwnedPipeline,
-    source: gst_app::AppSrc,
-    encodes: Vec<Encode>,
-}
-
-/// One rung at work.
-#[derive(Debug)]
-struct Encode {
-    rung: Rung,
-    kind: EncoderKind,
-    encoder: gst::Element,
-    gate: KeyframeGate,
-    /// Encoded pictures.
-    encoded: Arc<AtomicU64>,
+struct RetiringEncode {
+    encode: VideoEncode,
+    until: Instant,
 }
 
 /// Where the frames come from.
@@ -73,76 +67,63 @@ impl CameraFrames {
     }
 }
 
-impl BuiltCapture {
+impl VideoCapture {
+    /// Builds all encodes of a shape.
+    ///
+    /// # Errors
+    /// No encoder, or an element is missing.
+    pub(crate) fn build_encodes(
+        shape: &VideoCaptureShape,
+        around: &EncodeSurroundings<'_>,
+    ) -> Result<BTreeMap<RungName, VideoEncode>, MediaError> {
+        let encodes = shape.rungs.iter();
+        encodes
+            .map(|(name, rung)| Ok((*name, VideoEncode::start(*name, *rung, around)?)))
+            .collect()
+    }
+
     /// Lets the frames in.
     pub(crate) fn start(
-        self,
+        encodes: BTreeMap<RungName, VideoEncode>,
         frames: CameraFrames,
+        fan_out: &Arc<VideoFanOut>,
         runtime: &Handle,
         settings: CameraFeedSettings,
-    ) -> VideoCapture {
+    ) -> Self {
         let (frames, supply) = match frames {
             CameraFrames::Device(frames) => (frames, Supply::Device),
             CameraFrames::Recording => (Some(no_frames()), Supply::SilentRecording),
         };
-        let feed = CameraFeed::start(runtime, settings, frames, self.source.clone());
-        VideoCapture {
-            built: self,
+        let inlets = Arc::<EncodeInlets>::default();
+        for (name, encode) in &encodes {
+            inlets.add(Arc::clone(encode.inlet()));
+            fan_out.begin(*name, Arc::clone(encode.inlet()));
+        }
+        let feed = CameraFeed::start(runtime, settings, frames, Arc::clone(&inlets));
+        Self {
             feed,
             supply,
-        }
-    }
-}
-
-impl VideoCapture {
-    /// Builds the pipeline and starts it.
-    ///
-    /// # Errors
-    /// No encoder, or an element is missing.
-    pub(crate) fn build(
-        role: VideoRole,
-        shape: &VideoCaptureShape,
-        encoders: &Encoders,
-        fan_out: &Arc<VideoFanOut>,
-        settings: &CameraFeedSettings,
-    ) -> Result<BuiltCapture, MediaError> {
-        let pipeline = OwnedPipeline::new(
-            PipelineRole::VideoCapture(role),
-            &settings.clock,
-            &settings.inputs,
-        );
-        let source = pipeline.add(raw_source())?;
-        let heads = encode_heads(&pipeline, source.upcast_ref(), shape.rungs.len())?;
-        let encodes = shape
-            .rungs
-            .iter()
-            .zip(heads)
-            .enumerate()
-            .map(|(index, (rung, head))| {
-                encode(&pipeline, &head, index, *rung, shape, encoders, fan_out)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        fan_out.restart();
-        pipeline.play()?;
-        Ok(BuiltCapture {
-            pipeline,
-            source,
+            inlets,
+            fan_out: Arc::clone(fan_out),
             encodes,
-        })
+            retiring: Vec::new(),
+        }
     }
 
     /// Stops, and gives a device's frames back.
-    pub(crate) fn stop(self) -> Option<mpsc::Receiver<VideoFrame>> {
+    pub(crate) fn stop(mut self) -> Option<mpsc::Receiver<VideoFrame>> {
+        let retiring = self.retiring.drain(..).map(|retiring| retiring.encode);
+        for encode in std::mem::take(&mut self.encodes)
+            .into_values()
+            .chain(retiring)
+        {
+            self.fan_out.end(encode.id());
+        }
         let frames = self.feed.stop();
         match self.supply {
             Supply::Device => frames,
             Supply::Recording(_) | Supply::SilentRecording => None,
         }
-    }
-
-    /// The pipeline's identity.
-    pub(crate) fn id(&self) -> PipelineId {
-        self.built.pipeline.id()
     }
 
     /// Where the frames come from.
@@ -161,255 +142,125 @@ impl VideoCapture {
         self.supply.silence();
     }
 
-    /// Changes the target of a running encode.
-    pub(crate) fn set_bitrate(&mut self, rung: usize, bitrate: Bitrate) {
-        if let Some(encode) = self.built.encodes.get_mut(rung) {
-            encode.rung.bitrate = bitrate;
-            encode.kind.set_bitrate(&encode.encoder, bitrate);
+    /// Starts the encode of a rung.
+    ///
+    /// # Errors
+    /// No encoder, or an element is missing.
+    pub(crate) fn start_encode(
+        &mut self,
+        name: RungName,
+        rung: Rung,
+        around: &EncodeSurroundings<'_>,
+    ) -> Result<(), MediaError> {
+        let encode = VideoEncode::start(name, rung, around)?;
+        self.inlets.add(Arc::clone(encode.inlet()));
+        self.fan_out.begin(name, Arc::clone(encode.inlet()));
+        self.encodes.insert(name, encode);
+        Ok(())
+    }
+
+    /// The encode of a rung is not wanted any more.
+    pub(crate) fn retire_encode(&mut self, name: RungName, now: Instant) {
+        if let Some(encode) = self.encodes.remove(&name) {
+            self.fan_out.retire(name);
+            let until = now + LONGEST_RETIREMENT;
+            self.retiring.push(RetiringEncode { encode, until });
+            self.end_retired(now);
         }
     }
 
-    /// A leg asks for a keyframe of its rung.
-    pub(crate) fn request_keyframe(&mut self, rung: usize, now: Instant) {
-        if let Some(encode) = self.built.encodes.get_mut(rung)
-            && encode.gate.request(now) == KeyframeVerdict::MakeNow
-        {
-            encode.force_keyframe();
+    /// Drops the encode of a rung that has failed.
+    pub(crate) fn drop_encode(&mut self, id: PipelineId) {
+        self.inlets.remove(id);
+        self.fan_out.end(id);
+        self.encodes.retain(|_, encode| encode.id() != id);
+        self.retiring.retain(|retiring| retiring.encode.id() != id);
+    }
+
+    /// Ends the encodes that nobody takes any more.
+    pub(crate) fn end_retired(&mut self, now: Instant) {
+        let fan_out = &self.fan_out;
+        let is_over = |retiring: &mut RetiringEncode| {
+            retiring.until <= now || !fan_out.is_taken(retiring.encode.id())
+        };
+        for retired in self.retiring.extract_if(.., is_over) {
+            self.inlets.remove(retired.encode.id());
+            fan_out.end(retired.encode.id());
+        }
+    }
+
+    /// Changes the target of a running encode.
+    pub(crate) fn set_bitrate(&mut self, name: RungName, bitrate: Bitrate) {
+        if let Some(encode) = self.encodes.get_mut(&name) {
+            encode.set_bitrate(bitrate);
+        }
+    }
+
+    /// A leg asks for a keyframe of the encode that it takes.
+    pub(crate) fn request_keyframe(&mut self, id: PipelineId, now: Instant) {
+        if let Some(encode) = self.encode_mut(id) {
+            encode.request_keyframe(now);
         }
     }
 
     /// A leg joins that has seen nothing yet: it does not wait for the gate.
-    pub(crate) fn make_keyframe(&mut self, rung: usize, now: Instant) {
-        if let Some(encode) = self.built.encodes.get_mut(rung) {
-            encode.gate.made(now);
-            encode.force_keyframe();
+    pub(crate) fn make_keyframe(&mut self, id: PipelineId, now: Instant) {
+        if let Some(encode) = self.encode_mut(id) {
+            encode.make_keyframe(now);
         }
     }
 
-    /// When a deferred keyframe is due.
+    /// When a deferred keyframe is due, or an encode ends.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.built
-            .encodes
-            .iter()
-            .filter_map(|encode| encode.gate.deadline())
-            .min()
+        let keyframes = self.all().filter_map(VideoEncode::next_deadline);
+        let ends = self.retiring.iter().map(|retiring| retiring.until);
+        keyframes.chain(ends).min()
     }
 
-    /// Makes the keyframes that are due.
+    /// Makes the keyframes that are due, and ends what is over.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        for encode in &mut self.built.encodes {
-            if encode.gate.take_due(now) {
-                encode.force_keyframe();
-            }
+        let retiring = self
+            .retiring
+            .iter_mut()
+            .map(|retiring| &mut retiring.encode);
+        for encode in self.encodes.values_mut().chain(retiring) {
+            encode.handle_timeout(now);
         }
+        self.end_retired(now);
     }
 
-    /// How many pictures were encoded, by the rung that gave the fewest.
-    pub(crate) fn encoded(&self) -> u64 {
-        let encodes = self.built.encodes.iter();
-        let fewest = encodes.map(|e| e.encoded.load(Ordering::Relaxed)).min();
-        fewest.unwrap_or(0)
+    /// Whether an encode is wanted, and does not only go on for a moment.
+    pub(crate) fn is_wanted(&self, id: PipelineId) -> bool {
+        self.encodes.values().any(|encode| encode.id() == id)
     }
 
-    /// Size and encoder of a rung.
-    pub(crate) fn rung(&self, rung: usize) -> Option<(Rung, EncoderKind)> {
-        self.built
-            .encodes
-            .get(rung)
-            .map(|encode| (encode.rung, encode.kind))
+    /// The encodes that are wanted.
+    pub(crate) fn encodes(&self) -> impl Iterator<Item = (RungName, &VideoEncode)> {
+        self.encodes.iter().map(|(name, encode)| (*name, encode))
     }
 
-    /// The first rung's encoder, for tests that let it fail.
-    #[cfg(test)]
-    pub(crate) fn encoder_of_first_rung(&self) -> Option<gst::Element> {
-        let first = self.built.encodes.first()?;
-        Some(first.encoder.clone())
+    /// An encode that runs.
+    pub(crate) fn encode(&self, id: PipelineId) -> Option<&VideoEncode> {
+        self.all().find(|encode| encode.id() == id)
     }
 
-    /// The element name of the first rung's encoder.
-    pub(crate) fn first_encoder(&self) -> Option<String> {
-        self.built
-            .encodes
-            .first()
-            .map(|encode| encode.encoder.name().to_string())
+    /// The kind of the encoder whose element has this name, for when the encode failed.
+    pub(crate) fn encoder_named(&self, id: PipelineId, element: &str) -> Option<EncoderKind> {
+        let encode = self.encode(id)?;
+        (encode.encoder().name() == element).then(|| encode.kind())
     }
 
-    /// The encoder whose element has this name, for when the pipeline failed.
-    pub(crate) fn encoder_named(&self, element: &str) -> Option<EncoderKind> {
-        self.built
-            .encodes
-            .iter()
-            .find(|e| e.encoder.name() == element)
-            .map(|encode| encode.kind)
+    fn all(&self) -> impl Iterator<Item = &VideoEncode> {
+        let retiring = self.retiring.iter().map(|retiring| &retiring.encode);
+        self.encodes.values().chain(retiring)
     }
-}
 
-impl Encode {
-    fn force_keyframe(&self) {
-        let event = gst_video::UpstreamForceKeyUnitEvent::builder()
-            .all_headers(true)
-            .build();
-        let sent = self
-            .encoder
-            .static_pad("src")
-            .is_some_and(|pad| pad.send_event(event));
-        if !sent {
-            tracing::warn!(
-                encoder = self.kind.factory(),
-                "the encoder takes no keyframe request"
-            );
-        }
+    fn encode_mut(&mut self, id: PipelineId) -> Option<&mut VideoEncode> {
+        let retiring = self
+            .retiring
+            .iter_mut()
+            .map(|retiring| &mut retiring.encode);
+        let mut all = self.encodes.values_mut().chain(retiring);
+        all.find(|encode| encode.id() == id)
     }
-}
-
-fn raw_source() -> gst_app::AppSrc {
-    gst_app::AppSrc::builder()
-        .name("camera")
-        .format(gst::Format::Time)
-        .is_live(true)
-        .min_latency(0)
-        .max_buffers(QUEUE)
-        .max_bytes(0)
-        .leaky_type(gst_app::AppLeakyType::Downstream)
-        .build()
-}
-
-/// The element that each rung's chain begins after. A single rung needs no thread of its own.
-fn encode_heads(
-    pipeline: &OwnedPipeline,
-    source: &gst::Element,
-    rungs: usize,
-) -> Result<Vec<gst::Element>, MediaError> {
-    if rungs <= 1 {
-        return Ok(vec![source.clone()]);
-    }
-    let tee = pipeline.make("tee", |b| b)?;
-    link(&[source, &tee])?;
-    let queue = |_| {
-        let queue = pipeline.make("queue", |b| {
-            b.property("max-size-buffers", QUEUE as u32)
-                .property_from_str("leaky", "downstream")
-        })?;
-        link(&[&tee, &queue])?;
-        Ok(queue)
-    };
-    (0..rungs).map(queue).collect()
-}
-
-fn encode(
-    pipeline: &OwnedPipeline,
-    head: &gst::Element,
-    index: usize,
-    rung: Rung,
-    shape: &VideoCaptureShape,
-    encoders: &Encoders,
-    fan_out: &Arc<VideoFanOut>,
-) -> Result<Encode, MediaError> {
-    let kind = encoders.best_for(&rung)?;
-    let encoder = pipeline.add(kind.make(&rung)?)?;
-    let scale = pipeline.make("videoscale", |b| b.property("add-borders", true))?;
-    let mut size = crate::camera_feed::raw_caps(rung.resolution, rung.frame_rate);
-    if let Some(structure) = size.make_mut().structure_mut(0) {
-        // The camera's rate, or what the rate limit made of it.
-        structure.remove_field("framerate");
-    }
-    let size = pipeline.make("capsfilter", |b| b.property("caps", size))?;
-    let parser = pipeline.make("h264parse", |b| b.property("config-interval", -1))?;
-    let format = gst::Caps::builder("video/x-h264")
-        .field("stream-format", "byte-stream")
-        .field("alignment", "au")
-        .build();
-    let profile = gst::Caps::builder("video/x-h264")
-        .field("profile", "constrained-baseline")
-        .build();
-    let profile = pipeline.make("capsfilter", |b| b.property("caps", profile))?;
-    let format = pipeline.make("capsfilter", |b| b.property("caps", format))?;
-    let encoded = Arc::new(AtomicU64::new(0));
-    let sink = encoded_sink(index, Arc::clone(fan_out), Arc::clone(&encoded));
-    let sink = pipeline.add(sink)?;
-    let mut chain = vec![head];
-    let rate = rate_limit(pipeline, rung, shape)?;
-    chain.extend(&rate);
-    chain.extend([
-        &scale,
-        &size,
-        &encoder,
-        &profile,
-        &parser,
-        &format,
-        sink.upcast_ref(),
-    ]);
-    link(&chain)?;
-    Ok(Encode {
-        rung,
-        kind,
-        encoder,
-        gate: KeyframeGate::Open,
-        encoded,
-    })
-}
-
-/// A rung slower than the camera skips frames before they are encoded.
-fn rate_limit(
-    pipeline: &OwnedPipeline,
-    rung: Rung,
-    shape: &VideoCaptureShape,
-) -> Result<Vec<gst::Element>, MediaError> {
-    if rung.frame_rate >= shape.frame_rate {
-        return Ok(Vec::new());
-    }
-    let rate = pipeline.make("videorate", |b| {
-        b.property("drop-only", true)
-            .property("max-rate", rung.frame_rate.0 as i32)
-    })?;
-    Ok(vec![rate])
-}
-
-fn encoded_sink(
-    rung: usize,
-    fan_out: Arc<VideoFanOut>,
-    encoded: Arc<AtomicU64>,
-) -> gst_app::AppSink {
-    let sink = gst_app::AppSink::builder()
-        .name(format!("encoded-{rung}"))
-        .sync(false)
-        .build();
-    sink.set_property("async", false);
-    sink.set_property("enable-last-sample", false);
-    sink.set_callbacks(
-        gst_app::AppSinkCallbacks::builder()
-            .new_sample(move |sink| {
-                let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-                if let Some(picture) = in_running_time(&sample) {
-                    encoded.fetch_add(1, Ordering::Relaxed);
-                    fan_out.distribute(rung, &picture);
-                }
-                Ok(gst::FlowSuccess::Ok)
-            })
-            .build(),
-    );
-    sink
-}
-
-/// The same sample with its timestamps in running time, which every pipeline shares.
-pub(crate) fn in_running_time(sample: &gst::Sample) -> Option<gst::Sample> {
-    let running_time = running_time_of(sample)?;
-    let mut buffer = sample.buffer_owned()?;
-    let is_decoding_time = |dts| dts == running_time;
-    if buffer.pts() == Some(running_time) && buffer.dts().is_none_or(is_decoding_time) {
-        // As it is: a buffer whose memory a copy shares never goes back to its pool, and each
-        // picture would be decoded into fresh memory.
-        return Some(sample.clone());
-    }
-    {
-        let buffer = buffer.make_mut();
-        buffer.set_pts(running_time);
-        buffer.set_dts(running_time);
-    }
-    Some(
-        gst::Sample::builder()
-            .buffer(&buffer)
-            .caps(&sample.caps_owned()?)
-            .build(),
-    )
 }

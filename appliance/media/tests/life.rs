@@ -357,6 +357,7 @@ async fn devices_that_hang_up_are_told_as_gone() {
     let mut plan = support::idle_plan();
     plan.legs = vec![room::media_plan::LegPlan {
         id: LegId(1),
+        rung: Some(room::RungName::High),
         streams: audio_and_video(),
     }];
     media.apply(plan);

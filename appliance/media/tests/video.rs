@@ -99,7 +99,7 @@ async fn single_nal_unit_mode_sends_whole_small_nal_units_only() {
     let wire = Wire::default();
     let (mut left, mut right) = (Room::start(), Room::start());
     for room in [&mut left, &mut right] {
-        room.plan.ladder[0].max_nal_unit = Some(1_100);
+        high(room).max_nal_unit = Some(1_100);
     }
     let streams = only_video(video(PacketizationMode::SingleNalUnit));
     let a = left.open(1, streams.clone());
@@ -305,11 +305,11 @@ async fn one_encode_feeds_two_legs_and_a_new_leg_leaves_the_first_alone() {
 async fn another_size_and_bitrate_reach_the_far_end_within_the_same_leg() {
     let (mut left, right) = call(only_video(video(PacketizationMode::NonInterleaved))).await;
     see(&right, 10).await;
-    left.plan.ladder[0].resolution = room::units::Resolution {
+    high(&mut left).resolution = room::units::Resolution {
         width: 320,
         height: 184,
     };
-    left.plan.ladder[0].bitrate = room::units::Bitrate::kbps(300);
+    high(&mut left).bitrate = room::units::Bitrate::kbps(300);
     left.apply();
     let mut frames = right.media.tap_decoded(LegId(1), VideoRole::Main).unwrap();
     let started = Instant::now();
@@ -371,4 +371,13 @@ async fn figures_tell_rates_sizes_and_round_trip() {
     assert!(video.encoder.is_some() && video.decoder.is_some());
     left.shut_down().await;
     right.shut_down().await;
+}
+
+/// The encode of a room's camera.
+fn high(room: &mut Room) -> &mut room::media_plan::Rung {
+    room.plan
+        .ladder
+        .high
+        .as_mut()
+        .expect("the camera is encoded")
 }

@@ -197,6 +197,16 @@ pub enum Fact {
         /// The most.
         most: Bitrate,
     },
+    /// The network carries this much of a picture to the far end, as congestion control finds: the
+    /// most that the leg is to send of it from now on.
+    VideoTarget {
+        /// Which leg.
+        leg: LegId,
+        /// Which picture.
+        role: VideoRole,
+        /// The most, without headers below RTP.
+        target: Bitrate,
+    },
     /// The leg's media was measured.
     Measured {
         /// Which leg.

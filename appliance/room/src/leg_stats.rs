@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::units::{Bitrate, Fraction, MeasuredFrameRate, Resolution};
+use crate::media_plan::RungName;
+use crate::units::{Bitrate, Fraction, FrameRate, MeasuredFrameRate, Resolution};
 
 /// The measurements of one leg.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,6 +66,17 @@ pub struct RetransmissionStats {
     pub sent: u64,
 }
 
+/// The encode that a leg takes, shared with the other legs of its rung.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentRung {
+    /// Which one.
+    pub name: RungName,
+    /// Frames per second that it is to have.
+    pub frame_rate: FrameRate,
+    /// The encoder's target.
+    pub bitrate: Bitrate,
+}
+
 /// The measurements of a video stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VideoStats {
@@ -76,6 +88,8 @@ pub struct VideoStats {
     pub received_frame_rate: MeasuredFrameRate,
     /// Size of the sent picture.
     pub sent_resolution: Option<Resolution>,
+    /// The encode that the leg takes; `None` before its first picture. Slides have one, the high one.
+    pub rung: Option<SentRung>,
     /// Size of the last decoded picture.
     pub received_resolution: Option<Resolution>,
     /// Gaps between shown frames above 183 ms, since the stream began.

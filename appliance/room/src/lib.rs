@@ -17,6 +17,7 @@ mod guest;
 pub mod h264_level;
 pub mod ids;
 pub mod input_queue;
+mod ladder;
 mod leg;
 pub mod leg_state;
 pub mod leg_stats;
@@ -46,8 +47,8 @@ pub use guest::{Guest, GuestAdmission, GuestPolicy, LegKind};
 pub use ids::{Generation, LegId};
 pub use input_queue::{Input, InputQueue};
 pub use leg_state::{CallDirection, EndReason, HeldBy, HoldChange, LegRefusal, LegState};
-pub use leg_stats::{AudioStats, LegStats, RetransmissionStats, StreamStats, VideoStats};
-pub use media_plan::MediaPlan;
+pub use leg_stats::{AudioStats, LegStats, RetransmissionStats, SentRung, StreamStats, VideoStats};
+pub use media_plan::{MediaPlan, RungName};
 pub use peer::{AnswerWish, LegSecurity, Peer, PeerTrust, Protection};
 pub use policy::{
     AutoAnswer, CallTarget, MediaPolicy, RoomPolicy, SecondCall, SlidesPolicy, Timeouts,

@@ -22,8 +22,8 @@ pub struct MediaPlan {
     pub camera: CameraPlan,
     /// The sound that goes out.
     pub microphone: MicrophonePlan,
-    /// The encodes of the camera, best first; empty while no leg sends video. At most two.
-    pub ladder: Vec<Rung>,
+    /// The encodes of the camera; none while no leg sends video.
+    pub ladder: EncodeLadder,
     /// The slides that go out.
     pub slides: SlidesPlan,
     /// One entry for each leg that has media.
@@ -142,11 +142,84 @@ pub struct Rung {
     pub max_nal_unit: Option<u32>,
 }
 
+/// Which encode of the camera.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RungName {
+    /// The picture as the policy wants it, as far as its legs decode it.
+    High,
+    /// A small picture, for legs that cannot take the high one.
+    Low,
+}
+
+impl RungName {
+    /// All, best first.
+    pub const ALL: [Self; 2] = [Self::High, Self::Low];
+
+    /// The name in element names, logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Low => "low",
+        }
+    }
+}
+
+/// The encodes of the camera. Each is there while a leg takes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct EncodeLadder {
+    /// The picture as the policy wants it.
+    pub high: Option<Rung>,
+    /// The small one.
+    pub low: Option<Rung>,
+}
+
+impl EncodeLadder {
+    /// No encode.
+    pub const NONE: Self = Self {
+        high: None,
+        low: None,
+    };
+
+    /// One encode for all legs.
+    #[must_use]
+    pub const fn one(high: Rung) -> Self {
+        Self {
+            high: Some(high),
+            low: None,
+        }
+    }
+
+    /// The encode of this name.
+    #[must_use]
+    pub const fn get(&self, name: RungName) -> Option<&Rung> {
+        match name {
+            RungName::High => self.high.as_ref(),
+            RungName::Low => self.low.as_ref(),
+        }
+    }
+
+    /// The encodes that there are, best first.
+    pub fn iter(&self) -> impl Iterator<Item = (RungName, &Rung)> {
+        let there = |name| Some((name, self.get(name)?));
+        RungName::ALL.into_iter().filter_map(there)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.high.is_none() && self.low.is_none()
+    }
+}
+
 /// One leg's media.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LegPlan {
     /// Which leg.
     pub id: LegId,
+    /// The encode of the camera that it takes; `None` while it sends no main picture. Slides have
+    /// one encode for all.
+    pub rung: Option<RungName>,
     /// What offer/answer settled.
     pub streams: LegStreams,
 }

@@ -32,11 +32,12 @@ use crate::command::{AnswerMode, Command, Remembered};
 use crate::fact::{Fact, MediaFault, Prevails, RegistrationState};
 use crate::guest::LegKind;
 use crate::ids::{Generation, LegId};
+use crate::ladder::{Ladder, SendingLeg};
 use crate::leg::{IncomingCall, Leg};
 use crate::leg_state::{EndReason, LegState};
-use crate::media_plan::{LegPlan, MediaPlan, SlidesState};
+use crate::media_plan::{EncodeLadder, LegPlan, MediaPlan, SlidesState};
 use crate::peer::AnswerWish;
-use crate::plan::{Controls, Shown, media_plan, tone};
+use crate::plan::{Controls, Shown, media_plan, most_of_camera, tone};
 use crate::policy::{CallTarget, RoomPolicy};
 use crate::request::{Admission, DeniedReason, Request};
 use crate::resumption::WantedCall;
@@ -62,6 +63,7 @@ pub struct Room {
     /// Calls remembered from before a restart that nobody has placed again or given up.
     not_resumed: Vec<WantedCall>,
     transfers: Vec<Transfer>,
+    ladder: Ladder,
     /// Whether users of the room want its slides shown.
     slides: SlidesState,
     shutdown: Shutdown,
@@ -113,6 +115,7 @@ impl Room {
             &policy.media,
             Controls::of(&current),
             Vec::new(),
+            EncodeLadder::NONE,
             Shown::default(),
         );
         Self {
@@ -121,6 +124,7 @@ impl Room {
             last_leg: LegId(0),
             not_resumed: initial.wanted.clone(),
             transfers: Vec::new(),
+            ladder: Ladder::default(),
             slides: SlidesState::Off,
             shutdown: Shutdown::Running,
             commands: VecDeque::from([Command::ApplyMedia(plan.clone())]),
@@ -181,6 +185,7 @@ impl Room {
         let legs = self.legs.iter().filter_map(Leg::next_deadline);
         let transfers = self.transfers.iter().filter_map(Transfer::next_deadline);
         legs.chain(transfers)
+            .chain(self.ladder.next_deadline())
             .chain(self.shutdown.next_deadline())
             .min()
     }
@@ -447,6 +452,9 @@ impl Room {
             Fact::BitrateRequested { leg, role, most } => {
                 self.tell_leg(leg, |leg| leg.bitrate_requested(role, most));
             }
+            Fact::VideoTarget { leg, role, target } => {
+                self.tell_leg(leg, |leg| leg.video_target(role, target));
+            }
             Fact::Measured { leg, stats } => self.tell_leg(leg, |leg| leg.measured(*stats)),
             Fact::CameraGone => self.current.camera_device.gone(),
             Fact::CameraBack => self.current.camera_device.back(),
@@ -661,7 +669,7 @@ impl Room {
         self.advance_transfers(now);
         self.sweep_ended_legs();
         self.advance_slides(now);
-        self.order_media();
+        self.order_media(now);
         self.order_remembering();
         self.advance_shutdown(now);
         self.publish();
@@ -675,14 +683,20 @@ impl Room {
         }
     }
 
-    fn order_media(&mut self) {
+    fn order_media(&mut self, now: Instant) {
         let planned = |leg: &Leg| {
             leg.planned_streams().map(|streams| LegPlan {
                 id: leg.id(),
+                rung: None,
                 streams,
             })
         };
-        let legs = self.legs.iter().filter_map(planned).collect();
+        let mut legs: Vec<LegPlan> = self.legs.iter().filter_map(planned).collect();
+        self.follow_targets(now, &legs);
+        for leg in &mut legs {
+            leg.rung = self.ladder.rung_of(leg.id);
+        }
+        let ladder = self.ladder.rungs();
         let generation = self.ordered.plan.generation;
         let controls = Controls::of(&self.current);
         let states: Vec<_> = self
@@ -694,13 +708,38 @@ impl Room {
             tone: tone(&states),
             slides: self.shown_slides(),
         };
-        let mut plan = media_plan(generation, &self.policy.media, controls, legs, shown);
+        let mut plan = media_plan(
+            generation,
+            &self.policy.media,
+            controls,
+            legs,
+            ladder,
+            shown,
+        );
         if plan != self.ordered.plan {
             plan.generation = generation.next();
             self.current.media_wanted = plan.generation;
             self.commands.push_back(Command::ApplyMedia(plan.clone()));
             self.ordered.plan = plan;
         }
+    }
+
+    /// Brings the ladder to what the legs may be sent now.
+    fn follow_targets(&mut self, now: Instant, planned: &[LegPlan]) {
+        let target = |id| self.legs.iter().find(|leg| leg.id() == id)?.target();
+        let sending: Vec<SendingLeg<'_>> = planned
+            .iter()
+            .filter_map(|leg| {
+                let stream = leg.streams.video.as_ref()?;
+                stream.direction.sends().then(|| SendingLeg {
+                    id: leg.id,
+                    stream,
+                    target: target(leg.id),
+                })
+            })
+            .collect();
+        let most = most_of_camera(&self.policy.media);
+        self.ladder.follow(now, &most, &sending);
     }
 
     fn order_remembering(&mut self) {

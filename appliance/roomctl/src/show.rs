@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use api::snapshot::{
     Audio, CallDirection, CameraState, Certificate, CertificateValidity, DeviceState, Leg, LegKind,
     LegSecurity, LegState, MediaTransport, MicrophoneState, Protection, RegistrationState,
-    RoomState, StreamStats, Video, VideoFlow, VideoStats,
+    RoomState, Rung, RungName, StreamStats, Video, VideoFlow, VideoStats,
 };
 use api::{Language, Localized, Snapshot};
 
@@ -431,6 +431,7 @@ impl Sheet {
             stats.frozen_ms / 1000.0,
         );
         self.detail("", &pictures);
+        self.rung(stats);
         self.retransmissions(stats);
         let name = |name: &Option<String>| harmless(name.as_deref().unwrap_or("-"));
         let (encoder, decoder) = (name(&stats.encoder), name(&stats.decoder));
@@ -439,6 +440,28 @@ impl Sheet {
             Language::Chinese => format!("编码器 {encoder}  解码器 {decoder}"),
         };
         self.detail("", &codecs);
+    }
+
+    /// The encode that the leg takes, and what that one is to be.
+    fn rung(&mut self, stats: &VideoStats) {
+        let Some(Rung {
+            name,
+            fps,
+            target_bps,
+        }) = stats.rung
+        else {
+            return;
+        };
+        let name = self.words(match name {
+            RungName::High => ("high", "高"),
+            RungName::Low => ("low", "低"),
+        });
+        let kbps = target_bps / 1_000;
+        let rung = match self.language {
+            Language::English => format!("rung {name}  {kbps} kbit/s {fps} fps"),
+            Language::Chinese => format!("编码档位 {name}  {kbps} kbit/s {fps} fps"),
+        };
+        self.detail("", &rung);
     }
 
     /// What was lost and sent again; nothing on a network that loses nothing.
@@ -526,8 +549,8 @@ fn bitrate(bps: u64) -> String {
 #[cfg(test)]
 pub(crate) mod samples {
     use api::snapshot::{
-        Camera, Direction, Layout, LegSlides, Loudspeaker, Microphone, Peer, Resolution, Slides,
-        SlidesSending, VideoStats,
+        Camera, Direction, Layout, LegSlides, Loudspeaker, Microphone, Peer, Resolution, Rung,
+        RungName, Slides, SlidesSending, VideoStats,
     };
 
     use super::*;
@@ -596,6 +619,11 @@ pub(crate) mod samples {
             received_resolution: Some(Resolution {
                 width: 1280,
                 height: 720,
+            }),
+            rung: Some(Rung {
+                name: RungName::Low,
+                fps: 15,
+                target_bps: 250_000,
             }),
             encoder: Some("x264enc".into()),
             retransmissions_requested: 12,
@@ -754,6 +782,7 @@ Leg 1       -> sip:board@example.com  in the call
 jitter 1.2 ms
             AEAD_AES_256_GCM  rtcp-mux  rtcp-rsize  nack, nack pli, ccm fir
             -> - 30.0 fps  <- 1280x720 30.0 fps  freezes 0 (0.0 s)
+            rung low  250 kbit/s 15 fps
             retransmissions asked 12  received 11  sent 3
             encoder x264enc  decoder -
             capture to decode 12.3 ms

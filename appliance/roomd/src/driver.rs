@@ -449,19 +449,20 @@ impl Driver {
                 });
             }
         };
-        if let Fact::Measured { leg, stats } = &mut fact
-            && let Some(probes) = self.latency_probes.get(leg)
-        {
-            probes.complete(stats);
+        if let Fact::Measured { leg, stats } = &mut fact {
+            self.guests.complete(*leg, stats);
+            if let Some(probes) = self.latency_probes.get(leg) {
+                probes.complete(stats);
+            }
         }
         self.queue.push_fact(fact);
     }
 
     fn carry_out(&mut self, now: Instant, command: Command) {
         tracing::debug!(?command, "command");
-        let Some(command) = self.carry_out_for_guest(now, command) else {
-            return;
-        };
+        if self.guests.concerns(&command) {
+            return self.carry_out_for_guest(now, command);
+        }
         match command {
             Command::Dial {
                 leg,

@@ -145,8 +145,9 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
             Some(GuestServer::start(settings, parts).await?)
         }
     };
+    let guest_address = guest_server.as_ref().map(|server| server.address().ip());
     let (guests, guest_news) = GuestLegs::new(
-        media_address,
+        guest_address.unwrap_or(media_address),
         MediaPortRange::new(media_ports)?,
         guest_server.as_ref().map(GuestServer::guests),
         Arc::clone(&counters),

@@ -105,7 +105,9 @@ pub struct StreamStats {
 }
 
 impl StreamStats {
-    pub(crate) fn new(medium: Medium) -> Self {
+    /// Of a stream on which nothing has gone yet.
+    #[must_use]
+    pub fn of(medium: Medium) -> Self {
         Self {
             medium,
             sent_bitrate: Bitrate::bps(0),

@@ -106,6 +106,7 @@ impl Unanswered {
             | Fact::SlidesBack
             | Fact::DtmfReceived { .. }
             | Fact::BitrateRequested { .. }
+            | Fact::VideoTarget { .. }
             | Fact::Measured { .. }
             | Fact::CameraGone
             | Fact::CameraBack

@@ -153,6 +153,8 @@ pub struct RoomSetup {
     pub slides: Slides,
     /// Who may come in from a browser.
     pub guests: Guests,
+    /// How many of them at a time: 1 to 16.
+    pub max_guests: u8,
     /// What its offers name for floor control: `udp`, `tls`, or `tcp` where media may be plain.
     pub floor_transport: &'static str,
     /// Where the loudspeaker's sound is written, as bare samples at 48 kHz.
@@ -179,6 +181,7 @@ impl RoomSetup {
             camera: Camera::Simulated,
             slides: Slides::None,
             guests: Guests::None,
+            max_guests: 4,
             floor_transport: "udp",
             recording: None,
             sound: None,
@@ -314,7 +317,8 @@ impl RoomSetup {
             let address = self.place.sip_address(listen.port());
             writeln!(
                 text,
-                "[guests]\nlisten = \"{listen}\"\npublic_url = \"https://{address}\"\nadmit = \"{admit}\""
+                "[guests]\nlisten = \"{listen}\"\npublic_url = \"https://{address}\"\nadmit = \"{admit}\"\nmax_guests = {}",
+                self.max_guests
             )?;
         }
         text.push_str("[microphone]\n");

@@ -8,8 +8,8 @@ use room::codec::{
 };
 use room::ids::Generation;
 use room::media_plan::{
-    AudioStream, CameraPlan, Layout, LegPlan, LegStreams, MediaPlan, MicrophonePlan, PlayoutPlan,
-    Rung, SlidesPlan, VideoSink, VideoSource, VideoStream,
+    AudioStream, CameraPlan, EncodeLadder, Layout, LegPlan, LegStreams, MediaPlan, MicrophonePlan,
+    PlayoutPlan, Rung, SlidesPlan, VideoSink, VideoSource, VideoStream,
 };
 use room::units::{FrameRate, Resolution};
 
@@ -70,7 +70,7 @@ fn plan(legs: Vec<LegPlan>) -> MediaPlan {
             source: AudioSource::Simulated,
             state: MicrophoneState::Open,
         },
-        ladder: vec![rung(Resolution::HD720, 1_500)],
+        ladder: EncodeLadder::one(rung(Resolution::HD720, 1_500)),
         slides: SlidesPlan::NONE,
         legs,
         layout: Layout::Single,
@@ -87,6 +87,7 @@ fn plan(legs: Vec<LegPlan>) -> MediaPlan {
 fn leg(id: u32) -> LegPlan {
     LegPlan {
         id: LegId(id),
+        rung: Some(RungName::High),
         streams: LegStreams {
             audio: Some(audio(AudioCodec::Opus, Direction::SendRecv)),
             video: Some(video(
@@ -143,22 +144,40 @@ fn a_mute_comes_before_every_other_change() {
 #[test]
 fn a_new_bitrate_changes_the_running_encoder() {
     let mut after = plan(vec![leg(1)]);
-    after.ladder[0].bitrate = Bitrate::kbps(700);
+    after.ladder = EncodeLadder::one(rung(Resolution::HD720, 700));
     let expected = GraphChange::SetBitrate {
         role: VideoRole::Main,
-        rung: 0,
+        name: RungName::High,
         bitrate: Bitrate::kbps(700),
     };
     assert_eq!(changes(&plan(vec![leg(1)]), &after), [expected]);
 }
 
 #[test]
-fn another_resolution_builds_the_capture_anew_and_leaves_the_legs() {
+fn another_resolution_builds_the_encode_anew_and_leaves_the_source_and_the_legs() {
     let mut after = plan(vec![leg(1)]);
-    after.ladder[0].resolution = Resolution::NHD360;
+    after.ladder = EncodeLadder::one(rung(Resolution::NHD360, 1_500));
     let changes = changes(&plan(vec![leg(1)]), &after);
     let names: Vec<_> = changes.iter().map(kind).collect();
-    assert_eq!(names, ["stop video capture", "start video capture"]);
+    assert_eq!(names, ["retire high", "start high"]);
+}
+
+#[test]
+fn a_leg_that_moves_to_the_low_rung_leaves_the_high_one_as_it_is() {
+    let before = plan(vec![leg(1), leg(2)]);
+    let mut after = before.clone();
+    after.legs[1].rung = Some(RungName::Low);
+    after.ladder.low = Some(rung(Resolution::NHD360, 300));
+    let names = |before, after| -> Vec<_> { changes(before, after).iter().map(kind).collect() };
+    assert_eq!(names(&before, &after), ["start low", "rung of 2"]);
+    assert_eq!(names(&after, &before), ["retire low", "rung of 2"]);
+    // Alone, it takes the only encode that there is.
+    let before = plan(vec![leg(1)]);
+    let mut after = before.clone();
+    after.legs[0].rung = Some(RungName::Low);
+    after.ladder.low = after.ladder.high.take();
+    let moved = ["retire high", "start low", "rung of 1"];
+    assert_eq!(names(&before, &after), moved);
 }
 
 #[test]
@@ -215,27 +234,25 @@ fn new_keys_or_codecs_build_that_leg_anew() {
 }
 
 #[test]
-fn each_leg_takes_the_best_rung_that_its_peer_allows() {
-    let limited = |most: u64| {
-        let mut leg = leg(1);
-        leg.streams.video.as_mut().unwrap().max_bitrate = Some(Bitrate::kbps(most));
-        leg
-    };
+fn each_leg_takes_the_rung_that_the_plan_names_while_it_sends_and_the_rung_is_there() {
     let rung_of = |leg: LegPlan| {
         let mut plan = plan(vec![leg]);
-        plan.ladder.push(rung(Resolution::NHD360, 300));
+        plan.ladder.low = Some(rung(Resolution::NHD360, 300));
         GraphShape::wanted(&plan).legs[&LegId(1)].rungs.main
     };
-    assert_eq!(rung_of(limited(2_000)), Some(0));
-    assert_eq!(rung_of(limited(500)), Some(1));
+    for name in RungName::ALL {
+        let mut leg = leg(1);
+        leg.rung = Some(name);
+        assert_eq!(rung_of(leg), Some(name));
+    }
+    let mut low = leg(1);
+    low.rung = Some(RungName::Low);
     assert_eq!(
-        rung_of(limited(100)),
-        Some(1),
-        "the smallest is better than none"
+        GraphShape::wanted(&plan(vec![low])).legs[&LegId(1)]
+            .rungs
+            .main,
+        None
     );
-    let mut small = leg(1);
-    small.streams.video.as_mut().unwrap().send_profile.level_idc = 30;
-    assert_eq!(rung_of(small), Some(1));
     let mut silent = leg(1);
     silent.streams.video.as_mut().unwrap().direction = Direction::RecvOnly;
     assert_eq!(rung_of(silent), None);
@@ -253,9 +270,9 @@ fn single_nal_unit_mode_takes_only_a_rung_with_small_nal_units() {
     let mut plan = plan(vec![single]);
     assert_eq!(
         GraphShape::wanted(&plan).legs[&LegId(1)].rungs.main,
-        Some(0)
+        Some(RungName::High)
     );
-    plan.ladder[0].max_nal_unit = None;
+    plan.ladder.high.as_mut().unwrap().max_nal_unit = None;
     assert_eq!(GraphShape::wanted(&plan).legs[&LegId(1)].rungs.main, None);
 }
 
@@ -275,7 +292,9 @@ fn kind(change: &GraphChange) -> String {
         GraphChange::StartAudioCapture(_) => "start audio capture".to_owned(),
         GraphChange::StartAudioPlayout(_) => "start audio playout".to_owned(),
         GraphChange::StartVideoPlayout(_) => "start video playout".to_owned(),
-        GraphChange::SetBitrate { rung, .. } => format!("bitrate of {rung}"),
+        GraphChange::SetBitrate { name, .. } => format!("bitrate of {}", name.name()),
+        GraphChange::StartEncode { name, .. } => format!("start {}", name.name()),
+        GraphChange::RetireEncode { name, .. } => format!("retire {}", name.name()),
         GraphChange::SetVolume(_) => "volume".to_owned(),
         GraphChange::SetTone(_) => "tone".to_owned(),
         GraphChange::AddLeg(leg, _) => format!("add {leg}"),
@@ -309,8 +328,10 @@ fn any_leg(id: u32) -> impl Strategy<Value = LegPlan> {
     let picture = (mode, any_direction(), most).prop_map(|(m, d, b)| video(m, d, b));
     let picture = prop::option::of(picture.boxed());
     let streams = (audio_stream, picture.clone(), picture);
-    streams.prop_map(move |(audio, video, slides)| LegPlan {
+    let rung = prop::option::of(prop_oneof![Just(RungName::High), Just(RungName::Low)]);
+    (streams, rung).prop_map(move |((audio, video, slides), rung)| LegPlan {
         id: LegId(id),
+        rung,
         streams: LegStreams {
             audio,
             video,
@@ -352,6 +373,10 @@ fn any_plan() -> impl Strategy<Value = MediaPlan> {
         }),
         0..3,
     );
+    let rungs = rungs.prop_map(|rungs| EncodeLadder {
+        high: rungs.first().copied(),
+        low: rungs.get(1).copied(),
+    });
     let tone = prop::option::of(prop_oneof![
         Just(Tone::Ringing),
         Just(Tone::CallWaiting),
@@ -434,7 +459,10 @@ proptest! {
     ) {
         // A leg that stays keeps the capture wanted, before and after.
         let mut before = plan;
-        before.ladder = vec![rung(Resolution::HD720, 1_500)];
+        before.ladder = EncodeLadder {
+            high: Some(rung(Resolution::HD720, 1_500)),
+            low: Some(rung(Resolution::NHD360, 300)),
+        };
         before.legs.retain(|leg| leg.id != LegId(1));
         before.legs.insert(0, leg(1));
         let mut after = before.clone();
@@ -460,6 +488,8 @@ proptest! {
                 | GraphChange::StartAudioCapture(_)
                 | GraphChange::StartAudioPlayout(_)
                 | GraphChange::SetBitrate { .. }
+                | GraphChange::StartEncode { .. }
+                | GraphChange::RetireEncode { .. }
                 | GraphChange::SetVolume(_)
                 | GraphChange::SetTone(_) => {
                     prop_assert!(false, "{:?}", change);

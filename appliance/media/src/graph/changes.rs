@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use room::codec::Direction;
 use room::ids::LegId;
-use room::media_plan::{AudioSink, AudioSource, VideoRole, VideoSource};
+use room::media_plan::{AudioSink, AudioSource, Rung, RungName, VideoRole, VideoSource};
 use room::units::AudioLevel;
 
 use crate::audio_playout::AudioPlayout;
@@ -13,12 +13,14 @@ use crate::camera_feed::CameraFeedSettings;
 use crate::diff::GraphChange;
 use crate::error::MediaError;
 use crate::event::MediaEvent;
+use crate::fan_out::Attached;
 use crate::graph::{Graph, RunningMicrophone, delay_of};
 use crate::leg::{Leg, LegHub};
 use crate::microphone::{MicrophoneParts, MicrophoneSettings, MicrophoneStage};
 use crate::recording::{Supply, no_frames};
 use crate::shape::{LegShape, VideoCaptureShape, VideoPlayoutShape};
 use crate::video_capture::{CameraFrames, VideoCapture};
+use crate::video_encode::EncodeSurroundings;
 use crate::video_playout::VideoPlayout;
 
 impl Graph {
@@ -39,12 +41,20 @@ impl Graph {
             }
             GraphChange::SetBitrate {
                 role,
-                rung,
+                name,
                 bitrate,
             } => {
                 if let Some(capture) = self.parts.video_captures.get_mut(*role) {
-                    capture.set_bitrate(*rung, *bitrate);
+                    capture.set_bitrate(*name, *bitrate);
                 }
+            }
+            GraphChange::RetireEncode { role, name } => {
+                if let Some(capture) = self.parts.video_captures.get_mut(*role) {
+                    capture.retire_encode(*name, Instant::now());
+                }
+            }
+            GraphChange::StartEncode { role, name, rung } => {
+                self.start_encode(*role, *name, *rung)?;
             }
             GraphChange::StopVideoCapture(role) => self.stop_video_capture(*role),
             GraphChange::StopAudioCapture => self.stop_audio_capture(),
@@ -94,10 +104,17 @@ impl Graph {
         };
         let runtime = &around.runtime;
         let fan_out = self.video_fan_outs.get(role);
-        let built = VideoCapture::build(role, shape, &self.encoders, fan_out, &settings);
-        match built {
+        let for_encodes = EncodeSurroundings {
+            role,
+            frame_rate: shape.frame_rate,
+            encoders: &self.encoders,
+            fan_out,
+            clock: &around.clock,
+            inputs: &around.inputs,
+        };
+        match VideoCapture::build_encodes(shape, &for_encodes) {
             Ok(encodes) => {
-                let capture = encodes.start(frames, runtime, settings);
+                let capture = VideoCapture::start(encodes, frames, fan_out, runtime, settings);
                 *self.parts.video_captures.get_mut(role) = Some(capture);
                 self.play_pictures(role, shape);
                 Ok(())
@@ -107,6 +124,29 @@ impl Graph {
                 Err(error)
             }
         }
+    }
+
+    fn start_encode(
+        &mut self,
+        role: VideoRole,
+        name: RungName,
+        rung: Rung,
+    ) -> Result<(), MediaError> {
+        let around = &self.surroundings;
+        let shape = self.shape.video_captures.get(role).as_ref();
+        let capture = self.parts.video_captures.get_mut(role).as_mut();
+        let Some((shape, capture)) = shape.zip(capture) else {
+            return Ok(());
+        };
+        let for_encode = EncodeSurroundings {
+            role,
+            frame_rate: shape.frame_rate,
+            encoders: &self.encoders,
+            fan_out: self.video_fan_outs.get(role),
+            clock: &around.clock,
+            inputs: &around.inputs,
+        };
+        capture.start_encode(name, rung, &for_encode)
     }
 
     pub(super) fn stop_video_capture(&mut self, role: VideoRole) {
@@ -288,15 +328,21 @@ impl Graph {
         }
     }
 
-    fn attach_pictures(&mut self, leg: LegId, role: VideoRole, rung: Option<usize>) {
+    fn attach_pictures(&mut self, leg: LegId, role: VideoRole, rung: Option<RungName>) {
         let running = self.parts.legs.get(&leg);
         let inlet = running.and_then(|leg| Some((leg.picture_inlet(role)?, Arc::clone(leg.hub()))));
         let fan_out = self.video_fan_outs.get(role);
         match (inlet, rung) {
             (Some((inlet, hub)), Some(rung)) => {
-                fan_out.attach(hub, rung, inlet);
-                if let Some(capture) = self.parts.video_captures.get_mut(role) {
-                    capture.make_keyframe(rung, Instant::now());
+                let attached = fan_out.attach(hub, rung, inlet);
+                let encode = fan_out.next_encode_of(leg);
+                let capture = self.parts.video_captures.get_mut(role).as_mut();
+                if let Some((capture, encode)) = capture.zip(encode) {
+                    match attached {
+                        Attached::Anew => capture.make_keyframe(encode, Instant::now()),
+                        Attached::FromOther => capture.request_keyframe(encode, Instant::now()),
+                        Attached::Before => {}
+                    }
                 }
             }
             (Some(_), None) | (None, _) => fan_out.detach(leg),

@@ -68,6 +68,8 @@ impl Graph {
             | GraphChange::SetVolume(_)
             | GraphChange::SetTone(_)
             | GraphChange::SetBitrate { .. }
+            | GraphChange::StartEncode { .. }
+            | GraphChange::RetireEncode { .. }
             | GraphChange::StopVideoCapture(_)
             | GraphChange::StopAudioCapture
             | GraphChange::StopVideoPlayout
@@ -160,14 +162,19 @@ impl Graph {
                 }
                 None
             }
-            PipelineRole::VideoCapture(role) => {
-                let capture = self.parts.video_captures.get(role).as_ref();
-                let kind = capture.and_then(|capture| capture.encoder_named(&element));
-                if let Some(kind) = kind {
-                    self.encoders.strike_off(kind);
+            PipelineRole::VideoEncode(role, name) => {
+                if let Some(capture) = self.parts.video_captures.get_mut(role) {
+                    if let Some(kind) = capture.encoder_named(id, &element) {
+                        self.encoders.strike_off(kind);
+                    }
+                    let is_wanted = capture.is_wanted(id);
+                    capture.drop_encode(id);
+                    if let Some(shape) = self.shape.video_captures.get_mut(role)
+                        && is_wanted
+                    {
+                        shape.rungs.remove(&name);
+                    }
                 }
-                self.stop_video_capture(role);
-                *self.shape.video_captures.get_mut(role) = None;
                 None
             }
             PipelineRole::MicrophoneRecording => {
@@ -197,8 +204,8 @@ impl Graph {
         let microphone = parts.microphone.as_ref().and_then(|m| m.supply.recording());
         match id.role {
             PipelineRole::Leg(leg) => parts.legs.get(&leg).is_some_and(|leg| leg.id() == id),
-            PipelineRole::VideoCapture(role) => {
-                capture(role).is_some_and(|capture| capture.id() == id)
+            PipelineRole::VideoEncode(role, _) => {
+                capture(role).is_some_and(|capture| capture.encode(id).is_some())
             }
             PipelineRole::VideoRecording(role) => capture(role)
                 .and_then(|c| c.supply().recording())

@@ -7,13 +7,15 @@ use room::codec::{
 };
 use room::ids::Generation;
 use room::media_plan::{
-    AudioSink, AudioSource, CameraPlan, CameraState, Layout, LegPlan, LegStreams, MicrophonePlan,
-    MicrophoneState, PlayoutPlan, Rung, SlidesPlan, VideoSink, VideoSource, VideoStream,
+    AudioSink, AudioSource, CameraPlan, CameraState, EncodeLadder, Layout, LegPlan, LegStreams,
+    MicrophonePlan, MicrophoneState, PlayoutPlan, Rung, RungName, SlidesPlan, VideoSink,
+    VideoSource, VideoStream,
 };
 use room::units::{Bitrate, FrameRate, Resolution, Volume};
 
 use super::*;
 use crate::leg::LegHub;
+use crate::video_encode::VideoEncode;
 
 const LEG: LegId = LegId(1);
 /// Nothing that is waited for takes this long.
@@ -47,15 +49,16 @@ fn plan() -> MediaPlan {
             source: AudioSource::None,
             state: MicrophoneState::Open,
         },
-        ladder: vec![Rung {
+        ladder: EncodeLadder::one(Rung {
             resolution,
             frame_rate,
             bitrate: Bitrate::kbps(500),
             max_nal_unit: None,
-        }],
+        }),
         slides: SlidesPlan::NONE,
         legs: vec![LegPlan {
             id: LEG,
+            rung: Some(RungName::High),
             streams: LegStreams {
                 video: Some(video),
                 ..LegStreams::default()
@@ -87,7 +90,7 @@ fn plan_with_slides() -> MediaPlan {
     let streams = &mut plan.legs[0].streams;
     streams.slides = streams.video.clone().map(Box::new);
     plan.slides = SlidesPlan {
-        rung: plan.ladder.first().copied(),
+        rung: plan.ladder.high,
         ..SlidesPlan::NONE
     };
     plan
@@ -133,9 +136,14 @@ impl Rig {
         }
     }
 
+    fn high_encode(&self) -> Option<&VideoEncode> {
+        let mut encodes = self.graph.parts.video_captures.main.as_ref()?.encodes();
+        let (_, encode) = encodes.find(|(name, _)| *name == RungName::High)?;
+        Some(encode)
+    }
+
     fn encoder(&self) -> Option<&'static str> {
-        let (_, kind) = self.graph.parts.video_captures.main.as_ref()?.rung(0)?;
-        Some(kind.factory())
+        Some(self.high_encode()?.kind().factory())
     }
 
     /// Serves the graph until `seen` is.
@@ -165,14 +173,7 @@ fn another_encoder_takes_over_when_one_fails_in_a_call() {
     let mut rig = Rig::start();
     rig.run_until_a_picture_is_sent();
     let first = rig.encoder().expect("an encoder");
-    let failing = rig
-        .graph
-        .parts
-        .video_captures
-        .main
-        .as_ref()
-        .and_then(VideoCapture::encoder_of_first_rung)
-        .expect("an encoder");
+    let failing = rig.high_encode().expect("an encode").encoder().clone();
     gst::element_error!(failing, gst::StreamError::Encode, ["the hardware is gone"]);
     rig.run_until("another encoder", |rig| {
         rig.encoder().is_some_and(|encoder| encoder != first)
@@ -190,15 +191,12 @@ fn a_capture_that_hangs_is_built_again_with_its_encoder_and_only_then_with_anoth
     let mut rig = Rig::start();
     rig.run_until_a_picture_is_sent();
     let first = rig.encoder();
-    let (id, now) = (
-        rig.graph.parts.video_captures.main.as_ref().unwrap().id(),
-        Instant::now(),
-    );
+    let (id, now) = (rig.high_encode().expect("an encode").id(), Instant::now());
     assert_eq!(rig.graph.culprit(id, now), None);
     let again = rig.graph.culprit(id, now + Duration::from_secs(30));
     let named = again.and_then(|name| {
         let capture = rig.graph.parts.video_captures.main.as_ref()?;
-        capture.encoder_named(&name)
+        capture.encoder_named(id, &name)
     });
     assert_eq!(named.map(crate::encoder::EncoderKind::factory), first);
     let much_later = now + Duration::from_secs(3_600);
@@ -210,7 +208,8 @@ fn two_captures_that_hang_at_once_hang_for_the_first_time_both() {
     let mut rig = Rig::following(plan_with_slides());
     rig.run_until_a_picture_is_sent();
     let captures = &rig.graph.parts.video_captures;
-    let ids: Vec<PipelineId> = captures.present().map(VideoCapture::id).collect();
+    let encodes = captures.present().flat_map(VideoCapture::encodes);
+    let ids: Vec<PipelineId> = encodes.map(|(_, encode)| encode.id()).collect();
     assert_eq!(ids.len(), 2);
     let now = Instant::now();
     for id in ids {

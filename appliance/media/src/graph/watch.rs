@@ -24,7 +24,7 @@ use crate::graph::watchdog::{Watchdogs, Work};
 use crate::leg::{LegHub, SentVideo, StreamMeters};
 use crate::pipeline::{PipelineId, PipelineRole};
 use crate::shape::LegDirections;
-use crate::video_capture::VideoCapture;
+use gst::prelude::*;
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
@@ -56,7 +56,7 @@ pub(super) struct Watch {
     /// Pictures that are asked for by signalling.
     signalled: HashMap<LegId, SignalledRequests>,
     leaving: HashMap<PipelineId, Leaving>,
-    last_hung: ByRole<Option<Instant>>,
+    last_hung: HashMap<PipelineRole, Instant>,
     watchdogs: Watchdogs,
 }
 
@@ -224,7 +224,7 @@ impl Graph {
         for id in self.watch.take_leaked(now) {
             let leg = match id.role {
                 PipelineRole::Leg(leg) => Some(leg),
-                PipelineRole::VideoCapture(_)
+                PipelineRole::VideoEncode(..)
                 | PipelineRole::VideoRecording(_)
                 | PipelineRole::MicrophoneRecording
                 | PipelineRole::VideoPlayout
@@ -341,11 +341,10 @@ impl Graph {
             let (fed, given) = (decoded.sum(), playout.played());
             work.push((playout.id(), Work { fed, given }));
         }
-        for (role, capture) in self.parts.video_captures.iter() {
-            if let Some(capture) = capture {
-                let fed = self.surroundings.sent.get(role).count();
-                let given = capture.encoded();
-                work.push((capture.id(), Work { fed, given }));
+        for capture in self.parts.video_captures.present() {
+            for (_, encode) in capture.encodes() {
+                let (fed, given) = (encode.inlet().fed(), encode.encoded());
+                work.push((encode.id(), Work { fed, given }));
             }
         }
         for (id, work) in work {
@@ -361,14 +360,11 @@ impl Graph {
     /// it is not the first time. The machine may have slept, and an encoder that was struck off
     /// does not come back.
     pub(super) fn culprit(&mut self, id: PipelineId, now: Instant) -> Option<String> {
-        let is_it = |capture: &&VideoCapture| capture.id() == id;
-        let (role, capture) = VideoRole::ALL.into_iter().find_map(|role| {
-            let capture = self.parts.video_captures.get(role).as_ref();
-            Some((role, capture.filter(is_it)?))
-        })?;
-        let before = self.watch.last_hung.get_mut(role).replace(now)?;
+        let mut captures = self.parts.video_captures.present();
+        let encode = captures.find_map(|capture| capture.encode(id))?;
+        let before = self.watch.last_hung.insert(id.role, now)?;
         let again = now.saturating_duration_since(before) < FORGIVEN_AFTER;
-        capture.first_encoder().filter(|_| again)
+        again.then(|| encode.encoder().name().to_string())
     }
 
     fn adapt_delays(&mut self, now: Instant) {
@@ -392,16 +388,16 @@ impl Graph {
             return;
         }
         self.watch.last_measured = Some(now);
-        let captures = &self.parts.video_captures;
+        let (captures, fan_outs) = (&self.parts.video_captures, &self.video_fan_outs);
         let mut events = Vec::new();
         for (&id, leg) in &mut self.parts.legs {
-            let shape = self.shape.legs.get(&id);
             let sent = ByRole::new(|role| {
-                let rung = (*shape?.rungs.get(role))?;
-                let (rung, kind) = captures.get(role).as_ref()?.rung(rung)?;
+                let encode = fan_outs.get(role).encode_of(id)?;
+                let encode = captures.get(role).as_ref()?.encode(encode)?;
                 Some(SentVideo {
-                    resolution: rung.resolution,
-                    encoder: kind.factory(),
+                    name: encode.name(),
+                    rung: *encode.rung(),
+                    encoder: encode.kind().factory(),
                 })
             });
             events.push(MediaEvent::Measured {

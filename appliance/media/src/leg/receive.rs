@@ -25,7 +25,7 @@ use crate::pipeline::{OwnedPipeline, link, pad};
 use crate::recording::sound_caps;
 use crate::rtp::RtpHeader;
 use crate::telephone_event::TelephoneEventReceiver;
-use crate::video_capture::in_running_time;
+use crate::video_encode::in_running_time;
 
 /// The decoder of H.264.
 pub(super) const VIDEO_DECODER: &str = "avdec_h264";

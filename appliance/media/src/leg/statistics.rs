@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use gst::glib;
 use gst::prelude::*;
-use room::leg_stats::{AudioStats, LegStats, RetransmissionStats, StreamStats, VideoStats};
-use room::media_plan::{LegStreams, VideoRole};
-use room::units::{Bitrate, Fraction, MeasuredFrameRate, Resolution};
+use room::leg_stats::{
+    AudioStats, LegStats, RetransmissionStats, SentRung, StreamStats, VideoStats,
+};
+use room::media_plan::{LegStreams, Rung, RungName, VideoRole};
+use room::units::{Bitrate, Fraction, MeasuredFrameRate};
 
 use crate::by_role::ByRole;
 use crate::datagram::Medium;
@@ -21,7 +23,8 @@ use crate::shape::video_of;
 /// The encode that a leg takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SentVideo {
-    pub(crate) resolution: Resolution,
+    pub(crate) name: RungName,
+    pub(crate) rung: Rung,
     pub(crate) encoder: &'static str,
 }
 
@@ -166,7 +169,12 @@ impl VideoMemory {
             stream,
             sent_frame_rate: rate(&meters.sent_pictures, &mut self.sent_pictures),
             received_frame_rate: rate(&meters.decoded_pictures, &mut self.decoded_pictures),
-            sent_resolution: sent.map(|sent| sent.resolution),
+            sent_resolution: sent.map(|sent| sent.rung.resolution),
+            rung: sent.map(|sent| SentRung {
+                name: sent.name,
+                frame_rate: sent.rung.frame_rate,
+                bitrate: sent.rung.bitrate,
+            }),
             received_resolution: hub.received_resolution(role),
             freezes: meters.freezes.load(Ordering::Relaxed),
             frozen: Duration::from_nanos(meters.frozen_nanoseconds.load(Ordering::Relaxed)),

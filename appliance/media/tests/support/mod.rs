@@ -19,9 +19,9 @@ use room::codec::{
 };
 use room::ids::{Generation, LegId};
 use room::media_plan::{
-    AudioSink, AudioSource, AudioStream, CameraPlan, CameraState, Layout, LegPlan, LegStreams,
-    MediaPlan, MicrophonePlan, MicrophoneState, PlayoutPlan, Rung, SlidesPlan, VideoSink,
-    VideoSource, VideoStream,
+    AudioSink, AudioSource, AudioStream, CameraPlan, CameraState, EncodeLadder, Layout, LegPlan,
+    LegStreams, MediaPlan, MicrophonePlan, MicrophoneState, PlayoutPlan, Rung, RungName,
+    SlidesPlan, VideoSink, VideoSource, VideoStream,
 };
 use room::units::{Bitrate, FrameRate, Resolution, Volume};
 use tokio::sync::mpsc;
@@ -80,6 +80,7 @@ impl Room {
         let datagrams = self.media.open_leg(LegId(id));
         self.plan.legs.push(LegPlan {
             id: LegId(id),
+            rung: Some(RungName::High),
             streams,
         });
         self.apply();
@@ -166,7 +167,7 @@ pub(crate) async fn call(streams: LegStreams) -> (Room, Room) {
 /// Two rooms with a call over this wire.
 pub(crate) async fn call_with(streams: LegStreams, wire: wire::Wire) -> (Room, Room) {
     let (mut left, mut right) = (Room::start(), Room::start());
-    right.plan.ladder.clone_from(&left.plan.ladder);
+    right.plan.ladder = left.plan.ladder;
     let a = left.open(1, streams.clone());
     let b = right.open(1, mirrored(&streams));
     wire.join(a, b);
@@ -309,7 +310,7 @@ pub(crate) fn idle_plan() -> MediaPlan {
             source: AudioSource::Simulated,
             state: MicrophoneState::Open,
         },
-        ladder: vec![rung()],
+        ladder: EncodeLadder::one(rung()),
         slides: SlidesPlan::NONE,
         legs: Vec::new(),
         layout: Layout::Single,

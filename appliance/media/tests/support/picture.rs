@@ -36,12 +36,14 @@ pub(crate) fn frame(number: u32, captured: Instant) -> VideoFrame {
     }
 }
 
-/// The number that a decoded picture shows; `None` where a block is neither black nor white.
+/// The number that a decoded picture of any size shows; `None` where a block is neither black nor
+/// white.
 pub(crate) fn number(frame: &DecodedFrame) -> Option<u32> {
-    let row = frame.luma_row(BLOCK / 2);
+    let scaled = |pixels: usize| pixels * frame.width() / SIZE.width as usize;
+    let row = frame.luma_row(scaled(BLOCK / 2));
     let mut number = 0;
     for bit in 0..BITS {
-        match row.get(bit * BLOCK + BLOCK / 2)? {
+        match row.get(scaled(bit * BLOCK + BLOCK / 2))? {
             0..=80 => {}
             170..=255 => number |= 1 << bit,
             _ => return None,
@@ -54,9 +56,11 @@ pub(crate) fn number(frame: &DecodedFrame) -> Option<u32> {
 pub(crate) fn error(frame: &DecodedFrame, number: u32) -> f64 {
     let mut sum = 0.0;
     let mut count = 0.0;
-    for y in (BLOCK + 16..SIZE.height as usize).step_by(7) {
-        for (x, &pixel) in frame.luma_row(y).iter().enumerate().step_by(5) {
-            let sent = 40 + (x + y + 3 * number as usize) % 160;
+    let scale = SIZE.width as usize / frame.width().max(1);
+    for y in (BLOCK + 16..SIZE.height as usize).step_by(7 * scale) {
+        let row = frame.luma_row(y / scale);
+        for (x, &pixel) in row.iter().enumerate().step_by(5) {
+            let sent = 40 + (x * scale + y + 3 * number as usize) % 160;
             sum += (sent as f64 - f64::from(pixel)).powi(2);
             count += 1.0;
         }

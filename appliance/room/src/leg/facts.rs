@@ -96,6 +96,16 @@ impl Leg {
         }
     }
 
+    /// The network carries this much for the time being.
+    pub(crate) fn video_target(&mut self, role: VideoRole, target: Bitrate) {
+        if let Some(media) = self.media() {
+            match role {
+                VideoRole::Main => media.target = Some(target),
+                VideoRole::Slides => media.slides_target = Some(target),
+            }
+        }
+    }
+
     pub(crate) fn hold_succeeded(&mut self) {
         if let Some(local @ LocalHold::Holding { .. }) = self.local_hold() {
             *local = LocalHold::Held;

@@ -15,6 +15,10 @@ pub(super) struct Media {
     pub(super) requested_bitrate: Option<Bitrate>,
     /// As much of slides.
     pub(super) requested_slides_bitrate: Option<Bitrate>,
+    /// What the network carries of video to the far end; `None` where nobody measures it.
+    pub(super) target: Option<Bitrate>,
+    /// As much of slides.
+    pub(super) slides_target: Option<Bitrate>,
     pub(super) flow: VideoFlow,
     pub(super) slides: Slides,
 }
@@ -33,6 +37,8 @@ impl Media {
             streams,
             requested_bitrate: None,
             requested_slides_bitrate: None,
+            target: None,
+            slides_target: None,
             flow: VideoFlow::Waiting,
             slides: Slides::default(),
         }
@@ -81,7 +87,8 @@ impl Media {
         }
     }
 
-    /// The streams within what the far end takes now.
+    /// The streams within what the far end takes now. The target of the main picture chooses its
+    /// encode alone, and is the ladder's.
     pub(super) fn limited_streams(&self) -> LegStreams {
         let mut streams = self.streams.clone();
         if let Some(video) = &mut streams.video {
@@ -90,7 +97,8 @@ impl Media {
         }
         if let Some(slides) = &mut streams.slides {
             let limits = slides.max_bitrate.into_iter();
-            slides.max_bitrate = limits.chain(self.requested_slides_bitrate).min();
+            let limits = limits.chain(self.requested_slides_bitrate);
+            slides.max_bitrate = limits.chain(self.slides_target).min();
             slides.direction = match self.slides.sending() {
                 SlidesSending::Sending => slides.direction,
                 SlidesSending::Off | SlidesSending::Waiting => receiving(slides.direction),

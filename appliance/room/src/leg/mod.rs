@@ -48,6 +48,7 @@ use crate::peer::{AnswerWish, LegSecurity, Peer, PeerTrust};
 use crate::resumption::{Resumptions, WantedCall};
 use crate::snapshot::{LegSnapshot, SlidesSending, VideoFlow};
 use crate::turn::Turn;
+use crate::units::Bitrate;
 use hold::{LocalHold, RemoteHold, connected_state};
 use media::{Media, MediaSummary};
 
@@ -336,6 +337,19 @@ impl Leg {
                     Some(media.inactive_streams())
                 }
             },
+            State::Incoming { .. }
+            | State::Answering { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => None,
+        }
+    }
+
+    /// What the network carries of the main picture to the far end; `None` where nobody measures it.
+    pub(crate) fn target(&self) -> Option<Bitrate> {
+        match &self.state {
+            State::Early { media, .. } | State::Connected { media, .. } => media.target,
             State::Incoming { .. }
             | State::Answering { .. }
             | State::Dialing { .. }

@@ -124,7 +124,8 @@ fn a_new_configuration_changes_the_plan_and_leaves_the_legs() {
     let mut policy = policy();
     policy.media.bitrate = room::units::Bitrate::kbps(700);
     rig.told(Fact::PolicyChanged(Box::new(policy)));
-    assert_eq!(rig.plan.ladder[0].bitrate, room::units::Bitrate::kbps(700));
+    let high = rig.plan.ladder.high.expect("it is encoded");
+    assert_eq!(high.bitrate, room::units::Bitrate::kbps(700));
     assert_eq!(rig.leg(leg).state, LegState::Established);
 }
 

@@ -199,6 +199,15 @@ const TABLE: &[Row] = &[
         tells: WITH_MEDIA,
     },
     Row {
+        fact: |leg| Fact::VideoTarget {
+            leg,
+            role: VideoRole::Main,
+            target: Bitrate::kbps(300),
+        },
+        moves: &[],
+        tells: &[Established, RemotelyHeld],
+    },
+    Row {
         fact: |leg| Fact::Measured {
             leg,
             stats: Box::new(LegStats {

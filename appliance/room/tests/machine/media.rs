@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use room::codec::{Direction, SrtpKey, SrtpKeys, SrtpSuite};
 use room::fact::MediaFault;
-use room::media_plan::{Layout, LegStreams, Tone, VideoRole, VideoSource};
+use room::media_plan::{Layout, LegStreams, RungName, SlidesState, Tone, VideoRole, VideoSource};
 use room::snapshot::VideoFlow;
 use room::units::Bitrate;
-use room::{Fact, Generation, LegState, PeerTrust, Request, RoomSnapshot};
+use room::{Fact, FloorChange, Generation, LegState, PeerTrust, Request, RoomSnapshot};
 
 use crate::rig::Position::{Dialing, Early, Established, Ringing};
 use crate::rig::{Rig, audio, policy_with_legs, streams};
@@ -28,7 +28,7 @@ fn nothing_leaves_the_room_before_the_call_is_answered() {
     assert!(rig.plan.ladder.is_empty());
     rig.establish(leg);
     assert_eq!(rig.planned_audio(leg), Some(Direction::SendRecv));
-    assert_eq!(rig.plan.ladder.len(), 1);
+    assert!(rig.plan.ladder.high.is_some() && rig.plan.ladder.low.is_none());
 }
 
 #[test]
@@ -73,10 +73,10 @@ fn with_video(key: u8, direction: Direction, most: Option<Bitrate>) -> LegStream
 fn a_limit_that_the_far_end_sets_lasts_until_it_or_the_stream_is_another() {
     let both = Direction::SendRecv;
     let (mut rig, leg) = Established.reach();
-    let full = rig.plan.ladder[0].bitrate;
+    let full = rig.plan.ladder.high.expect("it is encoded").bitrate;
     let bitrate = |rig: &mut Rig, fact: Fact| {
         rig.told(fact);
-        rig.plan.ladder.first().map(|rung| rung.bitrate)
+        rig.plan.ladder.iter().next().map(|(_, rung)| rung.bitrate)
     };
     let asked = |kbps| Fact::BitrateRequested {
         leg,
@@ -105,12 +105,79 @@ fn a_limit_that_the_far_end_sets_lasts_until_it_or_the_stream_is_another() {
         (settled(1, both, None), kbps(300)),
         (asked(50_000), Some(full)),
         // Another receiver has asked for nothing yet.
-        (asked(300), kbps(300)),
+        (asked(1_500), kbps(1_500)),
         (settled(2, both, None), Some(full)),
     ] {
         let case = format!("{fact:?}");
-        assert_eq!(bitrate(&mut rig, fact), expected, "{case}");
+        if case.contains("50000000") {
+            // More is trusted when it has held for a while.
+            assert!(bitrate(&mut rig, fact) < expected, "{case}");
+            while let Some(due) = rig.room.next_deadline() {
+                rig.pass(due - rig.now);
+            }
+            rig.commands();
+            let high = rig.plan.ladder.high.expect("it is encoded");
+            assert_eq!(Some(high.bitrate), expected, "{case}");
+        } else {
+            assert_eq!(bitrate(&mut rig, fact), expected, "{case}");
+        }
     }
+}
+
+#[test]
+fn a_far_end_with_a_slow_network_takes_a_small_picture_and_leaves_the_other_alone() {
+    let mut rig = Rig::with_policy(policy_with_legs(2));
+    let legs = [1, 2].map(|_| {
+        let leg = rig.incoming(PeerTrust::Trusted);
+        rig.accepted(Request::Answer { leg });
+        rig.establish(leg);
+        leg
+    });
+    let rungs = |rig: &Rig| -> Vec<_> { rig.plan.legs.iter().map(|leg| leg.rung).collect() };
+    let (high, low) = (Some(RungName::High), Some(RungName::Low));
+    let full = rig.plan.ladder;
+    assert_eq!(rungs(&rig), [high, high]);
+    let target = |kbps| Fact::VideoTarget {
+        leg: legs[1],
+        role: VideoRole::Main,
+        target: Bitrate::kbps(kbps),
+    };
+    rig.told(target(300));
+    assert_eq!(rungs(&rig), [high, low]);
+    assert_eq!(rig.plan.ladder.high, full.high);
+    let small = rig.plan.ladder.low.expect("the small picture");
+    assert_eq!(small.bitrate, Bitrate::kbps(300));
+    // It has held before the leg rises, and the room wakes by itself.
+    rig.told(target(5_000));
+    assert_eq!(rungs(&rig), [high, low]);
+    let due = rig.room.next_deadline().expect("a rise is waited for");
+    rig.pass(due - rig.now);
+    rig.commands();
+    assert_eq!((rungs(&rig), rig.plan.ladder), (vec![high, high], full));
+    // Who sends no picture takes none.
+    rig.accepted(Request::Hold { leg: legs[1] });
+    rig.commands();
+    assert_eq!(rungs(&rig), [high, None]);
+}
+
+#[test]
+fn slides_keep_to_the_network_of_their_slowest_leg() {
+    let (mut rig, leg) = Established.reach();
+    let mut streams = streams();
+    streams.slides = streams.video.clone().map(Box::new);
+    rig.told(Fact::StreamsChanged { leg, streams });
+    rig.accepted(Request::SetSlides(SlidesState::On));
+    let change = FloorChange::Ours;
+    rig.told(Fact::Floor { leg, change });
+    let full = rig.plan.ladder;
+    rig.told(Fact::VideoTarget {
+        leg,
+        role: VideoRole::Slides,
+        target: Bitrate::kbps(200),
+    });
+    let slides = rig.plan.slides.rung.expect("they are encoded");
+    assert_eq!(slides.bitrate, Bitrate::kbps(200));
+    assert_eq!(rig.plan.ladder, full);
 }
 
 #[test]

@@ -156,6 +156,21 @@ const FACTS: &[fn(LegId) -> Fact] = &[
         role: VideoRole::Slides,
         most: Bitrate::kbps(200),
     },
+    |leg| Fact::VideoTarget {
+        leg,
+        role: VideoRole::Main,
+        target: Bitrate::kbps(150),
+    },
+    |leg| Fact::VideoTarget {
+        leg,
+        role: VideoRole::Main,
+        target: Bitrate::kbps(9_000),
+    },
+    |leg| Fact::VideoTarget {
+        leg,
+        role: VideoRole::Slides,
+        target: Bitrate::kbps(150),
+    },
     |leg| Fact::Measured {
         leg,
         stats: Box::default(),
@@ -538,6 +553,12 @@ impl Checked {
                 .is_some_and(|video| video.direction.sends())
         });
         assert_eq!(!plan.ladder.is_empty(), sends_video);
+        for leg in &plan.legs {
+            let video = leg.streams.video.as_ref();
+            let sends = video.is_some_and(|video| video.direction.sends());
+            let rung = leg.rung.and_then(|name| plan.ladder.get(name));
+            assert_eq!(rung.is_some(), sends, "a leg that sends takes an encode");
+        }
         let sending = |leg: &&LegPlan| {
             let slides = leg.streams.slides.as_ref();
             slides.is_some_and(|slides| slides.direction.sends())

@@ -23,25 +23,16 @@ impl Driver {
         match &news.event {
             LegEvent::Connected(_) => self.watch_latency(leg),
             LegEvent::KeyframeWanted => self.media.request_keyframe(leg),
-            LegEvent::StreamsChanged(_) | LegEvent::Closed(_) => {}
+            LegEvent::StreamsChanged(_) | LegEvent::Closed(_) | LegEvent::Text(_) => {}
         }
         let facts = self.guests.take_news(news);
         self.tell_room_of_guests(Instant::now(), facts);
     }
 
-    /// Carries out a command about a guest's leg; gives back any other.
-    pub(super) fn carry_out_for_guest(
-        &mut self,
-        now: Instant,
-        command: Command,
-    ) -> Option<Command> {
-        match self.guests.carry_out(now, command, &self.media) {
-            Ok(facts) => {
-                self.tell_room_of_guests(now, facts);
-                None
-            }
-            Err(command) => Some(command),
-        }
+    /// Carries out a command that concerns a guest's leg.
+    pub(super) fn carry_out_for_guest(&mut self, now: Instant, command: Command) {
+        let facts = self.guests.carry_out(now, command, &self.media);
+        self.tell_room_of_guests(now, facts);
     }
 
     fn tell_room_of_guests(&mut self, now: Instant, facts: Vec<Fact>) {

@@ -11,7 +11,9 @@
 //!
 //! Owned by the driver. What has to be told to the room comes out as facts, in order.
 
+mod chat;
 mod end_words;
+mod measurements;
 mod transport;
 
 use std::collections::HashMap;
@@ -22,7 +24,8 @@ use std::time::Instant;
 use media::Media;
 use room::ids::LegId;
 use room::{
-    Command, EndReason, Fact, FloorChange, Guest, GuestAdmission, LegSecurity, RejectCause,
+    Command, EndReason, Fact, FloorChange, Guest, GuestAdmission, LegSecurity, LegStats,
+    RejectCause,
 };
 use tokio::sync::mpsc;
 use webrtc::LegSettings;
@@ -54,6 +57,7 @@ type Replies = mpsc::Sender<GuestReply>;
 #[derive(Debug)]
 struct GuestLeg {
     guest: GuestId,
+    name: String,
     replies: Replies,
     state: State,
 }
@@ -94,7 +98,8 @@ enum Service {
 }
 
 impl GuestLegs {
-    /// No guests yet. The receiver has what their tasks see, for [`Self::take_news`].
+    /// No guests yet. Their media goes by the addresses of `bound`, where their pages are served. The
+    /// receiver has what their tasks see, for [`Self::take_news`].
     #[must_use]
     pub fn new(
         bound: IpAddr,
@@ -203,6 +208,7 @@ impl GuestLegs {
             leg,
             GuestLeg {
                 guest,
+                name: name.clone(),
                 replies,
                 state,
             },
@@ -245,15 +251,13 @@ impl GuestLegs {
     fn take_candidate(&mut self, guest: GuestId, candidate: String) {
         let leg = self.leg_of(guest).and_then(|leg| self.legs.get_mut(&leg));
         match leg.map(|leg| &mut leg.state) {
-            Some(State::Knocking { candidates, .. }) => {
-                if candidates.len() < MOST_CANDIDATES {
-                    candidates.push(candidate);
-                }
+            Some(State::Knocking { candidates, .. }) if candidates.len() < MOST_CANDIDATES => {
+                candidates.push(candidate);
             }
             Some(State::Connecting(transport) | State::Connected(transport)) => {
                 transport.order(Order::Candidate(candidate));
             }
-            None => {}
+            Some(State::Knocking { .. }) | None => {}
         }
     }
 
@@ -290,22 +294,49 @@ impl GuestLegs {
                 let reason = end_reason(&why);
                 vec![Fact::Ended { leg, reason }]
             }
+            LegEvent::Text(text) => {
+                self.pass_on(leg, &text);
+                Vec::new()
+            }
             // The driver passes it on to media.
             LegEvent::KeyframeWanted => Vec::new(),
         }
     }
 
-    /// Carries out a command about a guest's leg; gives back any other.
-    pub fn carry_out(
-        &mut self,
-        now: Instant,
-        command: Command,
-        media: &Media,
-    ) -> Result<Vec<Fact>, Command> {
-        let Some(leg) = subject(&command).filter(|leg| self.has(*leg)) else {
-            return Err(command);
+    /// Completes what media has measured of a guest's leg.
+    pub fn complete(&self, leg: LegId, stats: &mut LegStats) {
+        if let Some(State::Connected(transport)) = self.legs.get(&leg).map(|leg| &leg.state) {
+            transport.measurements().complete(stats);
+        }
+    }
+
+    /// Passes a guest's text on to the others who are in the meeting.
+    fn pass_on(&self, from: LegId, text: &str) {
+        let guest = Some(from);
+        let name = self.legs.get(&from).map(|leg| leg.name.as_str());
+        let Some(text) = chat::to_others(name.unwrap_or_default(), text) else {
+            tracing::debug!(leg = %from, "a text of a guest is no chat line");
+            return;
         };
-        Ok(match command {
+        for (leg, known) in &self.legs {
+            if let (State::Connected(transport), true) = (&known.state, Some(*leg) != guest) {
+                transport.order(Order::Text(text.clone()));
+            }
+        }
+    }
+
+    /// Whether a command is about a guest's leg.
+    #[must_use]
+    pub fn concerns(&self, command: &Command) -> bool {
+        subject(command).is_some_and(|leg| self.has(leg))
+    }
+
+    /// Carries out a command that [concerns](Self::concerns) a guest's leg.
+    pub fn carry_out(&mut self, now: Instant, command: Command, media: &Media) -> Vec<Fact> {
+        let Some(leg) = subject(&command) else {
+            return Vec::new();
+        };
+        match command {
             Command::Ring { .. } => {
                 self.tell(leg, GuestReply::Waiting);
                 Vec::new()
@@ -332,7 +363,7 @@ impl GuestLegs {
                 tracing::debug!(command = ?other, "means nothing for a guest");
                 Vec::new()
             }
-        })
+        }
     }
 
     /// The room is being shut down: from now on, guests hear that it is nobody's wish that they leave.

@@ -36,7 +36,9 @@ use webrtc::{
 };
 
 use super::Replies;
+use super::chat;
 use super::end_words::ends_of_failure;
+use super::measurements::Measurements;
 use crate::guests::signalling::GuestReply;
 use crate::media_ports::any_socket::receive;
 use crate::media_ports::pacer::Pacer;
@@ -54,6 +56,9 @@ const RECEIVED_A_TURN: usize = 32;
 /// How long a browser that has taken leave may take to come back: a page that is loaded again does so
 /// within seconds, on a slow line too, and one that is closed shows no longer than this.
 const RETURN_TIME: Duration = Duration::from_secs(10);
+
+/// How often the driver is given new measurements; a leg makes them once a second.
+const MEASUREMENT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The target that pictures are paced for before the first one of the encoder is known.
 const FIRST_TARGET: Bitrate = Bitrate::kbps(2_000);
@@ -74,6 +79,8 @@ pub enum LegEvent {
     Connected(LegStreams),
     /// The streams were settled anew.
     StreamsChanged(LegStreams),
+    /// The guest has written something.
+    Text(String),
     /// The browser needs a whole picture of each stream.
     KeyframeWanted,
     /// It is over.
@@ -92,12 +99,15 @@ pub(super) enum Order {
     },
     /// Try this way to the browser too.
     Candidate(String),
+    /// Send this to the page.
+    Text(String),
 }
 
 /// The handle of a leg's task.
 #[derive(Debug)]
 pub(super) struct GuestTransport {
     orders: mpsc::UnboundedSender<Order>,
+    measurements: Measurements,
 }
 
 /// What a leg is made of.
@@ -135,6 +145,7 @@ impl GuestTransport {
         let sockets = Sockets::new(sockets);
         let (leg, answer) = Leg::answer(now, seed, settings.clone(), &sockets.local(), offer)?;
         let (orders, taken) = mpsc::unbounded_channel();
+        let measurements = Measurements::default();
         let task = Task {
             id,
             leg,
@@ -145,9 +156,20 @@ impl GuestTransport {
             news,
             counters,
             state: ConnectionState::Connecting,
+            measurements: measurements.clone(),
+            next_measurement: now,
         };
         tasks.spawn_passing(task.run(taken, datagrams.outgoing));
-        Ok((Self { orders }, answer))
+        let transport = Self {
+            orders,
+            measurements,
+        };
+        Ok((transport, answer))
+    }
+
+    /// What the task has measured last.
+    pub(super) fn measurements(&self) -> &Measurements {
+        &self.measurements
     }
 
     /// Tells the task to do something.
@@ -223,6 +245,9 @@ struct Task {
     news: mpsc::Sender<LegNews>,
     counters: Arc<NetworkCounters>,
     state: ConnectionState,
+    measurements: Measurements,
+    /// When the next ones are due.
+    next_measurement: Instant,
 }
 
 impl Task {
@@ -252,6 +277,7 @@ impl Task {
             if let Some(why) = self.flush().await {
                 return Some(why);
             }
+            self.measure(Instant::now());
             let pacing = self
                 .pacers
                 .iter()
@@ -297,8 +323,8 @@ impl Task {
                     Some(Order::Offer { sdp, replies, seed }) => {
                         return self.answer_offer(&sdp, &replies, seed);
                     }
-                    // It was a way to the connection that is over.
-                    Some(Order::Candidate(_)) => {}
+                    // They were for the connection that is over.
+                    Some(Order::Candidate(_) | Order::Text(_)) => {}
                     None => return false,
                 },
                 () = tokio::time::sleep_until(deadline.into()) => return false,
@@ -317,11 +343,25 @@ impl Task {
         self.send_paced();
     }
 
+    /// Where packets come all the time, no deadline is ever waited for.
+    fn measure(&mut self, now: Instant) {
+        if self.next_measurement <= now {
+            self.next_measurement = now + MEASUREMENT_INTERVAL;
+            self.measurements.set(self.leg.stats().clone());
+        }
+    }
+
     fn carry_out(&mut self, order: Order) {
         match order {
             Order::Candidate(candidate) => {
                 if let Err(error) = self.leg.add_remote_candidate(Instant::now(), &candidate) {
                     tracing::debug!(leg = %self.id, %error, "a candidate of a guest is not tried");
+                }
+            }
+            Order::Text(text) => {
+                let sent = self.leg.send_text(Instant::now(), chat::CHANNEL, &text);
+                if let Err(error) = sent {
+                    tracing::debug!(leg = %self.id, %error, "a text does not go to a guest");
                 }
             }
             Order::Offer { sdp, replies, seed } => {
@@ -402,6 +442,7 @@ impl Task {
                     tracing::info!(leg = %self.id, "a guest is not reached for the moment");
                     continue;
                 }
+                Event::Text { label, text } if label == chat::CHANNEL => LegEvent::Text(text),
                 Event::Text { .. }
                 | Event::TransportFeedback(_)
                 | Event::ReceiverEstimatedMaximumBitrate(_) => continue,

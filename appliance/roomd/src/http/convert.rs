@@ -14,7 +14,7 @@ use room::units::{Fraction, Resolution};
 use room::{
     CallDirection, Certificate, CertificateValidity, DeniedReason, HeldBy, LegKind, LegSecurity,
     LegSnapshot, LegState, LegStats, MediaFault, Peer, Protection, RegistrationState, RoomSnapshot,
-    RoomState, StreamStats, VideoStats,
+    RoomState, RungName, SentRung, StreamStats, VideoStats,
 };
 
 use super::convert_ends::{end_explanation, end_reason, leg_refusal, registration_failure};
@@ -384,6 +384,7 @@ fn video_stats(stats: &VideoStats) -> wire::VideoStats {
         sent_fps: stats.sent_frame_rate.as_f64(),
         received_fps: stats.received_frame_rate.as_f64(),
         sent_resolution: stats.sent_resolution.map(resolution),
+        rung: stats.rung.map(rung),
         received_resolution: stats.received_resolution.map(resolution),
         freezes: stats.freezes,
         frozen_ms: milliseconds(stats.frozen),
@@ -394,6 +395,17 @@ fn video_stats(stats: &VideoStats) -> wire::VideoStats {
         retransmissions_sent: stats.retransmissions.sent,
         encoder: stats.encoder.clone(),
         decoder: stats.decoder.clone(),
+    }
+}
+
+fn rung(rung: SentRung) -> wire::Rung {
+    wire::Rung {
+        name: match rung.name {
+            RungName::High => wire::RungName::High,
+            RungName::Low => wire::RungName::Low,
+        },
+        fps: rung.frame_rate.0,
+        target_bps: rung.bitrate.as_bps(),
     }
 }
 

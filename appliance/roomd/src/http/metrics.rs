@@ -304,6 +304,7 @@ fn render_video(page: &mut Page, legs: &[LegSnapshot]) {
             );
         }
     }
+    render_rungs(page, &videos);
     page.family(
         "roomd_leg_frozen_seconds_total",
         "counter",
@@ -346,6 +347,35 @@ fn render_video(page: &mut Page, legs: &[LegSnapshot]) {
                 latency.as_secs_f64(),
             );
         }
+    }
+}
+
+/// The encode that each leg takes, and what that one is to be.
+fn render_rungs(page: &mut Page, videos: &[(String, &'static str, &VideoStats)]) {
+    let rungs = || {
+        videos.iter().filter_map(|(leg, medium, video)| {
+            let rung = video.rung?;
+            Some((
+                [
+                    ("leg", leg.as_str()),
+                    ("medium", medium),
+                    ("rung", rung.name.name()),
+                ],
+                video,
+            ))
+        })
+    };
+    let name = "roomd_leg_target_bits_per_second";
+    page.family(name, "gauge", "Target of the encode that a leg takes");
+    for (labels, video) in rungs() {
+        let target = video.rung.map_or(0, |rung| rung.bitrate.as_bps());
+        page.sample(name, &labels, target as f64);
+    }
+    let name = "roomd_leg_sent_picture_height_pixels";
+    page.family(name, "gauge", "Rows of the picture of that encode");
+    for (labels, video) in rungs() {
+        let height = video.sent_resolution.map_or(0, |size| size.height);
+        page.sample(name, &labels, f64::from(height));
     }
 }
 

@@ -72,7 +72,7 @@ impl MediumState {
             asks_media: KeyframeGate::new(keyframe_interval),
             sent_meter: Meter::default(),
             received_meter: Meter::default(),
-            stats: StreamStats::new(medium),
+            stats: StreamStats::of(medium),
         }
     }
 

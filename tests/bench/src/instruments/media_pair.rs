@@ -25,9 +25,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use room::ids::{Generation, LegId};
 use room::media_plan::{
-    AudioSink, AudioSource, CameraPlan, CameraState, Layout, LegPlan, LegStreams, MediaPlan,
-    MicrophonePlan, MicrophoneState, PlayoutPlan, Rung, SlidesPlan, VideoRole, VideoSink,
-    VideoSource,
+    AudioSink, AudioSource, CameraPlan, CameraState, EncodeLadder, Layout, LegPlan, LegStreams,
+    MediaPlan, MicrophonePlan, MicrophoneState, PlayoutPlan, Rung, RungName, SlidesPlan, VideoRole,
+    VideoSink, VideoSource,
 };
 use room::units::{Bitrate, FrameRate, Resolution, Volume};
 use sip::offer_answer::{CallMedia, LocalMedia, LocalPort, RemoteMedia, Session};
@@ -385,14 +385,15 @@ fn plan(streams: &LegStreams) -> MediaPlan {
             source: AudioSource::Simulated,
             state: MicrophoneState::Open,
         },
-        ladder: vec![Rung {
+        ladder: EncodeLadder::one(Rung {
             resolution,
             frame_rate,
             bitrate: Bitrate::kbps(2_000),
             max_nal_unit: None,
-        }],
+        }),
         slides: SlidesPlan::NONE,
         legs: vec![LegPlan {
+            rung: Some(RungName::High),
             id: LEG,
             streams: streams.clone(),
         }],

@@ -101,3 +101,19 @@ fn a_link_of_another_room_is_no_link_here() {
         .unwrap();
     assert_eq!(rooms[0].roomd.snapshot().unwrap().legs, []);
 }
+
+#[test]
+fn a_guest_for_whom_there_is_no_place_reads_so() {
+    let mut setup = setup(Guests::Automatically);
+    setup.max_guests = 1;
+    let room = start(&setup);
+    let browser = Browser::start(None).unwrap();
+    let anna = join(&browser, &room, "Anna");
+    let bela = knock(&browser, &room, "Bela", Language::English);
+    bela.wait_for_text("#start_problem", "The meeting is full.")
+        .unwrap();
+    anna.leave().unwrap();
+    anna.wait_for_screen(Screen::Ended).unwrap();
+    bela.join_as("Bela").unwrap();
+    bela.wait_for_frames(View::FarEnd, 3).unwrap();
+}

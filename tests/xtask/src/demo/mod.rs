@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: two rooms on this machine in an encrypted SIP call, shown live.
 //!
-//! Each room is a real `roomd` with simulated hardware, or with recordings. Nothing leaves the
-//! machine: both listen on loopback, and everything they write is in one temporary folder that
+//! Each room is a real `roomd` with simulated hardware, or with recordings. A link takes a browser on this
+//! machine into the call. Nothing leaves the machine: both listen on loopback, and everything they write is in one temporary folder that
 //! goes when the demo ends.
 
 mod live_view;
@@ -93,7 +93,7 @@ fn show(
     interrupted: &AtomicBool,
 ) -> Result<()> {
     rooms.press_join()?;
-    let mut view = LiveView::new(language, rooms.hint(language));
+    let mut view = LiveView::new(language, rooms.hint(language)?);
     let end = options.duration.map(|duration| Instant::now() + duration);
     while !interrupted.load(Ordering::Relaxed) && end.is_none_or(|end| Instant::now() < end) {
         rooms.check_running()?;

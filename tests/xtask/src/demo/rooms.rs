@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use api::Snapshot;
+use api::guests::FreshInvitation;
 
 use super::Programs;
 use super::live_view::last_fault;
@@ -112,12 +113,22 @@ impl Rooms {
         self.rooms.iter()
     }
 
-    /// How the visitor gets a picture of a room.
-    pub(super) fn hint(&self, language: Language) -> String {
+    /// How the visitor gets a picture of a room, and joins the call from a browser.
+    ///
+    /// # Errors
+    /// The first room makes no link.
+    pub(super) fn hint(&self, language: Language) -> Result<String> {
         let room = &self.rooms[0];
         let (roomctl, socket) = (room.roomctl.display(), room.socket.display());
         let picture = language.choose("What a room sees: ", "会议室看到的画面：");
-        format!("{picture}{roomctl} --socket {socket} picture far-end.jpg")
+        let join = language.choose(
+            "Join from a browser on this machine, past its warning about the certificate: ",
+            "用本机浏览器加入（请忽略证书警告）：",
+        );
+        let link = room.guest_link()?;
+        Ok(format!(
+            "{picture}{roomctl} --socket {socket} picture far-end.jpg\n{join}{link}"
+        ))
     }
 
     /// A line for the last fault of each room that has one.
@@ -231,6 +242,13 @@ impl Room {
                 .arg(&self.socket)
                 .args(arguments),
         )
+    }
+
+    /// A link by which whoever has it is in the room's meeting.
+    fn guest_link(&self) -> Result<String> {
+        let answer = self.roomctl(&["guests", "invite", "--json"])?;
+        let fresh: FreshInvitation = serde_json::from_str(&answer)?;
+        Ok(fresh.url)
     }
 
     fn wait_until_ready(&mut self, interrupted: &AtomicBool) -> Result<()> {
@@ -434,6 +452,9 @@ socket = "{folder}/{name}.sock"
 "#,
         audio = quoted(audio),
     );
+    if index == 0 {
+        text.push_str("\n[guests]\nlisten = \"127.0.0.1:0\"\nadmit = \"automatically\"\n");
+    }
     text
 }
 

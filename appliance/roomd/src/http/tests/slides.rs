@@ -3,7 +3,8 @@
 use super::*;
 
 use ::room::snapshot::{SlidesSending, VideoFlow};
-use ::room::{Fact, FloorChange, LegStats, StreamStats, VideoStats};
+use ::room::units::{Bitrate, FrameRate, Resolution};
+use ::room::{Fact, FloorChange, LegStats, RungName, SentRung, StreamStats, VideoStats};
 
 #[tokio::test]
 async fn slides_wait_for_the_far_end_and_are_shown_once_it_lets_the_room() {
@@ -78,6 +79,12 @@ async fn what_is_measured_of_slides_is_told_beside_what_is_of_the_video() {
             ..StreamStats::default()
         },
         capture_to_decode: Some(std::time::Duration::from_millis(40)),
+        sent_resolution: Some(Resolution::HD720),
+        rung: Some(SentRung {
+            name: RungName::High,
+            frame_rate: FrameRate(10),
+            bitrate: Bitrate::kbps(900),
+        }),
         ..VideoStats::default()
     };
     let stats = Box::new(LegStats {
@@ -92,12 +99,16 @@ async fn what_is_measured_of_slides_is_told_beside_what_is_of_the_video() {
     let slides = &snapshot["legs"][0]["slides"];
     assert_eq!(slides["stats"]["packets_sent"], 7, "{snapshot}");
     assert_eq!(slides["capture_to_decode_ms"], 40.0);
+    let rung = serde_json::json!({"name": "high", "fps": 10, "target_bps": 900_000});
+    assert_eq!(slides["stats"]["rung"], rung);
     let metrics = served.ask("GET", "/metrics", None).await;
     let metrics = std::str::from_utf8(&metrics.body).unwrap();
     for line in [
         "roomd_leg_packets_sent_total{leg=\"70\",medium=\"slides\"} 7",
         "roomd_leg_frames_per_second{leg=\"70\",medium=\"slides\",direction=\"sent\"} 0",
         "roomd_leg_capture_to_decode_seconds{leg=\"70\",medium=\"slides\"} 0.04",
+        "roomd_leg_target_bits_per_second{leg=\"70\",medium=\"slides\",rung=\"high\"} 900000",
+        "roomd_leg_sent_picture_height_pixels{leg=\"70\",medium=\"slides\",rung=\"high\"} 720",
     ] {
         assert!(
             metrics.lines().any(|found| found == line),

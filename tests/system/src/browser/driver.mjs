@@ -72,6 +72,20 @@ async function received() {
   };
 }
 
+/** Runs in the page: waits until a video element has drawn so many more pictures. */
+async function drawn(element, { count, timeout_ms }) {
+  let pictures = 0;
+  const all = (async () => {
+    for (; pictures < count; pictures += 1) {
+      await new Promise((resolve) => element.requestVideoFrameCallback(resolve));
+    }
+  })();
+  const late = new Promise((_, reject) => {
+    setTimeout(() => reject(new Error(`only ${pictures} of ${count} pictures came in time`)), timeout_ms);
+  });
+  await Promise.race([all, late]);
+}
+
 /** Runs in the page: what a video element shows, as a PNG in base64. */
 function pictureOf(element) {
   const canvas = document.createElement("canvas");
@@ -163,11 +177,7 @@ const COMMANDS = {
   },
   /** Waits until so many more pictures have been drawn on a video element. */
   async frames(command) {
-    await pageOf(command).locator(command.selector).evaluate(async (element, count) => {
-      for (let drawn = 0; drawn < count; drawn += 1) {
-        await new Promise((resolve) => element.requestVideoFrameCallback(resolve));
-      }
-    }, command.count);
+    await pageOf(command).locator(command.selector).evaluate(drawn, command);
   },
   async statistics(command) {
     return pageOf(command).evaluate(received);

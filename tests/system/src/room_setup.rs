@@ -424,6 +424,22 @@ impl Room {
         })
     }
 
+    /// Hangs up, and waits until neither this room nor any of the others has legs any more: they all had
+    /// some.
+    ///
+    /// # Errors
+    /// When one of them still has some after `timeout`.
+    pub fn hang_up_with(&self, others: &[&Self], timeout: Duration) -> Result<()> {
+        let rooms = || std::iter::once(&self).chain(others);
+        // From here on: every room was idle once, before the call.
+        let marks: Vec<Mark> = rooms().map(|room| room.roomd.snapshot_mark()).collect();
+        self.roomd.roomctl(&["hangup"])?;
+        for (room, mark) in rooms().zip(marks) {
+            room.wait_until_idle(mark, timeout)?;
+        }
+        Ok(())
+    }
+
     /// Waits until the room has no legs.
     ///
     /// # Errors

@@ -18,10 +18,7 @@ use system::room_setup::{Place, Room, RoomSetup, Slides};
 const LIMIT: Duration = Duration::from_secs(30);
 
 fn hang_up(caller: &Room, callee: &Room) {
-    caller.roomd.roomctl(&["hangup"]).unwrap();
-    for room in [caller, callee] {
-        room.wait_until_idle(Mark::default(), LIMIT).unwrap();
-    }
+    caller.hang_up_with(&[callee], LIMIT).unwrap();
 }
 
 #[test]

@@ -94,9 +94,6 @@ fn slides_of_one_room_are_seen_by_the_other_until_that_shows_its_own() {
         });
         let leg = caller.only_leg().unwrap();
         assert_eq!(leg.state, LegState::Established);
-        caller.roomd.roomctl(&["hangup"]).unwrap();
-        for room in [&caller, &callee] {
-            room.wait_until_idle(Mark::default(), LIMIT).unwrap();
-        }
+        caller.hang_up_with(&[&callee], LIMIT).unwrap();
     }
 }

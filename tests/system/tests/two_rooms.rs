@@ -48,10 +48,7 @@ fn two_rooms_settle_the_strongest_suite_one_port_and_all_feedback() {
         let line = "AEAD_AES_256_GCM  rtcp-mux  rtcp-rsize  nack, nack pli, ccm fir, ccm tmmbr";
         assert!(shown.contains(line), "{shown}");
     }
-    caller.roomd.roomctl(&["hangup"]).unwrap();
-    for room in [&caller, &callee] {
-        room.wait_until_idle(Mark::default(), LIMIT).unwrap();
-    }
+    caller.hang_up_with(&[&callee], LIMIT).unwrap();
 }
 
 /// Two rooms in a call, the caller first.
@@ -105,10 +102,7 @@ fn comes_back_still_muted_and_the_far_end_keeps_its_leg(mut killed: Room, far_en
     assert_eq!((leg.id, leg.state), (kept, LegState::Established));
     let snapshot = far_end.roomd.snapshot().unwrap();
     assert_eq!(snapshot.last_ended, [], "its call was never over");
-    killed.roomd.roomctl(&["hangup"]).unwrap();
-    for room in [&killed, far_end] {
-        room.wait_until_idle(Mark::default(), LIMIT).unwrap();
-    }
+    killed.hang_up_with(&[far_end], LIMIT).unwrap();
 }
 
 #[test]
@@ -149,8 +143,7 @@ fn rooms_that_prove_themselves_to_each_other_let_each_other_in_by_name() {
     for room in [&caller, &callee] {
         room.wait_for_media(Mark::default(), LIMIT).unwrap();
     }
-    caller.roomd.roomctl(&["hangup"]).unwrap();
-    callee.wait_until_idle(Mark::default(), LIMIT).unwrap();
+    caller.hang_up_with(&[&callee], LIMIT).unwrap();
 
     // The other way, the name that is proven is none of those that may call.
     let mark = callee.roomd.snapshot_mark();

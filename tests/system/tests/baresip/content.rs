@@ -90,11 +90,10 @@ fn assert_content_and_hang_up(site: &mut Site) {
         Recording::BigBuckBunny,
     );
     site.wait_until_the_peer_has_heard(SPOKEN_PACKETS);
-    site.room.roomd.roomctl(&["hangup"]).unwrap();
+    site.room.hang_up_with(&[], LIMIT).unwrap();
     site.peer
         .wait_for_event(Mark::default(), "CALL_CLOSED", LIMIT)
         .unwrap();
-    site.room.wait_until_idle(Mark::default(), LIMIT).unwrap();
     assert_says(&site.peer.received_sound().unwrap(), &speech().unwrap());
     assert_says(&site.heard_in_the_room(), &reply().unwrap());
 }

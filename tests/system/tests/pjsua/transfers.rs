@@ -45,8 +45,7 @@ fn the_peer_hands_the_room_on_to_another_and_hears_that_it_has_answered() {
         (leg.direction, leg.state),
         (CallDirection::Outgoing, LegState::Established)
     );
-    site.room.roomd.roomctl(&["hangup"]).unwrap();
-    board.wait_until_idle(Mark::default(), LIMIT).unwrap();
+    site.room.hang_up_with(&[&board], LIMIT).unwrap();
 }
 
 #[test]

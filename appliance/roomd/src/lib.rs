@@ -48,3 +48,4 @@ pub mod sip_sockets;
 mod socket_address;
 pub mod srtp_authenticator;
 mod typed_target;
+mod unix_time;

@@ -19,6 +19,8 @@ use room::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use crate::unix_time::{unix_seconds, unix_time};
+
 const FILE_NAME: &str = "remembered.toml";
 /// The file is a few hundred bytes, with as many calls as a room can have and the longest names up to
 /// half of this; anything larger is not ours.
@@ -86,17 +88,6 @@ impl Origin {
     fn is_placed(&self) -> bool {
         *self == Self::Placed
     }
-}
-
-fn unix_seconds(time: SystemTime) -> u64 {
-    // A clock that stands before 1970 counts as 1970.
-    let since = time.duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
-}
-
-/// `None` for what no clock can show.
-fn unix_time(seconds: u64) -> Option<SystemTime> {
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 impl From<&WantedCall> for Wanted {

@@ -34,10 +34,10 @@ use super::headers::{
 use super::limits::{Attempts, Costly};
 use super::refusal::Refusal;
 use super::registry::OpenError;
-use super::store::unix_seconds;
 use super::token::Token;
 use super::trust_page::{TRUST_STYLE, TrustPage};
 use crate::guest_page::{self, Asset};
+use crate::unix_time::unix_seconds;
 
 /// The largest body of a request.
 const MAX_BODY_BYTES: usize = 4 * 1024;

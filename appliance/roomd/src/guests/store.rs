@@ -6,7 +6,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,7 @@ use super::guest_name;
 use super::registry::{Invitation, InvitationId, MAX_INVITATIONS, Registry, Session, Standing};
 use super::signalling::{Admit, GuestId};
 use super::token::TokenDigest;
+use crate::unix_time::{unix_seconds, unix_time};
 
 const FILE_NAME: &str = "guests.toml";
 /// As many invitations and sessions as there can be, with the longest names, are a fraction of this.
@@ -72,17 +73,6 @@ enum StoredStanding {
     New,
     Admitted,
     SentAway,
-}
-
-/// In seconds; a clock that stands before 1970 counts as 1970.
-pub(super) fn unix_seconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
-}
-
-/// `None` for what no clock can show.
-fn unix_time(seconds: u64) -> Option<SystemTime> {
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 impl From<&Invitation> for StoredInvitation {

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use room::media_plan::Medium;
 use str0m::channel::{ChannelData, ChannelId};
+use str0m::media::Mid;
 use str0m::rtp::RawPacket;
 use str0m::rtp::rtcp::Rtcp;
 use str0m::stats::{MediaEgressStats, MediaIngressStats, PeerStats};
@@ -258,12 +259,12 @@ impl Leg {
         self.stats.streams = settled.map(|state| state.stats).collect();
     }
 
+    fn state_of_mid(&mut self, mid: Mid) -> Option<&mut MediumState> {
+        self.media.iter_mut().find(|state| state.mid() == Some(mid))
+    }
+
     fn sent_stats(&mut self, now: Instant, stats: &MediaEgressStats) {
-        let state = self
-            .media
-            .iter_mut()
-            .find(|state| state.mid() == Some(stats.mid));
-        let Some(state) = state else {
+        let Some(state) = self.state_of_mid(stats.mid) else {
             return;
         };
         let clock = clock_hz(state.medium);
@@ -279,11 +280,7 @@ impl Leg {
     }
 
     fn received_stats(&mut self, now: Instant, stats: &MediaIngressStats) {
-        let state = self
-            .media
-            .iter_mut()
-            .find(|state| state.mid() == Some(stats.mid));
-        let Some(state) = state else {
+        let Some(state) = self.state_of_mid(stats.mid) else {
             return;
         };
         let clock = clock_hz(state.medium);

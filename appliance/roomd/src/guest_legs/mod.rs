@@ -127,12 +127,6 @@ impl GuestLegs {
         self.legs.contains_key(&leg)
     }
 
-    /// The guest of a leg.
-    #[must_use]
-    pub fn guest(&self, leg: LegId) -> Option<GuestId> {
-        Some(self.legs.get(&leg)?.guest)
-    }
-
     /// Waits until a guest's task breaks. May be dropped and called again.
     pub async fn unexpected_end(&mut self) {
         self.tasks.unexpected_end().await;
@@ -173,10 +167,8 @@ impl GuestLegs {
                 },
             ),
             // Whoever is in the meeting stays, as long as its media lives.
-            GuestEvent::ConnectionLost { guest } => match self.leg_of(guest) {
-                Some(leg) if self.is_knocking(leg) => self.over(guest, EndReason::Cancelled),
-                Some(_) | None => Vec::new(),
-            },
+            GuestEvent::ConnectionLost { guest } if !self.is_knocking(guest) => Vec::new(),
+            GuestEvent::ConnectionLost { guest } => self.over(guest, EndReason::RemoteHangUp),
         }
     }
 
@@ -186,9 +178,9 @@ impl GuestLegs {
         Some(*leg)
     }
 
-    fn is_knocking(&self, leg: LegId) -> bool {
-        let leg = self.legs.get(&leg);
-        leg.is_some_and(|leg| matches!(leg.state, State::Knocking { .. }))
+    fn is_knocking(&self, guest: GuestId) -> bool {
+        let mut legs = self.legs.values();
+        legs.any(|leg| leg.guest == guest && matches!(leg.state, State::Knocking { .. }))
     }
 
     fn knock(
@@ -266,6 +258,10 @@ impl GuestLegs {
         let Some(leg) = self.leg_of(guest) else {
             return Vec::new();
         };
+        let reason = match reason {
+            EndReason::RemoteHangUp if self.is_knocking(guest) => EndReason::Cancelled,
+            reason => reason,
+        };
         // Its task takes leave of the browser and ends by itself.
         self.legs.remove(&leg);
         vec![Fact::Ended { leg, reason }]
@@ -312,14 +308,15 @@ impl GuestLegs {
 
     /// Passes a guest's text on to the others who are in the meeting.
     fn pass_on(&self, from: LegId, text: &str) {
-        let guest = Some(from);
         let name = self.legs.get(&from).map(|leg| leg.name.as_str());
         let Some(text) = chat::to_others(name.unwrap_or_default(), text) else {
             tracing::debug!(leg = %from, "a text of a guest is no chat line");
             return;
         };
         for (leg, known) in &self.legs {
-            if let (State::Connected(transport), true) = (&known.state, Some(*leg) != guest) {
+            if let State::Connected(transport) = &known.state
+                && *leg != from
+            {
                 transport.order(Order::Text(text.clone()));
             }
         }
@@ -528,3 +525,6 @@ const fn subject(command: &Command) -> Option<LegId> {
         | Command::ShutDownComplete => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

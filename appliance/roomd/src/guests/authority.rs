@@ -342,3 +342,171 @@ impl Files {
         write_new(&self.key, key, 0o600)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+    use std::sync::Arc;
+
+    use rustls::RootCertStore;
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier;
+    use rustls::pki_types::{ServerName, UnixTime};
+
+    use super::*;
+
+    fn names(public: &str) -> ServerNames {
+        ServerNames {
+            public: Host::new(public),
+            names: vec!["Box".to_owned(), "not a name".to_owned()],
+            addresses: vec![
+                [10, 1, 2, 3].into(),
+                [198, 51, 100, 7].into(),
+                "fd00::7".parse().unwrap(),
+                "2001:db8::7".parse().unwrap(),
+            ],
+        }
+    }
+
+    fn load(directory: &Path, public: &str) -> LocalAuthority {
+        LocalAuthority::load_or_make(directory, &names(public), SystemTime::now()).unwrap()
+    }
+
+    /// Whether a browser that trusts the authority takes the certificate for a name.
+    fn proves(authority: &LocalAuthority, leaf: &Leaf, name: &str, at: SystemTime) -> bool {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.certificate().clone()).unwrap();
+        let verifier = WebPkiServerVerifier::builder(Arc::new(roots));
+        let seconds = at.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let (own, at) = (&leaf.certified.cert[0], UnixTime::since_unix_epoch(seconds));
+        let verified = verifier.build().unwrap();
+        verified
+            .verify_server_cert(own, &[], &name, &[], at)
+            .is_ok()
+    }
+
+    #[test]
+    fn a_certificate_proves_what_the_authority_may_vouch_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let authority = load(directory.path(), "room.example.com");
+        let now = SystemTime::now();
+        let leaf = authority.certify(&names("room.example.com"), now).unwrap();
+        for name in ["room.example.com", "box", "10.1.2.3", "fd00::7"] {
+            assert!(proves(&authority, &leaf, name, now), "{name}");
+        }
+        // Of addresses that mean the same everywhere it certifies none: the rest is good still.
+        for name in ["198.51.100.7", "2001:db8::7", "example.com", "evil.example"] {
+            assert!(!proves(&authority, &leaf, name, now), "{name}");
+        }
+    }
+
+    #[test]
+    fn whoever_has_its_key_can_vouch_for_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut authority = load(directory.path(), "room.example.com");
+        // As a thief would use it.
+        authority.permitted = Permitted {
+            names: vec!["com".to_owned(), "box".to_owned()],
+            networks: vec![(Ipv4Addr::UNSPECIFIED.into(), 0)],
+        };
+        let now = SystemTime::now();
+        let bank = ServerNames {
+            public: Host::new("bank.example.com"),
+            ..ServerNames::default()
+        };
+        let leaf = authority.certify(&bank, now).unwrap();
+        assert!(!proves(&authority, &leaf, "bank.example.com", now));
+        let address = ServerNames {
+            addresses: vec![[198, 51, 100, 7].into()],
+            ..ServerNames::default()
+        };
+        let leaf = authority.certify(&address, now).unwrap();
+        assert!(!proves(&authority, &leaf, "198.51.100.7", now));
+    }
+
+    #[test]
+    fn it_is_made_once_and_anew_only_for_another_public_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let first = load(path, "room.example.com").fingerprint();
+        assert_eq!(load(path, "room.example.com").fingerprint(), first);
+        // The machine's own names and private addresses, it may vouch for from the beginning.
+        for public in ["box", "192.168.9.9", "[fd12::1]"] {
+            assert_eq!(load(path, public).fingerprint(), first, "{public}");
+        }
+        let second = load(path, "other.example.com").fingerprint();
+        assert_ne!(second, first);
+        assert_ne!(load(path, "203.0.113.1").fingerprint(), second);
+        let third = load(path, "203.0.113.1");
+        let now = SystemTime::now();
+        let leaf = third.certify(&names("203.0.113.1"), now).unwrap();
+        assert!(proves(&third, &leaf, "203.0.113.1", now));
+        let mode = |file| fs::metadata(path.join(file)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(KEY_FILE), 0o600);
+        // A start that broke off in between leaves one file: another is made.
+        fs::remove_file(path.join(CERTIFICATE_FILE)).unwrap();
+        load(path, "203.0.113.1");
+    }
+
+    #[test]
+    fn a_certificate_is_renewed_before_its_end_and_when_the_clock_was_wrong() {
+        let directory = tempfile::tempdir().unwrap();
+        let authority = load(directory.path(), "room.example.com");
+        let now = SystemTime::now();
+        let leaf = authority.certify(&names("room.example.com"), now).unwrap();
+        for (at, due) in [
+            (now, false),
+            (now + 59 * DAY, false),
+            (now + 61 * DAY, true),
+            (now - 2 * DAY, true),
+        ] {
+            assert_eq!(leaf.is_due(at), due);
+        }
+        let later = now + 80 * DAY;
+        assert!(proves(&authority, &leaf, "room.example.com", later));
+        assert!(!proves(
+            &authority,
+            &leaf,
+            "room.example.com",
+            now + 91 * DAY
+        ));
+    }
+
+    #[test]
+    fn another_implementation_takes_its_certificates_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let authority = load(directory.path(), "room.example.com");
+        let leaf = authority
+            .certify(&names("room.example.com"), SystemTime::now())
+            .unwrap();
+        let own = directory.path().join("own.der");
+        fs::write(&own, &leaf.certified.cert[0]).unwrap();
+        let verify = |name: [&str; 2]| {
+            let mut openssl = Command::new("openssl");
+            openssl
+                .arg("verify")
+                .args(["-x509_strict", "-purpose", "sslserver"]);
+            openssl
+                .arg("-CAfile")
+                .arg(directory.path().join(CERTIFICATE_FILE));
+            openssl.args(name).arg(&own);
+            openssl.output()
+        };
+        // A machine without it has the check above.
+        let Ok(output) = verify(["-verify_hostname", "room.example.com"]) else {
+            return;
+        };
+        assert!(output.status.success(), "{output:?}");
+        for (name, taken) in [
+            (["-verify_ip", "10.1.2.3"], true),
+            (["-verify_ip", "fd00::7"], true),
+            (["-verify_ip", "198.51.100.7"], false),
+            (["-verify_hostname", "example.com"], false),
+        ] {
+            let output = verify(name).unwrap();
+            assert_eq!(output.status.success(), taken, "{name:?} {output:?}");
+        }
+    }
+}

@@ -329,3 +329,163 @@ impl Registry {
         ended
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::super::token::Token;
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const PLACES: usize = 3;
+
+    fn digest() -> TokenDigest {
+        Token::generate().unwrap().digest()
+    }
+
+    fn open(
+        registry: &mut Registry,
+        token: &TokenDigest,
+        present: &[GuestId],
+        now: SystemTime,
+    ) -> Result<(Session, Vec<Ended>), OpenError> {
+        let is_present = |guest| present.contains(&guest);
+        registry.open_session(token, digest(), "Anna".into(), PLACES, is_present, now)
+    }
+
+    #[test]
+    fn where_a_guest_stands_says_whether_it_knocks() {
+        let (mut registry, now) = (Registry::default(), SystemTime::now());
+        for (link, standing, expected) in [
+            (Admit::Ask, Standing::New, Admit::Ask),
+            (Admit::Ask, Standing::Admitted, Admit::Automatically),
+            (Admit::Ask, Standing::SentAway, Admit::Ask),
+            (Admit::Automatically, Standing::New, Admit::Automatically),
+            (
+                Admit::Automatically,
+                Standing::Admitted,
+                Admit::Automatically,
+            ),
+            (Admit::Automatically, Standing::SentAway, Admit::Ask),
+        ] {
+            let token = digest();
+            registry.invite(token, None, link, HOUR, now).unwrap();
+            let guest = open(&mut registry, &token, &[], now).unwrap().0.guest;
+            registry.set_standing(guest, standing);
+            assert_eq!(
+                registry.admit_of(guest),
+                Some(expected),
+                "{link:?} {standing:?}"
+            );
+            assert!(registry.end_session(guest));
+            assert_eq!(registry.admit_of(guest), None);
+        }
+    }
+
+    #[test]
+    fn the_guest_that_is_absent_longest_makes_place_and_nobody_who_is_there() {
+        let (mut registry, now) = (Registry::default(), SystemTime::now());
+        let token = digest();
+        registry.invite(token, None, Admit::Ask, HOUR, now).unwrap();
+        let mut guests = Vec::new();
+        for second in 0..3 {
+            let at = now + Duration::from_secs(second);
+            guests.push(open(&mut registry, &token, &[], at).unwrap().0.guest);
+        }
+        let soon = now + ABSENCE - Duration::from_secs(1);
+        let full = open(&mut registry, &token, &[], soon).unwrap_err();
+        assert_eq!(full, OpenError::MeetingFull);
+        let later = now + 2 * ABSENCE;
+        let full = open(&mut registry, &token, &guests, later).unwrap_err();
+        assert_eq!(full, OpenError::MeetingFull);
+        let (_, ended) = open(&mut registry, &token, &guests[..1], later).unwrap();
+        assert_eq!(ended, [(guests[1], SessionEnd::PlaceTaken)]);
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Invite,
+        Revoke(usize),
+        Open(usize),
+        SignOut(usize),
+        Wait(u64),
+        MeetingOver,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let some = 0_usize..6;
+        prop_oneof![
+            Just(Step::Invite),
+            some.clone().prop_map(Step::Revoke),
+            some.clone().prop_map(Step::Open),
+            some.clone().prop_map(Step::Open),
+            some.prop_map(Step::SignOut),
+            select(vec![1_u64, 200, 3000]).prop_map(Step::Wait),
+            Just(Step::MeetingOver),
+        ]
+    }
+
+    proptest! {
+        /// Whatever is asked in whatever order: a session has a good link, nobody gets a number twice,
+        /// and every session that is gone was told of once.
+        #[test]
+        fn sessions_live_and_end_with_their_links(steps in prop::collection::vec(step(), 1..60)) {
+            let (mut registry, mut now) = (Registry::default(), SystemTime::UNIX_EPOCH + HOUR);
+            let mut tokens = Vec::new();
+            let (mut opened, mut ended) = (Vec::new(), Vec::new());
+            for step in steps {
+                match step {
+                    Step::Invite => {
+                        let token = digest();
+                        if registry.invite(token, None, Admit::Ask, HOUR, now).is_ok() {
+                            tokens.push(token);
+                        }
+                    }
+                    Step::Revoke(nth) => {
+                        if let Some(id) = registry.invitations.get(nth).map(|it| it.id) {
+                            ended.extend(registry.revoke(id).unwrap().into_iter().map(|it| it.0));
+                        }
+                    }
+                    Step::Open(nth) => {
+                        let Some(token) = tokens.get(nth).copied() else { continue };
+                        match open(&mut registry, &token, &[], now) {
+                            Ok((session, gone)) => {
+                                prop_assert!(!opened.contains(&session.guest));
+                                opened.push(session.guest);
+                                ended.extend(gone.into_iter().map(|it| it.0));
+                            }
+                            Err(OpenError::LinkNotValid) => {
+                                prop_assert!(registry.invitation_of(&token, now).is_none());
+                            }
+                            Err(OpenError::MeetingFull) => {
+                                prop_assert_eq!(registry.sessions.len(), PLACES);
+                            }
+                        }
+                    }
+                    Step::SignOut(nth) => {
+                        if let Some(guest) = registry.sessions.get(nth).map(|it| it.guest) {
+                            prop_assert!(registry.end_session(guest));
+                            ended.push(guest);
+                        }
+                    }
+                    Step::Wait(seconds) => {
+                        now += Duration::from_secs(seconds);
+                        ended.extend(registry.expire(now).into_iter().map(|it| it.0));
+                    }
+                    Step::MeetingOver => ended.extend(registry.meeting_over()),
+                }
+                prop_assert!(registry.sessions.len() <= PLACES);
+                for session in &registry.sessions {
+                    let invitation = registry.invitation(session.invitation);
+                    prop_assert!(invitation.is_some_and(|it| it.is_good(now)));
+                }
+                let mut all: Vec<_> = registry.sessions.iter().map(|it| it.guest).collect();
+                all.extend(&ended);
+                all.sort();
+                prop_assert_eq!(&all, &opened);
+            }
+        }
+    }
+}

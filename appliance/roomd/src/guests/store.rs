@@ -231,3 +231,78 @@ impl GuestStore {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::token::Token;
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn digest() -> TokenDigest {
+        Token::generate().unwrap().digest()
+    }
+
+    #[test]
+    fn what_is_good_at_the_next_start_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = GuestStore::new(directory.path());
+        let now = SystemTime::UNIX_EPOCH + 1000 * HOUR;
+        let mut registry = store.load(now);
+        let (long, short, cookie) = (digest(), digest(), digest());
+        let label = Some("第一会议室 \"board\"".to_owned());
+        let kept = registry.invite(long, label.clone(), Admit::Automatically, 3 * HOUR, now);
+        registry.invite(short, None, Admit::Ask, HOUR, now).unwrap();
+        let nobody = |_| false;
+        let opened = registry.open_session(&long, cookie, "王小明".into(), 4, nobody, now);
+        let guest = opened.unwrap().0.guest;
+        registry.set_standing(guest, Standing::SentAway);
+        registry
+            .open_session(&short, digest(), "Anna".into(), 4, nobody, now)
+            .unwrap();
+        store.save(&registry).unwrap();
+
+        let registry = store.load(now + 2 * HOUR);
+        let [invitation] = registry.invitations.as_slice() else {
+            panic!("one link has expired");
+        };
+        assert_eq!(
+            (invitation.id, &invitation.label),
+            (kept.unwrap().id, &label)
+        );
+        assert_eq!(invitation.admit, Admit::Automatically);
+        assert_eq!(invitation.expires_at, now + 3 * HOUR);
+        let [session] = registry.sessions.as_slice() else {
+            panic!("its session went with it");
+        };
+        assert_eq!((session.guest, session.name.as_str()), (guest, "王小明"));
+        assert_eq!(session.standing, Standing::SentAway);
+        assert!(registry.session_of(&cookie, now + 2 * HOUR).is_some());
+        assert_eq!(registry.next_guest, 3, "no number is given twice");
+    }
+
+    #[test]
+    fn a_damaged_file_leaves_no_link_good_and_is_never_fatal() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = GuestStore::new(directory.path());
+        let path = directory.path().join(FILE_NAME);
+        let head = "meeting = 1\nnext_invitation = 2\nnext_guest = 2\n";
+        let huge = "#".repeat(usize::try_from(LARGEST_FILE).unwrap() + 1);
+        let bad_digest = format!(
+            "{head}[[invitation]]\nid = 1\ntoken_sha256 = \"zz\"\nadmit = \"ask\"\ncreated_at = 1\n\
+             expires_at = 99999999999\n"
+        );
+        for text in [
+            "",
+            "meeting",
+            &huge,
+            &bad_digest,
+            &format!("{head}surprise = 1\n"),
+        ] {
+            fs::write(&path, text).unwrap();
+            assert!(store.load(SystemTime::now()).invitations.is_empty());
+        }
+        fs::write(&path, b"\xff\xfe").unwrap();
+        assert!(store.load(SystemTime::now()).invitations.is_empty());
+    }
+}

@@ -3,38 +3,22 @@
 //!
 //! Seeds below 1,000 were played to tune the controller; the tests play others.
 
+mod catalogue;
 mod flow;
 mod path;
+mod played;
 mod random;
 mod scenario;
+mod tcp;
 
 use std::cell::Cell;
 
-use scenario::{Played, Scenario};
+use catalogue::{all, lossy, step, three_flows, variable_capacity};
+use played::Played;
+use scenario::Scenario;
 
 /// Not played before the controller was as it is.
 const UNSEEN: std::ops::Range<u64> = 2_000..2_016;
-
-/// One flow whose capacity goes up and down, as in RFC 8867 section 5.1.
-fn variable_capacity() -> Scenario {
-    let capacity = [
-        (0, 1_000.0),
-        (40_000, 2_500.0),
-        (60_000, 600.0),
-        (80_000, 1_000.0),
-    ];
-    Scenario::of(&capacity, 100_000)
-}
-
-/// A step after 20 s, in kbit/s.
-fn step(from: f64, to: f64) -> Scenario {
-    Scenario::of(&[(0, from), (20_000, to)], 40_000)
-}
-
-/// Three flows that come one after the other, as in RFC 8867 section 5.4.
-fn three_flows() -> Scenario {
-    Scenario::of(&[(0, 3_500.0)], 120_000).with_flows(&[0, 20_000, 40_000])
-}
 
 fn each_seed(scenario: &Scenario, check: impl Fn(u64, Played)) {
     for seed in UNSEEN {
@@ -137,7 +121,7 @@ fn random_loss_is_no_congestion() {
         (0.10, 1, 0.75),
         (0.10, 3, 0.75),
     ] {
-        let scenario = Scenario::of(&[(0, 3_000.0)], 40_000).with_loss(loss, burst);
+        let scenario = lossy(loss, burst);
         each_seed(&scenario, |seed, played| {
             at_least(seed, "used", played.used(5_000, 40_000), least);
             let queue = played.queue_p95(5_000, 40_000);
@@ -154,29 +138,24 @@ fn table() {
     let (first, end) = seeds.split_once("..").expect("A..B");
     let seeds: std::ops::Range<u64> =
         first.parse().expect("a number")..end.parse().expect("a number");
-    let lossy = |loss, burst| Scenario::of(&[(0, 3_000.0)], 40_000).with_loss(loss, burst);
-    for (name, scenario, change) in [
-        ("RFC 8867 5.1", variable_capacity(), 60_000),
-        ("4 M -> 700 k", step(4_000.0, 700.0), 20_000),
-        ("4 M -> 2 M", step(4_000.0, 2_000.0), 20_000),
-        ("3 M -> 1 M", step(3_000.0, 1_000.0), 20_000),
-        ("RFC 8867 5.4", three_flows(), 60_000),
-        ("3 M, 5 % lost", lossy(0.05, 1), 20_000),
-        ("3 M, 10 % lost", lossy(0.10, 1), 20_000),
-        ("3 M, 10 % in threes", lossy(0.10, 3), 20_000),
-    ] {
+    for entry in all() {
+        let (name, scenario) = (entry.name, entry.scenario);
         for seed in seeds.clone() {
             let played = scenario.play(seed);
-            let end = scenario.length;
+            let (end, change) = (scenario.length, entry.change);
+            let frozen: f64 = (0..scenario.flows.len())
+                .map(|flow| played.frozen(flow, scenario.flows[flow].start + 1_000, end))
+                .sum();
             println!(
-                "{name:20} {seed:5}  used {:3.0} %  queue {:3.0} ms  settled {:.2} s  frozen {:.2} s  \
-                 Jain {:.2}  sound {:3.0} ms",
+                "{name:27} {seed:5}  used {:3.0} %  queue {:4.0} ms  settled {:5.2} s  frozen {frozen:6.2} s  \
+                 Jain {:.2}  sound {:4.0} ms  flow {:3.0} %  TCP {:3.0} %",
                 played.used(5_000, end) * 100.0,
                 played.queue_p95(5_000, end),
                 played.settled(change),
-                played.frozen(0, 1_000, end).max(0.0),
-                played.fairness(end.saturating_sub(40_000), end),
+                played.fairness(change, end),
                 played.audio_p99(0),
+                played.share(0, change, end) * 100.0,
+                played.competitors_share(change, end) * 100.0,
             );
         }
     }

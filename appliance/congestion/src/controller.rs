@@ -9,6 +9,16 @@
 //!        at 0.87 of that; slowly near it, fast far from it
 //! ```
 //!
+//! Where the queue stands although the target was cut, others fill it who only heed loss: then a controller that
+//! yields to delay would be left nothing.
+//!
+//! ```text
+//!               the queue stands for 2 s
+//!   Yielding ──────────────────────────────► Competing
+//!      ▲          the queue was empty            │  grows as TCP does, falls when packets are lost
+//!      └─────────────────────────────────────────┘
+//! ```
+//!
 //! Delay rules: the queue is kept short by looking at it, not by filling it. Loss counts only above what a bad
 //! radio link loses by itself. The capacity is measured where it shows, in packets that came out of a
 //! standing queue back to back.
@@ -49,6 +59,17 @@ const TICK: Duration = Duration::from_millis(10);
 const CAREFUL: Duration = Duration::from_secs(4);
 /// Above this part of it without a queue, the capacity has grown since.
 const OUTGROWN: f64 = 1.03;
+
+/// A queue that stands for so long although the target was cut is somebody else's.
+const STANDING: Duration = Duration::from_secs(2);
+/// What is left of the target after a loss while competing, as for CUBIC (RFC 9438 section 4.6).
+const AFTER_LOSS: f64 = 0.7;
+/// Bytes by which a competing sender grows in a round trip: a packet, as TCP (RFC 5681 section 3.1).
+const SEGMENT: f64 = 1_200.0;
+/// From this share of loss on a packet that is sent again is sent twice.
+const LOSSY: f64 = 0.015;
+/// That is judged over this long.
+const LOSSY_WINDOW: Duration = Duration::from_millis(2_500);
 
 /// What bounds the target.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,6 +117,15 @@ enum Phase {
     },
 }
 
+/// Who else uses the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Competition {
+    /// Nobody, or such as keep the queue short too.
+    Yielding,
+    /// Such as fill the queue.
+    Competing,
+}
+
 /// What a packet showed that has arrived.
 #[derive(Clone, Copy, Debug)]
 struct Arrival {
@@ -117,6 +147,9 @@ pub struct Controller {
     phase: Phase,
     /// The capacity that was measured last, and when.
     capacity: Option<(Bitrate, Instant)>,
+    competition: Competition,
+    /// Since when the queue has not been short.
+    standing_since: Option<Instant>,
     /// When the target last fell.
     cut: Option<Instant>,
     last_feedback: Option<Instant>,
@@ -129,6 +162,7 @@ pub struct Controller {
     /// Bytes of retransmissions of late.
     retransmitted: VecDeque<(Instant, f64)>,
     app_limited_since: Option<Instant>,
+    is_lossy: bool,
 }
 
 impl Controller {
@@ -145,6 +179,8 @@ impl Controller {
             target: limits.first.max(limits.min).min(limits.max),
             phase: Phase::Growing,
             capacity: None,
+            competition: Competition::Yielding,
+            standing_since: None,
             cut: None,
             last_feedback: None,
             last_tick: now,
@@ -154,6 +190,7 @@ impl Controller {
             actions: VecDeque::new(),
             retransmitted: VecDeque::new(),
             app_limited_since: None,
+            is_lossy: false,
         }
     }
 
@@ -212,11 +249,14 @@ impl Controller {
         let Some(horizon) = newest.checked_sub(REORDERING) else {
             return;
         };
+        let mut newest_lost = None;
         for lost in self.flight.lost_before(horizon) {
+            newest_lost = Some(lost.at);
             if lost.at >= self.forgiven && lost.kind != PacketKind::Audio {
                 self.lost_video.push_back((now, lost.bytes));
             }
         }
+        self.is_lossy = self.loss_in(now, LOSSY_WINDOW) > LOSSY && self.queue.get() < LONG_QUEUE;
         let old = |lost: &(Instant, f64)| now.saturating_duration_since(lost.0) > LOSS_WINDOW;
         while self.lost_video.front().is_some_and(old) {
             self.lost_video.pop_front();
@@ -228,7 +268,13 @@ impl Controller {
             self.forgiven = now;
             self.actions.push_back(Action::StartOver);
         }
-        if self.loss(now) > HIGH_LOSS && self.may_cut(now) {
+        if self.competition == Competition::Competing {
+            // Packets that left before the last cut say nothing of what came of it.
+            let again = newest_lost.is_some_and(|at| self.cut.is_none_or(|cut| at > cut));
+            if again && self.may_cut(now) {
+                self.cut_to(now, self.target * AFTER_LOSS);
+            }
+        } else if self.loss(now) > HIGH_LOSS && self.may_cut(now) {
             let arrived = self.arrival_rate();
             let cut = (self.target * 0.85).min(arrived.max(self.target * 0.5));
             self.cut_to(now, cut);
@@ -237,7 +283,11 @@ impl Controller {
 
     /// The share of the packets of the last second that was lost, by when they were sent.
     fn loss(&self, now: Instant) -> f64 {
-        let Some(since) = now.checked_sub(LOSS_WINDOW) else {
+        self.loss_in(now, LOSS_WINDOW)
+    }
+
+    fn loss_in(&self, now: Instant, window: Duration) -> f64 {
+        let Some(since) = now.checked_sub(window) else {
             return 0.0;
         };
         let since = since.max(self.forgiven);
@@ -262,6 +312,10 @@ impl Controller {
 
     fn judge_queue(&mut self, now: Instant) {
         let queue = self.queue.get();
+        self.judge_competition(now, queue);
+        if self.competition == Competition::Competing {
+            return;
+        }
         if let Phase::Draining { capacity } = self.phase
             && queue < SHORT_QUEUE
         {
@@ -286,6 +340,19 @@ impl Controller {
         self.cut_to(now, capacity * factor);
     }
 
+    fn judge_competition(&mut self, now: Instant, queue: f64) {
+        if queue < SHORT_QUEUE {
+            self.standing_since = None;
+            self.competition = Competition::Yielding;
+            return;
+        }
+        let since = *self.standing_since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= STANDING {
+            self.competition = Competition::Competing;
+            self.phase = Phase::Growing;
+        }
+    }
+
     /// The rate of the newest run of packets of which all are so, at most `longest` seconds of it.
     fn rate_of_run(&self, so: impl Fn(&Arrival) -> bool, longest: f64) -> Option<Bitrate> {
         let newest = self.arrivals.back()?.received;
@@ -304,7 +371,7 @@ impl Controller {
     }
 
     fn may_cut(&self, now: Instant) -> bool {
-        let pause = self.round_trip_time() + AFTER_CUT;
+        let pause = self.round_trip_now() + AFTER_CUT;
         self.cut
             .is_none_or(|cut| now.saturating_duration_since(cut) >= pause)
     }
@@ -328,7 +395,9 @@ impl Controller {
             }
             return;
         }
-        if self.phase == Phase::Growing && self.queue.get() < SHORT_QUEUE + 0.010 {
+        if self.competition == Competition::Competing {
+            self.grow_as_tcp(passed);
+        } else if self.phase == Phase::Growing && self.queue.get() < SHORT_QUEUE + 0.010 {
             self.grow(now, passed);
         }
     }
@@ -357,6 +426,14 @@ impl Controller {
         let (fixed, share) = if near { (50.0, 0.01) } else { (100.0, 0.35) };
         let seconds = passed.as_secs_f64();
         let growth = Bitrate::kbps(fixed * seconds) + self.target * (share * seconds);
+        self.set_target(self.target + growth);
+    }
+
+    /// A segment more in each round trip.
+    fn grow_as_tcp(&mut self, passed: Duration) {
+        let round_trip = self.round_trip_now();
+        let round_trips = passed.as_secs_f64() / round_trip.as_secs_f64().max(0.01);
+        let growth = Bitrate::of(SEGMENT * round_trips, round_trip);
         self.set_target(self.target + growth);
     }
 
@@ -395,6 +472,26 @@ impl Controller {
         Duration::from_secs_f64(self.queue.get().clamp(0.0, 60.0))
     }
 
+    /// The round trip, and what the queue adds now where others fill it.
+    fn round_trip_now(&self) -> Duration {
+        match self.competition {
+            Competition::Yielding => self.round_trip_time(),
+            Competition::Competing => self.round_trip_time() + self.queueing_delay(),
+        }
+    }
+
+    /// Who else uses the path.
+    #[must_use]
+    pub fn competition(&self) -> Competition {
+        self.competition
+    }
+
+    /// How often a packet that was lost is sent again: what is lost twice is a picture that stands still.
+    #[must_use]
+    pub fn retransmission_copies(&self) -> u32 {
+        if self.is_lossy { 2 } else { 1 }
+    }
+
     /// What may be sent of everything together.
     #[must_use]
     pub fn target(&self) -> Bitrate {
@@ -425,7 +522,7 @@ impl Controller {
             Phase::Growing => self.target,
             Phase::Draining { capacity } => capacity,
         };
-        capacity.bytes_in(self.round_trip_time() + WINDOW_SLACK)
+        capacity.bytes_in(self.round_trip_now() + WINDOW_SLACK)
     }
 
     /// Bytes that are under way.

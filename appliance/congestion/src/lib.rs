@@ -9,7 +9,7 @@ mod flight;
 mod pacer;
 mod units;
 
-pub use controller::{Action, Controller, Gate, Limits, PacketReport};
+pub use controller::{Action, Competition, Controller, Gate, Limits, PacketReport};
 pub use flight::PacketKind;
 pub use pacer::{Departure, Pacer};
 pub use units::Bitrate;

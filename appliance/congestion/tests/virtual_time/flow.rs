@@ -102,6 +102,9 @@ impl Sender {
         for piece in &feedback.missing {
             if let Some(bytes) = self.sizes.get(piece) {
                 self.pacer.push_again(instant, *bytes, *piece);
+                for _ in 1..self.controller.retransmission_copies() {
+                    self.pacer.push_copy(instant, *bytes, *piece);
+                }
             }
         }
     }

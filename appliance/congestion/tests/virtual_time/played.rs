@@ -130,7 +130,7 @@ impl<'a> World<'a> {
             self.receivers[flow].step(now);
             // Requests to send again do not wait for a report.
             let asked = self.receivers[flow].ask(now);
-            let due = now % self.scenario.feedback_interval == 0;
+            let due = now.is_multiple_of(self.scenario.feedback_interval);
             let told = due.then(|| self.receivers[flow].tell(now));
             for feedback in asked.into_iter().chain(told) {
                 if self.rng.uniform() >= self.scenario.feedback_loss {

@@ -27,7 +27,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::delay::{QueueingDelay, WindowedMinimum};
-use crate::flight::{Flight, PacketKind};
+use crate::flight::{Fate, Flight, PacketKind};
+use crate::loss::{LossJudge, Seen};
 use crate::units::Bitrate;
 
 /// A queue above this is too long, in seconds.
@@ -36,20 +37,25 @@ const LONG_QUEUE: f64 = 0.040;
 const SHORT_QUEUE: f64 = 0.020;
 /// The longest run of packets out of a standing queue by which the capacity is measured.
 const LONGEST_RUN: f64 = 0.150;
-/// After a cut the target waits for what comes of it: the round trip, and this.
-const AFTER_CUT: Duration = Duration::from_millis(50);
 /// What is left of the capacity once the queue is empty.
 const AFTER_DRAIN: f64 = 0.87;
-/// The window lets the path hold this much more than it needs.
-const WINDOW_SLACK: Duration = Duration::from_millis(150);
+/// The window lets the path hold this much more than it needs, and what arrives between two reports.
+const WINDOW_SLACK: Duration = Duration::from_millis(100);
 /// A packet is lost when one has arrived that was sent this much later: a pacer reorders.
 const REORDERING: Duration = Duration::from_millis(20);
 /// Loss is judged over this long.
 const LOSS_WINDOW: Duration = Duration::from_secs(1);
 /// Loss above this is congestion, whatever the queue says.
 const HIGH_LOSS: f64 = 0.15;
-/// Without feedback for the round trip and this, the target falls.
-const SILENCE: Duration = Duration::from_millis(250);
+/// Without feedback for the round trip, the usual time between reports, and this, the target falls.
+const SILENCE: Duration = Duration::from_millis(200);
+/// How often reports come as long as that is not known, and at most, in seconds.
+const REPORT_INTERVAL: f64 = 0.050;
+const LONGEST_REPORT_INTERVAL: f64 = 0.300;
+/// How fast that follows what is seen.
+const REPORT_INTERVAL_FOLLOW: f64 = 0.1;
+/// Near the rate of a policer the target grows so slowly, in kbit/s in a second.
+const POLICED_GROWTH: f64 = 12.0;
 /// How often it falls then, and to what part.
 const SILENCE_STEP: Duration = Duration::from_millis(100);
 const SILENCE_FACTOR: f64 = 0.7;
@@ -153,6 +159,9 @@ pub struct Controller {
     /// When the target last fell.
     cut: Option<Instant>,
     last_feedback: Option<Instant>,
+    /// The usual time between two reports, in seconds.
+    report_interval: f64,
+    loss_judge: LossJudge,
     last_tick: Instant,
     silent_until: Instant,
     /// Losses of packets that were sent before this are past.
@@ -183,6 +192,8 @@ impl Controller {
             standing_since: None,
             cut: None,
             last_feedback: None,
+            report_interval: REPORT_INTERVAL,
+            loss_judge: LossJudge::default(),
             last_tick: now,
             silent_until: now,
             forgiven: now,
@@ -214,7 +225,11 @@ impl Controller {
 
     /// The far end tells what has arrived.
     pub fn on_feedback(&mut self, now: Instant, packets: &[PacketReport]) {
-        self.last_feedback = Some(now);
+        self.follow_reports(now);
+        let numbers = || packets.iter().map(|report| report.sequence);
+        if let (Some(first), Some(last)) = (numbers().min(), numbers().max()) {
+            self.flight.told(first, last);
+        }
         let mut newest: Option<Instant> = None;
         for report in packets {
             let Some(received) = report.received else {
@@ -245,6 +260,21 @@ impl Controller {
         self.judge_queue(now);
     }
 
+    fn follow_reports(&mut self, now: Instant) {
+        if let Some(last) = self.last_feedback {
+            let gap = now.saturating_duration_since(last).as_secs_f64();
+            // A report that was lost, or a silence, is no interval.
+            let gap = gap.min(self.report_interval * 2.0 + 0.020);
+            self.report_interval += (gap - self.report_interval) * REPORT_INTERVAL_FOLLOW;
+            self.report_interval = self.report_interval.min(LONGEST_REPORT_INTERVAL);
+        }
+        self.last_feedback = Some(now);
+    }
+
+    fn report_interval(&self) -> Duration {
+        Duration::from_secs_f64(self.report_interval.max(REPORT_INTERVAL))
+    }
+
     fn judge_losses(&mut self, now: Instant, newest: Instant) {
         let Some(horizon) = newest.checked_sub(REORDERING) else {
             return;
@@ -262,8 +292,10 @@ impl Controller {
             self.lost_video.pop_front();
         }
         let lost: f64 = self.lost_video.iter().map(|(_, bytes)| bytes).sum();
-        let congested = self.queue.get() > SHORT_QUEUE || self.loss(now) > HIGH_LOSS;
-        if congested && lost > 0.1 * self.target.bytes_in(LOSS_WINDOW) {
+        let high = HIGH_LOSS + self.loss_judge.usual();
+        let congested = self.queue.get() > SHORT_QUEUE || self.loss(now) > high;
+        let much = 0.1 + self.loss_judge.usual();
+        if congested && lost > much * self.target.bytes_in(LOSS_WINDOW) {
             self.lost_video.clear();
             self.forgiven = now;
             self.actions.push_back(Action::StartOver);
@@ -274,10 +306,32 @@ impl Controller {
             if again && self.may_cut(now) {
                 self.cut_to(now, self.target * AFTER_LOSS);
             }
-        } else if self.loss(now) > HIGH_LOSS && self.may_cut(now) {
+        } else if self.loss(now) > high && self.may_cut(now) {
             let arrived = self.arrival_rate();
             let cut = (self.target * 0.85).min(arrived.max(self.target * 0.5));
             self.cut_to(now, cut);
+        } else {
+            self.judge_cause_of_loss(now);
+        }
+    }
+
+    fn judge_cause_of_loss(&mut self, now: Instant) {
+        if self.queue.get() > SHORT_QUEUE || self.phase != Phase::Growing {
+            self.loss_judge.queue_is_long();
+            return;
+        }
+        let since = self.loss_judge.since();
+        let since = since.map_or(LOSS_WINDOW, |at| now.saturating_duration_since(at));
+        let seen = Seen {
+            lost: self.loss(now),
+            lost_since: self.loss_in(now, since.min(LOSS_WINDOW)),
+            arriving: self.arrival_rate(),
+            target: self.target,
+            round_trip: self.round_trip_time(),
+        };
+        if let Some(target) = self.loss_judge.judge(now, seen) {
+            self.cut = Some(now);
+            self.set_target(target);
         }
     }
 
@@ -294,12 +348,12 @@ impl Controller {
         let (mut lost, mut known) = (0.0, 0.0);
         for packet in self.flight.since(since) {
             match packet.fate {
-                crate::flight::Fate::Lost => {
+                Fate::Lost => {
                     lost += 1.0;
                     known += 1.0;
                 }
-                crate::flight::Fate::Received => known += 1.0,
-                crate::flight::Fate::Unknown => {}
+                Fate::Received => known += 1.0,
+                Fate::Unknown | Fate::Unreported => {}
             }
         }
         if known < 20.0 { 0.0 } else { lost / known }
@@ -371,7 +425,7 @@ impl Controller {
     }
 
     fn may_cut(&self, now: Instant) -> bool {
-        let pause = self.round_trip_now() + AFTER_CUT;
+        let pause = self.round_trip_now() + self.report_interval();
         self.cut
             .is_none_or(|cut| now.saturating_duration_since(cut) >= pause)
     }
@@ -403,7 +457,7 @@ impl Controller {
     }
 
     fn is_silent(&self, now: Instant) -> bool {
-        let limit = self.round_trip_time() + SILENCE;
+        let limit = self.round_trip_time() + self.report_interval() + SILENCE;
         let waits = self.flight.in_flight() > 0.0;
         let last = self.last_feedback;
         waits && last.is_some_and(|last| now.saturating_duration_since(last) > limit)
@@ -423,7 +477,17 @@ impl Controller {
             let recently = now.saturating_duration_since(seen) < CAREFUL;
             recently && part > 0.8 && part < outgrown
         });
-        let (fixed, share) = if near { (50.0, 0.01) } else { (100.0, 0.35) };
+        let policed = self.loss_judge.policed().is_some_and(|rate| {
+            let part = self.target / rate;
+            (0.9..OUTGROWN).contains(&part)
+        });
+        let (fixed, share) = if policed {
+            (POLICED_GROWTH, 0.0)
+        } else if near {
+            (50.0, 0.01)
+        } else {
+            (100.0, 0.35)
+        };
         let seconds = passed.as_secs_f64();
         let growth = Bitrate::kbps(fixed * seconds) + self.target * (share * seconds);
         self.set_target(self.target + growth);
@@ -522,7 +586,7 @@ impl Controller {
             Phase::Growing => self.target,
             Phase::Draining { capacity } => capacity,
         };
-        capacity.bytes_in(self.round_trip_now() + WINDOW_SLACK)
+        capacity.bytes_in(self.round_trip_now() + self.report_interval() + WINDOW_SLACK)
     }
 
     /// Bytes that are under way.

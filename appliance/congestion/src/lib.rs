@@ -6,6 +6,7 @@
 mod controller;
 mod delay;
 mod flight;
+mod loss;
 mod pacer;
 mod units;
 

@@ -324,6 +324,7 @@ impl Controller {
         let since = since.map_or(LOSS_WINDOW, |at| now.saturating_duration_since(at));
         let seen = Seen {
             lost: self.loss(now),
+            packets: self.lost_in(now, LOSS_WINDOW).0,
             lost_since: self.loss_in(now, since.min(LOSS_WINDOW)),
             arriving: self.arrival_rate(),
             target: self.target,
@@ -341,22 +342,29 @@ impl Controller {
     }
 
     fn loss_in(&self, now: Instant, window: Duration) -> f64 {
-        let Some(since) = now.checked_sub(window) else {
-            return 0.0;
-        };
-        let since = since.max(self.forgiven);
-        let (mut lost, mut known) = (0.0, 0.0);
-        for packet in self.flight.since(since) {
+        let (lost, known) = self.lost_in(now, window);
+        if known < 20 {
+            0.0
+        } else {
+            lost as f64 / known as f64
+        }
+    }
+
+    /// How many packets were lost, of how many.
+    fn lost_in(&self, now: Instant, window: Duration) -> (usize, usize) {
+        let since = now.checked_sub(window).unwrap_or(self.began);
+        let (mut lost, mut known) = (0, 0);
+        for packet in self.flight.since(since.max(self.forgiven)) {
             match packet.fate {
                 Fate::Lost => {
-                    lost += 1.0;
-                    known += 1.0;
+                    lost += 1;
+                    known += 1;
                 }
-                Fate::Received => known += 1.0,
+                Fate::Received => known += 1,
                 Fate::Unknown | Fate::Unreported => {}
             }
         }
-        if known < 20.0 { 0.0 } else { lost / known }
+        (lost, known)
     }
 
     /// The rate at which packets arrive, over the last run of them.

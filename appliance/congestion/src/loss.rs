@@ -18,12 +18,14 @@ use crate::units::Bitrate;
 /// The least that is remarkable, and how much of the usual loss.
 const REMARKABLE: f64 = 0.04;
 const REMARKABLE_SHARE: f64 = 1.5;
+/// Fewer lost packets are chance.
+const ENOUGH: usize = 10;
 /// In a trial so much is sent of what arrived before,
 const TRIAL_PART: f64 = 0.8;
 /// for the round trip and this.
 const TRIAL: Duration = Duration::from_millis(1_000);
 /// Less than this part of the loss is left where a policer was the cause.
-const VANISHED: f64 = 0.35;
+const VANISHED: f64 = 0.15;
 /// A policer shows again by so much more than the usual loss; then this part of its rate is sent.
 const POLICED_LOSS: f64 = 0.02;
 const POLICED_PART: f64 = 0.93;
@@ -39,7 +41,9 @@ const FOLLOW: f64 = 0.01;
 pub(crate) struct Seen {
     /// The share of the last second's packets that was lost.
     pub(crate) lost: f64,
-    /// The same, of packets that left after the last verdict.
+    /// How many packets that is.
+    pub(crate) packets: usize,
+    /// The same share, of packets that left after the last verdict.
     pub(crate) lost_since: f64,
     /// What arrives.
     pub(crate) arriving: Bitrate,
@@ -137,7 +141,8 @@ impl LossJudge {
     }
 
     fn look(&mut self, now: Instant, seen: Seen) -> Option<Bitrate> {
-        if seen.lost <= self.usual * REMARKABLE_SHARE + REMARKABLE {
+        let remarkable = seen.lost > self.usual * REMARKABLE_SHARE + REMARKABLE;
+        if !remarkable || seen.packets < ENOUGH {
             self.usual += (seen.lost - self.usual) * FOLLOW;
             return None;
         }
@@ -177,6 +182,7 @@ mod tests {
     fn seen(lost: f64, lost_since: f64) -> Seen {
         Seen {
             lost,
+            packets: 20,
             lost_since,
             arriving: Bitrate::kbps(1_000.0),
             target: Bitrate::kbps(1_200.0),

@@ -138,25 +138,47 @@ fn table() {
     let (first, end) = seeds.split_once("..").expect("A..B");
     let seeds: std::ops::Range<u64> =
         first.parse().expect("a number")..end.parse().expect("a number");
+    println!("mean / worst of the seeds {}..{}", seeds.start, seeds.end);
     for entry in all() {
-        let (name, scenario) = (entry.name, entry.scenario);
-        for seed in seeds.clone() {
-            let played = scenario.play(seed);
-            let (end, change) = (scenario.length, entry.change);
-            let frozen: f64 = (0..scenario.flows.len())
-                .map(|flow| played.frozen(flow, scenario.flows[flow].start + 1_000, end))
-                .sum();
-            println!(
-                "{name:27} {seed:5}  used {:3.0} %  queue {:4.0} ms  settled {:5.2} s  frozen {frozen:6.2} s  \
-                 Jain {:.2}  sound {:4.0} ms  flow {:3.0} %  TCP {:3.0} %",
-                played.used(5_000, end) * 100.0,
-                played.queue_p95(5_000, end),
-                played.settled(change),
-                played.fairness(change, end),
-                played.audio_p99(0),
-                played.share(0, change, end) * 100.0,
-                played.competitors_share(change, end) * 100.0,
-            );
-        }
+        let (scenario, change) = (entry.scenario, entry.change);
+        let end = scenario.length;
+        let played: Vec<Played> = seeds.clone().map(|seed| scenario.play(seed)).collect();
+        let column = |measure: &dyn Fn(&Played) -> f64, worse: fn(f64, f64) -> f64| {
+            let values: Vec<f64> = played.iter().map(measure).collect();
+            let worst = values.iter().copied().reduce(worse).unwrap_or(0.0);
+            (values.iter().sum::<f64>() / values.len() as f64, worst)
+        };
+        let used = column(&|played| played.used(5_000, end) * 100.0, f64::min);
+        let queue = column(&|played| played.queue_p95(5_000, end), f64::max);
+        let settled = column(&|played| played.settled(change), f64::max);
+        let frozen = column(&|played| played.frozen_altogether(), f64::max);
+        let fairness = column(&|played| played.fairness(change, end), f64::min);
+        let sound = column(&|played| played.audio_p99(0), f64::max);
+        let share = column(&|played| played.share(0, change, end) * 100.0, f64::min);
+        let others = column(
+            &|played| played.competitors_share(change, end) * 100.0,
+            f64::min,
+        );
+        println!(
+            "{:27} used {:3.0}/{:3.0} %  queue {:3.0}/{:3.0} ms  settled {:.2}/{:.2} s  frozen {:.2}/{:.2} s  \
+             Jain {:.2}/{:.2}  sound {:3.0}/{:3.0} ms  first flow {:3.0}/{:3.0} %  TCP {:3.0}/{:3.0} %",
+            entry.name,
+            used.0,
+            used.1,
+            queue.0,
+            queue.1,
+            settled.0,
+            settled.1,
+            frozen.0,
+            frozen.1,
+            fairness.0,
+            fairness.1,
+            sound.0,
+            sound.1,
+            share.0,
+            share.1,
+            others.0,
+            others.1,
+        );
     }
 }

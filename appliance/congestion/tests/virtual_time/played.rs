@@ -253,7 +253,8 @@ impl Played {
     pub(crate) fn competitors_share(&self, from: Ms, until: Ms) -> f64 {
         (self.receivers.len()..self.carried.len())
             .map(|flow| self.share(flow, from, until))
-            .sum()
+            .sum::<f64>()
+            .max(0.0)
     }
 
     /// What 95 of 100 packets wait at most in the queue in this time, in milliseconds.
@@ -272,6 +273,23 @@ impl Played {
         let within = freezes.filter(|(at, _)| (from..until).contains(at));
         // A sum of nothing is -0.
         within.map(|(_, gap)| gap).sum::<f64>().max(0.0) / 1_000.0
+    }
+
+    /// Seconds in which pictures of any flow stood still while their source was active.
+    pub(crate) fn frozen_altogether(&self) -> f64 {
+        let flows = self.scenario.flows.iter().enumerate();
+        flows
+            .map(|(flow, settings)| {
+                let freezes = self.receivers[flow].freezes.iter();
+                let counted = freezes.filter(|(at, gap)| {
+                    let began = at.saturating_sub(*gap as Ms);
+                    *at >= settings.start + 1_000 && settings.activity_at(began + 100) > 0.0
+                });
+                counted.map(|(_, gap)| gap).sum::<f64>()
+            })
+            .sum::<f64>()
+            .max(0.0)
+            / 1_000.0
     }
 
     /// Seconds from `step` until the queue is short and stays so for a second.

@@ -68,10 +68,16 @@ const OUTGROWN: f64 = 1.03;
 
 /// A queue that stands for so long although the target was cut is somebody else's.
 const STANDING: Duration = Duration::from_secs(2);
+/// Whoever fills the queue leaves it empty for no longer than this, when they and we have yielded to a loss.
+const EMPTY: Duration = Duration::from_millis(200);
+/// Without reports for so long, what the queue did is not known.
+const UNSEEN: Duration = Duration::from_millis(1_000);
 /// What is left of the target after a loss while competing, as for CUBIC (RFC 9438 section 4.6).
 const AFTER_LOSS: f64 = 0.7;
 /// Bytes by which a competing sender grows in a round trip: a packet, as TCP (RFC 5681 section 3.1).
-const SEGMENT: f64 = 1_200.0;
+const SEGMENT: f64 = 1_500.0;
+/// The growth is no slower than over this round trip: behind a queue of a second it would take minutes.
+const LONGEST_ROUND_TRIP: Duration = Duration::from_millis(700);
 /// From this share of loss on a packet that is sent again is sent twice.
 const LOSSY: f64 = 0.015;
 /// That is judged over this long.
@@ -154,7 +160,8 @@ pub struct Controller {
     /// The capacity that was measured last, and when.
     capacity: Option<(Bitrate, Instant)>,
     competition: Competition,
-    /// Since when the queue has not been short.
+    /// Since when the queue has been short, and too long.
+    empty_since: Option<Instant>,
     standing_since: Option<Instant>,
     /// When the target last fell.
     cut: Option<Instant>,
@@ -189,6 +196,7 @@ impl Controller {
             phase: Phase::Growing,
             capacity: None,
             competition: Competition::Yielding,
+            empty_since: None,
             standing_since: None,
             cut: None,
             last_feedback: None,
@@ -262,7 +270,13 @@ impl Controller {
 
     fn follow_reports(&mut self, now: Instant) {
         if let Some(last) = self.last_feedback {
-            let gap = now.saturating_duration_since(last).as_secs_f64();
+            let gap = now.saturating_duration_since(last);
+            if gap > UNSEEN {
+                // Nobody knows what the queue did meanwhile.
+                self.empty_since = None;
+                self.standing_since = None;
+            }
+            let gap = gap.as_secs_f64();
             // A report that was lost, or a silence, is no interval.
             let gap = gap.min(self.report_interval * 2.0 + 0.020);
             self.report_interval += (gap - self.report_interval) * REPORT_INTERVAL_FOLLOW;
@@ -403,9 +417,16 @@ impl Controller {
     }
 
     fn judge_competition(&mut self, now: Instant, queue: f64) {
-        if queue < SHORT_QUEUE {
+        if queue >= SHORT_QUEUE {
+            self.empty_since = None;
+        } else {
+            let since = *self.empty_since.get_or_insert(now);
+            if now.saturating_duration_since(since) >= EMPTY {
+                self.competition = Competition::Yielding;
+            }
+        }
+        if queue < LONG_QUEUE {
             self.standing_since = None;
-            self.competition = Competition::Yielding;
             return;
         }
         let since = *self.standing_since.get_or_insert(now);
@@ -503,7 +524,7 @@ impl Controller {
 
     /// A segment more in each round trip.
     fn grow_as_tcp(&mut self, passed: Duration) {
-        let round_trip = self.round_trip_now();
+        let round_trip = self.round_trip_now().min(LONGEST_ROUND_TRIP);
         let round_trips = passed.as_secs_f64() / round_trip.as_secs_f64().max(0.01);
         let growth = Bitrate::of(SEGMENT * round_trips, round_trip);
         self.set_target(self.target + growth);

@@ -66,6 +66,13 @@ pub(crate) fn beside_a_download(queue: f64) -> Scenario {
         .with_excess(Excess::Queued(queue))
 }
 
+/// Flows beside a download that ends at half-time.
+pub(crate) fn after_a_download(flows: usize) -> Scenario {
+    Scenario::of(&[(0, 2_000.0)], 120_000)
+        .with_flows(vec![FlowSettings::from(5_000); flows])
+        .with_competitors([Load::Between(0, 60_000)])
+}
+
 /// 5.7: two flows beside ten connections with short downloads.
 pub(crate) fn beside_short_downloads() -> Scenario {
     Scenario::of(&[(0, 2_000.0)], 300_000)
@@ -143,6 +150,8 @@ pub(crate) fn all() -> Vec<Entry> {
             beside_a_download(1_000.0),
             20_000,
         ),
+        entry("after a download", after_a_download(1), 65_000),
+        entry("three after a download", after_a_download(3), 65_000),
         entry("RFC 8867 5.7", beside_short_downloads(), 20_000),
         entry("RFC 8867 5.8", pause_and_resume(), 60_000),
     ];

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use congestion::{Action, Bitrate, Controller, Gate, Limits, Pacer, PacketKind, PacketReport};
+use congestion::{
+    Action, Bitrate, Competition, Controller, Gate, Limits, Pacer, PacketKind, PacketReport,
+};
 use rand_chacha::ChaCha20Rng;
 
 use crate::path::Ms;
@@ -91,6 +93,10 @@ impl Sender {
             wants_whole: true,
             settings,
         }
+    }
+
+    pub(crate) fn competition(&self) -> Competition {
+        self.controller.competition()
     }
 
     pub(crate) fn feedback(&mut self, now: Ms, feedback: &Feedback) {

@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod flow;
+mod gates;
 mod path;
 mod played;
 mod random;
@@ -19,6 +20,11 @@ use scenario::Scenario;
 
 /// Not played before the controller was as it is.
 const UNSEEN: std::ops::Range<u64> = 2_000..2_016;
+
+/// The first of them.
+fn unseen(count: u64) -> std::ops::Range<u64> {
+    UNSEEN.start..UNSEEN.end.min(UNSEEN.start + count)
+}
 
 fn each_seed(scenario: &Scenario, check: impl Fn(u64, Played)) {
     for seed in UNSEEN {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use congestion::Competition;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -46,6 +47,7 @@ struct World<'a> {
     receivers: Vec<Receiver>,
     connections: Vec<Tcp>,
     carried: Vec<Vec<(Ms, usize)>>,
+    competed: Ms,
 }
 
 impl<'a> World<'a> {
@@ -77,6 +79,7 @@ impl<'a> World<'a> {
                 .map(|(number, load)| Tcp::new(*load, rng(number as u64 + 100)))
                 .collect(),
             carried: vec![Vec::new(); flows + scenario.competitors.len()],
+            competed: 0,
         }
     }
 
@@ -126,6 +129,8 @@ impl<'a> World<'a> {
         for arrived in arrived {
             self.arrive(now, arrived.at, arrived.bytes, arrived.content);
         }
+        let competing = |sender: &&Sender| sender.competition() == Competition::Competing;
+        self.competed += self.senders.iter().filter(competing).count() as Ms;
         for flow in 0..self.receivers.len() {
             self.receivers[flow].step(now);
             // Requests to send again do not wait for a report.
@@ -217,6 +222,7 @@ impl Scenario {
             waits_back: world.backward.map(|path| path.waits).unwrap_or_default(),
             receivers: world.receivers,
             carried: world.carried,
+            competed: world.competed,
         }
     }
 }
@@ -230,9 +236,15 @@ pub(crate) struct Played {
     receivers: Vec<Receiver>,
     /// What has arrived, by flow, then by competitor.
     carried: Vec<Vec<(Ms, usize)>>,
+    competed: Ms,
 }
 
 impl Played {
+    /// For how many milliseconds any flow of ours saw competitors.
+    pub(crate) fn competed(&self) -> Ms {
+        self.competed
+    }
+
     fn capacity(&self, from: Ms, until: Ms) -> f64 {
         (from..until)
             .map(|at| self.scenario.path.capacity_at(at) / 8.0)

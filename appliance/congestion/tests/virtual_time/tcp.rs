@@ -25,6 +25,8 @@ const LEAST_TIMEOUT: f64 = 200.0;
 pub(crate) enum Load {
     /// One download without end, from this moment on.
     Long(Ms),
+    /// One download from one moment to another.
+    Between(Ms, Ms),
     /// Downloads of 100 kB to 1 MB with pauses of 10 s on average (RFC 8868 section 4.4.2), from this moment on.
     Short(Ms),
 }
@@ -49,7 +51,7 @@ pub(crate) struct Tcp {
 impl Tcp {
     pub(crate) fn new(load: Load, mut rng: ChaCha20Rng) -> Self {
         let next_download = match load {
-            Load::Long(start) => start,
+            Load::Long(start) | Load::Between(start, _) => start,
             Load::Short(start) => start + pause(&mut rng),
         };
         Self {
@@ -73,6 +75,10 @@ impl Tcp {
             self.next_download = None;
             self.begin();
         }
+        if matches!(self.load, Load::Between(_, end) if now >= end) {
+            self.left = 0;
+            self.outstanding.clear();
+        }
         if !self.outstanding.is_empty() && (now - self.last_progress) as f64 > self.timeout() {
             self.left += self.outstanding.len() as u64;
             self.outstanding.clear();
@@ -95,7 +101,7 @@ impl Tcp {
 
     fn begin(&mut self) {
         match self.load {
-            Load::Long(_) => self.left = u64::MAX / 2,
+            Load::Long(_) | Load::Between(..) => self.left = u64::MAX / 2,
             Load::Short(_) => {
                 let bytes = 100_000.0 + 900_000.0 * self.rng.uniform();
                 self.left = (bytes / SEGMENT as f64).ceil() as u64;
@@ -147,4 +153,41 @@ impl Tcp {
 /// Exponentially distributed, 10 s on average.
 fn pause(rng: &mut ChaCha20Rng) -> Ms {
     (-10_000.0 * (1.0 - rng.uniform()).ln()) as Ms
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_core::SeedableRng;
+
+    use super::*;
+
+    /// The rate of a connection over a path that loses this share, in segments per round trip, by Mathis and others
+    /// ("The Macroscopic Behavior of the TCP Congestion Avoidance Algorithm"): sqrt(3/2) / sqrt(loss).
+    #[test]
+    fn a_download_gets_what_the_formula_of_mathis_says() {
+        for loss in [0.002, 0.01, 0.02] {
+            let mut rng = ChaCha20Rng::seed_from_u64(1);
+            let mut tcp = Tcp::new(Load::Long(0), ChaCha20Rng::seed_from_u64(2));
+            let mut coming_back = std::collections::VecDeque::new();
+            let (round_trip, length) = (100, 600_000);
+            let mut arrived = 0.0;
+            for now in 0..length {
+                while coming_back.front().is_some_and(|(at, _)| *at <= now) {
+                    if let Some((_, number)) = coming_back.pop_front() {
+                        arrived += 1.0;
+                        tcp.acknowledged(now, number);
+                    }
+                }
+                for number in tcp.step(now) {
+                    if rng.uniform() >= loss {
+                        coming_back.push_back((now + round_trip, number));
+                    }
+                }
+            }
+            let seen = arrived / (length as f64 / round_trip as f64);
+            let expected = (1.5 / loss).sqrt();
+            let ratio = seen / expected;
+            assert!((0.75..1.25).contains(&ratio), "{loss}: {ratio:.2}");
+        }
+    }
 }

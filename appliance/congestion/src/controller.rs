@@ -1,22 +1,12 @@
 //! The controller: how much may be sent, from what the far end says of what has arrived.
 //!
 //! ```text
-//!              queue above 50 ms, or loss above 15 %
+//!              queue above 40 ms, or loss above 15 %
 //!   Growing ──────────────────────────────────────────► Draining
 //!      ▲     the target falls to what the path carries      │
 //!      │                                                    │ queue below 20 ms
 //!      └────────────────────────────────────────────────────┘
 //!        at 0.87 of that; slowly near it, fast far from it
-//! ```
-//!
-//! Where the queue stands although the target was cut, others fill it who only heed loss: then a controller that
-//! yields to delay would be left nothing.
-//!
-//! ```text
-//!               the queue stands for 2 s
-//!   Yielding ──────────────────────────────► Competing
-//!      ▲          the queue was empty            │  grows as TCP does, falls when packets are lost
-//!      └─────────────────────────────────────────┘
 //! ```
 //!
 //! Delay rules: the queue is kept short by looking at it, not by filling it. Loss counts only above what a bad
@@ -26,15 +16,16 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::competition::{Competition, Competitors};
 use crate::delay::{QueueingDelay, WindowedMinimum};
 use crate::flight::{Fate, Flight, PacketKind};
 use crate::loss::{LossJudge, Seen};
 use crate::units::Bitrate;
 
 /// A queue above this is too long, in seconds.
-const LONG_QUEUE: f64 = 0.040;
+pub(crate) const LONG_QUEUE: f64 = 0.040;
 /// A queue below this is as good as none.
-const SHORT_QUEUE: f64 = 0.020;
+pub(crate) const SHORT_QUEUE: f64 = 0.020;
 /// The longest run of packets out of a standing queue by which the capacity is measured.
 const LONGEST_RUN: f64 = 0.150;
 /// What is left of the capacity once the queue is empty.
@@ -66,12 +57,6 @@ const CAREFUL: Duration = Duration::from_secs(4);
 /// Above this part of it without a queue, the capacity has grown since.
 const OUTGROWN: f64 = 1.03;
 
-/// A queue that stands for so long although the target was cut is somebody else's.
-const STANDING: Duration = Duration::from_secs(2);
-/// Whoever fills the queue leaves it empty for no longer than this, when they and we have yielded to a loss.
-const EMPTY: Duration = Duration::from_millis(200);
-/// Without reports for so long, what the queue did is not known.
-const UNSEEN: Duration = Duration::from_millis(1_000);
 /// What is left of the target after a loss while competing, as for CUBIC (RFC 9438 section 4.6).
 const AFTER_LOSS: f64 = 0.7;
 /// Bytes by which a competing sender grows in a round trip: a packet, as TCP (RFC 5681 section 3.1).
@@ -129,15 +114,6 @@ enum Phase {
     },
 }
 
-/// Who else uses the path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Competition {
-    /// Nobody, or such as keep the queue short too.
-    Yielding,
-    /// Such as fill the queue.
-    Competing,
-}
-
 /// What a packet showed that has arrived.
 #[derive(Clone, Copy, Debug)]
 struct Arrival {
@@ -159,10 +135,7 @@ pub struct Controller {
     phase: Phase,
     /// The capacity that was measured last, and when.
     capacity: Option<(Bitrate, Instant)>,
-    competition: Competition,
-    /// Since when the queue has been short, and too long.
-    empty_since: Option<Instant>,
-    standing_since: Option<Instant>,
+    competitors: Competitors,
     /// When the target last fell.
     cut: Option<Instant>,
     last_feedback: Option<Instant>,
@@ -195,9 +168,7 @@ impl Controller {
             target: limits.first.max(limits.min).min(limits.max),
             phase: Phase::Growing,
             capacity: None,
-            competition: Competition::Yielding,
-            empty_since: None,
-            standing_since: None,
+            competitors: Competitors::default(),
             cut: None,
             last_feedback: None,
             report_interval: REPORT_INTERVAL,
@@ -271,11 +242,7 @@ impl Controller {
     fn follow_reports(&mut self, now: Instant) {
         if let Some(last) = self.last_feedback {
             let gap = now.saturating_duration_since(last);
-            if gap > UNSEEN {
-                // Nobody knows what the queue did meanwhile.
-                self.empty_since = None;
-                self.standing_since = None;
-            }
+            self.competitors.unreported(gap);
             let gap = gap.as_secs_f64();
             // A report that was lost, or a silence, is no interval.
             let gap = gap.min(self.report_interval * 2.0 + 0.020);
@@ -314,7 +281,7 @@ impl Controller {
             self.forgiven = now;
             self.actions.push_back(Action::StartOver);
         }
-        if self.competition == Competition::Competing {
+        if self.competition() == Competition::Competing {
             // Packets that left before the last cut say nothing of what came of it.
             let again = newest_lost.is_some_and(|at| self.cut.is_none_or(|cut| at > cut));
             if again && self.may_cut(now) {
@@ -388,8 +355,8 @@ impl Controller {
 
     fn judge_queue(&mut self, now: Instant) {
         let queue = self.queue.get();
-        self.judge_competition(now, queue);
-        if self.competition == Competition::Competing {
+        if self.competitors.judge(now, queue) == Competition::Competing {
+            self.phase = Phase::Growing;
             return;
         }
         if let Phase::Draining { capacity } = self.phase
@@ -414,26 +381,6 @@ impl Controller {
         self.capacity = Some((capacity, now));
         self.phase = Phase::Draining { capacity };
         self.cut_to(now, capacity * factor);
-    }
-
-    fn judge_competition(&mut self, now: Instant, queue: f64) {
-        if queue >= SHORT_QUEUE {
-            self.empty_since = None;
-        } else {
-            let since = *self.empty_since.get_or_insert(now);
-            if now.saturating_duration_since(since) >= EMPTY {
-                self.competition = Competition::Yielding;
-            }
-        }
-        if queue < LONG_QUEUE {
-            self.standing_since = None;
-            return;
-        }
-        let since = *self.standing_since.get_or_insert(now);
-        if now.saturating_duration_since(since) >= STANDING {
-            self.competition = Competition::Competing;
-            self.phase = Phase::Growing;
-        }
     }
 
     /// The rate of the newest run of packets of which all are so, at most `longest` seconds of it.
@@ -478,7 +425,7 @@ impl Controller {
             }
             return;
         }
-        if self.competition == Competition::Competing {
+        if self.competition() == Competition::Competing {
             self.grow_as_tcp(passed);
         } else if self.phase == Phase::Growing && self.queue.get() < SHORT_QUEUE + 0.010 {
             self.grow(now, passed);
@@ -567,7 +514,7 @@ impl Controller {
 
     /// The round trip, and what the queue adds now where others fill it.
     fn round_trip_now(&self) -> Duration {
-        match self.competition {
+        match self.competition() {
             Competition::Yielding => self.round_trip_time(),
             Competition::Competing => self.round_trip_time() + self.queueing_delay(),
         }
@@ -576,7 +523,7 @@ impl Controller {
     /// Who else uses the path.
     #[must_use]
     pub fn competition(&self) -> Competition {
-        self.competition
+        self.competitors.competition()
     }
 
     /// How often a packet that was lost is sent again: what is lost twice is a picture that stands still.

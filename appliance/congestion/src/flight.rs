@@ -142,3 +142,29 @@ impl Flight {
         self.packets.range(first..)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_whose_report_was_lost_are_neither_lost_nor_under_way() {
+        let mut flight = Flight::default();
+        let now = Instant::now();
+        for sequence in 1..=6 {
+            flight.sent(now, sequence, 100, PacketKind::Video);
+        }
+        flight.told(1, 2);
+        flight.received(1);
+        // The report of 3 and 4 did not come; 2 was told of as lost, and 6 is still under way.
+        flight.told(5, 5);
+        flight.received(5);
+        assert!((flight.in_flight() - 200.0).abs() < 1e-9);
+        let lost = flight.lost_before(now + Duration::from_millis(1));
+        let lost: Vec<u64> = lost.iter().map(|packet| packet.sequence).collect();
+        assert_eq!(lost, [2, 6]);
+        // A report that was only late is heard.
+        assert!(flight.received(3).is_some());
+        assert!(flight.in_flight().abs() < 1e-9);
+    }
+}

@@ -206,4 +206,21 @@ mod tests {
         pacer.clear();
         assert!(!pacer.is_behind(later, rate));
     }
+
+    #[test]
+    fn a_copy_leaves_a_little_later_than_what_it_is_a_copy_of() {
+        let mut pacer = Pacer::default();
+        let begin = Instant::now();
+        pacer.push_again(begin, 100, 1);
+        pacer.push_copy(begin, 100, 1);
+        let rate = Bitrate::kbps(RATE);
+        assert!(pacer.poll(begin, rate, 0.0).is_some());
+        assert!(pacer.poll(begin, rate, 0.0).is_none());
+        assert_eq!(pacer.next_deadline(begin), Some(begin + COPY_AFTER));
+        let kind = pacer
+            .poll(begin + COPY_AFTER, rate, 0.0)
+            .map(|left| left.kind);
+        assert_eq!(kind, Some(PacketKind::Retransmission));
+        assert_eq!(pacer.next_deadline(begin + COPY_AFTER), None);
+    }
 }

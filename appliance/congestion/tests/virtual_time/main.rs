@@ -2,6 +2,12 @@
 //! a camera that follows its target, sound beside it, and lost packets of pictures asked for again.
 //!
 //! Seeds below 1,000 were played to tune the controller; the tests play others.
+//!
+//! | goal | where it is not met, and what the tests hold instead |
+//! |---|---|
+//! | settled after 0.7 s | one seed in some ten where five sixths of the capacity go: 1.1 s, 0.7 s on average |
+//! | p99 of sound's wait 100 ms | after such steps (200 ms), and beside downloads, which fill the queue |
+//! | a quarter beside a download | with a queue of a second: 0.15 |
 
 mod catalogue;
 mod flow;
@@ -85,6 +91,8 @@ fn a_picture_stands_still_for_little_when_most_of_the_capacity_goes() {
         each_seed(&scenario, |seed, played| {
             check_path(seed, &scenario, &played);
             at_most(seed, "seconds frozen", played.frozen(0, 1_000, 40_000), 0.6);
+            // The goal is 100 ms. A queue that is full for half a second is more than 1 % of 40 s.
+            at_most(seed, "p99 of sound in ms", played.audio_p99(0), 200.0);
             // One in some ten takes longer than 0.7 s, where five sixths of the capacity go.
             at_most(seed, "seconds to settle", played.settled(20_000), 1.1);
             settled.set(settled.get() + played.settled(20_000));

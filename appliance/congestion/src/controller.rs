@@ -1,7 +1,7 @@
 //! The controller: how much may be sent, from what the far end says of what has arrived.
 //!
 //! ```text
-//!              queue above 50 ms, or loss above 15 %
+//!              queue above 40 ms, or loss above 15 %
 //!   Growing ──────────────────────────────────────────► Draining
 //!      ▲     the target falls to what the path carries      │
 //!      │                                                    │ queue below 20 ms
@@ -16,30 +16,37 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::competition::{Competition, Competitors};
 use crate::delay::{QueueingDelay, WindowedMinimum};
-use crate::flight::{Flight, PacketKind};
+use crate::flight::{Fate, Flight, PacketKind};
+use crate::loss::{LossJudge, Seen};
 use crate::units::Bitrate;
 
 /// A queue above this is too long, in seconds.
-const LONG_QUEUE: f64 = 0.040;
+pub(crate) const LONG_QUEUE: f64 = 0.040;
 /// A queue below this is as good as none.
-const SHORT_QUEUE: f64 = 0.020;
+pub(crate) const SHORT_QUEUE: f64 = 0.020;
 /// The longest run of packets out of a standing queue by which the capacity is measured.
 const LONGEST_RUN: f64 = 0.150;
-/// After a cut the target waits for what comes of it: the round trip, and this.
-const AFTER_CUT: Duration = Duration::from_millis(50);
 /// What is left of the capacity once the queue is empty.
 const AFTER_DRAIN: f64 = 0.87;
-/// The window lets the path hold this much more than it needs.
-const WINDOW_SLACK: Duration = Duration::from_millis(150);
+/// The window lets the path hold this much more than it needs, and what arrives between two reports.
+const WINDOW_SLACK: Duration = Duration::from_millis(100);
 /// A packet is lost when one has arrived that was sent this much later: a pacer reorders.
 const REORDERING: Duration = Duration::from_millis(20);
 /// Loss is judged over this long.
 const LOSS_WINDOW: Duration = Duration::from_secs(1);
 /// Loss above this is congestion, whatever the queue says.
 const HIGH_LOSS: f64 = 0.15;
-/// Without feedback for the round trip and this, the target falls.
-const SILENCE: Duration = Duration::from_millis(250);
+/// Without feedback for the round trip, the usual time between reports, and this, the target falls.
+const SILENCE: Duration = Duration::from_millis(200);
+/// How often reports come as long as that is not known, and at most, in seconds.
+const REPORT_INTERVAL: f64 = 0.050;
+const LONGEST_REPORT_INTERVAL: f64 = 0.300;
+/// How fast that follows what is seen.
+const REPORT_INTERVAL_FOLLOW: f64 = 0.1;
+/// Near the rate of a policer the target grows so slowly, in kbit/s in a second.
+const POLICED_GROWTH: f64 = 12.0;
 /// How often it falls then, and to what part.
 const SILENCE_STEP: Duration = Duration::from_millis(100);
 const SILENCE_FACTOR: f64 = 0.7;
@@ -49,6 +56,17 @@ const TICK: Duration = Duration::from_millis(10);
 const CAREFUL: Duration = Duration::from_secs(4);
 /// Above this part of it without a queue, the capacity has grown since.
 const OUTGROWN: f64 = 1.03;
+
+/// What is left of the target after a loss while competing, as for CUBIC (RFC 9438 section 4.6).
+const AFTER_LOSS: f64 = 0.7;
+/// Bytes by which a competing sender grows in a round trip: a packet, as TCP (RFC 5681 section 3.1).
+const SEGMENT: f64 = 1_500.0;
+/// The growth is no slower than over this round trip: behind a queue of a second it would take minutes.
+const LONGEST_ROUND_TRIP: Duration = Duration::from_millis(700);
+/// From this share of loss on a packet that is sent again is sent twice.
+const LOSSY: f64 = 0.015;
+/// That is judged over this long.
+const LOSSY_WINDOW: Duration = Duration::from_millis(2_500);
 
 /// What bounds the target.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -117,9 +135,13 @@ pub struct Controller {
     phase: Phase,
     /// The capacity that was measured last, and when.
     capacity: Option<(Bitrate, Instant)>,
+    competitors: Competitors,
     /// When the target last fell.
     cut: Option<Instant>,
     last_feedback: Option<Instant>,
+    /// The usual time between two reports, in seconds.
+    report_interval: f64,
+    loss_judge: LossJudge,
     last_tick: Instant,
     silent_until: Instant,
     /// Losses of packets that were sent before this are past.
@@ -129,6 +151,7 @@ pub struct Controller {
     /// Bytes of retransmissions of late.
     retransmitted: VecDeque<(Instant, f64)>,
     app_limited_since: Option<Instant>,
+    is_lossy: bool,
 }
 
 impl Controller {
@@ -145,8 +168,11 @@ impl Controller {
             target: limits.first.max(limits.min).min(limits.max),
             phase: Phase::Growing,
             capacity: None,
+            competitors: Competitors::default(),
             cut: None,
             last_feedback: None,
+            report_interval: REPORT_INTERVAL,
+            loss_judge: LossJudge::default(),
             last_tick: now,
             silent_until: now,
             forgiven: now,
@@ -154,6 +180,7 @@ impl Controller {
             actions: VecDeque::new(),
             retransmitted: VecDeque::new(),
             app_limited_since: None,
+            is_lossy: false,
         }
     }
 
@@ -177,7 +204,11 @@ impl Controller {
 
     /// The far end tells what has arrived.
     pub fn on_feedback(&mut self, now: Instant, packets: &[PacketReport]) {
-        self.last_feedback = Some(now);
+        self.follow_reports(now);
+        let numbers = || packets.iter().map(|report| report.sequence);
+        if let (Some(first), Some(last)) = (numbers().min(), numbers().max()) {
+            self.flight.told(first, last);
+        }
         let mut newest: Option<Instant> = None;
         for report in packets {
             let Some(received) = report.received else {
@@ -208,51 +239,113 @@ impl Controller {
         self.judge_queue(now);
     }
 
+    fn follow_reports(&mut self, now: Instant) {
+        if let Some(last) = self.last_feedback {
+            let gap = now.saturating_duration_since(last);
+            self.competitors.unreported(gap);
+            let gap = gap.as_secs_f64();
+            // A report that was lost, or a silence, is no interval.
+            let gap = gap.min(self.report_interval * 2.0 + 0.020);
+            self.report_interval += (gap - self.report_interval) * REPORT_INTERVAL_FOLLOW;
+            self.report_interval = self.report_interval.min(LONGEST_REPORT_INTERVAL);
+        }
+        self.last_feedback = Some(now);
+    }
+
+    fn report_interval(&self) -> Duration {
+        Duration::from_secs_f64(self.report_interval.max(REPORT_INTERVAL))
+    }
+
     fn judge_losses(&mut self, now: Instant, newest: Instant) {
         let Some(horizon) = newest.checked_sub(REORDERING) else {
             return;
         };
+        let mut newest_lost = None;
         for lost in self.flight.lost_before(horizon) {
+            newest_lost = Some(lost.at);
             if lost.at >= self.forgiven && lost.kind != PacketKind::Audio {
                 self.lost_video.push_back((now, lost.bytes));
             }
         }
+        self.is_lossy = self.loss_in(now, LOSSY_WINDOW) > LOSSY && self.queue.get() < LONG_QUEUE;
         let old = |lost: &(Instant, f64)| now.saturating_duration_since(lost.0) > LOSS_WINDOW;
         while self.lost_video.front().is_some_and(old) {
             self.lost_video.pop_front();
         }
         let lost: f64 = self.lost_video.iter().map(|(_, bytes)| bytes).sum();
-        let congested = self.queue.get() > SHORT_QUEUE || self.loss(now) > HIGH_LOSS;
-        if congested && lost > 0.1 * self.target.bytes_in(LOSS_WINDOW) {
+        let high = HIGH_LOSS + self.loss_judge.usual();
+        let congested = self.queue.get() > SHORT_QUEUE || self.loss(now) > high;
+        let much = 0.1 + self.loss_judge.usual();
+        if congested && lost > much * self.target.bytes_in(LOSS_WINDOW) {
             self.lost_video.clear();
             self.forgiven = now;
             self.actions.push_back(Action::StartOver);
         }
-        if self.loss(now) > HIGH_LOSS && self.may_cut(now) {
+        if self.competition() == Competition::Competing {
+            // Packets that left before the last cut say nothing of what came of it.
+            let again = newest_lost.is_some_and(|at| self.cut.is_none_or(|cut| at > cut));
+            if again && self.may_cut(now) {
+                self.cut_to(now, self.target * AFTER_LOSS);
+            }
+        } else if self.loss(now) > high && self.may_cut(now) {
             let arrived = self.arrival_rate();
             let cut = (self.target * 0.85).min(arrived.max(self.target * 0.5));
             self.cut_to(now, cut);
+        } else {
+            self.judge_cause_of_loss(now);
+        }
+    }
+
+    fn judge_cause_of_loss(&mut self, now: Instant) {
+        if self.queue.get() > SHORT_QUEUE || self.phase != Phase::Growing {
+            self.loss_judge.queue_is_long();
+            return;
+        }
+        let since = self.loss_judge.since();
+        let since = since.map_or(LOSS_WINDOW, |at| now.saturating_duration_since(at));
+        let seen = Seen {
+            lost: self.loss(now),
+            packets: self.lost_in(now, LOSS_WINDOW).0,
+            lost_since: self.loss_in(now, since.min(LOSS_WINDOW)),
+            arriving: self.arrival_rate(),
+            target: self.target,
+            round_trip: self.round_trip_time(),
+        };
+        if let Some(target) = self.loss_judge.judge(now, seen) {
+            self.cut = Some(now);
+            self.set_target(target);
         }
     }
 
     /// The share of the packets of the last second that was lost, by when they were sent.
     fn loss(&self, now: Instant) -> f64 {
-        let Some(since) = now.checked_sub(LOSS_WINDOW) else {
-            return 0.0;
-        };
-        let since = since.max(self.forgiven);
-        let (mut lost, mut known) = (0.0, 0.0);
-        for packet in self.flight.since(since) {
+        self.loss_in(now, LOSS_WINDOW)
+    }
+
+    fn loss_in(&self, now: Instant, window: Duration) -> f64 {
+        let (lost, known) = self.lost_in(now, window);
+        if known < 20 {
+            0.0
+        } else {
+            lost as f64 / known as f64
+        }
+    }
+
+    /// How many packets were lost, of how many.
+    fn lost_in(&self, now: Instant, window: Duration) -> (usize, usize) {
+        let since = now.checked_sub(window).unwrap_or(self.began);
+        let (mut lost, mut known) = (0, 0);
+        for packet in self.flight.since(since.max(self.forgiven)) {
             match packet.fate {
-                crate::flight::Fate::Lost => {
-                    lost += 1.0;
-                    known += 1.0;
+                Fate::Lost => {
+                    lost += 1;
+                    known += 1;
                 }
-                crate::flight::Fate::Received => known += 1.0,
-                crate::flight::Fate::Unknown => {}
+                Fate::Received => known += 1,
+                Fate::Unknown | Fate::Unreported => {}
             }
         }
-        if known < 20.0 { 0.0 } else { lost / known }
+        (lost, known)
     }
 
     /// The rate at which packets arrive, over the last run of them.
@@ -262,6 +355,10 @@ impl Controller {
 
     fn judge_queue(&mut self, now: Instant) {
         let queue = self.queue.get();
+        if self.competitors.judge(now, queue) == Competition::Competing {
+            self.phase = Phase::Growing;
+            return;
+        }
         if let Phase::Draining { capacity } = self.phase
             && queue < SHORT_QUEUE
         {
@@ -304,7 +401,7 @@ impl Controller {
     }
 
     fn may_cut(&self, now: Instant) -> bool {
-        let pause = self.round_trip_time() + AFTER_CUT;
+        let pause = self.round_trip_now() + self.report_interval();
         self.cut
             .is_none_or(|cut| now.saturating_duration_since(cut) >= pause)
     }
@@ -328,13 +425,15 @@ impl Controller {
             }
             return;
         }
-        if self.phase == Phase::Growing && self.queue.get() < SHORT_QUEUE + 0.010 {
+        if self.competition() == Competition::Competing {
+            self.grow_as_tcp(passed);
+        } else if self.phase == Phase::Growing && self.queue.get() < SHORT_QUEUE + 0.010 {
             self.grow(now, passed);
         }
     }
 
     fn is_silent(&self, now: Instant) -> bool {
-        let limit = self.round_trip_time() + SILENCE;
+        let limit = self.round_trip_time() + self.report_interval() + SILENCE;
         let waits = self.flight.in_flight() > 0.0;
         let last = self.last_feedback;
         waits && last.is_some_and(|last| now.saturating_duration_since(last) > limit)
@@ -354,9 +453,27 @@ impl Controller {
             let recently = now.saturating_duration_since(seen) < CAREFUL;
             recently && part > 0.8 && part < outgrown
         });
-        let (fixed, share) = if near { (50.0, 0.01) } else { (100.0, 0.35) };
+        let policed = self.loss_judge.policed().is_some_and(|rate| {
+            let part = self.target / rate;
+            (0.9..OUTGROWN).contains(&part)
+        });
+        let (fixed, share) = if policed {
+            (POLICED_GROWTH, 0.0)
+        } else if near {
+            (50.0, 0.01)
+        } else {
+            (100.0, 0.35)
+        };
         let seconds = passed.as_secs_f64();
         let growth = Bitrate::kbps(fixed * seconds) + self.target * (share * seconds);
+        self.set_target(self.target + growth);
+    }
+
+    /// A segment more in each round trip.
+    fn grow_as_tcp(&mut self, passed: Duration) {
+        let round_trip = self.round_trip_now().min(LONGEST_ROUND_TRIP);
+        let round_trips = passed.as_secs_f64() / round_trip.as_secs_f64().max(0.01);
+        let growth = Bitrate::of(SEGMENT * round_trips, round_trip);
         self.set_target(self.target + growth);
     }
 
@@ -395,6 +512,26 @@ impl Controller {
         Duration::from_secs_f64(self.queue.get().clamp(0.0, 60.0))
     }
 
+    /// The round trip, and what the queue adds now where others fill it.
+    fn round_trip_now(&self) -> Duration {
+        match self.competition() {
+            Competition::Yielding => self.round_trip_time(),
+            Competition::Competing => self.round_trip_time() + self.queueing_delay(),
+        }
+    }
+
+    /// Who else uses the path.
+    #[must_use]
+    pub fn competition(&self) -> Competition {
+        self.competitors.competition()
+    }
+
+    /// How often a packet that was lost is sent again: what is lost twice is a picture that stands still.
+    #[must_use]
+    pub fn retransmission_copies(&self) -> u32 {
+        if self.is_lossy { 2 } else { 1 }
+    }
+
     /// What may be sent of everything together.
     #[must_use]
     pub fn target(&self) -> Bitrate {
@@ -425,7 +562,7 @@ impl Controller {
             Phase::Growing => self.target,
             Phase::Draining { capacity } => capacity,
         };
-        capacity.bytes_in(self.round_trip_time() + WINDOW_SLACK)
+        capacity.bytes_in(self.round_trip_now() + self.report_interval() + WINDOW_SLACK)
     }
 
     /// Bytes that are under way.

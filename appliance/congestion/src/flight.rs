@@ -28,6 +28,8 @@ pub(crate) enum Fate {
     Received,
     /// It counts as lost; it may still turn out to be late.
     Lost,
+    /// The report that tells of it was lost itself.
+    Unreported,
 }
 
 /// A packet that was sent.
@@ -45,6 +47,8 @@ pub(crate) struct SentPacket {
 pub(crate) struct Flight {
     packets: VecDeque<SentPacket>,
     in_flight: f64,
+    /// The highest number that was told of.
+    told_until: u64,
 }
 
 impl Flight {
@@ -78,6 +82,25 @@ impl Flight {
     /// Bytes that nobody has told of yet.
     pub(crate) fn in_flight(&self) -> f64 {
         self.in_flight.max(0.0)
+    }
+
+    /// A report tells of the packets with numbers from `first` to `last`. Those between it and what was told of
+    /// before are neither lost nor under way: their report has not come.
+    pub(crate) fn told(&mut self, first: u64, last: u64) {
+        let begin = self
+            .packets
+            .partition_point(|packet| packet.sequence <= self.told_until);
+        for packet in self.packets.range_mut(begin..) {
+            if packet.sequence >= first {
+                break;
+            }
+            if packet.fate == Fate::Unknown {
+                packet.fate = Fate::Unreported;
+                self.in_flight -= packet.bytes;
+            }
+        }
+        let newest = self.packets.back().map_or(0, |packet| packet.sequence);
+        self.told_until = self.told_until.max(last.min(newest));
     }
 
     /// A packet has arrived. Gives it, unless that was known or it is forgotten.
@@ -117,5 +140,31 @@ impl Flight {
     pub(crate) fn since(&self, since: Instant) -> impl Iterator<Item = &SentPacket> {
         let first = self.packets.partition_point(|packet| packet.at < since);
         self.packets.range(first..)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_whose_report_was_lost_are_neither_lost_nor_under_way() {
+        let mut flight = Flight::default();
+        let now = Instant::now();
+        for sequence in 1..=6 {
+            flight.sent(now, sequence, 100, PacketKind::Video);
+        }
+        flight.told(1, 2);
+        flight.received(1);
+        // The report of 3 and 4 did not come; 2 was told of as lost, and 6 is still under way.
+        flight.told(5, 5);
+        flight.received(5);
+        assert!((flight.in_flight() - 200.0).abs() < 1e-9);
+        let lost = flight.lost_before(now + Duration::from_millis(1));
+        let lost: Vec<u64> = lost.iter().map(|packet| packet.sequence).collect();
+        assert_eq!(lost, [2, 6]);
+        // A report that was only late is heard.
+        assert!(flight.received(3).is_some());
+        assert!(flight.in_flight().abs() < 1e-9);
     }
 }

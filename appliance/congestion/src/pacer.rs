@@ -15,6 +15,8 @@ const USELESS_AFTER: Duration = Duration::from_millis(200);
 const LONGEST_QUEUE: Duration = Duration::from_millis(80);
 /// or its first packet has waited for longer than this.
 const LONGEST_WAIT: Duration = Duration::from_millis(60);
+/// A copy of what is sent again leaves so much later: packets are lost in bursts.
+const COPY_AFTER: Duration = Duration::from_millis(15);
 /// Packets may leave together that make up so much time: timers are no finer.
 const BURST: Duration = Duration::from_millis(5);
 
@@ -40,6 +42,8 @@ pub struct Departure<P> {
 #[derive(Debug)]
 pub struct Pacer<P> {
     again: VecDeque<Waiting<P>>,
+    /// Copies of what was sent again; `since` may lie ahead.
+    copies: VecDeque<Waiting<P>>,
     video: VecDeque<Waiting<P>>,
     video_bytes: usize,
     /// When the next packet may leave.
@@ -50,6 +54,7 @@ impl<P> Default for Pacer<P> {
     fn default() -> Self {
         Self {
             again: VecDeque::new(),
+            copies: VecDeque::new(),
             video: VecDeque::new(),
             video_bytes: 0,
             free_at: None,
@@ -79,6 +84,16 @@ impl<P> Pacer<P> {
         });
     }
 
+    /// Takes a copy of a packet that is sent again, to leave a little later.
+    pub fn push_copy(&mut self, now: Instant, bytes: usize, packet: P) {
+        let since = now + COPY_AFTER;
+        self.copies.push_back(Waiting {
+            since,
+            bytes,
+            packet,
+        });
+    }
+
     /// The next packet that may leave at this rate, while the path may hold `room` more bytes.
     pub fn poll(&mut self, now: Instant, rate: Bitrate, room: f64) -> Option<Departure<P>> {
         let earliest = now.checked_sub(BURST).unwrap_or(now);
@@ -91,7 +106,15 @@ impl<P> Pacer<P> {
         while self.again.front().is_some_and(useless) {
             self.again.pop_front();
         }
-        let (kind, waiting) = match self.again.pop_front() {
+        while self.copies.front().is_some_and(useless) {
+            self.copies.pop_front();
+        }
+        let due = self.copies.front().is_some_and(|copy| copy.since <= now);
+        let again = match self.again.pop_front() {
+            None if due => self.copies.pop_front(),
+            again => again,
+        };
+        let (kind, waiting) = match again {
             Some(waiting) => (PacketKind::Retransmission, waiting),
             None if room > 0.0 => {
                 let waiting = self.video.pop_front()?;
@@ -120,6 +143,7 @@ impl<P> Pacer<P> {
     /// Drops all that waits.
     pub fn clear(&mut self) {
         self.again.clear();
+        self.copies.clear();
         self.video.clear();
         self.video_bytes = 0;
     }
@@ -128,7 +152,13 @@ impl<P> Pacer<P> {
     #[must_use]
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let waits = !self.again.is_empty() || !self.video.is_empty();
-        waits.then(|| self.free_at.unwrap_or(now).max(now))
+        let copy = self.copies.front().map(|copy| copy.since);
+        let earliest = if waits { Some(now) } else { copy };
+        earliest.map(|earliest| {
+            self.free_at
+                .map_or(earliest, |at| at.max(earliest))
+                .max(now)
+        })
     }
 }
 
@@ -175,5 +205,22 @@ mod tests {
         assert!(pacer.is_behind(later, rate));
         pacer.clear();
         assert!(!pacer.is_behind(later, rate));
+    }
+
+    #[test]
+    fn a_copy_leaves_a_little_later_than_what_it_is_a_copy_of() {
+        let mut pacer = Pacer::default();
+        let begin = Instant::now();
+        pacer.push_again(begin, 100, 1);
+        pacer.push_copy(begin, 100, 1);
+        let rate = Bitrate::kbps(RATE);
+        assert!(pacer.poll(begin, rate, 0.0).is_some());
+        assert!(pacer.poll(begin, rate, 0.0).is_none());
+        assert_eq!(pacer.next_deadline(begin), Some(begin + COPY_AFTER));
+        let kind = pacer
+            .poll(begin + COPY_AFTER, rate, 0.0)
+            .map(|left| left.kind);
+        assert_eq!(kind, Some(PacketKind::Retransmission));
+        assert_eq!(pacer.next_deadline(begin + COPY_AFTER), None);
     }
 }

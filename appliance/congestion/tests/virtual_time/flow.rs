@@ -1,13 +1,16 @@
 //! One flow: a camera at 30 pictures a second that follows its target, sound beside it, and who receives both.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use congestion::{Action, Bitrate, Controller, Gate, Limits, Pacer, PacketKind, PacketReport};
+use congestion::{
+    Action, Bitrate, Competition, Controller, Gate, Limits, Pacer, PacketKind, PacketReport,
+};
 use rand_chacha::ChaCha20Rng;
 
 use crate::path::Ms;
 use crate::random::Uniform;
+use crate::scenario::FlowSettings;
 
 /// Bytes of a full packet.
 const PACKET: usize = 1_200;
@@ -52,7 +55,7 @@ pub(crate) struct Sender {
     flow: usize,
     begin: Instant,
     rng: ChaCha20Rng,
-    pub(crate) controller: Controller,
+    controller: Controller,
     pacer: Pacer<Piece>,
     sizes: HashMap<Piece, usize>,
     sequence: u64,
@@ -60,12 +63,17 @@ pub(crate) struct Sender {
     next_picture: f64,
     next_audio: Ms,
     wants_whole: bool,
-    /// Whether the camera gives pictures.
-    pub(crate) active: Box<dyn Fn(Ms) -> bool>,
+    settings: FlowSettings,
 }
 
 impl Sender {
-    pub(crate) fn new(flow: usize, begin: Instant, start: Ms, rng: ChaCha20Rng) -> Self {
+    pub(crate) fn new(
+        flow: usize,
+        begin: Instant,
+        settings: FlowSettings,
+        rng: ChaCha20Rng,
+    ) -> Self {
+        let start = settings.start;
         let limits = Limits {
             min: Bitrate::kbps(100.0),
             max: Bitrate::kbps(6_000.0),
@@ -83,8 +91,12 @@ impl Sender {
             next_picture: start as f64,
             next_audio: start,
             wants_whole: true,
-            active: Box::new(|_| true),
+            settings,
         }
+    }
+
+    pub(crate) fn competition(&self) -> Competition {
+        self.controller.competition()
     }
 
     pub(crate) fn feedback(&mut self, now: Ms, feedback: &Feedback) {
@@ -96,13 +108,20 @@ impl Sender {
         for piece in &feedback.missing {
             if let Some(bytes) = self.sizes.get(piece) {
                 self.pacer.push_again(instant, *bytes, *piece);
+                for _ in 1..self.controller.retransmission_copies() {
+                    self.pacer.push_copy(instant, *bytes, *piece);
+                }
             }
         }
     }
 
     /// A millisecond passes. Gives what leaves.
     pub(crate) fn step(&mut self, now: Ms) -> Vec<(usize, Content)> {
+        if now < self.settings.start {
+            return Vec::new();
+        }
         let instant = at(self.begin, now);
+        let activity = self.settings.activity_at(now);
         self.controller.on_tick(instant);
         while let Some(Action::StartOver) = self.controller.poll_action() {
             self.pacer.clear();
@@ -111,14 +130,16 @@ impl Sender {
         }
         if now as f64 >= self.next_picture {
             self.next_picture += 1_000.0 / 30.0;
-            if (self.active)(now) {
-                self.encode(instant);
+            if activity > 0.0 {
+                self.encode(instant, activity);
             }
         }
         let mut leaving = Vec::new();
         if now >= self.next_audio {
             self.next_audio += AUDIO_INTERVAL;
-            leaving.push(self.leave(now, AUDIO, PacketKind::Audio, None));
+            if activity > 0.0 {
+                leaving.push(self.leave(now, AUDIO, PacketKind::Audio, None));
+            }
         }
         loop {
             let room = self.controller.window() - self.controller.in_flight();
@@ -131,7 +152,7 @@ impl Sender {
         }
     }
 
-    fn encode(&mut self, now: Instant) {
+    fn encode(&mut self, now: Instant, activity: f64) {
         let rate = self.controller.pacing_rate();
         if self.controller.gate() == Gate::Closed || self.pacer.is_behind(now, rate) {
             return;
@@ -141,7 +162,7 @@ impl Sender {
         let noise = 0.85 + 0.3 * self.rng.uniform();
         let is_whole = std::mem::take(&mut self.wants_whole);
         let size = if is_whole { 3.0 } else { 1.0 };
-        let bytes = target.bytes_in(Duration::from_secs(1)) / 30.0 * noise * size;
+        let bytes = target.bytes_in(Duration::from_secs(1)) / 30.0 * noise * size * activity;
         let count = ((bytes / PACKET as f64).ceil() as usize).max(1);
         self.picture += 1;
         for index in 0..count {
@@ -179,7 +200,7 @@ impl Sender {
     }
 }
 
-pub(crate) fn at(begin: Instant, now: Ms) -> Instant {
+fn at(begin: Instant, now: Ms) -> Instant {
     begin + Duration::from_millis(now)
 }
 
@@ -197,6 +218,8 @@ pub(crate) struct Receiver {
     pub(crate) freezes: Vec<(Ms, f64)>,
     /// What sound waited beyond the path's own delay.
     pub(crate) audio_waits: Vec<f64>,
+    /// How much faster the clock runs than the sender's, in millionths.
+    drift: f64,
 }
 
 #[derive(Default)]
@@ -213,6 +236,13 @@ impl Picture {
 }
 
 impl Receiver {
+    pub(crate) fn with_drift(drift: f64) -> Self {
+        Self {
+            drift,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn arrived(&mut self, now: f64, delay: f64, content: &Content) {
         self.arrived.insert(content.sequence, now);
         let Some(piece) = content.piece else {
@@ -270,9 +300,10 @@ impl Receiver {
         let Some(newest) = self.arrived.keys().next_back().copied() else {
             return feedback;
         };
+        let clock = 1.0 + self.drift * 1e-6;
         for sequence in self.reported + 1..=newest {
             let received = self.arrived.get(&sequence);
-            let received = received.map(|at| Duration::from_secs_f64(at / 1_000.0));
+            let received = received.map(|at| Duration::from_secs_f64(at / 1_000.0 * clock));
             feedback.reports.push(PacketReport { sequence, received });
         }
         self.reported = newest;
@@ -315,6 +346,3 @@ impl Receiver {
         (!feedback.missing.is_empty()).then_some(feedback)
     }
 }
-
-/// Feedback on its way back.
-pub(crate) type OnTheWay = VecDeque<(Ms, usize, Feedback)>;

@@ -2,38 +2,34 @@
 //! a camera that follows its target, sound beside it, and lost packets of pictures asked for again.
 //!
 //! Seeds below 1,000 were played to tune the controller; the tests play others.
+//!
+//! | goal | where it is not met, and what the tests hold instead |
+//! |---|---|
+//! | settled after 0.7 s | one seed in some ten where five sixths of the capacity go: 1.1 s, 0.7 s on average |
+//! | p99 of sound's wait 100 ms | after such steps (200 ms), and beside downloads, which fill the queue |
+//! | a quarter beside a download | with a queue of a second: 0.15 |
 
+mod catalogue;
 mod flow;
+mod gates;
 mod path;
+mod played;
 mod random;
 mod scenario;
+mod tcp;
 
 use std::cell::Cell;
 
-use scenario::{Played, Scenario};
+use catalogue::{all, lossy, step, three_flows, variable_capacity};
+use played::Played;
+use scenario::Scenario;
 
 /// Not played before the controller was as it is.
 const UNSEEN: std::ops::Range<u64> = 2_000..2_016;
 
-/// One flow whose capacity goes up and down, as in RFC 8867 section 5.1.
-fn variable_capacity() -> Scenario {
-    let capacity = [
-        (0, 1_000.0),
-        (40_000, 2_500.0),
-        (60_000, 600.0),
-        (80_000, 1_000.0),
-    ];
-    Scenario::of(&capacity, 100_000)
-}
-
-/// A step after 20 s, in kbit/s.
-fn step(from: f64, to: f64) -> Scenario {
-    Scenario::of(&[(0, from), (20_000, to)], 40_000)
-}
-
-/// Three flows that come one after the other, as in RFC 8867 section 5.4.
-fn three_flows() -> Scenario {
-    Scenario::of(&[(0, 3_500.0)], 120_000).with_flows(&[0, 20_000, 40_000])
+/// The first of them.
+fn unseen(count: u64) -> std::ops::Range<u64> {
+    UNSEEN.start..UNSEEN.end.min(UNSEEN.start + count)
 }
 
 fn each_seed(scenario: &Scenario, check: impl Fn(u64, Played)) {
@@ -95,6 +91,8 @@ fn a_picture_stands_still_for_little_when_most_of_the_capacity_goes() {
         each_seed(&scenario, |seed, played| {
             check_path(seed, &scenario, &played);
             at_most(seed, "seconds frozen", played.frozen(0, 1_000, 40_000), 0.6);
+            // The goal is 100 ms. A queue that is full for half a second is more than 1 % of 40 s.
+            at_most(seed, "p99 of sound in ms", played.audio_p99(0), 200.0);
             // One in some ten takes longer than 0.7 s, where five sixths of the capacity go.
             at_most(seed, "seconds to settle", played.settled(20_000), 1.1);
             settled.set(settled.get() + played.settled(20_000));
@@ -137,7 +135,7 @@ fn random_loss_is_no_congestion() {
         (0.10, 1, 0.75),
         (0.10, 3, 0.75),
     ] {
-        let scenario = Scenario::of(&[(0, 3_000.0)], 40_000).with_loss(loss, burst);
+        let scenario = lossy(loss, burst);
         each_seed(&scenario, |seed, played| {
             at_least(seed, "used", played.used(5_000, 40_000), least);
             let queue = played.queue_p95(5_000, 40_000);
@@ -154,30 +152,47 @@ fn table() {
     let (first, end) = seeds.split_once("..").expect("A..B");
     let seeds: std::ops::Range<u64> =
         first.parse().expect("a number")..end.parse().expect("a number");
-    let lossy = |loss, burst| Scenario::of(&[(0, 3_000.0)], 40_000).with_loss(loss, burst);
-    for (name, scenario, change) in [
-        ("RFC 8867 5.1", variable_capacity(), 60_000),
-        ("4 M -> 700 k", step(4_000.0, 700.0), 20_000),
-        ("4 M -> 2 M", step(4_000.0, 2_000.0), 20_000),
-        ("3 M -> 1 M", step(3_000.0, 1_000.0), 20_000),
-        ("RFC 8867 5.4", three_flows(), 60_000),
-        ("3 M, 5 % lost", lossy(0.05, 1), 20_000),
-        ("3 M, 10 % lost", lossy(0.10, 1), 20_000),
-        ("3 M, 10 % in threes", lossy(0.10, 3), 20_000),
-    ] {
-        for seed in seeds.clone() {
-            let played = scenario.play(seed);
-            let end = scenario.length;
-            println!(
-                "{name:20} {seed:5}  used {:3.0} %  queue {:3.0} ms  settled {:.2} s  frozen {:.2} s  \
-                 Jain {:.2}  sound {:3.0} ms",
-                played.used(5_000, end) * 100.0,
-                played.queue_p95(5_000, end),
-                played.settled(change),
-                played.frozen(0, 1_000, end).max(0.0),
-                played.fairness(end.saturating_sub(40_000), end),
-                played.audio_p99(0),
-            );
-        }
+    println!("mean / worst of the seeds {}..{}", seeds.start, seeds.end);
+    for entry in all() {
+        let (scenario, change) = (entry.scenario, entry.change);
+        let end = scenario.length;
+        let played: Vec<Played> = seeds.clone().map(|seed| scenario.play(seed)).collect();
+        let column = |measure: &dyn Fn(&Played) -> f64, worse: fn(f64, f64) -> f64| {
+            let values: Vec<f64> = played.iter().map(measure).collect();
+            let worst = values.iter().copied().reduce(worse).unwrap_or(0.0);
+            (values.iter().sum::<f64>() / values.len() as f64, worst)
+        };
+        let used = column(&|played| played.used(5_000, end) * 100.0, f64::min);
+        let queue = column(&|played| played.queue_p95(5_000, end), f64::max);
+        let settled = column(&|played| played.settled(change), f64::max);
+        let frozen = column(&|played| played.frozen_altogether(), f64::max);
+        let fairness = column(&|played| played.fairness(change, end), f64::min);
+        let sound = column(&|played| played.audio_p99(0), f64::max);
+        let share = column(&|played| played.share(0, change, end) * 100.0, f64::min);
+        let others = column(
+            &|played| played.competitors_share(change, end) * 100.0,
+            f64::min,
+        );
+        println!(
+            "{:27} used {:3.0}/{:3.0} %  queue {:3.0}/{:3.0} ms  settled {:.2}/{:.2} s  frozen {:.2}/{:.2} s  \
+             Jain {:.2}/{:.2}  sound {:3.0}/{:3.0} ms  first flow {:3.0}/{:3.0} %  TCP {:3.0}/{:3.0} %",
+            entry.name,
+            used.0,
+            used.1,
+            queue.0,
+            queue.1,
+            settled.0,
+            settled.1,
+            frozen.0,
+            frozen.1,
+            fairness.0,
+            fairness.1,
+            sound.0,
+            sound.1,
+            share.0,
+            share.1,
+            others.0,
+            others.1,
+        );
     }
 }

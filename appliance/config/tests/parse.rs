@@ -722,6 +722,16 @@ fn complaints_are_also_in_chinese() {
 }
 
 #[test]
+fn a_long_address_whose_user_asks_for_a_password_is_rendered_so_that_it_can_be_read_again() {
+    let user = "u".repeat(200);
+    let config = parsed(&format!(
+        "version = 1\n[[account]]\nname = \"lab\"\naddress = \"sip:{user}@example.com\"\n\
+         password_credential = \"lab\"\n"
+    ));
+    assert_eq!(parsed(&config.to_toml()), config);
+}
+
+#[test]
 fn a_rendered_configuration_means_the_same() {
     let config = parsed(WHOLE);
     assert_eq!(parsed(&config.to_toml()), config);

@@ -6,11 +6,12 @@
 //! event, a line or a state, within a limit that says what was waited for when it is over.
 //!
 //! - Programs: [`roomd`] (set up as a [`room_setup`] says), [`baresip`], [`pjsua`], [`sipp`],
-//!   [`kamailio`] as registrar and as [`edge_proxy`], each a [`child_process`], where it matters in a
+//!   [`browser`] with guests in it, [`aiortc`] as one more, [`kamailio`] as registrar and as [`edge_proxy`], each a [`child_process`], where it matters in a
 //!   [`network_namespace`] of its own.
 //! - What they send each other: [`footage`], [`sound`], [`picture`], and whether it arrived:
 //!   [`picture::Luma::psnr`], [`picture::Luma::stamp`], [`sound::Sound::correlation`], [`pesq`].
 
+pub mod aiortc;
 pub mod authority;
 pub mod baresip;
 pub mod browser;

@@ -103,17 +103,6 @@ pub enum Certificates {
     OfBoth,
 }
 
-/// How guests with a link come in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guests {
-    /// There are none.
-    None,
-    /// They knock.
-    Ask,
-    /// They are in.
-    Automatically,
-}
-
 /// What a room can show besides its camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slides {
@@ -121,6 +110,17 @@ pub enum Slides {
     None,
     /// The simulated deck.
     Simulated,
+}
+
+/// Who may come in from a browser, by a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guests {
+    /// Nobody.
+    None,
+    /// Whom somebody in the room lets in.
+    Ask,
+    /// Whoever has a link.
+    Automatically,
 }
 
 /// How a room is set up.
@@ -151,9 +151,9 @@ pub struct RoomSetup {
     pub camera: Camera,
     /// The slides that it has.
     pub slides: Slides,
-    /// Who comes by a link.
+    /// Who may come in from a browser.
     pub guests: Guests,
-    /// How many of them at a time.
+    /// How many of them at a time: 1 to 16.
     pub max_guests: u8,
     /// What its offers name for floor control: `udp`, `tls`, or `tcp` where media may be plain.
     pub floor_transport: &'static str,
@@ -318,11 +318,11 @@ impl RoomSetup {
             Guests::Automatically => Some("automatically"),
         };
         if let Some(admit) = admit {
-            // Media goes where pages are served.
-            let address = self.place.address;
+            let listen = SocketAddr::new(self.place.listen, ports::free()?);
+            let address = self.place.sip_address(listen.port());
             writeln!(
                 text,
-                "[guests]\nlisten = \"{address}:0\"\nadmit = \"{admit}\"\nmax_guests = {}",
+                "[guests]\nlisten = \"{listen}\"\npublic_url = \"https://{address}\"\nadmit = \"{admit}\"\nmax_guests = {}",
                 self.max_guests
             )?;
         }
@@ -358,15 +358,6 @@ impl Room {
         &self.uri
     }
 
-    /// Makes a link for guests.
-    ///
-    /// # Errors
-    /// When there are no guests.
-    pub fn invite(&self) -> Result<FreshInvitation> {
-        let answer = self.roomd.roomctl(&["guests", "invite", "--json"])?;
-        Ok(serde_json::from_str(&answer)?)
-    }
-
     /// The port on 127.0.0.1 where it takes SIP.
     #[must_use]
     pub fn sip_port(&self) -> u16 {
@@ -385,6 +376,15 @@ impl Room {
     /// When the room denies it; a call that fails later shows in the snapshot.
     pub fn call(&self, uri: &str) -> Result<()> {
         self.roomd.roomctl(&["call", uri]).map(drop)
+    }
+
+    /// A link by which guests join.
+    ///
+    /// # Errors
+    /// When the room takes none.
+    pub fn invite(&self) -> Result<FreshInvitation> {
+        let printed = self.roomd.roomctl(&["--json", "guests", "invite"])?;
+        serde_json::from_str(&printed).context("no invitation")
     }
 
     /// Waits for a snapshot after the mark with a leg, over or not, in which `find` finds

@@ -147,6 +147,8 @@ fn deny(language: Language) -> Result<()> {
 
 fn tests(language: Language) -> Result<TestCount> {
     let nextest = tools::nextest(language)?;
+    // Some system tests drive a browser, with the packages of the guests' page.
+    web::prepare()?;
     // The system tests start the binaries; nextest alone builds only those of packages with tests.
     process::run(process::cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
     let mut command = Command::new(nextest);

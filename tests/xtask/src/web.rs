@@ -16,11 +16,17 @@ use crate::{cache, process, test_run};
 /// The folders of the page that are copied; of each, the files only.
 const FOLDERS: [&str; 4] = ["", "view", "tests/unit", "tests/browser"];
 
-/// Checks the types and runs the tests.
-pub(crate) fn test() -> Result<TestCount> {
+/// Installs what the page's tests need, and the system tests that drive a browser: those find it here.
+pub(crate) fn prepare() -> Result<PathBuf> {
     let folder = cache::target_directory().join("web");
     copy_sources(&folder)?;
     install_packages(&folder)?;
+    Ok(folder)
+}
+
+/// Checks the types and runs the tests.
+pub(crate) fn test() -> Result<TestCount> {
+    let folder = prepare()?;
     // The page as browsers have it, and then with its tests as Node has them.
     for project in ["tsconfig.json", "tests/tsconfig.json"] {
         process::run(

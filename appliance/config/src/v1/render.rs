@@ -134,10 +134,12 @@ impl From<&settings::Account> for Account {
                 Transport::Ws | Transport::Wss => Some(account.websocket_path.clone()),
                 Transport::Tls | Transport::Tcp | Transport::Udp => None,
             },
+            // That of the address need not be said, and may be longer than one that is.
             username: account
                 .credentials
                 .as_ref()
-                .map(|credentials| credentials.username.clone()),
+                .map(|credentials| credentials.username.clone())
+                .filter(|username| username != account.address.user()),
             password_file,
             password_credential,
             certificate: account

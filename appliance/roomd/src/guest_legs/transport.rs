@@ -8,6 +8,15 @@
 //! ```
 //!
 //! The task ends by itself when its handle is dropped, after it has taken leave of the browser.
+//!
+//! ```text
+//!  Connecting ── connected ──> Connected ── the browser takes leave ──> waits for its return
+//!                                  ^                                      │           │
+//!                                  └─────── offer of a page anew ─────────┘        too long ──> over
+//! ```
+//!
+//! A page that is loaded again takes leave as one that is closed does, and offers again a moment later:
+//! the leg waits for that, so that the meeting sees the same guest go on.
 
 use std::io;
 use std::net::SocketAddr;
@@ -43,6 +52,10 @@ const LARGEST_DATAGRAM: usize = 65_535;
 const SENDS_A_TURN: usize = 64;
 /// Datagrams of one socket that are taken in together.
 const RECEIVED_A_TURN: usize = 32;
+
+/// How long a browser that has taken leave may take to come back: a page that is loaded again does so
+/// within seconds, on a slow line too, and one that is closed shows no longer than this.
+const RETURN_TIME: Duration = Duration::from_secs(10);
 
 /// How often the driver is given new measurements; a leg makes them once a second.
 const MEASUREMENT_INTERVAL: Duration = Duration::from_secs(1);
@@ -243,9 +256,27 @@ impl Task {
         mut orders: mpsc::UnboundedReceiver<Order>,
         mut outgoing: mpsc::Receiver<Datagram>,
     ) {
+        while let Some(why) = self.carry(&mut orders, &mut outgoing).await {
+            let may_return = why == CloseReason::Remote && self.state == ConnectionState::Connected;
+            if !may_return || !self.comes_back(&mut orders, &mut outgoing).await {
+                self.tell(LegEvent::Closed(why)).await;
+                return;
+            }
+        }
+    }
+
+    /// Carries the leg until its connection is over, and says why it is.
+    async fn carry(
+        &mut self,
+        orders: &mut mpsc::UnboundedReceiver<Order>,
+        outgoing: &mut mpsc::Receiver<Datagram>,
+    ) -> Option<CloseReason> {
         let mut buffer = vec![0; LARGEST_DATAGRAM];
         let mut batch = Vec::with_capacity(SENDS_A_TURN);
-        while self.flush().await {
+        loop {
+            if let Some(why) = self.flush().await {
+                return Some(why);
+            }
             self.measure(Instant::now());
             let pacing = self
                 .pacers
@@ -257,8 +288,7 @@ impl Task {
                     Some(order) => self.carry_out(order),
                     None => {
                         self.leg.close(Instant::now());
-                        self.flush().await;
-                        return;
+                        return self.flush().await;
                     }
                 },
                 () = tokio::time::sleep_until(deadline.into()) => self.handle_timeout(),
@@ -266,14 +296,43 @@ impl Task {
                     if taken == 0 {
                         // Media is done with the leg: what is left is to take leave.
                         self.leg.close(Instant::now());
-                        self.flush().await;
-                        return;
+                        return self.flush().await;
                     }
                     batch.drain(..).for_each(|datagram| self.take_from_media(datagram));
                     self.send_paced();
                 }
                 (socket, received) = self.sockets.receive(&mut buffer) => {
                     self.take_burst(socket, received, &mut buffer);
+                }
+            }
+        }
+    }
+
+    /// Waits for an offer of the browser that has taken leave. Whether it has made one.
+    async fn comes_back(
+        &mut self,
+        orders: &mut mpsc::UnboundedReceiver<Order>,
+        outgoing: &mut mpsc::Receiver<Datagram>,
+    ) -> bool {
+        tracing::info!(leg = %self.id, "a guest has taken leave and may come back");
+        let deadline = Instant::now() + RETURN_TIME;
+        let mut unsent = Vec::with_capacity(SENDS_A_TURN);
+        loop {
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(Order::Offer { sdp, replies, seed }) => {
+                        return self.answer_offer(&sdp, &replies, seed);
+                    }
+                    // They were for the connection that is over.
+                    Some(Order::Candidate(_) | Order::Text(_)) => {}
+                    None => return false,
+                },
+                () = tokio::time::sleep_until(deadline.into()) => return false,
+                taken = outgoing.recv_many(&mut unsent, SENDS_A_TURN) => {
+                    if taken == 0 {
+                        return false;
+                    }
+                    unsent.clear();
                 }
             }
         }
@@ -306,16 +365,24 @@ impl Task {
                 }
             }
             Order::Offer { sdp, replies, seed } => {
-                let reply = match self.answer_again(&sdp, seed) {
-                    Ok(sdp) => GuestReply::Answer { sdp },
-                    Err(error) => {
-                        tracing::info!(leg = %self.id, %error, "an offer of a guest is not answered");
-                        GuestReply::Ended(ends_of_failure(&error).0)
-                    }
-                };
-                let _ = replies.try_send(reply);
+                self.answer_offer(&sdp, &replies, seed);
             }
         }
+    }
+
+    /// Tells the page what becomes of its offer. Whether it is answered.
+    fn answer_offer(&mut self, offer: &str, replies: &Replies, seed: [u8; 32]) -> bool {
+        let answer = self.answer_again(offer, seed);
+        let is_answered = answer.is_ok();
+        let reply = match answer {
+            Ok(sdp) => GuestReply::Answer { sdp },
+            Err(error) => {
+                tracing::info!(leg = %self.id, %error, "an offer of a guest is not answered");
+                GuestReply::Ended(ends_of_failure(&error).0)
+            }
+        };
+        let _ = replies.try_send(reply);
+        is_answered
     }
 
     /// Answers an offer of the same guest. It may come from another connection than the last one: the page
@@ -348,8 +415,8 @@ impl Task {
         }
     }
 
-    /// Carries out what the leg wants. False once it is over.
-    async fn flush(&mut self) -> bool {
+    /// Carries out what the leg wants. Why its connection is over, once it is.
+    async fn flush(&mut self) -> Option<CloseReason> {
         while let Some(output) = self.leg.poll_output() {
             let event = match output {
                 Output::Transmit(datagram) => {
@@ -370,7 +437,7 @@ impl Task {
                 Event::Connected => self.connected(),
                 Event::StreamsChanged(streams) => LegEvent::StreamsChanged(streams),
                 Event::KeyframeRequested(_) => LegEvent::KeyframeWanted,
-                Event::Closed(why) => LegEvent::Closed(why),
+                Event::Closed(why) => return Some(why),
                 Event::Disconnected => {
                     tracing::info!(leg = %self.id, "a guest is not reached for the moment");
                     continue;
@@ -380,13 +447,9 @@ impl Task {
                 | Event::TransportFeedback(_)
                 | Event::ReceiverEstimatedMaximumBitrate(_) => continue,
             };
-            let is_over = matches!(news, LegEvent::Closed(_));
             self.tell(news).await;
-            if is_over {
-                return false;
-            }
         }
-        true
+        None
     }
 
     fn connected(&mut self) -> LegEvent {

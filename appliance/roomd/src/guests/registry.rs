@@ -80,7 +80,7 @@ pub(super) struct Session {
 /// Why there is no invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InviteError {
-    /// There are [`MAX_INVITATIONS`] already.
+    /// There are as many already as there may be.
     #[error("there are {MAX_INVITATIONS} invitations already: revoke one")]
     TooMany,
 }

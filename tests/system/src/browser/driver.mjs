@@ -1,18 +1,26 @@
-// Drives guests' pages in Chromium: takes commands and tells what comes of them, a line of JSON each.
+// A Chromium with guests in it, driven by lines of JSON: one object a line on standard input is a
+// command, {"number", "command", "guest", ...}, and one a line on standard output its answer,
+// {"number", "result"} or {"number", "error"}. What pages complain of comes as {"complaint"}.
+//
+// Each guest has a browser context of their own: no cookie, no memory of another guest. The end of
+// standard input ends the browser.
 
-import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
+import { writeFile } from "node:fs/promises";
 
-const [packages, chromiumPath] = process.argv.slice(2);
-const { chromium } = createRequire(`${packages}/`)("playwright-core");
+const settings = JSON.parse(process.argv[2]);
+const { chromium } = createRequire(settings.packages)("playwright-core");
 
 const ARGUMENTS = [
   "--use-fake-device-for-media-stream",
   "--use-fake-ui-for-media-stream",
   "--auto-select-desktop-capture-source=Entire screen",
+  "--autoplay-policy=no-user-gesture-required",
   // A machine without a network has only its loopback addresses.
   "--allow-loopback-in-peer-connection",
+  // Names of multicast DNS in place of addresses would have to be resolved by the room.
+  "--disable-features=WebRtcHideLocalIpsWithMdns",
   "--no-sandbox",
   "--disable-gpu",
   "--disable-quic",
@@ -20,121 +28,193 @@ const ARGUMENTS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  // A guest whose window lies behind another's draws and decodes all the same.
+  "--disable-renderer-backgrounding",
+  "--disable-backgrounding-occluded-windows",
+  "--disable-background-timer-throttling",
 ];
+if (settings.sound !== null) ARGUMENTS.push(`--use-file-for-fake-audio-capture=${settings.sound}`);
 
-const browser = await chromium.launch({ executablePath: chromiumPath, args: ARGUMENTS });
-const pages = [];
+/** Runs in the page before its own scripts: keeps its connections, which its modules hide. */
+function keepConnections() {
+  const kept = [];
+  Object.defineProperty(globalThis, "keptConnections", { value: kept });
+  const Original = globalThis.RTCPeerConnection;
+  globalThis.RTCPeerConnection = class RTCPeerConnection extends Original {
+    constructor(...parameters) {
+      super(...parameters);
+      kept.push(this);
+    }
+  };
+}
 
-const commands = {
-  /** Opens a link in a window of its own. */
-  async open({ link, language, patience }) {
+/** Runs in the page: what has been received on the lines of its connection, in W3C webrtc-stats' terms. */
+async function received() {
+  const connection = globalThis.keptConnections.findLast((each) => each.connectionState !== "closed");
+  if (connection === undefined) throw new Error("no connection");
+  const lines = { audio: {}, camera: {}, slides: {} };
+  const [audio, camera, slides] = connection.getTransceivers().map((each) => each.mid);
+  for (const report of (await connection.getStats()).values()) {
+    if (report.type !== "inbound-rtp") continue;
+    if (report.mid === audio) lines.audio = report;
+    if (report.mid === camera) lines.camera = report;
+    if (report.mid === slides) lines.slides = report;
+  }
+  return {
+    at_ms: performance.now(),
+    connection_state: connection.connectionState,
+    audio_packets: lines.audio.packetsReceived ?? 0,
+    audio_energy: lines.audio.totalAudioEnergy ?? 0,
+    camera_frames: lines.camera.framesDecoded ?? 0,
+    camera_width: lines.camera.frameWidth ?? 0,
+    camera_height: lines.camera.frameHeight ?? 0,
+    slides_frames: lines.slides.framesDecoded ?? 0,
+  };
+}
+
+/** Runs in the page: waits until a video element has drawn so many more pictures. */
+async function drawn(element, { count, timeout_ms }) {
+  let pictures = 0;
+  const all = (async () => {
+    for (; pictures < count; pictures += 1) {
+      await new Promise((resolve) => element.requestVideoFrameCallback(resolve));
+    }
+  })();
+  const late = new Promise((_, reject) => {
+    setTimeout(() => reject(new Error(`only ${pictures} of ${count} pictures came in time`)), timeout_ms);
+  });
+  await Promise.race([all, late]);
+}
+
+/** Runs in the page: what a video element shows, as a PNG in base64. */
+function pictureOf(element) {
+  const canvas = document.createElement("canvas");
+  canvas.width = element.videoWidth;
+  canvas.height = element.videoHeight;
+  if (canvas.width === 0) throw new Error("no picture yet");
+  canvas.getContext("2d").drawImage(element, 0, 0);
+  return canvas.toDataURL("image/png").split(",")[1];
+}
+
+/** Runs in the page: the far end's sound of that many seconds at 48 kHz, as 16 bit samples in base64. */
+async function heard(seconds) {
+  const context = new AudioContext({ sampleRate: 48000 });
+  try {
+    await context.resume();
+    const source = context.createMediaStreamSource(document.getElementById("far_end").srcObject);
+    // A worklet would be a script that the page's security policy does not know.
+    const tap = context.createScriptProcessor(4096, 1, 1);
+    const samples = new Int16Array(Math.round(seconds * 48000));
+    let filled = 0;
+    const full = new Promise((resolve) => {
+      tap.onaudioprocess = ({ inputBuffer }) => {
+        for (const sample of inputBuffer.getChannelData(0)) {
+          if (filled < samples.length) samples[filled++] = Math.max(-1, Math.min(1, sample)) * 32767;
+        }
+        if (filled === samples.length) resolve();
+      };
+    });
+    source.connect(tap);
+    tap.connect(context.destination);
+    await full;
+    const bytes = new Uint8Array(samples.buffer);
+    let text = "";
+    for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+    return btoa(text);
+  } finally {
+    await context.close();
+  }
+}
+
+const browser = await chromium.launch({ executablePath: settings.chromium, args: ARGUMENTS });
+const guests = new Map();
+
+function pageOf(command) {
+  const page = guests.get(command.guest);
+  if (page === undefined) throw new Error(`there is no guest ${command.guest}`);
+  return page;
+}
+
+const COMMANDS = {
+  /** Opens the link as somebody who has never been here. */
+  async visit({ guest, link, language }) {
     const context = await browser.newContext({
-      // The room's own authority is trusted by nobody else here.
+      // The room's own authority is one that nobody has heard of.
       ignoreHTTPSErrors: true,
-      locale: language === "zh" ? "zh-CN" : "en-GB",
       permissions: ["camera", "microphone"],
+      locale: language === "zh" ? "zh-CN" : "en-GB",
       viewport: { width: 1280, height: 720 },
     });
-    context.setDefaultTimeout(patience);
+    await context.addInitScript(keepConnections);
     const page = await context.newPage();
+    page.on("pageerror", (error) => say({ complaint: String(error), guest }));
+    page.on("console", (message) => {
+      if (message.text().includes("Content Security Policy")) say({ complaint: message.text(), guest });
+      else if (message.type() === "error") say({ console: message.text(), guest });
+    });
+    guests.set(guest, page);
     await page.goto(link);
-    pages.push(page);
-    return pages.length - 1;
   },
-
-  async join({ page, name }) {
-    await pages[page].fill("#guest_name", name);
-    await pages[page].click("#join");
+  async fill(command) {
+    await pageOf(command).fill(command.selector, command.text, { timeout: command.timeout_ms });
   },
-
-  async click({ page, selector }) {
-    await pages[page].click(selector);
+  async press(command) {
+    await pageOf(command).click(command.selector, { timeout: command.timeout_ms });
   },
-
-  /** Waits until an element is shown that has these words. */
-  async reads({ page, selector, words }) {
-    const found = pages[page].locator(selector, { hasText: words });
-    await found.waitFor({ state: "visible" });
-    return (await found.innerText()).trim();
+  /** Waits until an element that is shown has these words in it. */
+  async wait(command) {
+    const { selector, text, timeout_ms } = command;
+    const options = text === null ? {} : { hasText: text };
+    await pageOf(command).locator(selector, options).first().waitFor({ timeout: timeout_ms });
   },
-
-  /** Waits until so many more pictures of a video were shown. Tells their size, and the time it took. */
-  async watches({ page, selector, pictures }) {
-    await pages[page].locator(selector).waitFor({ state: "visible" });
-    return pages[page].evaluate(
-      async ([selector, pictures]) => {
-        const video = document.querySelector(selector);
-        const shown = () => new Promise((resolve) => video.requestVideoFrameCallback(resolve));
-        await shown();
-        const begin = performance.now();
-        for (let picture = 0; picture < pictures; picture += 1) await shown();
-        return {
-          width: video.videoWidth,
-          height: video.videoHeight,
-          seconds: (performance.now() - begin) / 1000,
-        };
-      },
-      [selector, pictures],
-    );
+  /** Waits until an element is not shown, or has nothing in it: what is empty is not visible. */
+  async gone(command) {
+    const { selector, timeout_ms } = command;
+    await pageOf(command).locator(selector).waitFor({ state: "hidden", timeout: timeout_ms });
   },
-
-  /** Writes the picture that a video shows as PNG. */
-  async picture({ page, selector, file }) {
-    const url = await pages[page].evaluate((selector) => {
-      const video = document.querySelector(selector);
-      const canvas = document.createElement("canvas");
-      canvas.width = video.videoWidth;
-      canvas.height = video.videoHeight;
-      canvas.getContext("2d").drawImage(video, 0, 0);
-      return canvas.toDataURL("image/png");
-    }, selector);
-    await writeFile(file, Buffer.from(url.split(",")[1], "base64"));
+  async text(command) {
+    return (await pageOf(command).locator(command.selector).innerText()).trim();
   },
-
-  /** The loudest of what the room's sound was while so many pictures were shown, 0 to 1. */
-  async hears({ page, selector, pictures }) {
-    return pages[page].evaluate(
-      async ([selector, pictures]) => {
-        const video = document.querySelector(selector);
-        const context = new AudioContext();
-        const analyser = context.createAnalyser();
-        context.createMediaStreamSource(video.srcObject).connect(analyser);
-        const samples = new Float32Array(analyser.fftSize);
-        let loudest = 0;
-        for (let picture = 0; picture < pictures; picture += 1) {
-          await new Promise((resolve) => video.requestVideoFrameCallback(resolve));
-          analyser.getFloatTimeDomainData(samples);
-          for (const sample of samples) loudest = Math.max(loudest, Math.abs(sample));
-        }
-        await context.close();
-        return loudest;
-      },
-      [selector, pictures],
-    );
+  /** Waits until so many more pictures have been drawn on a video element. */
+  async frames(command) {
+    await pageOf(command).locator(command.selector).evaluate(drawn, command);
   },
-
-  async reload({ page }) {
-    await pages[page].reload();
+  async statistics(command) {
+    return pageOf(command).evaluate(received);
   },
-
-  async screenshot({ page, file }) {
-    await pages[page].screenshot({ path: file });
+  async picture(command) {
+    const png = await pageOf(command).locator(command.selector).evaluate(pictureOf);
+    await writeFile(command.file, Buffer.from(png, "base64"));
   },
-
-  /** Closes a page without a goodbye. */
-  async close({ page }) {
-    await pages[page].context().close();
+  async sound(command) {
+    const samples = await pageOf(command).evaluate(heard, command.seconds);
+    await writeFile(command.file, Buffer.from(samples, "base64"));
+  },
+  async reload(command) {
+    await pageOf(command).reload();
+  },
+  /** Closes the tab as its cross does, without a word to the page's scripts beforehand. */
+  async close(command) {
+    await pageOf(command).close({ runBeforeUnload: false });
+    guests.delete(command.guest);
   },
 };
 
-console.log(JSON.stringify({ event: "ready" }));
-for await (const line of createInterface({ input: process.stdin })) {
-  const { number, command, ...rest } = JSON.parse(line);
+function say(message) {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+}
+
+async function obey(line) {
+  const command = JSON.parse(line);
+  const { number } = command;
   try {
-    const result = await commands[command](rest);
-    console.log(JSON.stringify({ answer: number, result: result ?? null }));
+    say({ number, result: (await COMMANDS[command.command](command)) ?? null });
   } catch (error) {
-    console.log(JSON.stringify({ answer: number, error: String(error) }));
+    // The secret of a link is nothing for a log.
+    say({ number, error: String(error).replaceAll(/#[\w-]{16,}/g, "#…") });
   }
 }
+
+say({ ready: browser.version() });
+for await (const line of createInterface({ input: process.stdin })) void obey(line);
 await browser.close();

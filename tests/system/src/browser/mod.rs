@@ -1,38 +1,107 @@
-//! Guests in [Chromium](https://www.chromium.org), driven by Playwright: the real page, the real browser.
+//! Chromium with guests of a room in it: the page that roomd serves, driven as a person would.
 //!
-//! `driver.mjs` takes commands and tells what comes of them as lines of JSON. Cameras and microphones are
-//! Chromium's own simulated ones: a green picture with a clock, and a beep each second.
+//! A Node program beside this file ([playwright-core](https://playwright.dev)) drives it: lines of
+//! JSON go in and out. Each guest has a browser context of their own. Its camera is Chromium's
+//! simulated one, and its microphone hears a recording again and again.
+//!
+//! What the page shows is asked for by the ids of its elements (`appliance/roomd/web/guest/join.html`).
+//! A complaint of a page, an error of its scripts or a breach of its security policy, fails the test.
 
+use std::cell::{Cell, RefCell};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ChildStdin, Command};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::cache;
-use crate::child_process::{ChildProcess, run};
+use crate::child_process::ChildProcess;
 use crate::picture::Luma;
+use crate::sound::Sound;
 
 const DRIVER: &str = include_str!("driver.mjs");
-/// The version that the tests of the page have too.
-const PACKAGE: &str = "playwright-core@1.59.1";
-const CHROMIUM: &str = "/usr/bin/chromium";
 const START_LIMIT: Duration = Duration::from_secs(60);
-/// How long a page may take for anything: a busy machine is no fault of the page.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// For what the page does at once on an idle machine.
+const LIMIT: Duration = Duration::from_secs(45);
+/// The driver gives up by itself before; its error says more.
+const ANSWER_LIMIT: Duration = Duration::from_secs(75);
+/// As Chromium hands out sound.
+const SAMPLE_RATE: u32 = 48_000;
 
-/// The language of a guest's browser.
+/// In what language a guest's browser asks for pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Speaks {
+pub enum Language {
     /// English.
     English,
-    /// Chinese.
+    /// Simplified Chinese.
     Chinese,
+}
+
+/// What the page shows as a whole, by the ids of its sections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Screen {
+    /// Name and devices are chosen.
+    Start,
+    /// Connecting, or knocking.
+    Waiting,
+    /// In the meeting.
+    Call,
+    /// No longer in the meeting.
+    Ended,
+    /// Not let as far as the start.
+    Refused,
+}
+
+impl Screen {
+    fn selector(self) -> &'static str {
+        match self {
+            Self::Start => "#start",
+            Self::Waiting => "#waiting",
+            Self::Call => "#call",
+            Self::Ended => "#ended",
+            Self::Refused => "#refused",
+        }
+    }
+}
+
+/// A video element of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// The room's picture.
+    FarEnd,
+    /// The room's slides.
+    FarSlides,
+    /// The guest's own camera.
+    Own,
+}
+
+impl View {
+    fn selector(self) -> &'static str {
+        match self {
+            Self::FarEnd => "#far_end",
+            Self::FarSlides => "#far_slides",
+            Self::Own => "#own",
+        }
+    }
+}
+
+/// What a guest's browser has received since its connection was made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Received {
+    /// By the page's own clock.
+    pub at: Duration,
+    /// Packets of sound.
+    pub audio_packets: u64,
+    /// The energy of the sound: the square of its level, added up over seconds.
+    pub audio_energy: f64,
+    /// Decoded pictures of the room.
+    pub camera_frames: u64,
+    /// Width and height of the room's picture; zeros before the first.
+    pub camera_size: (u64, u64),
+    /// Decoded pictures of the room's slides.
+    pub slides_frames: u64,
 }
 
 /// A running Chromium. Ends with this value.
@@ -40,203 +109,338 @@ pub enum Speaks {
 pub struct Browser {
     // The process ends before its folder vanishes: fields are dropped in this order.
     process: ChildProcess,
-    input: ChildStdin,
-    commands: u64,
+    input: RefCell<ChildStdin>,
+    commands: Cell<u64>,
+    guests: Cell<u64>,
     folder: TempDir,
 }
 
-/// One guest's page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Page(u64);
-
-/// The videos of a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
-    /// The room's camera.
-    FarEnd,
-    /// The room's slides.
-    Slides,
-}
-
-impl Shown {
-    const fn selector(self) -> &'static str {
-        match self {
-            Self::FarEnd => "#far_end",
-            Self::Slides => "#far_slides",
-        }
-    }
-}
-
-/// What a page showed of a video.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-pub struct Watched {
-    /// Width of the last picture, in pixels.
-    pub width: u32,
-    /// Its height.
-    pub height: u32,
-    /// How long the pictures took.
-    pub seconds: f64,
-}
-
 impl Browser {
-    /// Starts Chromium.
+    /// Starts Chromium whose guests' microphones hear that sound, or beeps where there is none.
     ///
     /// # Errors
-    /// When it does not start.
-    pub fn start() -> Result<Self> {
-        let packages = cache::folder("node-playwright-1", |folder| {
-            run(Command::new("npm")
-                .args(["install", "--ignore-scripts", "--no-audit", "--no-fund"])
-                .arg("--prefix")
-                .arg(folder)
-                .arg(PACKAGE))
-        })?;
+    /// When Node, Chromium or playwright-core is missing, or it does not start.
+    pub fn start(sound: Option<&Sound>) -> Result<Self> {
+        let packages = packages()?;
+        let chromium = chromium()?;
         let folder = tempfile::tempdir()?;
         let driver = folder.path().join("driver.mjs");
         std::fs::write(&driver, DRIVER)?;
+        let file = folder.path().join("microphone.wav");
+        if let Some(sound) = sound {
+            sound.write(&file)?;
+        }
+        let settings = json!({
+            "packages": packages,
+            "chromium": chromium,
+            "sound": sound.map(|_| file),
+        });
         let mut command = Command::new("node");
-        command.arg(&driver).arg(&packages).arg(CHROMIUM);
+        command
+            .arg(&driver)
+            .arg(settings.to_string())
+            .current_dir(folder.path());
         let (process, input) = ChildProcess::start_with_input("chromium", &mut command)
-            .context("Node and Chromium are needed: apt-get install nodejs npm chromium")?;
-        let is_ready = |line: &String| line.contains("\"ready\"").then_some(());
+            .context("apt-get install nodejs brings Node")?;
         process
             .lines()
-            .wait_after(Default::default(), "a browser", START_LIMIT, is_ready)?;
+            .wait_for("a ready Chromium", START_LIMIT, |line| {
+                let line: Value = serde_json::from_str(line).ok()?;
+                line["ready"].as_str().map(drop)
+            })?;
         Ok(Self {
             process,
-            input,
-            commands: 0,
+            input: RefCell::new(input),
+            commands: Cell::new(0),
+            guests: Cell::new(0),
             folder,
         })
     }
 
-    /// Opens a guest's link in a window of its own, with cookies of its own.
+    /// Opens the link in a window of its own, as somebody who has never been here.
     ///
     /// # Errors
-    /// When there is no page.
-    pub fn open(&mut self, link: &str, speaks: Speaks) -> Result<Page> {
-        let language = match speaks {
-            Speaks::English => "en",
-            Speaks::Chinese => "zh",
+    /// When nothing is served there.
+    pub fn visit(&self, link: &str, language: Language) -> Result<Guest<'_>> {
+        let number = self.guests.get() + 1;
+        self.guests.set(number);
+        let guest = Guest {
+            browser: self,
+            number,
         };
-        let patience = PATIENCE.as_millis() as u64;
-        let wanted = json!({ "link": link, "language": language, "patience": patience });
-        Ok(Page(self.command("open", wanted)?))
+        let language = match language {
+            Language::English => "en",
+            Language::Chinese => "zh",
+        };
+        guest.act("visit", json!({"link": link, "language": language}))?;
+        Ok(guest)
     }
 
-    /// Opens a link, and joins by it.
-    ///
-    /// # Errors
-    /// When the page does not let.
-    pub fn join(&mut self, link: &str, name: &str) -> Result<Page> {
-        let page = self.open(link, Speaks::English)?;
-        self.join_as(page, name)?;
-        Ok(page)
+    /// What pages have complained of: errors of their scripts, and breaches of their security policy.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        let is_complaint = |line: &String| {
+            serde_json::from_str(line).is_ok_and(|line: Value| line["complaint"].is_string())
+        };
+        let mut lines = self.process.lines().entries();
+        lines.retain(is_complaint);
+        lines
     }
 
-    /// Joins with a name, on a page that was opened.
+    fn command(&self, mut command: Value) -> Result<Value> {
+        let number = self.commands.get() + 1;
+        self.commands.set(number);
+        command["number"] = number.into();
+        let mark = self.process.lines().mark();
+        writeln!(self.input.borrow_mut(), "{command}")?;
+        let name = command["command"].as_str().unwrap_or_default();
+        let what = format!("an answer to {name}");
+        let answer = self
+            .process
+            .lines()
+            .wait_after(mark, &what, ANSWER_LIMIT, |line| {
+                let line: Value = serde_json::from_str(line).ok()?;
+                (line["number"] == number).then_some(line)
+            })?;
+        match answer["error"].as_str() {
+            None => Ok(answer["result"].clone()),
+            Some(error) => bail!("{name} failed: {error}"),
+        }
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let complaints = self.complaints();
+        if !complaints.is_empty() && !std::thread::panicking() {
+            panic!("pages complained:\n{}", complaints.join("\n"));
+        }
+    }
+}
+
+/// A guest's window.
+#[derive(Debug)]
+pub struct Guest<'a> {
+    browser: &'a Browser,
+    number: u64,
+}
+
+impl Guest<'_> {
+    /// Gives that name and asks to come in.
     ///
     /// # Errors
-    /// When the page does not let.
-    pub fn join_as(&mut self, page: Page, name: &str) -> Result<()> {
-        self.command("join", json!({ "page": page.0, "name": name }))
+    /// When the start screen does not come.
+    pub fn join_as(&self, name: &str) -> Result<()> {
+        self.wait_for_screen(Screen::Start)?;
+        self.act("fill", json!({"selector": "#guest_name", "text": name}))?;
+        self.press("#join")
     }
 
-    /// Clicks on what a CSS selector names.
+    /// Presses the microphone's button.
     ///
     /// # Errors
-    /// When there is nothing to click on.
-    pub fn click(&mut self, page: Page, selector: &str) -> Result<()> {
-        self.command("click", json!({ "page": page.0, "selector": selector }))
+    /// When it is not shown.
+    pub fn press_mute(&self) -> Result<()> {
+        self.press("#mute")
     }
 
-    /// Waits until an element is shown that has these words, and reads it.
+    /// Presses the camera's button.
     ///
     /// # Errors
-    /// When it does not come.
-    pub fn reads(&mut self, page: Page, selector: &str, words: &str) -> Result<String> {
-        let wanted = json!({ "page": page.0, "selector": selector, "words": words });
-        self.command("reads", wanted)
+    /// When it is not shown.
+    pub fn press_camera(&self) -> Result<()> {
+        self.press("#camera")
     }
 
-    /// Watches so many pictures.
+    /// Presses the button that shares the screen, or no more.
     ///
     /// # Errors
-    /// When they do not come.
-    pub fn watches(&mut self, page: Page, shown: Shown, pictures: u32) -> Result<Watched> {
-        let selector = shown.selector();
-        let wanted = json!({ "page": page.0, "selector": selector, "pictures": pictures });
-        self.command("watches", wanted)
+    /// When it is not shown.
+    pub fn press_share(&self) -> Result<()> {
+        self.press("#share")
     }
 
-    /// The loudest of the room's sound while so many pictures are shown, 0 to 1.
+    /// Leaves the meeting by its button.
     ///
     /// # Errors
-    /// When there is no sound at all.
-    pub fn hears(&mut self, page: Page, pictures: u32) -> Result<f64> {
-        let selector = Shown::FarEnd.selector();
-        let wanted = json!({ "page": page.0, "selector": selector, "pictures": pictures });
-        self.command("hears", wanted)
+    /// When it is not shown.
+    pub fn leave(&self) -> Result<()> {
+        self.press("#leave")
     }
 
-    /// The picture that the page shows.
+    /// Joins once more, after the end.
     ///
     /// # Errors
-    /// When it shows none.
-    pub fn picture(&mut self, page: Page, shown: Shown) -> Result<Luma> {
-        let file = self.folder.path().join("picture.png");
-        let selector = shown.selector();
-        let wanted = json!({ "page": page.0, "selector": selector, "file": file });
-        self.command::<()>("picture", wanted)?;
+    /// When the page does not offer that.
+    pub fn join_again(&self) -> Result<()> {
+        self.press("#again")
+    }
+
+    /// Loads the page again.
+    ///
+    /// # Errors
+    /// When it is not served any more.
+    pub fn reload(&self) -> Result<()> {
+        self.act("reload", json!({})).map(drop)
+    }
+
+    /// Closes the tab.
+    ///
+    /// # Errors
+    /// When it is closed already.
+    pub fn close_tab(self) -> Result<()> {
+        self.act("close", json!({})).map(drop)
+    }
+
+    /// Waits for that screen.
+    ///
+    /// # Errors
+    /// When it does not come in time.
+    pub fn wait_for_screen(&self, screen: Screen) -> Result<()> {
+        self.wait(screen.selector(), None)
+            .with_context(|| self.shown())
+    }
+
+    /// Waits until that element is shown and has these words in it.
+    ///
+    /// # Errors
+    /// When it is not in time.
+    pub fn wait_for_text(&self, selector: &str, words: &str) -> Result<()> {
+        self.wait(selector, Some(words))
+            .with_context(|| self.shown())
+    }
+
+    fn wait(&self, selector: &str, words: Option<&str>) -> Result<()> {
+        self.act("wait", json!({"selector": selector, "text": words}))
+            .map(drop)
+    }
+
+    /// Waits until that element is not shown, or says nothing.
+    ///
+    /// # Errors
+    /// When it still is after a while.
+    pub fn wait_until_gone(&self, selector: &str) -> Result<()> {
+        self.act("gone", json!({"selector": selector}))
+            .with_context(|| self.shown())
+            .map(drop)
+    }
+
+    /// What an element shows.
+    ///
+    /// # Errors
+    /// When there is no such element.
+    pub fn text(&self, selector: &str) -> Result<String> {
+        let text = self.act("text", json!({"selector": selector}))?;
+        Ok(text.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Waits until so many more pictures have been drawn.
+    ///
+    /// # Errors
+    /// When they have not in time.
+    pub fn wait_for_frames(&self, view: View, count: u32) -> Result<()> {
+        self.act(
+            "frames",
+            json!({"selector": view.selector(), "count": count}),
+        )
+        .with_context(|| self.shown())
+        .map(drop)
+    }
+
+    /// What has been received so far.
+    ///
+    /// # Errors
+    /// When there is no connection.
+    pub fn received(&self) -> Result<Received> {
+        let report = self.act("statistics", json!({}))?;
+        let count = |name: &str| {
+            let value = report[name].as_u64();
+            value.with_context(|| format!("no {name} in {report}"))
+        };
+        let number = |name: &str| {
+            let value = report[name].as_f64();
+            value.with_context(|| format!("no {name} in {report}"))
+        };
+        Ok(Received {
+            at: Duration::from_secs_f64(number("at_ms")? / 1000.0),
+            audio_packets: count("audio_packets")?,
+            audio_energy: number("audio_energy")?,
+            camera_frames: count("camera_frames")?,
+            camera_size: (count("camera_width")?, count("camera_height")?),
+            slides_frames: count("slides_frames")?,
+        })
+    }
+
+    /// What a video element shows, in the size of the picture as it was received.
+    ///
+    /// # Errors
+    /// When it shows none yet.
+    pub fn picture(&self, view: View) -> Result<Luma> {
+        let file = self.browser.folder.path().join("picture.png");
+        self.act(
+            "picture",
+            json!({"selector": view.selector(), "file": file}),
+        )?;
         Luma::read_png(&file)
     }
 
-    /// Opens the page anew, as a reload does.
+    /// The next seconds of the room's sound.
     ///
     /// # Errors
-    /// When it does not open.
-    pub fn reload(&mut self, page: Page) -> Result<()> {
-        self.command("reload", json!({ "page": page.0 }))
+    /// When there is no connection.
+    pub fn sound(&self, seconds: f32) -> Result<Sound> {
+        let file = self.browser.folder.path().join("sound");
+        self.act("sound", json!({"seconds": seconds, "file": file}))?;
+        Sound::read_samples(&file, SAMPLE_RATE)
     }
 
-    /// Saves what the whole page looks like as PNG.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn screenshot(&mut self, page: Page, file: &Path) -> Result<()> {
-        self.command("screenshot", json!({ "page": page.0, "file": file }))
+    fn press(&self, selector: &str) -> Result<()> {
+        self.act("press", json!({"selector": selector}))
+            .with_context(|| self.shown())
+            .map(drop)
     }
 
-    /// Closes the page, without a word to the room.
-    ///
-    /// # Errors
-    /// When it does not close.
-    pub fn close(&mut self, page: Page) -> Result<()> {
-        self.command("close", json!({ "page": page.0 }))
-    }
-
-    /// Where a test may write.
-    #[must_use]
-    pub fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn command<T: DeserializeOwned>(&mut self, name: &str, mut command: Value) -> Result<T> {
-        self.commands += 1;
-        command["number"] = json!(self.commands);
-        command["command"] = json!(name);
-        let mark = self.process.lines().mark();
-        writeln!(self.input, "{command}")?;
-        let number = self.commands;
-        let answer = |line: &String| {
-            let answer: Value = serde_json::from_str(line).ok()?;
-            (answer["answer"] == json!(number)).then_some(answer)
-        };
-        let limit = PATIENCE + Duration::from_secs(10);
-        let answer = self.process.lines().wait_after(mark, name, limit, answer)?;
-        if let Some(error) = answer["error"].as_str() {
-            bail!("{name}: {error}");
+    /// For a test's error.
+    fn shown(&self) -> String {
+        match self.text("main") {
+            Ok(text) => format!("the page shows: {text:?}"),
+            Err(_) => "the page shows nothing".to_owned(),
         }
-        Ok(serde_json::from_value(answer["result"].clone())?)
     }
+
+    fn act(&self, command: &str, mut parameters: Value) -> Result<Value> {
+        parameters["command"] = command.into();
+        parameters["guest"] = self.number.into();
+        parameters["timeout_ms"] = (LIMIT.as_millis() as u64).into();
+        self.browser.command(parameters)
+    }
+}
+
+/// The file beside which the packages of the guests' page lie: in the folder where Cargo builds, as its
+/// own tests have them.
+fn packages() -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let target = test
+        .ancestors()
+        .nth(3)
+        .context("a test lies in target/PROFILE/deps")?;
+    let web = target.join("web");
+    ensure!(
+        web.join("node_modules/playwright-core").is_dir(),
+        "{} has no playwright-core: cargo xtask test --lane web installs it",
+        web.display()
+    );
+    Ok(web.join("package.json"))
+}
+
+/// As the page's own tests find it.
+fn chromium() -> Result<PathBuf> {
+    let named = std::env::var_os("ROOMD_CHROMIUM");
+    let path = named.map_or_else(|| PathBuf::from("/usr/bin/chromium"), PathBuf::from);
+    ensure!(
+        path.is_file(),
+        "{} is not there: apt-get install chromium, or name another by ROOMD_CHROMIUM",
+        path.display()
+    );
+    Ok(path)
 }

@@ -41,7 +41,7 @@ pub enum Meaning {
         /// The leg.
         leg: LegId,
         /// Where its media goes from now on; `None` when that has not changed.
-        media: Option<CallMedia>,
+        media: Option<Box<CallMedia>>,
         /// What the room is told, in this order, once the media is connected.
         facts: Vec<Fact>,
     },
@@ -345,7 +345,7 @@ fn with_media(
     leg.map_or(Meaning::Nothing, |leg| Meaning::Leg {
         leg,
         facts: facts(leg, &media),
-        media: Some(media),
+        media: Some(Box::new(media)),
     })
 }
 

@@ -441,7 +441,7 @@ impl Driver {
                 let wanted = self.handshakes.is_agreed(leg, medium, parameters);
                 // Without slides a call is one all the same.
                 if wanted && medium != Medium::Slides {
-                    let reason = EndReason::EncryptionRequired;
+                    let reason = EndReason::KeyExchangeFailed;
                     self.queue.push_fact(Fact::Ended { leg, reason });
                     self.with_call(leg, |endpoint, call| endpoint.hang_up(now, call));
                 }

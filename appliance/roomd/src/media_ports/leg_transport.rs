@@ -196,7 +196,7 @@ enum StreamProtection {
     Secured {
         /// The key of what the peer sends.
         remote: SrtpKey,
-        authenticator: SrtpAuthenticator,
+        authenticator: Box<SrtpAuthenticator>,
     },
 }
 
@@ -214,7 +214,7 @@ impl StreamProtection {
             },
             Some(Self::Secured { .. } | Self::Awaiting | Self::Plain) | None => Self::Secured {
                 remote: key.clone(),
-                authenticator: SrtpAuthenticator::new(key),
+                authenticator: Box::new(SrtpAuthenticator::new(key)),
             },
         }
     }
@@ -660,5 +660,7 @@ async fn receive(
     .await
 }
 
+#[cfg(test)]
+mod handshake_tests;
 #[cfg(test)]
 mod tests;

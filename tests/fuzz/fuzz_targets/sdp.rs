@@ -50,7 +50,7 @@ fn capabilities(security: MediaSecurity, media_keys: MediaKeys) -> Capabilities 
         ],
         video: H264Capabilities::default(),
         security,
-        media_keys: media_keys,
+        media_keys,
         certificate: Some(Fingerprint([7; 32])),
         content: ContentSharing::On,
         floor_transport: BfcpTransport::default(),

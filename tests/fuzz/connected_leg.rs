@@ -1,5 +1,8 @@
 //! A leg that is connected with a browser, whom the engine itself plays. Shared by two targets.
 
+#[path = "steps.rs"]
+mod steps;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -9,6 +12,8 @@ use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol as EngineProtocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 use webrtc::{Leg, LegSettings, LocalAddress, Output as LegOutput, Protocol, Received};
+
+pub use steps::steps;
 
 pub const ROOM: SocketAddr = address(1);
 pub const BROWSER: SocketAddr = address(2);
@@ -139,17 +144,4 @@ impl ConnectedLeg {
                 .handle_input(Input::Receive(self.now, received));
         }
     }
-}
-
-/// The steps of an input: a byte for what happens, two for the length of the bytes it happens with.
-pub fn steps(mut input: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
-    std::iter::from_fn(move || {
-        let [what, high, low, more @ ..] = input else {
-            return None;
-        };
-        let length = (usize::from(*high) << 8 | usize::from(*low)).min(more.len());
-        let (bytes, behind) = more.split_at(length);
-        input = behind;
-        Some((*what, bytes))
-    })
 }

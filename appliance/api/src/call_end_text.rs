@@ -55,6 +55,10 @@ impl Localized for EndReason {
                 "one side insists on encryption, the other has none",
                 "一方要求加密而另一方不支持",
             ),
+            Self::KeyExchangeFailed => (
+                "no keys for media could be exchanged with the far end",
+                "无法与对方交换媒体密钥",
+            ),
             Self::Refused { status } => {
                 return Cow::Owned(with_status(call_refused(*status), *status, language));
             }
@@ -380,6 +384,11 @@ mod tests {
                 EndReason::EncryptionRequired,
                 "one side insists on encryption, the other has none",
                 "一方要求加密而另一方不支持",
+            ),
+            (
+                EndReason::KeyExchangeFailed,
+                "no keys for media could be exchanged with the far end",
+                "无法与对方交换媒体密钥",
             ),
             (
                 EndReason::PasswordMissing,

@@ -250,6 +250,8 @@ pub struct Account {
     pub certificate: Option<AccountCertificate>,
     /// Whether a leg without SRTP is allowed.
     pub media_security: MediaSecurity,
+    /// How the calls that it places exchange the keys of SRTP.
+    pub media_keys: MediaKeys,
     /// Whether its calls have a stream for slides.
     pub content_sharing: ContentSharing,
     /// How the calls that it places settle who shows slides.
@@ -529,6 +531,17 @@ pub enum MediaSecurity {
     SrtpRequired,
     /// A call without SRTP comes about and is marked as plain.
     PlainAllowed,
+}
+
+/// How the calls that an account places exchange the keys of SRTP. Of offers of others either way is
+/// taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MediaKeys {
+    /// In the session descriptions (RFC 4568): as safe as the signalling.
+    #[default]
+    Sdes,
+    /// By a DTLS handshake between the media ports (RFC 5763).
+    DtlsSrtp,
 }
 
 /// Whether the calls of an account offer and take a second video stream for slides, and floor control.

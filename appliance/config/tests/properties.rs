@@ -13,10 +13,10 @@ use config::{
     Account, AccountCertificate, AccountName, Admit, AutoAnswer, CameraSettings,
     ClientCertificates, Config, ContentSharing, Credentials, FloorTransport, GuestServerIdentity,
     GuestSettings, HostPort, HttpSettings, IncomingSettings, JoinSettings, LogFormat, LogLevel,
-    LogSettings, LoopbackListener, MediaSecurity, MicrophoneSettings, PlayoutSettings, PortRange,
-    PublicUrl, Registration, Replaces, RoomSettings, SecondCall, SecretSource, SipAddress,
-    SipSettings, SipTarget, SlidesSettings, TlsListener, Transfers, Transport, TurnServer, TurnUrl,
-    parse,
+    LogSettings, LoopbackListener, MediaKeys, MediaSecurity, MicrophoneSettings, PlayoutSettings,
+    PortRange, PublicUrl, Registration, Replaces, RoomSettings, SecondCall, SecretSource,
+    SipAddress, SipSettings, SipTarget, SlidesSettings, TlsListener, Transfers, Transport,
+    TurnServer, TurnUrl, parse,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option;
@@ -206,10 +206,13 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
         "/[a-z0-9/?=.-]{0,12}",
         option::of(credentials),
         option::of((file(), file())),
-        select(vec![
-            MediaSecurity::SrtpRequired,
-            MediaSecurity::PlainAllowed,
-        ]),
+        (
+            select(vec![
+                MediaSecurity::SrtpRequired,
+                MediaSecurity::PlainAllowed,
+            ]),
+            select(vec![MediaKeys::Sdes, MediaKeys::DtlsSrtp]),
+        ),
         (
             select(vec![ContentSharing::On, ContentSharing::Off]),
             select(vec![
@@ -229,7 +232,7 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
                 websocket_path,
                 credentials,
                 certificate,
-                media_security,
+                (media_security, media_keys),
                 (content_sharing, floor_transport),
                 reg,
             )| {
@@ -249,6 +252,7 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
                         .filter(|_| [Transport::Tls, Transport::Wss].contains(&transport))
                         .map(|(certificate, key)| AccountCertificate { certificate, key }),
                     media_security,
+                    media_keys,
                     content_sharing,
                     floor_transport: match (floor_transport, media_security) {
                         (FloorTransport::Tcp, MediaSecurity::SrtpRequired) => FloorTransport::Tls,

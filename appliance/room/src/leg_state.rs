@@ -150,6 +150,9 @@ pub enum EndReason {
     IncompatibleMedia,
     /// One side insists on encryption and the other does not offer it.
     EncryptionRequired,
+    /// The handshake for the keys of media failed: the far end did not take part, or has another
+    /// certificate than it told.
+    KeyExchangeFailed,
     /// The far end refused for another reason.
     Refused {
         /// The status code of its answer.

@@ -20,12 +20,16 @@ use sip::endpoint::{
     self, AccountName, ActionError, CallId, CallSecurity, Endpoint, Event, RefusedWhy,
 };
 use sip::grammar::{HeaderValue, NameAddr, Replaces, StatusCode, Uri};
-use sip::offer_answer::{AgreedSecurity, CallMedia, LocalMedia, PeerHold, RemotePort};
+use sip::offer_answer::{
+    AgreedSecurity, CallMedia, DtlsSetup, DtlsSrtp, LocalMedia, PeerHold, RemotePort,
+};
+
+use webrtc::secure_transport::{CertificateFingerprint, DtlsParameters, DtlsRole};
 
 use crate::dtmf_relay;
 use crate::end_reasons;
 use crate::media_control;
-use crate::media_ports::leg_transport::{LegRoute, MediumRoute};
+use crate::media_ports::leg_transport::{Keying, LegRoute, MediumRoute};
 
 /// What an event of the endpoint means for the room.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,7 +41,7 @@ pub enum Meaning {
         /// The leg.
         leg: LegId,
         /// Where its media goes from now on; `None` when that has not changed.
-        media: Option<CallMedia>,
+        media: Option<Box<CallMedia>>,
         /// What the room is told, in this order, once the media is connected.
         facts: Vec<Fact>,
     },
@@ -265,12 +269,29 @@ pub fn request_floor(
     }
 }
 
-/// What offer and answer settled, as the room knows it: slides are one of its streams.
-fn streams(media: &CallMedia) -> LegStreams {
+/// What offer and answer settled, as the room knows it: slides are one of its streams. A stream whose
+/// keys a handshake has yet to yield is none of them: it would flow in the clear.
+#[must_use]
+pub(crate) fn streams(media: &CallMedia) -> LegStreams {
     let content = media.content.as_ref();
+    let content = content.filter(|content| content.dtls.is_none());
+    let settled = &media.streams;
     LegStreams {
+        audio: settled.audio.clone().filter(|_| media.dtls.audio.is_none()),
+        video: settled.video.clone().filter(|_| media.dtls.video.is_none()),
         slides: content.map(|content| Box::new(content.stream.clone())),
-        ..media.streams.clone()
+    }
+}
+
+/// A handshake as the transport holds it.
+#[must_use]
+pub(crate) fn dtls_parameters(agreed: DtlsSrtp) -> DtlsParameters {
+    DtlsParameters {
+        role: match agreed.setup {
+            DtlsSetup::Active => DtlsRole::Active,
+            DtlsSetup::Passive => DtlsRole::Passive,
+        },
+        peer_certificate: CertificateFingerprint(agreed.certificate.0),
     }
 }
 
@@ -324,7 +345,7 @@ fn with_media(
     leg.map_or(Meaning::Nothing, |leg| Meaning::Leg {
         leg,
         facts: facts(leg, &media),
-        media: Some(media),
+        media: Some(Box::new(media)),
     })
 }
 
@@ -420,27 +441,34 @@ pub fn route(media: &CallMedia, owner: &MediaPolicy) -> LegRoute {
         let peer = video.and_then(|video| video.max_bitrate);
         peer.map_or(limit, |peer| peer.min(limit))
     };
-    let video_way = |video: Option<&VideoStream>, remote: Option<RemotePort>| {
-        let (video, remote) = video.zip(remote)?;
-        Some(medium_route(remote, video.rtcp.port, video.srtp.as_ref()))
+    let way = |rtcp_port: RtcpPort, srtp: &Option<SrtpKeys>, dtls, remote: Option<RemotePort>| {
+        let remote = remote?;
+        Some(MediumRoute {
+            rtp: remote.rtp,
+            rtcp: remote.rtcp,
+            rtcp_port,
+            keying: keying(srtp.as_ref(), dtls),
+        })
     };
-    let audio = media.streams.audio.as_ref().zip(media.remote.audio);
+    let (remote, dtls) = (&media.remote, &media.dtls);
+    let audio = media.streams.audio.as_ref();
     LegRoute {
-        audio: audio
-            .map(|(audio, remote)| medium_route(remote, audio.rtcp.port, audio.srtp.as_ref())),
-        video: video_way(video, media.remote.video),
-        slides: video_way(slides, content.and_then(|content| content.remote)),
+        audio: audio.and_then(|audio| way(audio.rtcp.port, &audio.srtp, dtls.audio, remote.audio)),
+        video: video.and_then(|video| way(video.rtcp.port, &video.srtp, dtls.video, remote.video)),
+        slides: content.and_then(|content| {
+            let stream = &content.stream;
+            way(stream.rtcp.port, &stream.srtp, content.dtls, content.remote)
+        }),
         video_target: target(video, owner.bitrate),
         slides_target: target(slides, owner.slides.bitrate),
     }
 }
 
-fn medium_route(remote: RemotePort, rtcp_port: RtcpPort, srtp: Option<&SrtpKeys>) -> MediumRoute {
-    MediumRoute {
-        rtp: remote.rtp,
-        rtcp: remote.rtcp,
-        rtcp_port,
-        srtp: srtp.cloned(),
+fn keying(srtp: Option<&SrtpKeys>, dtls: Option<DtlsSrtp>) -> Keying {
+    match (dtls, srtp) {
+        (Some(agreed), _) => Keying::DtlsSrtp(dtls_parameters(agreed)),
+        (None, Some(keys)) => Keying::Sdes(keys.clone()),
+        (None, None) => Keying::Plain,
     }
 }
 
@@ -452,7 +480,7 @@ pub(crate) mod tests {
         Direction, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode, VideoFeedback,
     };
     use sip::endpoint::AccountName;
-    use sip::offer_answer::{ContentMedia, RemoteMedia};
+    use sip::offer_answer::{ContentMedia, DtlsMedia, RemoteMedia};
     use sip::registration;
 
     #[test]
@@ -477,6 +505,7 @@ pub(crate) mod tests {
             media.content = Some(Box::new(ContentMedia {
                 stream: video_stream(peer),
                 remote: None,
+                dtls: None,
                 floor_control: None,
             }));
             let route = route(&media, &owner);
@@ -515,6 +544,7 @@ pub(crate) mod tests {
                     rtcp: SocketAddr::from(([127, 0, 0, 1], 40_001)),
                 }),
             },
+            dtls: DtlsMedia::default(),
             content: None,
             security: AgreedSecurity::Plain,
             peer_hold: PeerHold::Off,

@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use media::{Media, MediaEvent};
+use media::{Media, MediaEvent, Medium};
 use room::ids::LegId;
 use room::policy::RoomPolicy;
 use room::{
@@ -36,10 +36,12 @@ use crate::error::Error;
 use crate::floor_way::FloorWay;
 use crate::guest_legs::{GuestLegs, LegNews};
 use crate::guests::signalling::GuestEvent;
+use crate::handshakes::{self, Handshakes};
 use crate::held_answers::{HeldAnswers, Released};
 use crate::latency_probe::LatencyProbes;
 use crate::leg_networks::{FloorNews, FloorStep, LegNetworks};
 use crate::media_ports::floor_events::FloorEvent;
+use crate::media_ports::handshake_events::{HandshakeEvent, HandshakeOutcome};
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
 use crate::signalling::{FloorOrder, Signalling};
@@ -67,6 +69,8 @@ pub struct Inputs {
     pub sockets: mpsc::Receiver<SocketEvent>,
     /// What the sockets of floors see. Ends where no content is shared.
     pub floors: mpsc::Receiver<FloorEvent>,
+    /// What comes of the DTLS handshakes of media.
+    pub handshakes: mpsc::UnboundedReceiver<HandshakeEvent>,
     /// What the guest server sees. Ends where there is none.
     pub guests: mpsc::Receiver<GuestEvent>,
     /// What the legs of guests see.
@@ -89,6 +93,7 @@ pub struct Driver {
     policy: RoomPolicy,
     signalling: Signalling,
     networks: LegNetworks,
+    handshakes: Handshakes,
     guests: GuestLegs,
     media: Media,
     /// Where peers were last told that SIP reaches us.
@@ -151,6 +156,7 @@ impl Driver {
             policy: parts.policy,
             signalling: parts.signalling,
             networks: parts.networks,
+            handshakes: Handshakes::default(),
             guests: parts.guests,
             media: parts.media,
             listen: parts.listen,
@@ -311,6 +317,9 @@ impl Driver {
             // ends is seen with the resolutions.
             Some(event) = inputs.sockets.recv() => self.signalling.take_in(Instant::now(), event),
             Some(event) = inputs.floors.recv() => self.take_floor_event(event),
+            Some(event) = inputs.handshakes.recv() => {
+                self.take_handshake_event(Instant::now(), event);
+            }
             Some(event) = inputs.guests.recv() => self.take_guest_event(event),
             Some(news) = inputs.guest_news.recv() => self.take_guest_news(news),
             fact = inputs.facts.recv() => {
@@ -409,6 +418,34 @@ impl Driver {
         let leg = event.leg;
         if let Some(news) = self.networks.floor_event(event) {
             self.tell_floor(Instant::now(), leg, news);
+        }
+    }
+
+    fn take_handshake_event(&mut self, now: Instant, event: HandshakeEvent) {
+        let HandshakeEvent {
+            leg,
+            medium,
+            parameters,
+            outcome,
+        } = event;
+        match outcome {
+            HandshakeOutcome::Keys(keys) => {
+                tracing::info!(%leg, ?medium, suite = %keys.local.suite(), "DTLS has yielded keys");
+                let streams = self.handshakes.yielded(leg, medium, parameters, keys);
+                if let Some(streams) = streams {
+                    self.queue.push_fact(Fact::StreamsChanged { leg, streams });
+                }
+            }
+            HandshakeOutcome::Failed(failure) => {
+                tracing::warn!(%leg, ?medium, %failure, "DTLS yields no keys");
+                let wanted = self.handshakes.is_agreed(leg, medium, parameters);
+                // Without slides a call is one all the same.
+                if wanted && medium != Medium::Slides {
+                    let reason = EndReason::KeyExchangeFailed;
+                    self.queue.push_fact(Fact::Ended { leg, reason });
+                    self.with_call(leg, |endpoint, call| endpoint.hang_up(now, call));
+                }
+            }
         }
     }
 
@@ -656,9 +693,17 @@ impl Driver {
                 self.signalling.bind(leg, incoming.call);
                 self.room.fact(now, incoming.fact(leg));
             }
-            Meaning::Leg { leg, media, facts } => {
+            Meaning::Leg {
+                leg,
+                media,
+                mut facts,
+            } => {
                 if let Some(media) = media.filter(|_| !self.is_unanswered(leg)) {
                     self.connect(now, leg, &media);
+                    let streams = self.handshakes.settle(leg, &media);
+                    for fact in &mut facts {
+                        handshakes::tell_streams(fact, &streams);
+                    }
                     // A call that was set up while our address changed can be told now.
                     self.move_media(now);
                 }
@@ -674,6 +719,7 @@ impl Driver {
             Meaning::Ended { call, leg, reason } => {
                 self.signalling.unbind(call);
                 self.networks.release(leg);
+                self.handshakes.forget(leg);
                 self.telephone_event_legs.remove(&leg);
                 self.latency_probes.remove(&leg);
                 self.callers.remove(&leg);

@@ -108,9 +108,9 @@ pub fn transfer_status(progress: TransferProgress) -> StatusCode {
         | EndReason::AuthenticationFailed
         | EndReason::PasswordMissing
         | EndReason::NoUsableAccount => StatusCode::FORBIDDEN,
-        EndReason::IncompatibleMedia | EndReason::EncryptionRequired => {
-            StatusCode::NOT_ACCEPTABLE_HERE
-        }
+        EndReason::IncompatibleMedia
+        | EndReason::EncryptionRequired
+        | EndReason::KeyExchangeFailed => StatusCode::NOT_ACCEPTABLE_HERE,
         EndReason::LocalHangUp | EndReason::ShutDown | EndReason::HangUpTimedOut => {
             StatusCode::REQUEST_TERMINATED
         }

@@ -16,6 +16,7 @@ use sip::endpoint::FloorChannelEnd;
 use sip::offer_answer::{BfcpTcp, ContentPorts, LocalMedia, LocalPort};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use webrtc::secure_transport::Certificate;
 
 use crate::error::Error;
 use crate::floor_way::FloorWay;
@@ -23,7 +24,8 @@ use crate::media_ports::floor_channel::FloorChannel;
 use crate::media_ports::floor_events::{ConnectionInput, FloorEvent, FloorInput};
 use crate::media_ports::floor_stream::FloorStream;
 use crate::media_ports::floor_tls::FloorTls;
-use crate::media_ports::leg_transport::{LegRoute, LegTransport};
+use crate::media_ports::handshake_events::HandshakeEvent;
+use crate::media_ports::leg_transport::{Handshaking, LegRoute, LegTransport};
 use crate::media_ports::sockets::{LegSockets, MediaPortRange, MediumSockets};
 use crate::network_counters::NetworkCounters;
 use crate::our_addresses::{address_to_name, anywhere_like, has_lost_its_route, reachable_address};
@@ -96,6 +98,8 @@ pub struct LegNetworks {
     counters: Arc<NetworkCounters>,
     legs: HashMap<LegId, LegNetwork>,
     named: HashMap<LegId, Named>,
+    /// `None` where no keys come by DTLS.
+    handshaking: Option<Handshaking>,
     /// `None` where no content is shared.
     floor_settings: Option<FloorSettings>,
     floors: HashMap<LegId, LegFloor>,
@@ -113,10 +117,24 @@ impl LegNetworks {
             counters,
             legs: HashMap::new(),
             named: HashMap::new(),
+            handshaking: None,
             floor_settings: None,
             floors: HashMap::new(),
             transports: OwnedTasks::default(),
         }
+    }
+
+    /// Holds the DTLS handshakes that are agreed from now on, by that certificate. What comes of them
+    /// goes to `events`.
+    pub fn hold_handshakes(
+        &mut self,
+        certificate: Certificate,
+        events: mpsc::UnboundedSender<HandshakeEvent>,
+    ) {
+        self.handshaking = Some(Handshaking {
+            certificate,
+            events,
+        });
     }
 
     /// Binds ports for slides and their floor as well from now on, as long as enough are left for the
@@ -264,7 +282,8 @@ impl LegNetworks {
             Some(LegNetwork::Bound(sockets)) => {
                 let counters = Arc::clone(&self.counters);
                 let datagrams = media.open_leg(leg);
-                LegTransport::start(&mut self.transports, leg, *sockets, datagrams, counters)
+                let (tasks, handshaking) = (&mut self.transports, self.handshaking.clone());
+                LegTransport::start(tasks, leg, *sockets, datagrams, counters, handshaking)
             }
         };
         running.set_route(route);

@@ -19,6 +19,7 @@ pub mod floor_way;
 pub mod guest_legs;
 pub mod guest_page;
 pub mod guests;
+pub mod handshakes;
 pub mod held_answers;
 pub mod host_addresses;
 pub mod http;

@@ -45,6 +45,8 @@ use crate::instance_id;
 use crate::leg_networks::LegNetworks;
 use crate::media_ports::floor_events::floor_events;
 use crate::media_ports::floor_tls::FloorTls;
+use crate::media_ports::handshake_events::handshake_events;
+use crate::media_ports::media_certificate::MediaCertificate;
 use crate::media_ports::sockets::MediaPortRange;
 use crate::monotonic_zero::monotonic_zero;
 use crate::network_counters::NetworkCounters;
@@ -98,6 +100,8 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let mut endpoint_settings =
         settings::endpoint_settings(&config, sockets.bound(), directories.credentials.as_deref())?;
     settings::limit_packetization_modes(&mut endpoint_settings, media.packetization_modes());
+    let media_certificate = MediaCertificate::generate()?;
+    settings::name_media_certificate(&mut endpoint_settings, media_certificate.fingerprint());
     endpoint_settings.instance_id = Some(instance_id::load_or_create(
         &directories.state,
         random_bytes()?,
@@ -121,11 +125,13 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let counters = Arc::new(NetworkCounters::default());
     let interrupted = Interrupted::count_restart(store.load(initial), &store);
     let mut networks = LegNetworks::new(ports, media_address, Arc::clone(&counters));
+    let (handshake_sender, handshakes) = handshake_events();
+    networks.hold_handshakes(media_certificate.for_dtls(), handshake_sender);
     let (floor_sender, floors) = floor_events();
     match settings::shares_content(&config) {
         ContentSharing::On => {
             let most_legs = settings::room_policy(&config).second_call.max_legs();
-            networks.share_content(floor_sender, FloorTls::generate()?, most_legs);
+            networks.share_content(floor_sender, FloorTls::new(&media_certificate), most_legs);
         }
         ContentSharing::Off => drop(floor_sender),
     }
@@ -182,6 +188,7 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let inputs = Inputs {
         sockets: socket_events,
         floors,
+        handshakes,
         guests: guest_receiver,
         guest_news,
         media: media_events,

@@ -15,7 +15,9 @@ use sip::endpoint::{
     self, ConfiguredPeer, EndpointSettings, IncomingPolicy, ReplacesPolicy, TransferPolicy,
 };
 use sip::grammar::Uri;
-use sip::offer_answer::{BfcpTransport, Capabilities, ContentSharing, H264Capabilities};
+use sip::offer_answer::{
+    BfcpTransport, Capabilities, ContentSharing, Fingerprint, H264Capabilities,
+};
 use sip::registration::BackOff;
 use sip::secret::Secret;
 use sip::transport::Transport;
@@ -166,6 +168,13 @@ pub fn limit_packetization_modes(settings: &mut EndpointSettings, served: &[Pack
     }
 }
 
+/// Has the calls of every account name the certificate of the DTLS handshakes of media.
+pub fn name_media_certificate(settings: &mut EndpointSettings, certificate: Fingerprint) {
+    for account in &mut settings.accounts {
+        account.capabilities.certificate = Some(certificate);
+    }
+}
+
 fn configured_peer(peer: &Peer) -> ConfiguredPeer {
     match peer {
         Peer::Domain(host) => ConfiguredPeer::Domain(host.to_string()),
@@ -246,6 +255,11 @@ fn endpoint_account(
                 MediaSecurity::SrtpRequired => sip::offer_answer::MediaSecurity::SrtpRequired,
                 MediaSecurity::PlainAllowed => sip::offer_answer::MediaSecurity::PlainAllowed,
             },
+            media_keys: match account.media_keys {
+                config::MediaKeys::Sdes => sip::offer_answer::MediaKeys::Sdes,
+                config::MediaKeys::DtlsSrtp => sip::offer_answer::MediaKeys::DtlsSrtp,
+            },
+            certificate: None,
             content: content_sharing(account),
             floor_transport: match account.floor_transport {
                 config::FloorTransport::Udp => BfcpTransport::Udp,

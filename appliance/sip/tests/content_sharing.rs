@@ -12,7 +12,7 @@ use sip::bfcp::{ConferenceId, FloorId, UserId};
 use sip::offer_answer::{
     BfcpTcp, BfcpTransport, CallMedia, Capabilities, ContentPorts, ContentSharing, Fingerprint,
     FirstChoice, FloorConnection, FloorControlRole, FloorIds, H264Capabilities, LineRefusal,
-    LocalMedia, LocalPort, MediaSecurity, SdpError, Session, TcpSetup,
+    LocalMedia, LocalPort, MediaKeys, MediaSecurity, SdpError, Session, TcpSetup,
 };
 
 /// 30 counted bytes: no secret.
@@ -23,6 +23,8 @@ fn capabilities(content: ContentSharing) -> Capabilities {
         audio: vec![AudioCodec::G722, AudioCodec::Pcma],
         video: H264Capabilities::default(),
         security: MediaSecurity::PlainAllowed,
+        media_keys: MediaKeys::default(),
+        certificate: None,
         content,
         floor_transport: BfcpTransport::Udp,
     }

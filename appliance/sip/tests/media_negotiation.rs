@@ -15,7 +15,7 @@ use room::h264_level::H264Level;
 use room::units::{Bitrate, FrameRate, Resolution};
 use sip::offer_answer::{
     BfcpTransport, CallMedia, Capabilities, ContentSharing, H264Capabilities, LocalMedia,
-    LocalPort, MediaSecurity, SdpError, Session,
+    LocalPort, MediaKeys, MediaSecurity, SdpError, Session,
 };
 
 /// Counted bytes, so no secrets: 30, 28 and 44 of them.
@@ -28,6 +28,8 @@ fn capabilities(security: MediaSecurity) -> Capabilities {
         audio: vec![AudioCodec::Opus, AudioCodec::G722, AudioCodec::Pcmu],
         video: H264Capabilities::default(),
         security,
+        media_keys: MediaKeys::default(),
+        certificate: None,
         content: ContentSharing::Off,
         floor_transport: BfcpTransport::default(),
     }

@@ -11,7 +11,7 @@ use room::units::Bitrate;
 use sip::grammar::StatusCode;
 use sip::offer_answer::{
     AgreedSecurity, BfcpTransport, CallMedia, Capabilities, ContentSharing, H264Capabilities,
-    LineRefusal, LocalMedia, LocalPort, MediaSecurity, PeerHold, SdpError, Session,
+    LineRefusal, LocalMedia, LocalPort, MediaKeys, MediaSecurity, PeerHold, SdpError, Session,
 };
 
 /// 30 counted bytes each: no secrets.
@@ -28,6 +28,8 @@ fn capabilities(security: MediaSecurity) -> Capabilities {
         ],
         video: H264Capabilities::default(),
         security,
+        media_keys: MediaKeys::default(),
+        certificate: None,
         content: ContentSharing::Off,
         floor_transport: BfcpTransport::default(),
     }

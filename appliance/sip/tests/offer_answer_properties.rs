@@ -16,8 +16,8 @@ use room::media_plan::VideoStream;
 use room::units::Bitrate;
 use sip::offer_answer::{
     AgreedSecurity, BfcpTcp, BfcpTransport, CallMedia, Capabilities, ContentPorts, ContentSharing,
-    FloorConnection, FloorControlRole, H264Capabilities, LineRefusal, LocalMedia, LocalPort,
-    MediaSecurity, PeerHold, RemotePort, SdpError, Session,
+    DtlsSrtp, Fingerprint, FloorConnection, FloorControlRole, H264Capabilities, LineRefusal,
+    LocalMedia, LocalPort, MediaKeys, MediaSecurity, PeerHold, RemotePort, SdpError, Session,
 };
 
 fn audio_codecs() -> impl Strategy<Value = Vec<AudioCodec>> {
@@ -63,14 +63,27 @@ fn capabilities() -> impl Strategy<Value = Capabilities> {
         BfcpTransport::Tcp,
         BfcpTransport::Tls,
     ]);
-    let parts = (audio_codecs(), video(), security, content, floor);
+    let keys = prop::sample::select(vec![MediaKeys::Sdes, MediaKeys::DtlsSrtp]);
+    let certificate = any::<[u8; 32]>().prop_map(|hash| Some(Fingerprint(hash)));
+    let parts = (
+        audio_codecs(),
+        video(),
+        security,
+        (keys, certificate),
+        content,
+        floor,
+    );
     parts.prop_map(
-        |(audio, video, security, content, floor_transport)| Capabilities {
-            audio,
-            video,
-            security,
-            content,
-            floor_transport,
+        |(audio, video, security, (media_keys, certificate), content, floor_transport)| {
+            Capabilities {
+                audio,
+                video,
+                security,
+                media_keys,
+                certificate,
+                content,
+                floor_transport,
+            }
         },
     )
 }
@@ -188,6 +201,8 @@ fn check_mirror(one: &Session, other: &Session, other_local: &LocalMedia) {
         assert_eq!(ours.rtcp, SHARED);
         assert!(mirrored(ours.srtp.as_ref(), theirs.srtp.as_ref()));
     }
+    check_handshakes(ours.dtls.audio, theirs.dtls.audio);
+    check_handshakes(ours.dtls.video, theirs.dtls.video);
     let address = other_local.address;
     let audio = ours.streams.audio.as_ref().and(other_local.audio);
     let video = ours.streams.video.as_ref().and(other_local.video);
@@ -208,6 +223,14 @@ fn check_mirror(one: &Session, other: &Session, other_local: &LocalMedia) {
     assert_eq!(ours.peer_hold, held);
 }
 
+/// One end begins, and the other waits for it.
+fn check_handshakes(ours: Option<DtlsSrtp>, theirs: Option<DtlsSrtp>) {
+    assert_eq!(ours.is_some(), theirs.is_some());
+    if let (Some(ours), Some(theirs)) = (ours, theirs) {
+        assert_ne!(ours.setup, theirs.setup);
+    }
+}
+
 fn check_mirrored_content(ours: &CallMedia, theirs: &CallMedia, other_local: &LocalMedia) {
     let ports = other_local.content;
     assert_eq!(ours.content.is_some(), theirs.content.is_some());
@@ -221,6 +244,7 @@ fn check_mirrored_content(ours: &CallMedia, theirs: &CallMedia, other_local: &Lo
             ours.stream.srtp.as_ref(),
             theirs.stream.srtp.as_ref()
         ));
+        check_handshakes(ours.dtls, theirs.dtls);
         let port = ports.unwrap().slides;
         assert_eq!(ours.remote, remote_port(other_local.address, port));
     }
@@ -436,6 +460,8 @@ proptest! {
             audio: vec![AudioCodec::Opus, AudioCodec::Pcmu],
             video: H264Capabilities::default(),
             security: MediaSecurity::PlainAllowed,
+            media_keys: MediaKeys::default(),
+            certificate: None,
             content: ContentSharing::On,
             floor_transport: BfcpTransport::default(),
         };

@@ -55,7 +55,7 @@ pub(crate) fn parse<'a>(received: &Received<'a>) -> Option<Receive<'a>> {
 }
 
 /// Runs code of the engine; `None` when it panics. What it may leave half done is not used again.
-fn contained<T>(what: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn contained<T>(what: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(what)).ok()
 }
 

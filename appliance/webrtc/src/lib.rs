@@ -21,6 +21,7 @@ mod output;
 mod rate_limit;
 mod redundancy;
 mod rtp;
+pub mod secure_transport;
 mod stats;
 mod streams;
 mod transport_feedback;

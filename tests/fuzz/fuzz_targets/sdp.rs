@@ -11,15 +11,18 @@ use rand_core::SeedableRng;
 use room::codec::AudioCodec;
 use sip::offer_answer::{
     BfcpTcp, BfcpTransport, Capabilities, ContentPorts, ContentSharing, Fingerprint,
-    H264Capabilities, LocalMedia, LocalPort, MediaSecurity, Session,
+    H264Capabilities, LocalMedia, LocalPort, MediaKeys, MediaSecurity, Session,
 };
 
 fuzz_target!(|description: &[u8]| {
     for security in [MediaSecurity::SrtpRequired, MediaSecurity::PlainAllowed] {
-        answer(&capabilities(security), description);
-        let mut rng = ChaCha20Rng::from_seed([7; 32]);
-        let (mut session, _) = Session::offer(&capabilities(security), &local(), &mut rng);
-        let _ = session.accept_answer(description);
+        for media_keys in [MediaKeys::Sdes, MediaKeys::DtlsSrtp] {
+            let capabilities = capabilities(security, media_keys);
+            answer(&capabilities, description);
+            let mut rng = ChaCha20Rng::from_seed([7; 32]);
+            let (mut session, _) = Session::offer(&capabilities, &local(), &mut rng);
+            let _ = session.accept_answer(description);
+        }
     }
 });
 
@@ -37,7 +40,7 @@ fn answer(capabilities: &Capabilities, offer: &[u8]) {
         .expect("the same offer is acceptable again");
 }
 
-fn capabilities(security: MediaSecurity) -> Capabilities {
+fn capabilities(security: MediaSecurity, media_keys: MediaKeys) -> Capabilities {
     Capabilities {
         audio: vec![
             AudioCodec::Opus,
@@ -47,6 +50,8 @@ fn capabilities(security: MediaSecurity) -> Capabilities {
         ],
         video: H264Capabilities::default(),
         security,
+        media_keys,
+        certificate: Some(Fingerprint([7; 32])),
         content: ContentSharing::On,
         floor_transport: BfcpTransport::default(),
     }

@@ -23,6 +23,7 @@ use tempfile::TempDir;
 
 use crate::authority::{Authority, Identity};
 use crate::child_process::ChildProcess;
+use crate::ecdsa_identity::EcdsaIdentity;
 use crate::journal::{Journal, Mark};
 use crate::netstring;
 use crate::picture::Luma;
@@ -67,6 +68,8 @@ impl Transport {
 pub enum MediaEncryption {
     /// SRTP with SDES keys, or no call.
     SrtpMandatory,
+    /// SRTP with keys by DTLS, or no call, and RTCP on the port of RTP.
+    DtlsSrtp,
     /// Plain RTP.
     Off,
 }
@@ -269,6 +272,9 @@ impl Baresip {
             .args(["--output=L", "baresip", "-v", "-s", "-f"])
             .arg(folder.path())
             .current_dir(folder.path());
+        if config.media_encryption == MediaEncryption::DtlsSrtp {
+            EcdsaIdentity::new(folder.path())?.give_to(&mut command);
+        }
         let process = ChildProcess::start(&format!("baresip {}", config.name), &mut command)?;
         process.wait_for_line("baresip is ready", START_LIMIT)?;
         let control = Control::connect(control_port)?;
@@ -658,6 +664,10 @@ impl Settings<'_> {
         for module in ["account", "menu", "ctrl_tcp"] {
             writeln!(text, "module_app {module}.so")?;
         }
+        match self.config.media_encryption {
+            MediaEncryption::DtlsSrtp => writeln!(text, "rtcp_mux yes")?,
+            MediaEncryption::SrtpMandatory | MediaEncryption::Off => {}
+        }
         for line in &self.config.extra_lines {
             writeln!(text, "{line}")?;
         }
@@ -667,7 +677,11 @@ impl Settings<'_> {
     /// The order of codecs in baresip's offers is the order in which their modules are loaded.
     fn modules(&self) -> Vec<&str> {
         let mut modules = self.config.audio_codecs.clone();
-        modules.extend(["srtp", "aufile", "aubridge"]);
+        modules.extend(["aufile", "aubridge"]);
+        modules.push(match self.config.media_encryption {
+            MediaEncryption::SrtpMandatory | MediaEncryption::Off => "srtp",
+            MediaEncryption::DtlsSrtp => "dtls_srtp",
+        });
         match self.config.sound_recording {
             SoundRecording::On => modules.push("sndfile"),
             SoundRecording::Off => {}
@@ -686,6 +700,7 @@ impl Settings<'_> {
         let transport = config.transport.uri_parameter();
         let encryption = match config.media_encryption {
             MediaEncryption::SrtpMandatory => "srtp-mand",
+            MediaEncryption::DtlsSrtp => "dtls_srtp",
             MediaEncryption::Off => "",
         };
         let answer = match config.answer {

@@ -230,8 +230,12 @@ impl RoomSetup {
         let sip_address = self.place.sip_address(sip_port);
         let transport = self.transport.uri_parameter();
         let security = match self.media_encryption {
-            MediaEncryption::SrtpMandatory => "srtp-required",
+            MediaEncryption::SrtpMandatory | MediaEncryption::DtlsSrtp => "srtp-required",
             MediaEncryption::Off => "plain-allowed",
+        };
+        let media_keys = match self.media_encryption {
+            MediaEncryption::SrtpMandatory | MediaEncryption::Off => "sdes",
+            MediaEncryption::DtlsSrtp => "dtls-srtp",
         };
         let answer = match self.answer {
             Answer::Auto => "trusted",
@@ -279,7 +283,8 @@ impl RoomSetup {
             "version = 1\n\
              [room]\nname = \"{name}\"\n\
              [[account]]\nname = \"{name}\"\naddress = \"sip:{name}@{sip_address}\"\n\
-             transport = \"{transport}\"\nmedia_security = \"{security}\"\nregister = false\n\
+             transport = \"{transport}\"\nmedia_security = \"{security}\"\n\
+             media_keys = \"{media_keys}\"\nregister = false\n\
              floor_transport = \"{floor}\"\n{password}{shown}[incoming]\nauto_answer = \"{answer}\"\nring_seconds = {ring_seconds}\ntransfers = \"{transfers}\"\n\
              replaces = \"{replaces}\"\n\
              [log]\nlevel = \"debug\"\n\

@@ -16,9 +16,9 @@ use crate::location::KeyPath;
 use crate::settings::{
     Account, AccountCertificate, AccountName, AutoAnswer, ClientCertificates, Config,
     ContentSharing, Credentials, FloorTransport, HostPort, HttpSettings, IncomingSettings,
-    JoinSettings, LogFormat, LogLevel, LogSettings, LoopbackListener, MediaSecurity, PortRange,
-    Registration, Replaces, RoomSettings, SecondCall, SipAddress, SipSettings, SipTarget,
-    TlsListener, Transfers, Transport,
+    JoinSettings, LogFormat, LogLevel, LogSettings, LoopbackListener, MediaKeys, MediaSecurity,
+    PortRange, Registration, Replaces, RoomSettings, SecondCall, SipAddress, SipSettings,
+    SipTarget, TlsListener, Transfers, Transport,
 };
 
 /// Checks a whole file. Relative paths are taken from `directory`.
@@ -209,6 +209,13 @@ impl Checker<'_> {
             words::MEDIA_SECURITIES,
             MediaSecurity::SrtpRequired,
         );
+        let media_keys = self.choice(
+            at,
+            "media_keys",
+            account.media_keys,
+            words::MEDIA_KEYS,
+            MediaKeys::Sdes,
+        );
         let content_sharing = self.choice(
             at,
             "content_sharing",
@@ -242,6 +249,7 @@ impl Checker<'_> {
             credentials,
             certificate,
             media_security,
+            media_keys,
             content_sharing,
             floor_transport,
             registration,

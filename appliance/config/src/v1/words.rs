@@ -4,7 +4,7 @@ use room::media_plan::{AudioSink, VideoSink};
 
 use crate::guest_settings::Admit;
 use crate::settings::{
-    AutoAnswer, ClientCertificates, ContentSharing, FloorTransport, LogFormat, LogLevel,
+    AutoAnswer, ClientCertificates, ContentSharing, FloorTransport, LogFormat, LogLevel, MediaKeys,
     MediaSecurity, Replaces, Transfers, Transport,
 };
 
@@ -56,6 +56,10 @@ pub(super) const CLIENT_CERTIFICATES: Words<ClientCertificates> = &[
 pub(super) const MEDIA_SECURITIES: Words<MediaSecurity> = &[
     ("srtp-required", MediaSecurity::SrtpRequired),
     ("plain-allowed", MediaSecurity::PlainAllowed),
+];
+pub(super) const MEDIA_KEYS: Words<MediaKeys> = &[
+    ("sdes", MediaKeys::Sdes),
+    ("dtls-srtp", MediaKeys::DtlsSrtp),
 ];
 pub(super) const CONTENT_SHARINGS: Words<ContentSharing> =
     &[("on", ContentSharing::On), ("off", ContentSharing::Off)];

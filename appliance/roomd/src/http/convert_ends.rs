@@ -27,6 +27,7 @@ pub(super) fn end_reason(reason: EndReason) -> wire::EndReason {
         EndReason::PasswordMissing => wire::EndReason::PasswordMissing,
         EndReason::IncompatibleMedia => wire::EndReason::IncompatibleMedia,
         EndReason::EncryptionRequired => wire::EndReason::EncryptionRequired,
+        EndReason::KeyExchangeFailed => wire::EndReason::KeyExchangeFailed,
         EndReason::Refused { status } => wire::EndReason::Refused { status },
         EndReason::Unsupported { status } => wire::EndReason::Unsupported { status },
         EndReason::PeerLost => wire::EndReason::PeerLost,

@@ -9,8 +9,8 @@ use sip::bfcp::{
     Server, ServerOutput, ServerSettings, UserId, WhenBusy,
 };
 use sip::offer_answer::{
-    AgreedSecurity, CallMedia, ContentMedia, FloorConnection, FloorControlMedia, FloorControlRole,
-    FloorIds, PeerHold, RemoteMedia, TcpSetup,
+    AgreedSecurity, CallMedia, ContentMedia, DtlsMedia, FloorConnection, FloorControlMedia,
+    FloorControlRole, FloorIds, PeerHold, RemoteMedia, TcpSetup,
 };
 use sip::transaction::Reliability;
 
@@ -18,6 +18,7 @@ use super::*;
 use crate::call_facts::tests::video_stream;
 use crate::floor_way::StreamWay;
 use crate::media_ports::floor_events::floor_events;
+use crate::media_ports::media_certificate::MediaCertificate;
 
 const LEG: LegId = LegId(1);
 /// Longer than a loopback datagram takes; only a failing test waits for it.
@@ -88,9 +89,11 @@ fn way(role: FloorControlRole, connection: FloorConnection) -> Option<FloorWay> 
     FloorWay::agreed(&CallMedia {
         streams: LegStreams::default(),
         remote: RemoteMedia::default(),
+        dtls: DtlsMedia::default(),
         content: Some(Box::new(ContentMedia {
             stream: video_stream(None),
             remote: None,
+            dtls: None,
             floor_control: Some(FloorControlMedia { role, connection }),
         })),
         security: AgreedSecurity::Plain,
@@ -103,9 +106,13 @@ fn agreed(conference: u32, remote: Option<SocketAddr>) -> Option<FloorWay> {
     way(role, FloorConnection::Udp { remote })
 }
 
+fn floor_tls() -> FloorTls {
+    FloorTls::new(&MediaCertificate::generate().unwrap())
+}
+
 fn share(networks: &mut LegNetworks) -> mpsc::Receiver<FloorEvent> {
     let (events, received) = floor_events();
-    networks.share_content(events, FloorTls::generate().unwrap(), 1);
+    networks.share_content(events, floor_tls(), 1);
     received
 }
 
@@ -119,7 +126,7 @@ async fn without_shared_content_a_leg_has_no_ports_for_it() {
 async fn slides_leave_the_ports_of_calls_that_may_come() {
     let mut networks = networks(21_700, 21_711);
     let (events, _received) = floor_events();
-    networks.share_content(events, FloorTls::generate().unwrap(), 2);
+    networks.share_content(events, floor_tls(), 2);
     let content = |networks: &mut LegNetworks, leg| {
         let local = networks.bind(LegId(leg), None).unwrap();
         assert!(local.audio.is_some() && local.video.is_some());

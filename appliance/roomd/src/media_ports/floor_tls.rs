@@ -1,16 +1,12 @@
 //! TLS for floor control: a certificate of our own, and the peer's by its fingerprint.
 //!
-//! Which certificate an end shows, its session description says (RFC 8122). Nobody has to vouch for
-//! it: the description is as good as the signalling that carries it. Ours signs itself, is made at each
-//! start, and names nobody.
+//! Which certificate an end shows, its session description says (RFC 8122).
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
-use rcgen::{CertificateParams, DnType, KeyPair};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{self, WebPkiSupportedAlgorithms};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, ServerConfig,
@@ -19,7 +15,7 @@ use rustls::{
 use sip::offer_answer::Fingerprint;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::error::Error;
+use super::media_certificate::{MediaCertificate, fingerprint_of};
 
 /// By what floors prove themselves.
 #[derive(Debug)]
@@ -30,23 +26,14 @@ pub struct FloorTls {
 }
 
 impl FloorTls {
-    /// Makes a certificate that signs itself.
-    ///
-    /// # Errors
-    /// [`Error::Certificate`] when there is no randomness for a key.
-    pub fn generate() -> Result<Self, Error> {
-        let mut params = CertificateParams::default();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "floor control");
-        let key = KeyPair::generate().map_err(Error::Certificate)?;
-        let certificate = params.self_signed(&key).map_err(Error::Certificate)?;
-        let certificate = certificate.der().clone();
-        Ok(Self {
-            fingerprint: fingerprint_of(&certificate),
-            certificate,
-            key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-        })
+    /// By that certificate.
+    #[must_use]
+    pub fn new(certificate: &MediaCertificate) -> Self {
+        Self {
+            certificate: certificate.certificate.clone(),
+            key: certificate.key.clone_key(),
+            fingerprint: certificate.fingerprint(),
+        }
     }
 
     /// What our session descriptions say of the certificate.
@@ -77,12 +64,6 @@ impl FloorTls {
             .with_single_cert(vec![self.certificate.clone()], self.key.clone_key())?;
         Ok(Arc::new(config).into())
     }
-}
-
-fn fingerprint_of(certificate: &CertificateDer<'_>) -> Fingerprint {
-    let hash = digest::digest(&digest::SHA256, certificate);
-    let hash = hash.as_ref().try_into();
-    Fingerprint(hash.expect("SHA-256 has 32 octets"))
 }
 
 /// Takes the agreed certificate and no other. That its holder has the key, the signature of the

@@ -6,8 +6,13 @@
 //!
 //! ```text
 //!  media ──Datagram──> [pacer: RTP of pictures] ──> socket ──> latch.remote()
-//!  media <─Datagram── [SRTP tag] <── [latch] <── [RTP or RTCP] <── socket
+//!  media <─Datagram── [SRTP tag] <── [latch] <── [RTP or RTCP] <── [DTLS?] <── socket
+//!                         ▲                                           │
+//!                         └────────────────── keys ───────────────────┴──> driver
 //! ```
+//!
+//! A stream whose keys a DTLS handshake yields (RFC 5763) is deaf and dumb until it has them: nothing of
+//! it leaves in the clear.
 //!
 //! A stream has two sockets until offer/answer settles that RTCP shares the port of RTP (RFC 5761):
 //! then that of RTCP is closed. Should a later answer want it again, it is bound anew; nobody else
@@ -23,7 +28,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use media::{Channel, Datagram, LegDatagrams, Medium};
-use room::codec::{RtcpPort, SrtpKeys};
+use room::codec::{RtcpPort, SrtpKey, SrtpKeys};
 use room::ids::LegId;
 use room::media_plan::VideoRole;
 use room::units::Bitrate;
@@ -31,8 +36,10 @@ use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use webrtc::secure_transport::{self, Certificate, DtlsParameters, Owner, SecureTransport};
 
 use super::address_latch::{AddressLatch, Verdict};
+use super::handshake_events::{HandshakeEvent, HandshakeOutcome};
 use super::pacer::Pacer;
 use super::rtcp_demultiplexer::{PacketKind, packet_kind};
 use super::sockets::{LegSockets, bind};
@@ -83,8 +90,28 @@ pub struct MediumRoute {
     pub rtcp: SocketAddr,
     /// Whether RTCP shares the port of RTP, at both ends.
     pub rtcp_port: RtcpPort,
-    /// The stream's keys, or `None` for a plain leg.
-    pub srtp: Option<SrtpKeys>,
+    /// How it is protected.
+    pub keying: Keying,
+}
+
+/// Where the keys of a stream come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keying {
+    /// There are none: the stream is plain.
+    Plain,
+    /// From the session descriptions (RFC 4568).
+    Sdes(SrtpKeys),
+    /// From a DTLS handshake on the port of RTP, which RTCP shares (RFC 5763).
+    DtlsSrtp(DtlsParameters),
+}
+
+/// What DTLS handshakes need.
+#[derive(Clone, Debug)]
+pub struct Handshaking {
+    /// What we show.
+    pub certificate: Certificate,
+    /// Takes what comes of them.
+    pub events: mpsc::UnboundedSender<HandshakeEvent>,
 }
 
 /// The running transport of one leg. Dropping it closes the sockets.
@@ -96,7 +123,8 @@ pub struct LegTransport {
 
 impl LegTransport {
     /// Starts to move datagrams of `leg`, and to count them, in a task that `tasks` owns; nothing
-    /// passes before the first [`Self::set_route`].
+    /// passes before the first [`Self::set_route`]. Without `handshaking` streams that want a handshake
+    /// stay without keys.
     #[must_use]
     pub fn start(
         tasks: &mut OwnedTasks,
@@ -104,6 +132,7 @@ impl LegTransport {
         sockets: LegSockets,
         datagrams: LegDatagrams,
         counters: Arc<NetworkCounters>,
+        handshaking: Option<Handshaking>,
     ) -> Self {
         let (routes, route_changes) = mpsc::unbounded_channel();
         let task = Task {
@@ -112,6 +141,7 @@ impl LegTransport {
             next_port: 0,
             pacers: VideoRole::ALL.map(|role| (role, Pacer::new(Bitrate::kbps(2_000)))),
             counters,
+            handshaking,
             incoming: datagrams.incoming,
             arrived: Vec::with_capacity(RECEIVED_A_TURN),
         };
@@ -143,6 +173,8 @@ struct Port {
     stream: Option<Stream>,
     /// The stream before a pause, as by a hold without address, for what takes it up again.
     paused: Option<Stream>,
+    /// The handshake that yields the keys of the stream, or has yielded them.
+    secure: Option<SecureTransport>,
 }
 
 /// The negotiated stream of a socket.
@@ -150,46 +182,116 @@ struct Stream {
     negotiated: SocketAddr,
     /// Whether RTCP travels here as well.
     rtcp_port: RtcpPort,
-    keys: Option<SrtpKeys>,
+    keying: Keying,
     latch: AddressLatch,
-    authenticator: Option<SrtpAuthenticator>,
+    protection: StreamProtection,
+}
+
+/// What is known of a stream's keys.
+enum StreamProtection {
+    /// It has none.
+    Plain,
+    /// The handshake is not over: nothing passes.
+    Awaiting,
+    Secured {
+        /// The key of what the peer sends.
+        remote: SrtpKey,
+        authenticator: Box<SrtpAuthenticator>,
+    },
+}
+
+impl StreamProtection {
+    /// The protection after `previous`. While the peer's key stays, its packet counters go on, and
+    /// with them the authenticator: a new one would not know how often they have wrapped.
+    fn secured(key: &SrtpKey, previous: Option<Self>) -> Self {
+        match previous {
+            Some(Self::Secured {
+                remote,
+                authenticator,
+            }) if remote == *key => Self::Secured {
+                remote,
+                authenticator,
+            },
+            Some(Self::Secured { .. } | Self::Awaiting | Self::Plain) | None => Self::Secured {
+                remote: key.clone(),
+                authenticator: Box::new(SrtpAuthenticator::new(key)),
+            },
+        }
+    }
 }
 
 impl Stream {
-    /// The stream after `previous`. While the peer's key stays, its packet counters go on, and
-    /// with them the authenticator: a new one would not know how often they have wrapped.
+    /// The stream after `previous`.
     fn new(negotiated: SocketAddr, route: &MediumRoute, previous: Option<Self>) -> Self {
-        let keys = route.srtp.clone();
-        let authenticator = keys.as_ref().map(|keys| {
-            previous
-                .filter(|previous| {
-                    previous
-                        .keys
-                        .as_ref()
-                        .is_some_and(|before| before.remote == keys.remote)
-                })
-                .and_then(|previous| previous.authenticator)
-                .unwrap_or_else(|| SrtpAuthenticator::new(&keys.remote))
-        });
+        let keying = route.keying.clone();
+        let before = previous.map(|previous| (previous.keying, previous.protection));
+        let protection = match &keying {
+            Keying::Plain => StreamProtection::Plain,
+            Keying::Sdes(keys) => {
+                let before = before.map(|(_, protection)| protection);
+                StreamProtection::secured(&keys.remote, before)
+            }
+            // What the same handshake has yielded goes on.
+            Keying::DtlsSrtp(_) => before
+                .filter(|(before, _)| *before == keying)
+                .map_or(StreamProtection::Awaiting, |(_, protection)| protection),
+        };
         Self {
             negotiated,
             rtcp_port: route.rtcp_port,
-            keys,
+            keying,
             latch: AddressLatch::new(negotiated),
-            authenticator,
+            protection,
         }
     }
 
     fn is_for(&self, negotiated: SocketAddr, route: &MediumRoute) -> bool {
         self.negotiated == negotiated
             && self.rtcp_port == route.rtcp_port
-            && self.keys == route.srtp
+            && self.keying == route.keying
+    }
+
+    /// The handshake has yielded its keys.
+    fn secure(&mut self, parameters: DtlsParameters, keys: &SrtpKeys) {
+        if self.keying == Keying::DtlsSrtp(parameters) {
+            self.protection = StreamProtection::secured(&keys.remote, None);
+        }
     }
 }
 
 /// Whether a channel is carried by the port of the other one.
 fn is_shared(channel: Channel, route: &MediumRoute) -> bool {
     (channel, route.rtcp_port) == (Channel::Rtcp, RtcpPort::Shared)
+}
+
+/// The handshake of a port after `previous`: the same one as long as its parameters are, wherever the
+/// peer is (RFC 8842 section 3.1).
+fn secure(
+    previous: Option<SecureTransport>,
+    negotiated: SocketAddr,
+    route: &MediumRoute,
+    handshaking: &Option<Handshaking>,
+) -> Option<SecureTransport> {
+    let Keying::DtlsSrtp(parameters) = route.keying else {
+        return None;
+    };
+    match previous {
+        Some(mut secure) if secure.parameters() == parameters => {
+            secure.move_to(negotiated);
+            Some(secure)
+        }
+        Some(_) | None => {
+            let certificate = &handshaking.as_ref()?.certificate;
+            let now = Instant::now();
+            Some(SecureTransport::new(
+                now,
+                negotiated,
+                certificate,
+                parameters,
+                None,
+            ))
+        }
+    }
 }
 
 /// As [`port_index`] counts them.
@@ -205,6 +307,7 @@ fn ports(sockets: LegSockets) -> Vec<Port> {
         channel,
         stream: None,
         paused: None,
+        secure: None,
     };
     let mut ports = vec![
         port(sockets.audio.rtp, Medium::Audio, Channel::Rtp),
@@ -237,6 +340,7 @@ struct Task {
     next_port: usize,
     pacers: [(VideoRole, Pacer); 2],
     counters: Arc<NetworkCounters>,
+    handshaking: Option<Handshaking>,
     incoming: mpsc::Sender<Datagram>,
     /// What this turn has received and media has not been given yet.
     arrived: Vec<Datagram>,
@@ -253,12 +357,17 @@ impl Task {
         loop {
             let pacers = self.pacers.iter();
             let pacing = pacers.filter_map(|(_, pacer)| pacer.next_deadline()).min();
+            let handshakes = self.ports.iter().filter_map(|port| port.secure.as_ref());
+            let handshake = handshakes.filter_map(SecureTransport::next_deadline).min();
             tokio::select! {
                 route = routes.recv() => match route {
                     Some(route) => self.set_route(&route),
                     None => return,
                 },
                 () = sleep_until(pacing), if pacing.is_some() => self.send_paced(),
+                () = sleep_until(handshake), if handshake.is_some() => {
+                    self.handshake_timeout(Instant::now());
+                }
                 taken = outgoing.recv_many(&mut batch, SENDS_A_TURN) => {
                     if taken == 0 {
                         return;
@@ -309,6 +418,65 @@ impl Task {
             if !unchanged {
                 let previous = port.stream.take().or_else(|| port.paused.take());
                 port.stream = Some(Stream::new(negotiated, medium, previous));
+                port.secure = secure(port.secure.take(), negotiated, medium, &self.handshaking);
+            }
+        }
+        for index in 0..self.ports.len() {
+            self.drive_handshake(index);
+        }
+    }
+
+    fn handshake_timeout(&mut self, now: Instant) {
+        for index in 0..self.ports.len() {
+            if let Some(secure) = &mut self.ports[index].secure {
+                secure.handle_timeout(now);
+            }
+            self.drive_handshake(index);
+        }
+    }
+
+    /// Sends what the handshake of a port has to say, and takes its keys.
+    fn drive_handshake(&mut self, index: usize) {
+        let port = &mut self.ports[index];
+        let Some(secure) = &mut port.secure else {
+            return;
+        };
+        let parameters = secure.parameters();
+        while let Some(output) = secure.poll_output() {
+            let outcome = match output {
+                secure_transport::Output::Transmit {
+                    destination,
+                    payload,
+                } => {
+                    let target = as_sent_from(port.local, destination);
+                    let sent = port
+                        .socket
+                        .as_ref()
+                        .map(|it| it.try_send_to(&payload, target));
+                    if let Some(Err(error)) = sent {
+                        tracing::debug!(leg = %self.leg, %error, "handshake not sent");
+                    }
+                    continue;
+                }
+                secure_transport::Output::Event(secure_transport::Event::Keys(keys)) => {
+                    for stream in port.stream.iter_mut().chain(&mut port.paused) {
+                        stream.secure(parameters, &keys);
+                    }
+                    HandshakeOutcome::Keys(keys)
+                }
+                secure_transport::Output::Event(secure_transport::Event::Failed(failure)) => {
+                    HandshakeOutcome::Failed(failure)
+                }
+            };
+            let event = HandshakeEvent {
+                leg: self.leg,
+                medium: port.medium,
+                parameters,
+                outcome,
+            };
+            if let Some(handshaking) = &self.handshaking {
+                // The driver's end is the end of the leg as well.
+                let _ = handshaking.events.send(event);
             }
         }
     }
@@ -354,6 +522,9 @@ impl Task {
         let (Some(stream), Some(socket)) = (&port.stream, &port.socket) else {
             return;
         };
+        if matches!(stream.protection, StreamProtection::Awaiting) {
+            return;
+        }
         let target = as_sent_from(port.local, stream.latch.remote());
         match socket.try_send_to(payload, target) {
             Ok(_) => drop(self.counters.datagrams.sent.fetch_add(1, Ordering::Relaxed)),
@@ -404,6 +575,12 @@ impl Task {
     fn take_in(&mut self, index: usize, payload: &[u8], source: SocketAddr) {
         let source = canonical(source);
         let port = &mut self.ports[index];
+        if let Some(secure) = &mut port.secure
+            && secure.handle_datagram(Instant::now(), source, payload) == Owner::Transport
+        {
+            self.drive_handshake(index);
+            return;
+        }
         let Some(stream) = &mut port.stream else {
             return;
         };
@@ -412,9 +589,10 @@ impl Task {
             (RtcpPort::Shared, PacketKind::Rtp) => Channel::Rtp,
             (RtcpPort::Shared, PacketKind::Rtcp) => Channel::Rtcp,
         };
-        let verdict = match &mut stream.authenticator {
-            None => stream.latch.judge_plain(source),
-            Some(authenticator) => {
+        let verdict = match &mut stream.protection {
+            StreamProtection::Plain => stream.latch.judge_plain(source),
+            StreamProtection::Awaiting => return,
+            StreamProtection::Secured { authenticator, .. } => {
                 let packet = match channel {
                     Channel::Rtp => authenticator.authenticate_rtp(payload),
                     Channel::Rtcp => authenticator.authenticate_rtcp(payload),
@@ -482,5 +660,7 @@ async fn receive(
     .await
 }
 
+#[cfg(test)]
+mod handshake_tests;
 #[cfg(test)]
 mod tests;

@@ -55,7 +55,7 @@ impl ByeReason {
             Self::AnswerUnusable => (StatusCode::NOT_ACCEPTABLE_HERE, "Answer cannot be used"),
             Self::NotEncrypted => (
                 StatusCode::NOT_ACCEPTABLE_HERE,
-                "SRTP with SDES keys is required",
+                "SRTP with keys by SDES or DTLS is required",
             ),
         };
         Some(ReasonValue::sip(status, text))

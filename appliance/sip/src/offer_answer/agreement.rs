@@ -10,11 +10,12 @@ use room::codec::{Direction, RtcpMode, RtcpPort, RtcpSize, RtxPayloadTypes, Srtp
 use room::media_plan::{AudioStream, LegStreams, VideoStream};
 
 use super::capability::{
-    AgreedSecurity, CallMedia, Capabilities, LocalMedia, LocalPort, MediaSecurity, PeerHold,
-    RemoteMedia, RemotePort,
+    AgreedSecurity, CallMedia, Capabilities, DtlsMedia, LocalMedia, LocalPort, MediaSecurity,
+    PeerHold, RemoteMedia, RemotePort,
 };
 use super::content::{ContentMedia, ContentPorts, FloorControlMedia, FloorLink};
 use super::crypto::CryptoLine;
+use super::dtls_line::{DtlsLine, DtlsSrtp};
 use super::error::LineRefusal;
 use super::h264::{H264Parameters, H264Profile, Sendable};
 use super::local::{ActiveLine, Encoding, Feedback, Format, Medium, RtcpLine, content_ports};
@@ -26,6 +27,7 @@ pub(super) struct AgreedLine {
     pub(super) line: ActiveLine,
     stream: AgreedStream,
     remote: Option<RemotePort>,
+    dtls: Option<DtlsSrtp>,
     /// Whether the peer takes what we send, seen from its description alone.
     peer_receives: bool,
 }
@@ -38,7 +40,7 @@ enum AgreedStream {
 impl AgreedLine {
     /// Whether the line is protected.
     pub(super) fn is_secured(&self) -> bool {
-        !self.line.crypto.is_empty()
+        self.dtls.is_some() || !self.line.crypto.is_empty()
     }
 }
 
@@ -81,16 +83,28 @@ pub(super) fn answer_line(
             Some(capabilities.video.max_bitrate),
         ),
     };
+    let profile = offered.profile().ok_or(LineRefusal::UnsupportedTransport)?;
+    if profile.is_keyed_by_dtls() && capabilities.certificate.is_none() {
+        return Err(LineRefusal::UnsupportedTransport);
+    }
+    // Where the description has keys they are taken, unless the profile says otherwise.
+    let crypto = match profile.is_keyed_by_dtls() {
+        true => None,
+        false => answer_crypto(answerer, medium, offered, rng),
+    };
+    let dtls = match crypto {
+        Some(_) => None,
+        None => answer_dtls(answerer, medium, offered)?,
+    };
     let line = ActiveLine {
         medium,
         port,
         rtcp: answer_rtcp(&formats),
-        profile: offered.profile().ok_or(LineRefusal::UnsupportedTransport)?,
+        profile,
         formats,
         direction: intersection(answerer.direction, offered.direction().reversed()),
-        crypto: answer_crypto(answerer, medium, offered, rng)
-            .into_iter()
-            .collect(),
+        crypto: crypto.into_iter().collect(),
+        dtls,
         max_bitrate,
     };
     agree(&line, offered, capabilities.security, answerer.address)
@@ -213,6 +227,28 @@ fn answer_crypto(
     }
 }
 
+/// The answer to the handshake that is offered, if one is and we have a certificate.
+fn answer_dtls(
+    answerer: &Answerer<'_>,
+    medium: Medium,
+    offered: RemoteLine<'_>,
+) -> Result<Option<DtlsLine>, LineRefusal> {
+    let (Some(certificate), Some(_)) = (answerer.capabilities.certificate, offered.fingerprint())
+    else {
+        return Ok(None);
+    };
+    let previous = answerer.previous.and_then(|media| dtls_of(media, medium));
+    DtlsLine::answer(certificate, offered, previous).map(Some)
+}
+
+fn dtls_of(media: &CallMedia, medium: Medium) -> Option<DtlsSrtp> {
+    match medium {
+        Medium::Audio => media.dtls.audio,
+        Medium::Video => media.dtls.video,
+        Medium::Slides => media.content.as_ref()?.dtls,
+    }
+}
+
 fn keys_of(media: &CallMedia, medium: Medium) -> Option<&SrtpKeys> {
     match medium {
         Medium::Audio => media.streams.audio.as_ref()?.srtp.as_ref(),
@@ -233,12 +269,16 @@ pub(super) fn agree(
     }
     let profile = theirs.profile().ok_or(LineRefusal::UnsupportedTransport)?;
     let keys = agree_keys(ours, theirs);
+    let dtls = agree_dtls(ours, theirs)?;
     let srtp_demanded =
         security == MediaSecurity::SrtpRequired || profile.is_secure() || ours.profile.is_secure();
-    if keys.is_none() && srtp_demanded {
+    if keys.is_none() && dtls.is_none() && srtp_demanded {
         return Err(LineRefusal::NoAcceptableKey);
     }
     let rtcp = common_rtcp(ours.rtcp.mode(), theirs.rtcp());
+    if dtls.is_some() && rtcp.port == RtcpPort::Own {
+        return Err(LineRefusal::RtcpNotShared);
+    }
     let remote = match (theirs.address(address)?, rtcp.port) {
         (RemoteAddress::At(port), RtcpPort::Own) => Some(port),
         (RemoteAddress::At(port), RtcpPort::Shared) => Some(RemotePort {
@@ -265,11 +305,13 @@ pub(super) fn agree(
         line: ActiveLine {
             formats,
             crypto,
+            dtls: dtls.map(|(line, _)| line),
             rtcp: RtcpLine::Agreed(rtcp),
             ..ours.clone()
         },
         stream,
         remote,
+        dtls: dtls.map(|(_, dtls)| dtls),
         peer_receives: theirs.direction().receives(),
     })
 }
@@ -291,6 +333,18 @@ fn agree_keys(ours: &ActiveLine, theirs: RemoteLine<'_>) -> Option<(u32, SrtpKey
             },
         ))
     })
+}
+
+/// The handshake, where both ends have a certificate for one. Where one end shows none the other's is
+/// of no use (RFC 8643 section 3.1).
+fn agree_dtls(
+    ours: &ActiveLine,
+    theirs: RemoteLine<'_>,
+) -> Result<Option<(DtlsLine, DtlsSrtp)>, LineRefusal> {
+    match ours.dtls {
+        Some(line) if theirs.fingerprint().is_some() => line.agree(theirs).map(Some),
+        Some(_) | None => Ok(None),
+    }
 }
 
 fn agree_audio(
@@ -465,6 +519,7 @@ pub(super) fn call_media(
     let secured = lines.iter().all(AgreedLine::is_secured);
     let mut streams = LegStreams::default();
     let mut remote = RemoteMedia::default();
+    let mut dtls = DtlsMedia::default();
     let mut content = None;
     for agreed in lines {
         let is_slides = agreed.line.medium == Medium::Slides;
@@ -472,17 +527,20 @@ pub(super) fn call_media(
             AgreedStream::Audio(stream) => {
                 streams.audio = Some(stream);
                 remote.audio = agreed.remote;
+                dtls.audio = agreed.dtls;
             }
             AgreedStream::Video(stream) if is_slides => {
                 content = Some(Box::new(ContentMedia {
                     stream,
                     remote: agreed.remote,
+                    dtls: agreed.dtls,
                     floor_control,
                 }));
             }
             AgreedStream::Video(stream) => {
                 streams.video = Some(stream);
                 remote.video = agreed.remote;
+                dtls.video = agreed.dtls;
             }
         }
     }
@@ -494,6 +552,7 @@ pub(super) fn call_media(
     CallMedia {
         streams,
         remote,
+        dtls,
         content,
         security,
         peer_hold,

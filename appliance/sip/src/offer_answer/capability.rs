@@ -9,6 +9,8 @@ use room::units::Bitrate;
 use super::content::{
     BfcpTransport, ContentMedia, ContentPorts, ContentSharing, FloorControlMedia,
 };
+use super::dtls_line::DtlsSrtp;
+use super::fingerprint::Fingerprint;
 use super::h264::H264Profile;
 
 /// The codecs and the security that a call may use.
@@ -20,6 +22,11 @@ pub struct Capabilities {
     pub video: H264Capabilities,
     /// Whether media without SRTP is acceptable.
     pub security: MediaSecurity,
+    /// How our offers exchange the keys of SRTP. Either way is taken of an offer.
+    pub media_keys: MediaKeys,
+    /// The certificate that we show in the DTLS handshakes of media, or `None` to neither offer nor
+    /// accept keys by them.
+    pub certificate: Option<Fingerprint>,
     /// Whether slides are offered and taken.
     pub content: ContentSharing,
     /// What our offers of floor control name. Any is taken of an offer.
@@ -66,10 +73,21 @@ impl Default for H264Capabilities {
 /// Which media security a call accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MediaSecurity {
-    /// SRTP or no call: we offer `RTP/SAVP` and refuse lines without usable keys.
+    /// SRTP or no call: we offer `RTP/SAVP`, or `UDP/TLS/RTP/SAVPF` for keys by DTLS, and refuse lines
+    /// without usable keys.
     SrtpRequired,
     /// SRTP where the peer has it, else plain RTP. We offer `RTP/AVP` with keys (RFC 8643).
     PlainAllowed,
+}
+
+/// How the keys of SRTP are exchanged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MediaKeys {
+    /// In the session descriptions (RFC 4568): as safe as the signalling that carries them.
+    #[default]
+    Sdes,
+    /// By a DTLS handshake between the media ports (RFC 5763), where there is a certificate for it.
+    DtlsSrtp,
 }
 
 /// Where our media is received: the ports that the caller has bound already.
@@ -101,6 +119,8 @@ pub struct CallMedia {
     pub streams: LegStreams,
     /// Where the peer wants our media.
     pub remote: RemoteMedia,
+    /// Which streams get their keys by a handshake; until then they have none.
+    pub dtls: DtlsMedia,
     /// The second video stream, for slides. A refused one is `None`.
     pub content: Option<Box<ContentMedia>>,
     /// Whether every stream is protected.
@@ -125,6 +145,16 @@ pub struct RemoteMedia {
     pub audio: Option<RemotePort>,
     /// Video, or `None` without a stream or while the peer names no address (`c=0.0.0.0`).
     pub video: Option<RemotePort>,
+}
+
+/// The handshakes by which streams get their keys, `None` for a stream whose keys the descriptions
+/// have, or that has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DtlsMedia {
+    /// Audio.
+    pub audio: Option<DtlsSrtp>,
+    /// Video.
+    pub video: Option<DtlsSrtp>,
 }
 
 /// The peer's addresses of one stream.

@@ -1,11 +1,12 @@
 //! Content sharing: a second video stream for slides, and who may send it (RFC 4796, RFC 8856).
 
-use std::fmt;
 use std::net::SocketAddr;
 
 use room::media_plan::VideoStream;
 
 use super::capability::{LocalPort, RemotePort};
+use super::dtls_line::DtlsSrtp;
+use super::fingerprint::Fingerprint;
 use crate::bfcp::{ConferenceId, FloorId, UserId};
 
 /// Whether slides are offered and taken.
@@ -54,42 +55,6 @@ pub enum BfcpTcp {
     Listen(u16),
 }
 
-/// The SHA-256 of a certificate (RFC 8122).
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Fingerprint(pub [u8; 32]);
-
-impl Fingerprint {
-    /// Reads the value of `a=fingerprint`. Other hash functions are not taken.
-    pub(super) fn parse(value: &str) -> Option<Self> {
-        let (function, hash) = value.trim().split_once(' ')?;
-        let mut octets = [0; 32];
-        let mut pairs = hash.trim().split(':');
-        for octet in &mut octets {
-            let pair = pairs.next().filter(|pair| pair.len() == 2)?;
-            *octet = u8::from_str_radix(pair, 16).ok()?;
-        }
-        let whole = pairs.next().is_none() && function.eq_ignore_ascii_case("sha-256");
-        whole.then_some(Self(octets))
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sha-256 ")?;
-        for (index, octet) in self.0.iter().enumerate() {
-            let colon = if index == 0 { "" } else { ":" };
-            write!(f, "{colon}{octet:02X}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 /// The slides that were agreed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentMedia {
@@ -97,6 +62,8 @@ pub struct ContentMedia {
     pub stream: VideoStream,
     /// Where the peer wants it, or `None` while it names no address.
     pub remote: Option<RemotePort>,
+    /// By which handshake it gets its keys; `None` where the description has them, or there are none.
+    pub dtls: Option<DtlsSrtp>,
     /// How it is settled who sends, or `None` where the peer agreed on nothing.
     pub floor_control: Option<FloorControlMedia>,
 }

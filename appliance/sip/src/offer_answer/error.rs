@@ -137,10 +137,13 @@ pub enum LineRefusal {
     /// No codec that we speak.
     #[error("no common codec")]
     NoCommonCodec,
-    /// SRTP is required here and no key of a supported suite is offered; or no certificate is known
-    /// for BFCP over TLS.
+    /// SRTP is required here and no key of a supported suite is offered, nor a DTLS handshake that we
+    /// can hold; or no certificate is known for BFCP over TLS.
     #[error("no acceptable key")]
     NoAcceptableKey,
+    /// DTLS-SRTP with a port of its own for RTCP, which would need a second handshake there.
+    #[error("DTLS-SRTP without a=rtcp-mux is not supported")]
+    RtcpNotShared,
     /// No part in floor control is left for us, or the numbers of conference, user and floor are
     /// missing.
     #[error("no part in floor control can be agreed")]
@@ -163,7 +166,8 @@ impl LineRefusal {
                 (304, "Media type not available")
             }
             Self::NoCommonCodec => (305, "Incompatible media format"),
-            Self::NoAcceptableKey => (399, "SRTP with SDES keys is required"),
+            Self::NoAcceptableKey => (399, "SRTP with keys by SDES or DTLS is required"),
+            Self::RtcpNotShared => (399, "DTLS-SRTP requires rtcp-mux"),
             Self::NoFloorControlRole => (399, "No part in floor control can be agreed"),
         }
     }

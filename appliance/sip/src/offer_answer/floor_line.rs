@@ -33,10 +33,11 @@ use sdp_types::{Attribute, Media};
 use super::agreement::Answerer;
 use super::capability::{CallMedia, Capabilities, LocalMedia, MediaSecurity};
 use super::content::{
-    BfcpTcp, BfcpTransport, ContentPorts, Fingerprint, FirstChoice, FloorConnection,
-    FloorControlMedia, FloorControlRole, FloorIds, FloorLink, TcpSetup,
+    BfcpTcp, BfcpTransport, ContentPorts, FirstChoice, FloorConnection, FloorControlMedia,
+    FloorControlRole, FloorIds, FloorLink, TcpSetup,
 };
 use super::error::LineRefusal;
+use super::fingerprint::Fingerprint;
 use super::local::{SLIDES_LABEL, empty_media};
 use super::remote::{RemoteAddress, RemoteLine};
 use crate::bfcp::{ConferenceId, FloorId, UserId, version_over};
@@ -337,9 +338,7 @@ impl FloorLine {
                 let certificate = match self.transport {
                     BfcpTransport::Udp | BfcpTransport::Tcp => None,
                     BfcpTransport::Tls => {
-                        let shown = theirs.values_anywhere("fingerprint");
-                        let known = shown.filter_map(Fingerprint::parse).next();
-                        Some(known.ok_or(LineRefusal::NoAcceptableKey)?)
+                        Some(theirs.fingerprint().ok_or(LineRefusal::NoAcceptableKey)?)
                     }
                 };
                 FloorConnection::Tcp {

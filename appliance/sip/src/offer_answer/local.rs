@@ -10,9 +10,12 @@ use room::codec::{
 use room::units::Bitrate;
 use sdp_types::{Attribute, Bandwidth, Connection, Media, Origin, Session as Description};
 
-use super::capability::{Capabilities, H264Capabilities, LocalMedia, LocalPort, MediaSecurity};
+use super::capability::{
+    Capabilities, H264Capabilities, LocalMedia, LocalPort, MediaKeys, MediaSecurity,
+};
 use super::content::{ContentPorts, ContentSharing};
 use super::crypto::{CryptoLine, OFFERED_SUITES};
+use super::dtls_line::DtlsLine;
 use super::floor_line::FloorLine;
 use super::h264::{H264Parameters, LevelAsymmetry};
 
@@ -80,10 +83,21 @@ pub(super) enum RtpProfile {
     Avpf,
     Savp,
     Savpf,
+    /// Keys by DTLS (RFC 5764 section 8).
+    TlsSavp,
+    /// As much with feedback.
+    TlsSavpf,
 }
 
 impl RtpProfile {
-    const ALL: [Self; 4] = [Self::Avp, Self::Avpf, Self::Savp, Self::Savpf];
+    const ALL: [Self; 6] = [
+        Self::Avp,
+        Self::Avpf,
+        Self::Savp,
+        Self::Savpf,
+        Self::TlsSavp,
+        Self::TlsSavpf,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -91,6 +105,8 @@ impl RtpProfile {
             Self::Avpf => "RTP/AVPF",
             Self::Savp => "RTP/SAVP",
             Self::Savpf => "RTP/SAVPF",
+            Self::TlsSavp => "UDP/TLS/RTP/SAVP",
+            Self::TlsSavpf => "UDP/TLS/RTP/SAVPF",
         }
     }
 
@@ -102,7 +118,18 @@ impl RtpProfile {
 
     /// Whether the profile itself demands SRTP.
     pub(super) const fn is_secure(self) -> bool {
-        matches!(self, Self::Savp | Self::Savpf)
+        match self {
+            Self::Avp | Self::Avpf => false,
+            Self::Savp | Self::Savpf | Self::TlsSavp | Self::TlsSavpf => true,
+        }
+    }
+
+    /// Whether it demands that DTLS yields the keys.
+    pub(super) const fn is_keyed_by_dtls(self) -> bool {
+        match self {
+            Self::Avp | Self::Avpf | Self::Savp | Self::Savpf => false,
+            Self::TlsSavp | Self::TlsSavpf => true,
+        }
     }
 }
 
@@ -254,8 +281,11 @@ pub(super) struct ActiveLine {
     pub(super) profile: RtpProfile,
     pub(super) formats: Vec<Format>,
     pub(super) direction: Direction,
-    /// In an offer all keys to choose from, then the chosen one. Empty on a plain line.
+    /// In an offer all keys to choose from, then the chosen one. Empty on a plain line, and where DTLS
+    /// yields the keys.
     pub(super) crypto: Vec<CryptoLine>,
+    /// `None` on a plain line, and where the description has the keys.
+    pub(super) dtls: Option<DtlsLine>,
     pub(super) max_bitrate: Option<Bitrate>,
     pub(super) rtcp: RtcpLine,
 }
@@ -336,9 +366,15 @@ fn offer_line(
     port: LocalPort,
     rng: &mut impl CryptoRng,
 ) -> ActiveLine {
-    let profile = match capabilities.security {
-        MediaSecurity::SrtpRequired => RtpProfile::Savp,
-        MediaSecurity::PlainAllowed => RtpProfile::Avp,
+    let dtls = match capabilities.media_keys {
+        MediaKeys::Sdes => None,
+        MediaKeys::DtlsSrtp => capabilities.certificate.map(DtlsLine::offer),
+    };
+    let profile = match (capabilities.security, dtls) {
+        (MediaSecurity::SrtpRequired, None) => RtpProfile::Savp,
+        // With feedback: systems that have DTLS-SRTP have it from WebRTC, which knows this one.
+        (MediaSecurity::SrtpRequired, Some(_)) => RtpProfile::TlsSavpf,
+        (MediaSecurity::PlainAllowed, _) => RtpProfile::Avp,
     };
     let (formats, max_bitrate) = match medium {
         Medium::Audio => (offered_audio(&capabilities.audio), None),
@@ -347,9 +383,13 @@ fn offer_line(
             Some(capabilities.video.max_bitrate),
         ),
     };
-    let crypto = OFFERED_SUITES
-        .into_iter()
-        .map(|(tag, suite)| CryptoLine::generate(tag, suite, rng));
+    let suites = match dtls {
+        None => &OFFERED_SUITES[..],
+        Some(_) => &[],
+    };
+    let crypto = suites
+        .iter()
+        .map(|(tag, suite)| CryptoLine::generate(*tag, *suite, rng));
     ActiveLine {
         medium,
         port,
@@ -357,6 +397,7 @@ fn offer_line(
         formats,
         direction: Direction::SendRecv,
         crypto: crypto.collect(),
+        dtls,
         max_bitrate,
         rtcp: RtcpLine::OFFER,
     }
@@ -505,6 +546,10 @@ fn write_attributes(line: &ActiveLine) -> Vec<Attribute> {
     let crypto = line.crypto.iter();
     attributes
         .extend(crypto.map(|crypto| Attribute::with_value("crypto", crypto.to_attribute_value())));
+    if let Some((certificate, setup)) = line.dtls.map(DtlsLine::values) {
+        attributes.push(Attribute::with_value("fingerprint", certificate));
+        attributes.push(Attribute::with_value("setup", setup));
+    }
     attributes.push(Attribute::new(direction_name(line.direction)));
     attributes
 }

@@ -2,7 +2,8 @@
 //!
 //! This module owns what one dialog has offered and agreed. It owns no socket: ports are bound by
 //! the caller before it offers or answers. Codecs are Opus, G.722, G.711, telephone-event and
-//! H.264; keys are exchanged by SDES (RFC 4568). Where content sharing is on, a second video line
+//! H.264; keys are exchanged by SDES (RFC 4568), or by a DTLS handshake that the caller holds with
+//! the certificate that is agreed here (RFC 5763). Where content sharing is on, a second video line
 //! carries slides (RFC 4796) and a line of BFCP says who may send them (RFC 8856). Lines of any
 //! other kind, far-end camera control (RFC 4573) among them, are refused with port 0 and kept, so
 //! that line numbers never move.
@@ -11,7 +12,7 @@
 //! - [`Capabilities`] and [`LocalMedia`]: what we can do and where; [`CallMedia`]: the outcome.
 //! - `local`: our description; `remote`: reading the peer's; `agreement`: the outcome of the two.
 //! - `line_kind`: what a line of the peer is for; `floor_line`: the line of BFCP.
-//! - [`h264`]: profiles, levels and `a=fmtp`; `crypto`: `a=crypto`.
+//! - [`h264`]: profiles, levels and `a=fmtp`; `crypto`: `a=crypto`; `dtls_line`: `a=setup`.
 //!
 //! RTCP shares the port of RTP and may travel without reports where both ends say so (RFC 5761, RFC
 //! 5506), and pictures are asked for, and bitrates set, by the feedback that both list (RFC 4585, RFC
@@ -20,13 +21,15 @@
 //! one (RFC 4588). Which source sends them is not said by `a=ssrc-group`: whoever asks for a packet knows
 //! it by its number (RFC 4588 section 5.3), and sources change without an offer.
 //!
-//! Out of scope: ICE, DTLS-SRTP (the `webrtc` crate has both), BFCP over DTLS, and RTP over TCP.
+//! Out of scope: ICE, DTLS-SRTP without a shared port of RTP and RTCP, BFCP over DTLS, and RTP over TCP.
 
 mod agreement;
 mod capability;
 mod content;
 mod crypto;
+mod dtls_line;
 mod error;
+mod fingerprint;
 mod floor_line;
 pub mod h264;
 mod line_kind;
@@ -35,13 +38,15 @@ mod remote;
 mod session;
 
 pub use capability::{
-    AgreedSecurity, CallMedia, Capabilities, H264Capabilities, LocalMedia, LocalPort,
-    MediaSecurity, PeerHold, RemoteMedia, RemotePort,
+    AgreedSecurity, CallMedia, Capabilities, DtlsMedia, H264Capabilities, LocalMedia, LocalPort,
+    MediaKeys, MediaSecurity, PeerHold, RemoteMedia, RemotePort,
 };
 pub use content::{
-    BfcpTcp, BfcpTransport, ContentMedia, ContentPorts, ContentSharing, Fingerprint, FirstChoice,
+    BfcpTcp, BfcpTransport, ContentMedia, ContentPorts, ContentSharing, FirstChoice,
     FloorConnection, FloorControlMedia, FloorControlRole, FloorIds, TcpSetup,
 };
+pub use dtls_line::{DtlsSetup, DtlsSrtp};
 pub use error::{LineRefusal, SdpError};
+pub use fingerprint::Fingerprint;
 pub use remote::described_address;
 pub use session::Session;

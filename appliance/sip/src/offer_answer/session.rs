@@ -394,7 +394,9 @@ impl Session {
         let condemned = results.iter().position(|result| {
             matches!(
                 result,
-                Err(LineRefusal::NoAcceptableKey | LineRefusal::NotWanted)
+                Err(LineRefusal::NoAcceptableKey
+                    | LineRefusal::RtcpNotShared
+                    | LineRefusal::NotWanted)
             )
         });
         if let Some((line, Err(reason))) =

@@ -144,7 +144,7 @@ fn a_caller_without_encryption_hears_what_is_wrong_and_the_called_hears_of_the_c
         (
             PLAIN,
             IncomingRefusal::Encryption,
-            "399 - \"SRTP with SDES keys is required\"",
+            "399 - \"SRTP with keys by SDES or DTLS is required\"",
         ),
         (
             FOREIGN,

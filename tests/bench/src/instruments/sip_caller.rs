@@ -22,7 +22,7 @@ use room::codec::AudioCodec;
 use sip::grammar::{HeaderName, Message, Response, StatusCode};
 use sip::offer_answer::{
     BfcpTransport, Capabilities, ContentSharing, H264Capabilities, LocalMedia, LocalPort,
-    MediaSecurity, Session,
+    MediaKeys, MediaSecurity, Session,
 };
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -179,6 +179,8 @@ pub(crate) fn capabilities() -> Capabilities {
         ],
         video: H264Capabilities::default(),
         security: MediaSecurity::SrtpRequired,
+        media_keys: MediaKeys::default(),
+        certificate: None,
         content: ContentSharing::Off,
         floor_transport: BfcpTransport::default(),
     }

@@ -5,6 +5,7 @@
 mod call_setup;
 mod codecs;
 mod content;
+mod dtls_srtp;
 mod endurance;
 mod hold;
 mod hostile_network;

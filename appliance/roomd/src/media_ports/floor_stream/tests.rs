@@ -6,6 +6,7 @@ use sip::offer_answer::Fingerprint;
 
 use super::*;
 use crate::media_ports::floor_events::floor_events;
+use crate::media_ports::media_certificate::MediaCertificate;
 
 /// Longer than loopback takes; only a failing test waits for it.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -80,7 +81,7 @@ impl End {
 }
 
 fn tls() -> FloorTls {
-    FloorTls::generate().unwrap()
+    FloorTls::new(&MediaCertificate::generate().unwrap())
 }
 
 const LOST: ConnectionInput = ConnectionInput::Ended(FloorChannelEnd::Lost);

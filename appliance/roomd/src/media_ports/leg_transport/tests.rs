@@ -48,7 +48,8 @@ impl Bench {
         let mut tasks = OwnedTasks::default();
         let datagrams = LegDatagrams { incoming, outgoing };
         let counters = Arc::new(NetworkCounters::default());
-        let transport = LegTransport::start(&mut tasks, LegId(1), sockets, datagrams, counters);
+        let transport =
+            LegTransport::start(&mut tasks, LegId(1), sockets, datagrams, counters, None);
         Self {
             peer_rtp: UdpSocket::bind((peer, 0)).await.unwrap(),
             peer_rtcp: UdpSocket::bind((peer, 0)).await.unwrap(),
@@ -72,7 +73,7 @@ impl Bench {
                 rtp,
                 rtcp,
                 rtcp_port,
-                srtp: None,
+                keying: Keying::Plain,
             }),
             video_target: Bitrate::kbps(1_000),
             ..LegRoute::default()

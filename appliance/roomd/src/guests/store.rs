@@ -234,6 +234,8 @@ impl GuestStore {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::token::Token;
     use super::*;
 

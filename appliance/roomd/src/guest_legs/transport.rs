@@ -244,12 +244,12 @@ enum ConnectionState {
 }
 
 /// What waits to leave.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Leaving {
     /// A packet of media's.
     Picture(VideoRole, Bytes),
-    /// A datagram that was sent again, once more.
-    Copy(Transmit),
+    /// A datagram with a packet that is sent again.
+    Again(Transmit),
 }
 
 struct Task {
@@ -435,7 +435,7 @@ impl Task {
     fn transmit_all(&mut self) {
         while let Some(output) = self.leg.poll_output() {
             match output {
-                Output::Transmit(datagram) => self.transmit(datagram),
+                Output::Transmit(datagram) => self.take_from_leg(datagram),
                 Output::Event(event) => self.events.push_back(event),
             }
         }
@@ -482,7 +482,10 @@ impl Task {
 
     /// Tells the driver what congestion control has found.
     async fn tell_changes(&mut self, now: Instant) {
+        self.leg
+            .limit_redundancy(self.congestion.room_for_redundancy());
         while let Some(change) = self.congestion.poll_change(now) {
+            tracing::debug!(leg = %self.id, ?change, "congestion control");
             let event = match change {
                 Change::Target(role, target) => LegEvent::VideoTarget(role, target),
                 Change::Gate(gate) => LegEvent::Gate(gate),
@@ -565,7 +568,7 @@ impl Task {
                     // The next one leaves only if the path has room for it beside this one.
                     self.transmit_all();
                 }
-                Leaving::Copy(datagram) => self.send(&datagram),
+                Leaving::Again(datagram) => self.transmit(&datagram),
             }
         }
     }
@@ -576,9 +579,24 @@ impl Task {
         }
     }
 
-    /// Sends what the leg made now.
-    fn transmit(&mut self, datagram: Transmit) {
-        self.send(&datagram);
+    /// Sends what the leg made; what is sent again waits for its turn.
+    fn take_from_leg(&mut self, datagram: Transmit) {
+        match datagram.kind {
+            DatagramKind::Rtp {
+                medium: Medium::Video | Medium::Slides,
+                retransmission: true,
+                ..
+            } => {
+                let bytes = datagram.payload.len();
+                let packet = Leaving::Again(datagram);
+                self.congestion.push_again(Instant::now(), bytes, packet);
+            }
+            _ => self.transmit(&datagram),
+        }
+    }
+
+    fn transmit(&mut self, datagram: &Transmit) {
+        self.send(datagram);
         let DatagramKind::Rtp {
             medium,
             retransmission,
@@ -587,7 +605,7 @@ impl Task {
         else {
             return;
         };
-        let (now, bytes) = (Instant::now(), datagram.payload.len());
+        let now = Instant::now();
         let path = Some((datagram.source, datagram.destination));
         if self.path != path {
             self.path = path;
@@ -598,11 +616,8 @@ impl Task {
             (Medium::Video | Medium::Slides, false) => PacketKind::Video,
             (Medium::Video | Medium::Slides, true) => PacketKind::Retransmission,
         };
+        let bytes = datagram.payload.len();
         self.congestion.sent(now, kind, bytes, transport_sequence);
-        if kind == PacketKind::Retransmission {
-            let copy = || Leaving::Copy(datagram);
-            self.congestion.push_copy(now, bytes, copy);
-        }
     }
 
     fn send(&self, datagram: &Transmit) {

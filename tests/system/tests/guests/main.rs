@@ -7,6 +7,7 @@ mod aiortc;
 mod connection;
 mod media;
 mod slides;
+mod slow_network;
 
 use std::time::Duration;
 

@@ -139,6 +139,14 @@ impl NetworkNamespace {
         run(self.command("ip").args(words.split(' '))).with_context(|| format!("ip {words}"))
     }
 
+    /// Passes on from now on what is for others.
+    ///
+    /// # Errors
+    /// When the kernel does not let this user say so.
+    pub fn forward(&self) -> Result<()> {
+        run(self.command("sysctl").args(["-w", "net.ipv4.ip_forward=1"]))
+    }
+
     /// Lets an interface of here send no more than so many kilobits a second from now on. What is above waits in a
     /// queue of 300 ms, and is lost behind it.
     ///

@@ -7,6 +7,7 @@ mod aiortc;
 mod connection;
 mod media;
 mod network_changes;
+mod relayed;
 mod slides;
 mod slow_network;
 

@@ -576,7 +576,7 @@ impl Task {
         let source = canonical(source);
         let port = &mut self.ports[index];
         if let Some(secure) = &mut port.secure
-            && secure.handle_datagram(Instant::now(), source, payload) == Owner::Transport
+            && secure.handle_datagram(Instant::now(), source, payload) == Owner::Dtls
         {
             self.drive_handshake(index);
             return;

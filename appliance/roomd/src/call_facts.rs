@@ -480,7 +480,7 @@ pub(crate) mod tests {
         Direction, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode, VideoFeedback,
     };
     use sip::endpoint::AccountName;
-    use sip::offer_answer::{ContentMedia, DtlsMedia, RemoteMedia};
+    use sip::offer_answer::{ContentMedia, DtlsMedia, IceMedia, RemoteMedia};
     use sip::registration;
 
     #[test]
@@ -506,6 +506,7 @@ pub(crate) mod tests {
                 stream: video_stream(peer),
                 remote: None,
                 dtls: None,
+                ice: None,
                 floor_control: None,
             }));
             let route = route(&media, &owner);
@@ -545,6 +546,7 @@ pub(crate) mod tests {
                 }),
             },
             dtls: DtlsMedia::default(),
+            ice: IceMedia::default(),
             content: None,
             security: AgreedSecurity::Plain,
             peer_hold: PeerHold::Off,

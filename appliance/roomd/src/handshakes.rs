@@ -146,7 +146,8 @@ mod tests {
 
     use room::codec::{SrtpKey, SrtpSuite};
     use sip::offer_answer::{
-        AgreedSecurity, DtlsMedia, DtlsSetup, Fingerprint, PeerHold, RemoteMedia, RemotePort,
+        AgreedSecurity, DtlsMedia, DtlsSetup, Fingerprint, IceMedia, PeerHold, RemoteMedia,
+        RemotePort,
     };
 
     use super::*;
@@ -175,6 +176,7 @@ mod tests {
                     certificate: Fingerprint([certificate; 32]),
                 }),
             },
+            ice: IceMedia::default(),
             content: None,
             security: AgreedSecurity::Secured,
             peer_hold: PeerHold::Off,

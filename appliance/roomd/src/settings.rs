@@ -260,6 +260,8 @@ fn endpoint_account(
                 config::MediaKeys::DtlsSrtp => sip::offer_answer::MediaKeys::DtlsSrtp,
             },
             certificate: None,
+            // Until media find their way by it.
+            ice: sip::offer_answer::IceUse::Off,
             content: content_sharing(account),
             floor_transport: match account.floor_transport {
                 config::FloorTransport::Udp => BfcpTransport::Udp,

@@ -169,11 +169,21 @@ impl<'a> RemoteLine<'a> {
         if !is_usable(address, local) {
             return Err(LineRefusal::UnusableAddress);
         }
+        Ok(RemoteAddress::At(self.port_at(address, local)))
+    }
+
+    /// The addresses that the line names, whether something can be sent there or not.
+    pub(super) fn named_port(&self, local: IpAddr) -> Option<RemotePort> {
+        let address = self.connection_address().ok()?;
+        Some(self.port_at(address, local))
+    }
+
+    fn port_at(&self, address: IpAddr, local: IpAddr) -> RemotePort {
         let rtp = SocketAddr::new(address, self.media.port);
-        Ok(RemoteAddress::At(RemotePort {
+        RemotePort {
             rtp,
             rtcp: self.rtcp_address(rtp, local),
-        }))
+        }
     }
 
     fn connection_address(&self) -> Result<IpAddr, LineRefusal> {
@@ -298,6 +308,12 @@ impl<'a> RemoteLine<'a> {
             .filter(move |attribute| attribute.attribute == name)
             .filter_map(|attribute| attribute.value.as_deref());
         self.values(name).chain(session)
+    }
+
+    /// Whether the session has an attribute of that name.
+    pub(super) fn has_session_flag(&self, name: &str) -> bool {
+        let mut attributes = self.description.attributes.iter();
+        attributes.any(|attribute| attribute.attribute == name)
     }
 
     /// The values of the line's attributes of that name.

@@ -18,6 +18,10 @@
 //! then that of RTCP is closed. Should a later answer want it again, it is bound anew; nobody else
 //! can have taken the port, because ports are handed out in pairs.
 
+mod port;
+mod route;
+mod stream;
+
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -28,17 +32,16 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use media::{Channel, Datagram, LegDatagrams, Medium};
-use room::codec::{RtcpPort, SrtpKey, SrtpKeys};
+use room::codec::RtcpPort;
 use room::ids::LegId;
 use room::media_plan::VideoRole;
 use room::units::Bitrate;
 use tokio::io::ReadBuf;
-use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use webrtc::secure_transport::{self, Certificate, DtlsParameters, Owner, SecureTransport};
+use webrtc::secure_transport::{self, Certificate, Owner, SecureTransport};
 
-use super::address_latch::{AddressLatch, Verdict};
+use super::address_latch::Verdict;
 use super::handshake_events::{HandshakeEvent, HandshakeOutcome};
 use super::pacer::Pacer;
 use super::rtcp_demultiplexer::{PacketKind, packet_kind};
@@ -46,7 +49,9 @@ use super::sockets::{LegSockets, bind};
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
 use crate::socket_address::{as_sent_from, canonical};
-use crate::srtp_authenticator::SrtpAuthenticator;
+use port::{Port, is_shared, port_index, ports, secure};
+pub use route::{Keying, LegRoute, MediumRoute};
+use stream::{Stream, StreamProtection};
 
 /// The largest UDP payload.
 const LARGEST_DATAGRAM: usize = 65_535;
@@ -55,55 +60,6 @@ const SENDS_A_TURN: usize = 64;
 /// Datagrams of one socket that go to media together. A picture comes as a burst of packets: handed
 /// over one by one, each would wake media's thread anew.
 const RECEIVED_A_TURN: usize = 32;
-
-/// Where a leg's streams go. A medium that is `None` is refused or not negotiated yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LegRoute {
-    /// Audio's way.
-    pub audio: Option<MediumRoute>,
-    /// Video's way.
-    pub video: Option<MediumRoute>,
-    /// The way of slides.
-    pub slides: Option<MediumRoute>,
-    /// The target of the camera's encoder, which its pacer follows.
-    pub video_target: Bitrate,
-    /// The target of the encoder of slides.
-    pub slides_target: Bitrate,
-}
-
-impl LegRoute {
-    fn medium(&self, medium: Medium) -> Option<&MediumRoute> {
-        match medium {
-            Medium::Audio => self.audio.as_ref(),
-            Medium::Video => self.video.as_ref(),
-            Medium::Slides => self.slides.as_ref(),
-        }
-    }
-}
-
-/// Where the streams of one medium go, as offer/answer settled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MediumRoute {
-    /// The peer's RTP address.
-    pub rtp: SocketAddr,
-    /// The peer's RTCP address.
-    pub rtcp: SocketAddr,
-    /// Whether RTCP shares the port of RTP, at both ends.
-    pub rtcp_port: RtcpPort,
-    /// How it is protected.
-    pub keying: Keying,
-}
-
-/// Where the keys of a stream come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Keying {
-    /// There are none: the stream is plain.
-    Plain,
-    /// From the session descriptions (RFC 4568).
-    Sdes(SrtpKeys),
-    /// From a DTLS handshake on the port of RTP, which RTCP shares (RFC 5763).
-    DtlsSrtp(DtlsParameters),
-}
 
 /// What DTLS handshakes need.
 #[derive(Clone, Debug)]
@@ -159,177 +115,6 @@ impl LegTransport {
 impl Drop for LegTransport {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-/// One socket with the stream behind it.
-struct Port {
-    /// `None` while RTCP shares the port of RTP, or when the port could not be had again.
-    socket: Option<UdpSocket>,
-    /// Where the socket is bound.
-    local: SocketAddr,
-    medium: Medium,
-    channel: Channel,
-    stream: Option<Stream>,
-    /// The stream before a pause, as by a hold without address, for what takes it up again.
-    paused: Option<Stream>,
-    /// The handshake that yields the keys of the stream, or has yielded them.
-    secure: Option<SecureTransport>,
-}
-
-/// The negotiated stream of a socket.
-struct Stream {
-    negotiated: SocketAddr,
-    /// Whether RTCP travels here as well.
-    rtcp_port: RtcpPort,
-    keying: Keying,
-    latch: AddressLatch,
-    protection: StreamProtection,
-}
-
-/// What is known of a stream's keys.
-enum StreamProtection {
-    /// It has none.
-    Plain,
-    /// The handshake is not over: nothing passes.
-    Awaiting,
-    Secured {
-        /// The key of what the peer sends.
-        remote: SrtpKey,
-        authenticator: Box<SrtpAuthenticator>,
-    },
-}
-
-impl StreamProtection {
-    /// The protection after `previous`. While the peer's key stays, its packet counters go on, and
-    /// with them the authenticator: a new one would not know how often they have wrapped.
-    fn secured(key: &SrtpKey, previous: Option<Self>) -> Self {
-        match previous {
-            Some(Self::Secured {
-                remote,
-                authenticator,
-            }) if remote == *key => Self::Secured {
-                remote,
-                authenticator,
-            },
-            Some(Self::Secured { .. } | Self::Awaiting | Self::Plain) | None => Self::Secured {
-                remote: key.clone(),
-                authenticator: Box::new(SrtpAuthenticator::new(key)),
-            },
-        }
-    }
-}
-
-impl Stream {
-    /// The stream after `previous`.
-    fn new(negotiated: SocketAddr, route: &MediumRoute, previous: Option<Self>) -> Self {
-        let keying = route.keying.clone();
-        let before = previous.map(|previous| (previous.keying, previous.protection));
-        let protection = match &keying {
-            Keying::Plain => StreamProtection::Plain,
-            Keying::Sdes(keys) => {
-                let before = before.map(|(_, protection)| protection);
-                StreamProtection::secured(&keys.remote, before)
-            }
-            // What the same handshake has yielded goes on.
-            Keying::DtlsSrtp(_) => before
-                .filter(|(before, _)| *before == keying)
-                .map_or(StreamProtection::Awaiting, |(_, protection)| protection),
-        };
-        Self {
-            negotiated,
-            rtcp_port: route.rtcp_port,
-            keying,
-            latch: AddressLatch::new(negotiated),
-            protection,
-        }
-    }
-
-    fn is_for(&self, negotiated: SocketAddr, route: &MediumRoute) -> bool {
-        self.negotiated == negotiated
-            && self.rtcp_port == route.rtcp_port
-            && self.keying == route.keying
-    }
-
-    /// The handshake has yielded its keys.
-    fn secure(&mut self, parameters: DtlsParameters, keys: &SrtpKeys) {
-        if self.keying == Keying::DtlsSrtp(parameters) {
-            self.protection = StreamProtection::secured(&keys.remote, None);
-        }
-    }
-}
-
-/// Whether a channel is carried by the port of the other one.
-fn is_shared(channel: Channel, route: &MediumRoute) -> bool {
-    (channel, route.rtcp_port) == (Channel::Rtcp, RtcpPort::Shared)
-}
-
-/// The handshake of a port after `previous`: the same one as long as its parameters are, wherever the
-/// peer is (RFC 8842 section 3.1).
-fn secure(
-    previous: Option<SecureTransport>,
-    negotiated: SocketAddr,
-    route: &MediumRoute,
-    handshaking: &Option<Handshaking>,
-) -> Option<SecureTransport> {
-    let Keying::DtlsSrtp(parameters) = route.keying else {
-        return None;
-    };
-    match previous {
-        Some(mut secure) if secure.parameters() == parameters => {
-            secure.move_to(negotiated);
-            Some(secure)
-        }
-        Some(_) | None => {
-            let certificate = &handshaking.as_ref()?.certificate;
-            let now = Instant::now();
-            Some(SecureTransport::new(
-                now,
-                negotiated,
-                certificate,
-                parameters,
-                None,
-            ))
-        }
-    }
-}
-
-/// As [`port_index`] counts them.
-fn ports(sockets: LegSockets) -> Vec<Port> {
-    let address = sockets.address;
-    let port = |socket: UdpSocket, medium, channel| Port {
-        // Only a socket that the system has taken away has no address.
-        local: socket
-            .local_addr()
-            .unwrap_or_else(|_| SocketAddr::new(address, 0)),
-        socket: Some(socket),
-        medium,
-        channel,
-        stream: None,
-        paused: None,
-        secure: None,
-    };
-    let mut ports = vec![
-        port(sockets.audio.rtp, Medium::Audio, Channel::Rtp),
-        port(sockets.audio.rtcp, Medium::Audio, Channel::Rtcp),
-        port(sockets.video.rtp, Medium::Video, Channel::Rtp),
-        port(sockets.video.rtcp, Medium::Video, Channel::Rtcp),
-    ];
-    if let Some(slides) = sockets.slides {
-        ports.push(port(slides.rtp, Medium::Slides, Channel::Rtp));
-        ports.push(port(slides.rtcp, Medium::Slides, Channel::Rtcp));
-    }
-    ports
-}
-
-fn port_index(medium: Medium, channel: Channel) -> usize {
-    match (medium, channel) {
-        (Medium::Audio, Channel::Rtp) => 0,
-        (Medium::Audio, Channel::Rtcp) => 1,
-        (Medium::Video, Channel::Rtp) => 2,
-        (Medium::Video, Channel::Rtcp) => 3,
-        (Medium::Slides, Channel::Rtp) => 4,
-        (Medium::Slides, Channel::Rtcp) => 5,
     }
 }
 

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use webrtc::secure_transport::{CertificateFingerprint, DtlsFailure, DtlsRole};
+use room::codec::SrtpKeys;
+use webrtc::secure_transport::{CertificateFingerprint, DtlsFailure, DtlsParameters, DtlsRole};
 use webrtc_srtp::context::Context;
 use webrtc_srtp::protection_profile::ProtectionProfile;
 

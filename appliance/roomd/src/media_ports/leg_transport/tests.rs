@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use tokio::net::UdpSocket;
+
 use super::*;
 use crate::media_ports::sockets::MediaPortRange;
 

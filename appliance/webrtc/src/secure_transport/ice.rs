@@ -15,7 +15,7 @@
 //! gathered from servers. The controlling agent selects the best pair that works, and a better one that
 //! works later in its place: it is not bound by `ice2` (RFC 8445 section 10), which is never said.
 //!
-//! `Over` ends only by a restart: consent that was lost does not come back by itself (RFC 7675 section
+//! `Over` ends only by a restart, or by another agreement on the same where no pair was found: consent that was lost does not come back by itself (RFC 7675 section
 //! 5.1). In a restart media go on where they went until a pair is selected anew, for as long as the old
 //! consent lasts (RFC 8445 section 9).
 
@@ -181,7 +181,7 @@ enum State {
         /// When consent ends.
         until: Instant,
     },
-    Over,
+    Over(IceFailure),
 }
 
 /// ICE of one component.
@@ -208,7 +208,7 @@ impl IceComponent {
             local,
             agent: IceAgent::new(parameters.local.of_agent()),
             parameters,
-            state: State::Over,
+            state: State::Over(IceFailure::NoPair),
             selected: None,
             answered: 0,
             sources: HashSet::new(),
@@ -247,9 +247,11 @@ impl IceComponent {
     }
 
     /// Another offer and answer have settled this. Other credentials are a restart, in which the part of
-    /// each end stays (RFC 8445 section 9); candidates that were not known are tried as well.
+    /// each end stays (RFC 8445 section 9); candidates that were not known are tried as well. Checks that
+    /// have found nothing begin anew: a peer that rings may answer none before somebody accepts.
     pub fn settle(&mut self, now: Instant, local: SocketAddr, parameters: IceParameters) {
-        if !parameters.continues(&self.parameters) {
+        let found_nothing = self.state == State::Over(IceFailure::NoPair);
+        if found_nothing || !parameters.continues(&self.parameters) {
             let role = self.role();
             (self.local, self.parameters) = (local, parameters);
             return self.begin(now, role);
@@ -329,7 +331,7 @@ impl IceComponent {
                     self.run(now, |agent| agent.handle_timeout(now));
                 }
             }
-            State::Over => {}
+            State::Over(_) => {}
         }
     }
 
@@ -341,7 +343,7 @@ impl IceComponent {
                 let agent = self.agent.poll_timeout();
                 Some(agent.map_or(until, |due| due.min(until)))
             }
-            State::Over => None,
+            State::Over(_) => None,
         }
     }
 
@@ -352,7 +354,7 @@ impl IceComponent {
 
     /// Has the agent do something, and takes what it says then.
     fn run(&mut self, now: Instant, what: impl FnOnce(&mut IceAgent)) {
-        if self.state == State::Over {
+        if let State::Over(_) = self.state {
             return;
         }
         let (agent, outputs) = (&mut self.agent, &mut self.outputs);
@@ -394,7 +396,7 @@ impl IceComponent {
     }
 
     fn fail(&mut self, failure: IceFailure) {
-        self.state = State::Over;
+        self.state = State::Over(failure);
         self.selected = None;
         self.outputs.push_back(IceOutput::Failed(failure));
     }

@@ -113,6 +113,12 @@ impl SecureTransport {
         self.parameters
     }
 
+    /// Whether it has ended without keys: only another one may yield some.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.dtls.has_failed()
+    }
+
     /// The peer is at another address from now on. The association goes on (RFC 8842 section 3.1).
     pub fn move_to(&mut self, remote: SocketAddr) {
         self.remote = remote;

@@ -6,11 +6,11 @@ use std::time::Instant;
 use media::{Channel, Medium};
 use room::codec::RtcpPort;
 use tokio::net::UdpSocket;
-use webrtc::secure_transport::SecureTransport;
+use webrtc::secure_transport::Certificate;
 
-use super::Handshaking;
+use super::connection::{Connection, Settled};
 use super::route::{Keying, MediumRoute};
-use super::stream::Stream;
+use super::stream::{Stream, StreamProtection};
 use crate::media_ports::sockets::LegSockets;
 
 /// One socket with the stream behind it.
@@ -24,8 +24,8 @@ pub(super) struct Port {
     pub(super) stream: Option<Stream>,
     /// The stream before a pause, as by a hold without address, for what takes it up again.
     pub(super) paused: Option<Stream>,
-    /// The handshake that yields the keys of the stream, or has yielded them.
-    pub(super) secure: Option<SecureTransport>,
+    /// How the way of the stream and its keys are found.
+    pub(super) connection: Connection,
 }
 
 /// Whether a channel is carried by the port of the other one.
@@ -33,32 +33,51 @@ pub(super) fn is_shared(channel: Channel, route: &MediumRoute) -> bool {
     (channel, route.rtcp_port) == (Channel::Rtcp, RtcpPort::Shared)
 }
 
-/// The handshake of a port after `previous`: the same one as long as its parameters are, wherever the
-/// peer is (RFC 8842 section 3.1).
-pub(super) fn secure(
-    previous: Option<SecureTransport>,
-    negotiated: SocketAddr,
-    route: &MediumRoute,
-    handshaking: &Option<Handshaking>,
-) -> Option<SecureTransport> {
-    let Keying::DtlsSrtp(parameters) = route.keying else {
-        return None;
-    };
-    match previous {
-        Some(mut secure) if secure.parameters() == parameters => {
-            secure.move_to(negotiated);
-            Some(secure)
-        }
-        Some(_) | None => {
-            let certificate = &handshaking.as_ref()?.certificate;
-            let now = Instant::now();
-            Some(SecureTransport::new(
-                now,
+impl Port {
+    /// Offer and answer have settled where its stream goes. What changes neither address nor keys keeps
+    /// what is known of the stream.
+    pub(super) fn settle(
+        &mut self,
+        now: Instant,
+        route: &MediumRoute,
+        certificate: Option<&Certificate>,
+    ) {
+        let (negotiated, local) = (route.negotiated(self.channel), self.local);
+        let ice = route.ice.as_ref().map(|ice| {
+            let local = SocketAddr::new(ice.local_address, local.port());
+            (local, ice.parameters(self.channel))
+        });
+        let dtls = match route.keying {
+            Keying::DtlsSrtp(parameters) => Some(parameters),
+            Keying::Plain | Keying::Sdes(_) => None,
+        };
+        self.connection.settle(
+            now,
+            &Settled {
                 negotiated,
+                ice,
+                dtls,
                 certificate,
-                parameters,
-                None,
-            ))
+            },
+        );
+        let stream = self.stream.as_ref();
+        if !stream.is_some_and(|stream| stream.is_for(negotiated, route)) {
+            let previous = self.stream.take().or_else(|| self.paused.take());
+            self.stream = Some(Stream::new(negotiated, route, previous));
+        }
+    }
+
+    /// Where its stream is sent, if it may be: nothing leaves before there are keys and a way.
+    pub(super) fn destination(&self) -> Option<SocketAddr> {
+        let stream = self.stream.as_ref()?;
+        match (&stream.protection, self.connection.ice()) {
+            (StreamProtection::Awaiting, _) => None,
+            (StreamProtection::Plain | StreamProtection::Secured { .. }, Some(ice)) => {
+                ice.selected()
+            }
+            (StreamProtection::Plain | StreamProtection::Secured { .. }, None) => {
+                Some(stream.latch.remote())
+            }
         }
     }
 }
@@ -76,7 +95,7 @@ pub(super) fn ports(sockets: LegSockets) -> Vec<Port> {
         channel,
         stream: None,
         paused: None,
-        secure: None,
+        connection: Connection::default(),
     };
     let mut ports = vec![
         port(sockets.audio.rtp, Medium::Audio, Channel::Rtp),

@@ -1,11 +1,11 @@
 //! Where the streams of a leg go, as offer and answer settled.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use media::Medium;
+use media::{Channel, Medium};
 use room::codec::{RtcpPort, SrtpKeys};
 use room::units::Bitrate;
-use webrtc::secure_transport::DtlsParameters;
+use webrtc::secure_transport::{DtlsParameters, IceParameters};
 
 /// Where a leg's streams go. A medium that is `None` is refused or not negotiated yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +43,38 @@ pub struct MediumRoute {
     pub rtcp_port: RtcpPort,
     /// How it is protected.
     pub keying: Keying,
+    /// How its way is found; `None` where that is the address alone.
+    pub ice: Option<Box<IceRoute>>,
+}
+
+impl MediumRoute {
+    /// The peer's address by its line.
+    pub(super) fn negotiated(&self, channel: Channel) -> SocketAddr {
+        match channel {
+            Channel::Rtp => self.rtp,
+            Channel::Rtcp => self.rtcp,
+        }
+    }
+}
+
+/// ICE of one medium (RFC 8445). The pair that it selects takes the place of the addresses of the line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IceRoute {
+    /// Our own address, which the peer knows as a candidate.
+    pub local_address: IpAddr,
+    /// For the port of RTP.
+    pub rtp: IceParameters,
+    /// For the port of RTCP, where it has one of its own.
+    pub rtcp: IceParameters,
+}
+
+impl IceRoute {
+    pub(super) fn parameters(&self, channel: Channel) -> &IceParameters {
+        match channel {
+            Channel::Rtp => &self.rtp,
+            Channel::Rtcp => &self.rtcp,
+        }
+    }
 }
 
 /// Where the keys of a stream come from.

@@ -15,6 +15,7 @@ pub(super) struct Stream {
     /// Whether RTCP travels here as well.
     pub(super) rtcp_port: RtcpPort,
     pub(super) keying: Keying,
+    /// Whence it is taken, where ICE does not say it.
     pub(super) latch: AddressLatch,
     pub(super) protection: StreamProtection,
 }

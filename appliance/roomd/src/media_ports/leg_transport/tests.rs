@@ -76,6 +76,7 @@ impl Bench {
                 rtcp,
                 rtcp_port,
                 keying: Keying::Plain,
+                ice: None,
             }),
             video_target: Bitrate::kbps(1_000),
             ..LegRoute::default()

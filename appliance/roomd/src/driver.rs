@@ -470,9 +470,10 @@ impl Driver {
         }
     }
 
-    /// Ends a call that cannot have media.
+    /// Ends a call that cannot have media. The room is told at once: what the endpoint says of the end
+    /// would be the reason otherwise, that we have hung up.
     fn end_without_media(&mut self, now: Instant, leg: LegId, reason: EndReason) {
-        self.queue.push_fact(Fact::Ended { leg, reason });
+        self.room.fact(now, Fact::Ended { leg, reason });
         self.with_call(leg, |endpoint, call| endpoint.hang_up(now, call));
     }
 

@@ -137,6 +137,8 @@ pub struct RoomSetup {
     pub certificates: Certificates,
     /// Whether its account insists on encrypted media.
     pub media_encryption: MediaEncryption,
+    /// Whether its account uses ICE: `off`, `answered` or `offered`.
+    pub ice: &'static str,
     /// With which its account answers challenges, if it does.
     pub password: Option<String>,
     /// What happens with an incoming call.
@@ -173,6 +175,7 @@ impl RoomSetup {
             transport: Transport::Tls,
             certificates: Certificates::OfServers,
             media_encryption: MediaEncryption::SrtpMandatory,
+            ice: "answered",
             password: None,
             answer: Answer::Auto,
             transfers: Transfers::Refused,
@@ -284,13 +287,14 @@ impl RoomSetup {
              [room]\nname = \"{name}\"\n\
              [[account]]\nname = \"{name}\"\naddress = \"sip:{name}@{sip_address}\"\n\
              transport = \"{transport}\"\nmedia_security = \"{security}\"\n\
-             media_keys = \"{media_keys}\"\nregister = false\n\
+             media_keys = \"{media_keys}\"\nice = \"{ice}\"\nregister = false\n\
              floor_transport = \"{floor}\"\n{password}{shown}[incoming]\nauto_answer = \"{answer}\"\nring_seconds = {ring_seconds}\ntransfers = \"{transfers}\"\n\
              replaces = \"{replaces}\"\n\
              [log]\nlevel = \"debug\"\n\
              [sip]\nlisten_{transport} = \"{listen}\"\npeers = [\"{peers}\"]\n\
              media_ports = \"{media_port}-{last_media_port}\"\n\
              ca_files = [\"{authority}\"]\n",
+            ice = self.ice,
             floor = self.floor_transport,
             last_media_port = media_port + MEDIA_PORTS - 1,
             authority = authority.certificate().display(),

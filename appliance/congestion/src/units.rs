@@ -13,13 +13,13 @@ impl Bitrate {
 
     /// Bits per second; what is no rate (negative, not a number) counts as zero.
     #[must_use]
-    pub fn bps(bits: f64) -> Self {
+    pub const fn bps(bits: f64) -> Self {
         Self(if bits > 0.0 { bits } else { 0.0 })
     }
 
     /// Thousands of bits per second.
     #[must_use]
-    pub fn kbps(kilobits: f64) -> Self {
+    pub const fn kbps(kilobits: f64) -> Self {
         Self::bps(kilobits * 1_000.0)
     }
 

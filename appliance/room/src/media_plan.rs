@@ -324,6 +324,16 @@ impl Medium {
         }
     }
 
+    /// Which picture the stream carries; `None` for sound.
+    #[must_use]
+    pub const fn video_role(self) -> Option<VideoRole> {
+        match self {
+            Self::Audio => None,
+            Self::Video => Some(VideoRole::Main),
+            Self::Slides => Some(VideoRole::Slides),
+        }
+    }
+
     /// The name in element names and logs.
     #[must_use]
     pub const fn name(self) -> &'static str {

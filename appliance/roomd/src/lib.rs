@@ -9,6 +9,7 @@ pub mod call_facts;
 pub mod certificate;
 pub mod certificate_expiry;
 pub mod command_line;
+pub mod congestion_control;
 pub mod devices;
 pub mod driver;
 pub mod dtmf_relay;

@@ -155,6 +155,7 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let (guests, guest_news) = GuestLegs::new(
         guest_address.unwrap_or(media_address),
         MediaPortRange::new(media_ports)?,
+        settings::sources(&config),
         guest_server.as_ref().map(GuestServer::guests),
         Arc::clone(&counters),
     );

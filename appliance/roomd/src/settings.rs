@@ -22,6 +22,7 @@ use sip::registration::BackOff;
 use sip::secret::Secret;
 use sip::transport::Transport;
 
+use crate::congestion_control::Sources;
 use crate::error::Error;
 use crate::our_addresses;
 use crate::sip_sockets::{ListenAddresses, TlsIdentity, TlsSettings, TlsTrust};
@@ -70,6 +71,15 @@ pub fn room_policy(config: &Config) -> RoomPolicy {
             video_sink: config.playout.video,
             audio_sink: config.playout.audio,
         },
+    }
+}
+
+/// What the encoders of pictures make at most.
+#[must_use]
+pub fn sources(config: &Config) -> Sources {
+    Sources {
+        camera: config.camera.bitrate,
+        slides: config.slides.bitrate,
     }
 }
 

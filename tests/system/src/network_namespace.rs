@@ -162,7 +162,7 @@ impl NetworkNamespace {
         words.into_iter().map(OsString::from).collect()
     }
 
-    /// A command that runs that program in here.
+    /// A program that is to run in here.
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut words = self.prefix().into_iter();
@@ -200,6 +200,30 @@ impl NetworkNamespace {
     /// When it fails.
     pub fn ip(&self, words: &str) -> Result<()> {
         run(self.command("ip").args(words.split(' '))).with_context(|| format!("ip {words}"))
+    }
+
+    /// Lets an interface of here send no more than so many kilobits a second from now on. What is above waits in a
+    /// queue of 300 ms, and is lost behind it.
+    ///
+    /// # Errors
+    /// When there is no such interface.
+    pub fn limit(&self, interface: &str, kbps: u32) -> Result<()> {
+        self.traffic_control(&format!(
+            "qdisc replace dev {interface} root tbf rate {kbps}kbit latency 300ms burst 5kb"
+        ))
+    }
+
+    /// Lets an interface of here send as much as it can again.
+    ///
+    /// # Errors
+    /// When it was not limited.
+    pub fn unlimit(&self, interface: &str) -> Result<()> {
+        self.traffic_control(&format!("qdisc del dev {interface} root"))
+    }
+
+    /// Runs tc(8) in here with these words.
+    fn traffic_control(&self, words: &str) -> Result<()> {
+        run(self.command("tc").args(words.split(' '))).with_context(|| format!("tc {words}"))
     }
 
     /// Lays a cable between an interface `own` in here and `others` in the other one.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use room::ids::LegId;
+use room::media_plan::VideoRole;
 use room::{Command, Fact};
 
 use super::Driver;
@@ -23,7 +24,15 @@ impl Driver {
         match &news.event {
             LegEvent::Connected(_) => self.watch_latency(leg),
             LegEvent::KeyframeWanted => self.media.request_keyframe(leg),
-            LegEvent::StreamsChanged(_) | LegEvent::Closed(_) | LegEvent::Text(_) => {}
+            LegEvent::Gate(gate) => {
+                for role in VideoRole::ALL {
+                    self.media.gate(leg, role, media_gate(*gate));
+                }
+            }
+            LegEvent::StreamsChanged(_)
+            | LegEvent::VideoTarget(..)
+            | LegEvent::Closed(_)
+            | LegEvent::Text(_) => {}
         }
         let facts = self.guests.take_news(news);
         self.tell_room_of_guests(Instant::now(), facts);
@@ -48,5 +57,13 @@ impl Driver {
         self.latency_probes.remove(&leg);
         // A guest who never came in has media that no plan names.
         self.media.close_leg(leg);
+    }
+}
+
+/// What congestion control says of the network, as media takes it.
+const fn media_gate(gate: congestion::Gate) -> media::Gate {
+    match gate {
+        congestion::Gate::Open => media::Gate::Open,
+        congestion::Gate::Closed => media::Gate::Closed,
     }
 }

@@ -30,6 +30,7 @@ use room::{
 use tokio::sync::mpsc;
 use webrtc::LegSettings;
 
+use crate::congestion_control::Sources;
 use crate::error::Error;
 use crate::guests::Guests;
 use crate::guests::signalling::{Admit, GuestEnd, GuestEvent, GuestId, GuestReply, SessionEnd};
@@ -81,6 +82,7 @@ pub struct GuestLegs {
     /// What media sockets are bound to.
     bound: IpAddr,
     ports: MediaPortRange,
+    sources: Sources,
     legs: HashMap<LegId, GuestLeg>,
     /// Who is told what became of guests; `None` where there is no guest server.
     server: Option<Guests>,
@@ -98,12 +100,14 @@ enum Service {
 }
 
 impl GuestLegs {
-    /// No guests yet. Their media goes by the addresses of `bound`, where their pages are served. The
+    /// No guests yet. Their media goes by the addresses of `bound`, where their pages are served, and is of
+    /// these sources. The
     /// receiver has what their tasks see, for [`Self::take_news`].
     #[must_use]
     pub fn new(
         bound: IpAddr,
         ports: MediaPortRange,
+        sources: Sources,
         server: Option<Guests>,
         counters: Arc<NetworkCounters>,
     ) -> (Self, mpsc::Receiver<LegNews>) {
@@ -111,6 +115,7 @@ impl GuestLegs {
         let legs = Self {
             bound,
             ports,
+            sources,
             legs: HashMap::new(),
             server,
             news,
@@ -294,8 +299,32 @@ impl GuestLegs {
                 self.pass_on(leg, &text);
                 Vec::new()
             }
-            // The driver passes it on to media.
-            LegEvent::KeyframeWanted => Vec::new(),
+            LegEvent::VideoTarget(role, target) => {
+                vec![Fact::VideoTarget { leg, role, target }]
+            }
+            // The driver passes them on to media.
+            LegEvent::KeyframeWanted | LegEvent::Gate(_) => Vec::new(),
+        }
+    }
+
+    /// The addresses of this machine have changed: legs leave by those that it has now. Without any, they wait for
+    /// the next change.
+    pub fn look_at_addresses(&mut self) {
+        let addresses = host_addresses(self.bound);
+        if addresses.iter().all(IpAddr::is_loopback) && !self.bound.is_loopback() {
+            return;
+        }
+        let ports = &mut self.ports;
+        for (leg, known) in &mut self.legs {
+            let (State::Connecting(transport) | State::Connected(transport)) = &mut known.state
+            else {
+                continue;
+            };
+            transport.follow_addresses(&addresses, |address| {
+                let bound = ports.bind_bundle(address);
+                let note = |error: &Error| tracing::warn!(%leg, %error, "an address is not used");
+                bound.inspect_err(note).ok()
+            });
         }
     }
 
@@ -429,6 +458,7 @@ impl GuestLegs {
             settings: LegSettings::default(),
             sockets,
             datagrams: media.open_leg(leg),
+            sources: self.sources,
             news: self.news.clone(),
             counters: Arc::clone(&self.counters),
         };

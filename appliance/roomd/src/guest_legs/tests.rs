@@ -1,3 +1,5 @@
+use room::units::Bitrate;
+
 use super::*;
 
 const ANNA: GuestId = GuestId(7);
@@ -6,7 +8,11 @@ const LEG: LegId = LegId(3);
 fn legs() -> GuestLegs {
     let ports = MediaPortRange::new(20_000..=20_101).unwrap();
     let bound = IpAddr::from([127, 0, 0, 1]);
-    GuestLegs::new(bound, ports, None, Arc::default()).0
+    let sources = Sources {
+        camera: Bitrate::kbps(2_000),
+        slides: Bitrate::kbps(1_000),
+    };
+    GuestLegs::new(bound, ports, sources, None, Arc::default()).0
 }
 
 fn offer(sdp: &str) -> (GuestEvent, mpsc::Receiver<GuestReply>) {

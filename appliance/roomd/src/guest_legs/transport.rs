@@ -3,7 +3,7 @@
 //! ```text
 //!  driver ──Order──> ┌──────── task ────────┐ ──LegNews──> driver
 //!                    │  webrtc::Leg         │
-//!  media ─Datagram─> │  [pacer: pictures]   │ <──UDP──> browser
+//!  media ─Datagram─> │  CongestionControl   │ <──UDP──> browser
 //!  media <─Datagram─ └──────────────────────┘
 //! ```
 //!
@@ -18,13 +18,15 @@
 //! A page that is loaded again takes leave as one that is closed does, and offers again a moment later:
 //! the leg waits for that, so that the meeting sees the same guest go on.
 
+use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use congestion::{Gate, PacketKind, PacketReport};
 use media::{Channel, Datagram, LegDatagrams, Medium};
 use room::ids::LegId;
 use room::media_plan::{LegStreams, VideoRole};
@@ -32,16 +34,17 @@ use room::units::Bitrate;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use webrtc::{
-    CloseReason, Event, Leg, LegSettings, LocalAddress, Output, Protocol, Received, Transmit,
+    CloseReason, DatagramKind, Event, Leg, LegSettings, LocalAddress, Output, Protocol, Received,
+    Transmit,
 };
 
 use super::Replies;
 use super::chat;
 use super::end_words::ends_of_failure;
 use super::measurements::Measurements;
+use crate::congestion_control::{Change, CongestionControl, Sources};
 use crate::guests::signalling::GuestReply;
 use crate::media_ports::any_socket::receive;
-use crate::media_ports::pacer::Pacer;
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
 use crate::socket_address::canonical;
@@ -59,9 +62,6 @@ const RETURN_TIME: Duration = Duration::from_secs(10);
 
 /// How often the driver is given new measurements; a leg makes them once a second.
 const MEASUREMENT_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The target that pictures are paced for before the first one of the encoder is known.
-const FIRST_TARGET: Bitrate = Bitrate::kbps(2_000);
 
 /// What a task saw of its leg.
 #[derive(Debug)]
@@ -83,6 +83,10 @@ pub enum LegEvent {
     Text(String),
     /// The browser needs a whole picture of each stream.
     KeyframeWanted,
+    /// The network carries this much of a picture to the browser.
+    VideoTarget(VideoRole, Bitrate),
+    /// Whether the network takes pictures just now.
+    Gate(Gate),
     /// It is over.
     Closed(CloseReason),
 }
@@ -101,6 +105,11 @@ pub(super) enum Order {
     Candidate(String),
     /// Send this to the page.
     Text(String),
+    /// The machine has these addresses now, of which some are new and have a socket here.
+    Addresses {
+        all: Vec<IpAddr>,
+        opened: Vec<UdpSocket>,
+    },
 }
 
 /// The handle of a leg's task.
@@ -108,6 +117,8 @@ pub(super) enum Order {
 pub(super) struct GuestTransport {
     orders: mpsc::UnboundedSender<Order>,
     measurements: Measurements,
+    /// Of its sockets.
+    addresses: Vec<IpAddr>,
 }
 
 /// What a leg is made of.
@@ -118,6 +129,7 @@ pub(super) struct Parts {
     pub(super) settings: LegSettings,
     pub(super) sockets: Vec<UdpSocket>,
     pub(super) datagrams: LegDatagrams,
+    pub(super) sources: Sources,
     pub(super) news: mpsc::Sender<LegNews>,
     pub(super) counters: Arc<NetworkCounters>,
 }
@@ -139,10 +151,12 @@ impl GuestTransport {
             settings,
             sockets,
             datagrams,
+            sources,
             news,
             counters,
         } = parts;
         let sockets = Sockets::new(sockets);
+        let addresses = sockets.addresses.iter().map(SocketAddr::ip).collect();
         let (leg, answer) = Leg::answer(now, seed, settings.clone(), &sockets.local(), offer)?;
         let (orders, taken) = mpsc::unbounded_channel();
         let measurements = Measurements::default();
@@ -151,7 +165,10 @@ impl GuestTransport {
             leg,
             settings,
             sockets,
-            pacers: VideoRole::ALL.map(|role| (role, Pacer::new(FIRST_TARGET))),
+            congestion: CongestionControl::new(now, sources),
+            path: None,
+            send_failure: None,
+            events: VecDeque::new(),
             incoming: datagrams.incoming,
             news,
             counters,
@@ -163,8 +180,30 @@ impl GuestTransport {
         let transport = Self {
             orders,
             measurements,
+            addresses,
         };
         Ok((transport, answer))
+    }
+
+    /// The machine has these addresses from now on. `open` gives a socket at a new one.
+    pub(super) fn follow_addresses(
+        &mut self,
+        all: &[IpAddr],
+        mut open: impl FnMut(IpAddr) -> Option<UdpSocket>,
+    ) {
+        let fresh = all.iter().filter(|all| !self.addresses.contains(all));
+        let opened: Vec<UdpSocket> = fresh.filter_map(|address| open(*address)).collect();
+        let are_gone = self.addresses.iter().any(|known| !all.contains(known));
+        if opened.is_empty() && !are_gone {
+            return;
+        }
+        self.addresses.retain(|known| all.contains(known));
+        let addresses = opened.iter().filter_map(|socket| socket.local_addr().ok());
+        self.addresses.extend(addresses.map(|address| address.ip()));
+        self.order(Order::Addresses {
+            all: all.to_vec(),
+            opened,
+        });
     }
 
     /// What the task has measured last.
@@ -212,6 +251,27 @@ impl Sockets {
             .collect()
     }
 
+    /// Takes in another socket, and gives its address.
+    fn add(&mut self, socket: UdpSocket) -> Option<LocalAddress> {
+        let address = socket.local_addr().ok()?;
+        self.sockets.push(socket);
+        self.addresses.push(address);
+        Some(LocalAddress::udp(address))
+    }
+
+    /// Closes those at other addresses than these, and gives theirs.
+    fn retain(&mut self, addresses: &[IpAddr]) -> Vec<LocalAddress> {
+        let mut closed = Vec::new();
+        for index in (0..self.addresses.len()).rev() {
+            if !addresses.contains(&self.addresses[index].ip()) {
+                closed.push(LocalAddress::udp(self.addresses.remove(index)));
+                self.sockets.remove(index);
+            }
+        }
+        self.next = 0;
+        closed
+    }
+
     async fn receive(&mut self, buffer: &mut [u8]) -> (usize, io::Result<(usize, SocketAddr)>) {
         receive(&self.sockets, &mut self.next, buffer).await
     }
@@ -235,12 +295,27 @@ enum ConnectionState {
     Connected,
 }
 
+/// What waits to leave.
+#[derive(Clone, Debug)]
+enum Leaving {
+    /// A packet of media's.
+    Picture(VideoRole, Bytes),
+    /// A datagram with a packet that is sent again.
+    Again(Transmit),
+}
+
 struct Task {
     id: LegId,
     leg: Leg,
     settings: LegSettings,
     sockets: Sockets,
-    pacers: [(VideoRole, Pacer); 2],
+    congestion: CongestionControl<Leaving>,
+    /// By which of our addresses to which of the browser's media goes.
+    path: Option<(SocketAddr, SocketAddr)>,
+    /// Why the last datagram was not sent.
+    send_failure: Option<io::ErrorKind>,
+    /// What the leg has said and nobody has dealt with yet.
+    events: VecDeque<Event>,
     incoming: mpsc::Sender<Datagram>,
     news: mpsc::Sender<LegNews>,
     counters: Arc<NetworkCounters>,
@@ -277,12 +352,11 @@ impl Task {
             if let Some(why) = self.flush().await {
                 return Some(why);
             }
-            self.measure(Instant::now());
-            let pacing = self
-                .pacers
-                .iter()
-                .filter_map(|(_, pacer)| pacer.next_deadline());
-            let deadline = pacing.fold(self.leg.next_deadline(), Instant::min);
+            let now = Instant::now();
+            self.tell_changes(now).await;
+            self.measure(now);
+            let congestion = self.congestion.next_deadline(now).into_iter();
+            let deadline = congestion.fold(self.leg.next_deadline(), Instant::min);
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(order) => self.carry_out(order),
@@ -323,6 +397,7 @@ impl Task {
                     Some(Order::Offer { sdp, replies, seed }) => {
                         return self.answer_offer(&sdp, &replies, seed);
                     }
+                    Some(Order::Addresses { all, opened }) => self.move_to(&all, opened),
                     // They were for the connection that is over.
                     Some(Order::Candidate(_) | Order::Text(_)) => {}
                     None => return false,
@@ -339,7 +414,9 @@ impl Task {
     }
 
     fn handle_timeout(&mut self) {
-        self.leg.handle_timeout(Instant::now());
+        let now = Instant::now();
+        self.leg.handle_timeout(now);
+        self.congestion.handle_timeout(now);
         self.send_paced();
     }
 
@@ -367,6 +444,23 @@ impl Task {
             Order::Offer { sdp, replies, seed } => {
                 self.answer_offer(&sdp, &replies, seed);
             }
+            Order::Addresses { all, opened } => self.move_to(&all, opened),
+        }
+    }
+
+    /// The browser learns of new addresses by our checks (RFC 8445 section 7.3.1.3), without an offer.
+    fn move_to(&mut self, addresses: &[IpAddr], opened: Vec<UdpSocket>) {
+        let now = Instant::now();
+        tracing::info!(leg = %self.id, ?addresses, "a guest's leg has other addresses");
+        for socket in opened {
+            let added = self.sockets.add(socket);
+            let added = added.map(|address| self.leg.add_local_address(now, address));
+            if let Some(Err(error)) = added {
+                tracing::warn!(leg = %self.id, %error, "an address is of no use for a guest");
+            }
+        }
+        for address in self.sockets.retain(addresses) {
+            self.leg.remove_local_address(now, address);
         }
     }
 
@@ -401,30 +495,28 @@ impl Task {
         )?;
         tracing::info!(leg = %self.id, "a guest comes back by another connection");
         self.leg.close(now);
-        self.send_what_waits();
+        self.transmit_all();
+        // Whatever the replaced one had to say concerns nobody any more.
+        self.events.clear();
+        self.congestion.path_changed(now);
         self.leg = leg;
         Ok(answer)
     }
 
-    /// What the leg still has to send, without what it has to say: it is replaced.
-    fn send_what_waits(&mut self) {
+    /// Sends all that the leg has to send, and keeps what it has to say.
+    fn transmit_all(&mut self) {
         while let Some(output) = self.leg.poll_output() {
-            if let Output::Transmit(datagram) = output {
-                self.transmit(&datagram);
+            match output {
+                Output::Transmit(datagram) => self.take_from_leg(datagram),
+                Output::Event(event) => self.events.push_back(event),
             }
         }
     }
 
     /// Carries out what the leg wants. Why its connection is over, once it is.
     async fn flush(&mut self) -> Option<CloseReason> {
-        while let Some(output) = self.leg.poll_output() {
-            let event = match output {
-                Output::Transmit(datagram) => {
-                    self.transmit(&datagram);
-                    continue;
-                }
-                Output::Event(event) => event,
-            };
+        self.transmit_all();
+        while let Some(event) = self.events.pop_front() {
             let news = match event {
                 Event::Media {
                     medium,
@@ -443,13 +535,41 @@ impl Task {
                     continue;
                 }
                 Event::Text { label, text } if label == chat::CHANNEL => LegEvent::Text(text),
-                Event::Text { .. }
-                | Event::TransportFeedback(_)
-                | Event::ReceiverEstimatedMaximumBitrate(_) => continue,
+                Event::Text { .. } => continue,
+                Event::TransportFeedback(report) => {
+                    let packets = report.packets.into_iter();
+                    let packets: Vec<_> = packets.map(congestion_report).collect();
+                    self.congestion.reported(Instant::now(), &packets);
+                    continue;
+                }
+                Event::ReceiverEstimatedMaximumBitrate(most) => {
+                    self.congestion.limited_to(Bitrate::bps(most));
+                    continue;
+                }
             };
             self.tell(news).await;
         }
         None
+    }
+
+    /// Tells the driver what congestion control has found.
+    async fn tell_changes(&mut self, now: Instant) {
+        self.leg
+            .limit_redundancy(self.congestion.room_for_redundancy());
+        while let Some(change) = self.congestion.poll_change(now) {
+            tracing::debug!(leg = %self.id, ?change, "congestion control");
+            let event = match change {
+                Change::Target(role, target) => LegEvent::VideoTarget(role, target),
+                Change::Gate(gate) => LegEvent::Gate(gate),
+                Change::StartOver => {
+                    for role in VideoRole::ALL {
+                        self.leg.flush_retransmissions(Medium::of_video(role));
+                    }
+                    LegEvent::KeyframeWanted
+                }
+            };
+            self.tell(event).await;
+        }
     }
 
     fn connected(&mut self) -> LegEvent {
@@ -492,28 +612,35 @@ impl Task {
 
     /// Takes a packet that media sends.
     fn take_from_media(&mut self, datagram: Datagram) {
-        let of_medium =
-            |(role, _): &&mut (VideoRole, Pacer)| Medium::of_video(*role) == datagram.medium;
-        let pacer = self.pacers.iter_mut().find(of_medium);
+        let Datagram {
+            medium,
+            channel,
+            payload,
+        } = datagram;
         let now = Instant::now();
-        let sent = match (pacer, datagram.channel) {
-            (Some((_, pacer)), Channel::Rtp) => {
-                pacer.push(now, datagram.payload);
-                return;
+        let sent = match (channel, medium.video_role()) {
+            (Channel::Rtp, Some(role)) => {
+                let bytes = payload.len();
+                let packet = Leaving::Picture(role, payload);
+                return self.congestion.push(now, role, bytes, packet);
             }
-            (None, Channel::Rtp) => self.leg.send_rtp(now, datagram.medium, &datagram.payload),
-            (_, Channel::Rtcp) => self.leg.send_rtcp(now, datagram.medium, &datagram.payload),
+            (Channel::Rtp, None) => self.leg.send_rtp(now, medium, &payload),
+            (Channel::Rtcp, _) => self.leg.send_rtcp(now, medium, &payload),
         };
         self.note_unsent(sent);
     }
 
     fn send_paced(&mut self) {
         let now = Instant::now();
-        for index in 0..self.pacers.len() {
-            while let Some(packet) = self.pacers[index].1.poll(now) {
-                let medium = Medium::of_video(self.pacers[index].0);
-                let sent = self.leg.send_rtp(now, medium, &packet);
-                self.note_unsent(sent);
+        while let Some(departure) = self.congestion.poll(now) {
+            match departure.packet {
+                Leaving::Picture(role, packet) => {
+                    let sent = self.leg.send_rtp(now, Medium::of_video(role), &packet);
+                    self.note_unsent(sent);
+                    // The next one leaves only if the path has room for it beside this one.
+                    self.transmit_all();
+                }
+                Leaving::Again(datagram) => self.transmit(&datagram),
             }
         }
     }
@@ -524,11 +651,60 @@ impl Task {
         }
     }
 
-    fn transmit(&self, datagram: &Transmit) {
-        match self.sockets.send(datagram) {
-            Ok(_) => drop(self.counters.datagrams.sent.fetch_add(1, Ordering::Relaxed)),
-            Err(error) => {
-                tracing::debug!(leg = %self.id, %error, "a guest's datagram is not sent");
+    /// Sends what the leg made; what is sent again waits for its turn.
+    fn take_from_leg(&mut self, datagram: Transmit) {
+        match datagram.kind {
+            DatagramKind::Rtp {
+                medium: Medium::Video | Medium::Slides,
+                retransmission: true,
+                ..
+            } => {
+                let bytes = datagram.payload.len();
+                let packet = Leaving::Again(datagram);
+                self.congestion.push_again(Instant::now(), bytes, packet);
+            }
+            _ => self.transmit(&datagram),
+        }
+    }
+
+    fn transmit(&mut self, datagram: &Transmit) {
+        self.send(datagram);
+        let DatagramKind::Rtp {
+            medium,
+            retransmission,
+            transport_sequence,
+        } = datagram.kind
+        else {
+            return;
+        };
+        let now = Instant::now();
+        let path = Some((datagram.source, datagram.destination));
+        if self.path != path {
+            self.path = path;
+            self.congestion.path_changed(now);
+        }
+        let kind = match (medium, retransmission) {
+            (Medium::Audio, _) => PacketKind::Audio,
+            (Medium::Video | Medium::Slides, false) => PacketKind::Video,
+            (Medium::Video | Medium::Slides, true) => PacketKind::Retransmission,
+        };
+        let bytes = datagram.payload.len();
+        self.congestion.sent(now, kind, bytes, transport_sequence);
+    }
+
+    fn send(&mut self, datagram: &Transmit) {
+        let failure = match self.sockets.send(datagram) {
+            Ok(_) => {
+                self.counters.datagrams.sent.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+            Err(error) => Some(error),
+        };
+        let kind = failure.as_ref().map(io::Error::kind);
+        if kind != self.send_failure {
+            self.send_failure = kind;
+            if let Some(error) = failure {
+                tracing::debug!(leg = %self.id, %error, "datagrams of a guest are not sent");
             }
         }
     }
@@ -565,5 +741,13 @@ impl Task {
                 payload,
             },
         );
+    }
+}
+
+/// A browser's report on a packet, as congestion control takes it.
+fn congestion_report(report: webrtc::PacketReport) -> PacketReport {
+    PacketReport {
+        sequence: report.sequence,
+        received: report.received,
     }
 }

@@ -69,7 +69,32 @@ impl Place {
     }
 }
 
+/// The addresses of [`Place::with_cable`]: the room's.
+pub const ROOM_AT_CABLE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+/// The one at the other end.
+pub const PEER_AT_CABLE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+
 impl Place {
+    /// On a network of its own, with a cable to another one for its peer, which is given too: the peer's
+    /// end is the interface `peer0`.
+    ///
+    /// # Errors
+    /// When this user cannot make networks.
+    pub fn with_cable() -> Result<(Self, Arc<NetworkNamespace>)> {
+        let network = Arc::new(NetworkNamespace::new()?);
+        let beyond = Arc::new(network.beside()?);
+        network.connect("room0", &beyond, "peer0")?;
+        network.ip(&format!("address add {ROOM_AT_CABLE}/24 dev room0"))?;
+        beyond.ip(&format!("address add {PEER_AT_CABLE}/24 dev peer0"))?;
+        let place = Self {
+            address: ROOM_AT_CABLE.into(),
+            listen: ROOM_AT_CABLE.into(),
+            peers: "192.0.2.0/24",
+            network: Some(network),
+        };
+        Ok((place, beyond))
+    }
+
     /// By which others call it at that port.
     fn sip_address(&self, port: u16) -> SocketAddr {
         SocketAddr::new(self.address, port)

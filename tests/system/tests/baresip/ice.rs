@@ -1,42 +1,28 @@
 //! Calls whose media find their way by ICE (RFC 8445). baresip takes no address of the loopback for a
 //! candidate: each end has a network of its own, with a cable between them.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use api::snapshot::{EndReason, HeldBy, LegState};
 use system::baresip::{Ice, MediaEncryption, Transport, Video};
 use system::network_namespace::NetworkNamespace;
-use system::room_setup::Place;
+use system::room_setup::{PEER_AT_CABLE, Place};
 
 use crate::site::{LIMIT, Site, site};
 
-const ROOM: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// For half a minute without an answer.
 const CONSENT_LIMIT: Duration = Duration::from_secs(60);
-const PEER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 
 /// A room that offers ICE, and a peer that uses it, with the peer's network.
-fn ice_site(encryption: MediaEncryption, transport: Transport) -> (Site, Arc<NetworkNamespace>) {
-    let network = Arc::new(NetworkNamespace::new().unwrap());
-    let beyond = Arc::new(network.beside().unwrap());
-    network.connect("room0", &beyond, "peer0").unwrap();
-    for (end, interface, address) in [(&network, "room0", ROOM), (&beyond, "peer0", PEER)] {
-        end.ip(&format!("address add {address}/24 dev {interface}"))
-            .unwrap();
-    }
+fn ice_site(encryption: MediaEncryption) -> (Site, Arc<NetworkNamespace>) {
+    let (place, beyond) = Place::with_cable().unwrap();
     let site = site(|setup, config| {
-        setup.place = Place {
-            address: ROOM.into(),
-            listen: ROOM.into(),
-            peers: "192.0.2.0/24",
-            network: Some(network),
-        };
+        setup.place = place;
         (setup.ice, config.ice) = ("offered", Ice::On);
-        (config.address, config.network) = (PEER, Some(Arc::clone(&beyond)));
+        (config.address, config.network) = (PEER_AT_CABLE, Some(Arc::clone(&beyond)));
         (setup.media_encryption, config.media_encryption) = (encryption, encryption);
-        (setup.transport, config.transport) = (transport, transport);
+        (setup.transport, config.transport) = (Transport::Tcp, Transport::Tcp);
         config.video = Video::TestPattern;
     });
     (site, beyond)
@@ -57,21 +43,21 @@ fn assert_found_by_ice(site: &Site) {
             .log()
             .wait_for(&format!("the way of {medium}"), LIMIT, |line| {
                 let told = line.contains("ICE has selected a pair") && line.contains(medium);
-                (told && line.contains(&PEER.to_string())).then_some(())
+                (told && line.contains(&PEER_AT_CABLE.to_string())).then_some(())
             })
             .unwrap();
     }
 }
 
 fn assert_the_room_calls(encryption: MediaEncryption) {
-    let (mut site, _) = ice_site(encryption, Transport::Tcp);
+    let (mut site, _) = ice_site(encryption);
     site.room_calls();
     assert_found_by_ice(&site);
     site.assert_media_flows_on();
 }
 
 fn assert_the_peer_calls(encryption: MediaEncryption) {
-    let (mut site, _) = ice_site(encryption, Transport::Tcp);
+    let (mut site, _) = ice_site(encryption);
     site.peer_calls();
     assert_found_by_ice(&site);
     site.assert_media_flows_on();
@@ -98,7 +84,7 @@ fn media_in_the_clear_flow_where_ice_has_led_them() {
 
 #[test]
 fn a_hold_leaves_the_way_as_it_is() {
-    let (mut site, _) = ice_site(MediaEncryption::DtlsSrtp, Transport::Tcp);
+    let (mut site, _) = ice_site(MediaEncryption::DtlsSrtp);
     site.room_calls();
     site.assert_media_flows_on();
     let before = site.now();
@@ -116,7 +102,7 @@ fn a_hold_leaves_the_way_as_it_is() {
 
 #[test]
 fn a_peer_that_is_cut_off_consents_no_more_and_the_call_is_over() {
-    let (mut site, beyond) = ice_site(MediaEncryption::DtlsSrtp, Transport::Tcp);
+    let (mut site, beyond) = ice_site(MediaEncryption::DtlsSrtp);
     site.room_calls();
     let before = site.now();
     beyond.ip("link set peer0 down").unwrap();

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use is::stun::{StunMessage, StunPacket};
+use is::{Candidate, IceAgent, IceCreds, Protocol};
 use netem::{Delivery, LinkConditions, Loss, Probability};
 use proptest::prelude::*;
 use webrtc::secure_transport::{IceFailure, IceParameters, IceRole};
@@ -150,6 +152,74 @@ fn nobody_there_is_told_after_half_a_minute_and_nothing_is_sent_afterwards() {
         world.run(Duration::from_secs(600));
         assert_eq!(world.network.counters().sent, sent);
     }
+}
+
+#[test]
+fn checks_that_found_nothing_begin_anew_when_the_same_is_agreed_again() {
+    let mut world = world(15, 20, 0.0);
+    world.begin(0, IceRole::Controlling);
+    world.run(Duration::from_secs(60));
+    assert_eq!(world.ends[0].failures, [IceFailure::NoPair]);
+    // It rang all the time, and somebody accepts.
+    world.begin(1, IceRole::Controlled);
+    let parameters = world.parameters(0, IceRole::Controlling, 0);
+    world.settle(0, parameters);
+    world.ends[0].failures.clear();
+    world.run(Duration::from_secs(5));
+    assert_connected(&world);
+}
+
+#[test]
+fn lost_consent_does_not_come_back_when_the_same_is_agreed_again() {
+    let mut world = world(16, 20, 0.0);
+    begin(&mut world);
+    world.run(Duration::from_secs(5));
+    world.ends[1].is_connected = false;
+    world.run(Duration::from_secs(60));
+    assert_eq!(world.ends[0].failures, [IceFailure::ConsentLost]);
+    world.ends[1].is_connected = true;
+    let parameters = world.parameters(0, IceRole::Controlling, 0);
+    world.settle(0, parameters);
+    world.run(Duration::from_secs(10));
+    let component = world.ends[0].component.as_ref().unwrap();
+    assert_eq!(component.selected(), None);
+}
+
+#[test]
+fn a_lite_peer_that_only_answers_is_selected_by_us() {
+    let mut world = world(17, 0, 0.0);
+    let [ours, theirs] = [world.ends[0].address, world.ends[1].address];
+    let creds = |end: usize| {
+        let credentials = credentials(end, 0);
+        IceCreds {
+            ufrag: credentials.username_fragment,
+            pass: credentials.password,
+        }
+    };
+    let mut lite = IceAgent::new(creds(1));
+    lite.set_ice_lite(true);
+    lite.set_remote_credentials(creds(0));
+    lite.add_local_candidate(Candidate::host(theirs, "udp").unwrap());
+    world.begin(0, IceRole::Controlling);
+    for _ in 0..1_000 {
+        world.run(Duration::from_millis(100));
+        for payload in std::mem::take(&mut world.undelivered) {
+            let packet = StunPacket {
+                proto: Protocol::Udp,
+                source: ours,
+                destination: theirs,
+                message: StunMessage::parse(&payload).unwrap(),
+            };
+            lite.handle_packet(world.now, packet);
+        }
+        lite.handle_timeout(world.now);
+        while let Some(answer) = lite.poll_transmit() {
+            world.receive(theirs, ours, &Vec::from(answer.contents).into());
+        }
+    }
+    let end = &world.ends[0];
+    assert_eq!((&end.selected, &end.failures), (&vec![theirs], &vec![]));
+    assert!(lite.state().is_connected());
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub(crate) struct World {
     pub(crate) now: Instant,
     pub(crate) network: Network,
     pub(crate) ends: [End; 2],
+    /// What has come to an end that has no component.
+    pub(crate) undelivered: Vec<Bytes>,
 }
 
 /// What an end has said in its `session`th description.
@@ -69,6 +71,7 @@ impl World {
             now,
             network,
             ends: addresses.map(End::new),
+            undelivered: Vec::new(),
         }
     }
 
@@ -161,8 +164,9 @@ impl World {
         let Some(index) = self.ends.iter().position(|end| end.address == to) else {
             return;
         };
-        if let Some(component) = &mut self.ends[index].component {
-            component.handle_datagram(self.now, from, payload);
+        match &mut self.ends[index].component {
+            Some(component) => component.handle_datagram(self.now, from, payload),
+            None => self.undelivered.push(payload.clone()),
         }
         self.drain(index);
     }

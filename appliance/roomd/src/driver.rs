@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use media::{Media, MediaEvent};
+use media::{Media, MediaEvent, Medium};
 use room::ids::LegId;
 use room::policy::RoomPolicy;
 use room::{
@@ -461,6 +461,11 @@ impl Driver {
         match outcome {
             PathOutcome::Selected(remote) => {
                 tracing::info!(%leg, ?medium, %remote, "ICE has selected a pair");
+                match medium {
+                    Medium::Audio => {}
+                    // What was sent until now has gone nowhere.
+                    Medium::Video | Medium::Slides => self.media.request_keyframe(leg),
+                }
             }
             PathOutcome::Failed(failure) => {
                 tracing::warn!(%leg, ?medium, %failure, "ICE has no way for media");

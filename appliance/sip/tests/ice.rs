@@ -249,6 +249,8 @@ fn candidates_that_cannot_be_tried_are_passed_over_and_there_are_not_too_many() 
                   a=candidate:5 1 UDP 1 224.0.0.1 7078 typ host\n\
                   a=candidate:6 1 UDP 1 255.255.255.255 7078 typ host\n\
                   a=candidate:7 1 UDP 1 0.0.0.0 7078 typ host\n\
+                  a=candidate:7 1 UDP 1 127.0.0.1 7078 typ host\n\
+                  a=candidate:7 1 UDP 1 169.254.1.1 7078 typ host\n\
                   a=candidate:8 1 UDP 1 192.0.2.1 0 typ host\n\
                   a=candidate:9 3 UDP 1 192.0.2.1 7078 typ host\n\
                   a=candidate:9 1 UDP 1 192.0.2.1 7078\n\

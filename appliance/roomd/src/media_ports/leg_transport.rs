@@ -148,14 +148,14 @@ impl Task {
             let pacers = self.pacers.iter();
             let pacing = pacers.filter_map(|(_, pacer)| pacer.next_deadline()).min();
             let connections = self.ports.iter_mut().map(|port| &mut port.connection);
-            let connecting = connections.filter_map(Connection::next_deadline).min();
+            let connection = connections.filter_map(Connection::next_deadline).min();
             tokio::select! {
                 route = routes.recv() => match route {
                     Some(route) => self.set_route(Instant::now(), &route),
                     None => return,
                 },
                 () = sleep_until(pacing), if pacing.is_some() => self.send_paced(),
-                () = sleep_until(connecting), if connecting.is_some() => {
+                () = sleep_until(connection), if connection.is_some() => {
                     self.connection_timeout(Instant::now());
                 }
                 taken = outgoing.recv_many(&mut batch, SENDS_A_TURN) => {

@@ -322,10 +322,9 @@ impl IceLine {
             true => IceRole::Controlling,
             false => *role,
         };
-        let usable = stated.into_iter().filter(|candidate| {
-            let ip = candidate.address.ip();
-            ip.is_ipv4() == address.is_ipv4() && can_be_candidate(ip)
-        });
+        let usable = stated
+            .into_iter()
+            .filter(|candidate| may_be_tried(candidate.address.ip(), address));
         let line = Self::Candidates {
             credentials: credentials.clone(),
             role,
@@ -386,12 +385,19 @@ fn can_be_candidate(address: IpAddr) -> bool {
     !of_one_link && !address.is_multicast() && !address.is_unspecified()
 }
 
+/// Whether a candidate of the peer may be tried from `local`. Whoever is elsewhere is not on our loopback,
+/// and may only want to knock at what is (RFC 8445 section 5.1.1.1).
+fn may_be_tried(candidate: IpAddr, local: IpAddr) -> bool {
+    candidate.is_ipv4() == local.is_ipv4()
+        && can_be_candidate(candidate)
+        && (local.is_loopback() || !candidate.is_loopback())
+}
+
 impl RemoteLine<'_> {
     /// The peer's credentials, of the line or else of the session (RFC 8839 section 5.4). `None` where it
     /// has no ICE, or says that our line did not match.
     fn ice_credentials(&self) -> Option<IceCredentials> {
-        let mut attributes = self.media.attributes.iter();
-        if attributes.any(|attribute| attribute.attribute == "ice-mismatch") {
+        if self.has_flag("ice-mismatch") {
             return None;
         }
         let value = |name, lengths: std::ops::RangeInclusive<usize>| {
@@ -406,9 +412,9 @@ impl RemoteLine<'_> {
         })
     }
 
-    /// Whether the peer only answers checks (RFC 8839 section 5.3).
+    /// Whether the peer only answers checks (RFC 8839 section 5.3). Some say it of the line.
     fn is_ice_lite(&self) -> bool {
-        self.has_session_flag("ice-lite")
+        self.has_session_flag("ice-lite") || self.has_flag("ice-lite")
     }
 
     fn ice_candidates(&self) -> Vec<IceCandidate> {

@@ -142,17 +142,13 @@ impl<'a> RemoteLine<'a> {
 
     /// How the peer carries RTCP, or proposes to (RFC 5761 section 5.1.1, RFC 5506 section 5).
     pub(super) fn rtcp(&self) -> RtcpMode {
-        let has = |name: &str| {
-            let mut attributes = self.media.attributes.iter();
-            attributes.any(|attribute| attribute.attribute == name)
-        };
         RtcpMode {
-            port: if has("rtcp-mux") {
+            port: if self.has_flag("rtcp-mux") {
                 RtcpPort::Shared
             } else {
                 RtcpPort::Own
             },
-            size: if has("rtcp-rsize") {
+            size: if self.has_flag("rtcp-rsize") {
                 RtcpSize::Reduced
             } else {
                 RtcpSize::Compound
@@ -308,6 +304,12 @@ impl<'a> RemoteLine<'a> {
             .filter(move |attribute| attribute.attribute == name)
             .filter_map(|attribute| attribute.value.as_deref());
         self.values(name).chain(session)
+    }
+
+    /// Whether the line has an attribute of that name.
+    pub(super) fn has_flag(&self, name: &str) -> bool {
+        let mut attributes = self.media.attributes.iter();
+        attributes.any(|attribute| attribute.attribute == name)
     }
 
     /// Whether the session has an attribute of that name.

@@ -174,3 +174,44 @@ impl Connection {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use webrtc::secure_transport::DtlsRole;
+
+    use super::*;
+    use crate::media_ports::media_certificate::MediaCertificate;
+
+    /// Longer than a peer is waited for.
+    const TOO_LONG: Duration = Duration::from_secs(31);
+
+    #[test]
+    fn a_handshake_that_nobody_began_begins_anew_when_the_same_is_agreed_again() {
+        let certificate = MediaCertificate::generate().unwrap().for_dtls();
+        let settled = Settled {
+            negotiated: SocketAddr::from(([192, 0, 2, 2], 50_000)),
+            ice: None,
+            dtls: Some(DtlsParameters {
+                role: DtlsRole::Passive,
+                peer_certificate: certificate.fingerprint(),
+            }),
+            certificate: Some(&certificate),
+        };
+        let mut now = Instant::now();
+        let mut connection = Connection::default();
+        for _ in 0..2 {
+            connection.settle(now, &settled);
+            assert!(connection.poll_output(now).is_none());
+            now += TOO_LONG;
+            connection.handle_timeout(now);
+            let output = connection.poll_output(now);
+            let Some(ConnectionOutput::Handshake(_, outcome)) = output else {
+                panic!("the peer is waited for");
+            };
+            assert_eq!(outcome, Err(DtlsFailure::TimedOut));
+            assert_eq!(connection.next_deadline(), None);
+        }
+    }
+}

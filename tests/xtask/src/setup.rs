@@ -61,6 +61,7 @@ impl Purpose {
                 "npm",
                 // Networks of their own for some of them.
                 "iproute2",
+                "nftables",
                 // Recorded and spoken voices.
                 "alsa-utils",
                 "espeak-ng",

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use room::codec::{RtcpPort, SrtpKeys};
+use room::codec::{RtcpPort, SrtpKeys, VideoFeedback};
 use room::leg_state::EndReason;
 use room::media_plan::{LegStreams, VideoStream};
 use room::peer::{LegSecurity, Peer, PeerTrust, Protection};
@@ -448,17 +448,21 @@ pub fn route(media: &CallMedia, owner: &MediaPolicy) -> LegRoute {
             rtcp: remote.rtcp,
             rtcp_port,
             keying: keying(srtp.as_ref(), dtls),
+            feedback: VideoFeedback::NONE,
+        })
+    };
+    let picture = |stream: &VideoStream, dtls, remote| {
+        Some(MediumRoute {
+            feedback: stream.feedback,
+            ..way(stream.rtcp.port, &stream.srtp, dtls, remote)?
         })
     };
     let (remote, dtls) = (&media.remote, &media.dtls);
     let audio = media.streams.audio.as_ref();
     LegRoute {
         audio: audio.and_then(|audio| way(audio.rtcp.port, &audio.srtp, dtls.audio, remote.audio)),
-        video: video.and_then(|video| way(video.rtcp.port, &video.srtp, dtls.video, remote.video)),
-        slides: content.and_then(|content| {
-            let stream = &content.stream;
-            way(stream.rtcp.port, &stream.srtp, content.dtls, content.remote)
-        }),
+        video: video.and_then(|video| picture(video, dtls.video, remote.video)),
+        slides: content.and_then(|content| picture(&content.stream, content.dtls, content.remote)),
         video_target: target(video, owner.bitrate),
         slides_target: target(slides, owner.slides.bitrate),
     }

@@ -150,6 +150,15 @@ impl<P> CongestionControl<P> {
         self.knowledge = Knowledge::Nothing;
     }
 
+    /// The encoders make at most this from now on.
+    pub fn set_sources(&mut self, sources: Sources) {
+        if self.sources != sources {
+            self.sources = sources;
+            let limits = limits(&sources, sources.most());
+            self.controller.set_limits(limits);
+        }
+    }
+
     /// Takes a packet of a picture, which is so large.
     pub fn push(&mut self, now: Instant, role: VideoRole, bytes: usize, packet: P) {
         if role == VideoRole::Slides {
@@ -316,10 +325,13 @@ impl Audio {
 }
 
 fn controller(now: Instant, sources: &Sources, first: Bitrate) -> Controller {
-    let limits = Limits {
+    Controller::new(now, limits(sources, first))
+}
+
+fn limits(sources: &Sources, first: Bitrate) -> Limits {
+    Limits {
         min: LEAST,
         max: sources.most(),
         first,
-    };
-    Controller::new(now, limits)
+    }
 }

@@ -10,6 +10,7 @@
 //! Each turn takes in what waits, facts before requests, and carries out every command before it
 //! waits again. Nothing here blocks: sockets and media have bounded queues of their own.
 
+mod congestion;
 mod guests;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -42,6 +43,7 @@ use crate::latency_probe::LatencyProbes;
 use crate::leg_networks::{FloorNews, FloorStep, LegNetworks};
 use crate::media_ports::floor_events::FloorEvent;
 use crate::media_ports::handshake_events::{HandshakeEvent, HandshakeOutcome};
+use crate::media_ports::leg_congestion::CongestionEvent;
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
 use crate::signalling::{FloorOrder, Signalling};
@@ -71,6 +73,8 @@ pub struct Inputs {
     pub floors: mpsc::Receiver<FloorEvent>,
     /// What comes of the DTLS handshakes of media.
     pub handshakes: mpsc::UnboundedReceiver<HandshakeEvent>,
+    /// What congestion control of SIP legs finds.
+    pub congestion: mpsc::UnboundedReceiver<CongestionEvent>,
     /// What the guest server sees. Ends where there is none.
     pub guests: mpsc::Receiver<GuestEvent>,
     /// What the legs of guests see.
@@ -320,6 +324,7 @@ impl Driver {
             Some(event) = inputs.handshakes.recv() => {
                 self.take_handshake_event(Instant::now(), event);
             }
+            Some(event) = inputs.congestion.recv() => self.take_congestion_event(event),
             Some(event) = inputs.guests.recv() => self.take_guest_event(event),
             Some(news) = inputs.guest_news.recv() => self.take_guest_news(news),
             fact = inputs.facts.recv() => {

@@ -25,7 +25,8 @@ use crate::media_ports::floor_events::{ConnectionInput, FloorEvent, FloorInput};
 use crate::media_ports::floor_stream::FloorStream;
 use crate::media_ports::floor_tls::FloorTls;
 use crate::media_ports::handshake_events::HandshakeEvent;
-use crate::media_ports::leg_transport::{Handshaking, LegRoute, LegTransport};
+use crate::media_ports::leg_congestion::CongestionEvent;
+use crate::media_ports::leg_transport::{Handshaking, LegRoute, LegTransport, Observers};
 use crate::media_ports::sockets::{LegSockets, MediaPortRange, MediumSockets};
 use crate::network_counters::NetworkCounters;
 use crate::our_addresses::{address_to_name, anywhere_like, has_lost_its_route, reachable_address};
@@ -98,8 +99,8 @@ pub struct LegNetworks {
     counters: Arc<NetworkCounters>,
     legs: HashMap<LegId, LegNetwork>,
     named: HashMap<LegId, Named>,
-    /// `None` where no keys come by DTLS.
-    handshaking: Option<Handshaking>,
+    /// Whom the running transports tell what they see. No keys come by DTLS where nobody hears of them.
+    observers: Observers,
     /// `None` where no content is shared.
     floor_settings: Option<FloorSettings>,
     floors: HashMap<LegId, LegFloor>,
@@ -117,7 +118,7 @@ impl LegNetworks {
             counters,
             legs: HashMap::new(),
             named: HashMap::new(),
-            handshaking: None,
+            observers: Observers::default(),
             floor_settings: None,
             floors: HashMap::new(),
             transports: OwnedTasks::default(),
@@ -131,10 +132,15 @@ impl LegNetworks {
         certificate: Certificate,
         events: mpsc::UnboundedSender<HandshakeEvent>,
     ) {
-        self.handshaking = Some(Handshaking {
+        self.observers.handshaking = Some(Handshaking {
             certificate,
             events,
         });
+    }
+
+    /// Tells `events` what congestion control of legs finds from now on.
+    pub fn control_congestion(&mut self, events: mpsc::UnboundedSender<CongestionEvent>) {
+        self.observers.congestion = Some(events);
     }
 
     /// Binds ports for slides and their floor as well from now on, as long as enough are left for the
@@ -282,8 +288,8 @@ impl LegNetworks {
             Some(LegNetwork::Bound(sockets)) => {
                 let counters = Arc::clone(&self.counters);
                 let datagrams = media.open_leg(leg);
-                let (tasks, handshaking) = (&mut self.transports, self.handshaking.clone());
-                LegTransport::start(tasks, leg, *sockets, datagrams, counters, handshaking)
+                let (tasks, observers) = (&mut self.transports, self.observers.clone());
+                LegTransport::start(tasks, leg, *sockets, datagrams, counters, observers)
             }
         };
         running.set_route(route);

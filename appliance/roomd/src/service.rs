@@ -127,6 +127,8 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let mut networks = LegNetworks::new(ports, media_address, Arc::clone(&counters));
     let (handshake_sender, handshakes) = handshake_events();
     networks.hold_handshakes(media_certificate.for_dtls(), handshake_sender);
+    let (congestion_sender, congestion) = mpsc::unbounded_channel();
+    networks.control_congestion(congestion_sender);
     let (floor_sender, floors) = floor_events();
     match settings::shares_content(&config) {
         ContentSharing::On => {
@@ -190,6 +192,7 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
         sockets: socket_events,
         floors,
         handshakes,
+        congestion,
         guests: guest_receiver,
         guest_news,
         media: media_events,

@@ -1,14 +1,17 @@
 //! Moves one leg's datagrams between its sockets and the media graph.
 //!
 //! Incoming: only what comes from the latched address, and for a secured stream only what carries
-//! a valid SRTP tag, is handed to media. Outgoing: audio and RTCP at once, video and slides each
+//! a valid SRTP tag, is handed to media. Outgoing: audio and RTCP at once, video and slides through
+//! congestion control ([`LegCongestion`]) where the far end reports what arrives, and else each
 //! through a [`Pacer`]. Until the leg has a [`LegRoute`] everything that comes in is dropped.
 //!
 //! ```text
-//!  media ──Datagram──> [pacer: RTP of pictures] ──> socket ──> latch.remote()
+//!  media ──Datagram──> [pacer, congestion: RTP of pictures] ──> socket ──> latch.remote()
 //!  media <─Datagram── [SRTP tag] <── [latch] <── [RTP or RTCP] <── [DTLS?] <── socket
 //!                         ▲                                           │
 //!                         └────────────────── keys ───────────────────┴──> driver
+//!  media ──RTCP, decrypted──> [congestion] ──Change──> driver
+//!  media <──reports of what arrives── [congestion]
 //! ```
 //!
 //! A stream whose keys a DTLS handshake yields (RFC 5763) is deaf and dumb until it has them: nothing of
@@ -27,8 +30,8 @@ use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
-use media::{Channel, Datagram, LegDatagrams, Medium};
-use room::codec::{RtcpPort, SrtpKey, SrtpKeys};
+use media::{Channel, ControlDatagram, Datagram, LegDatagrams, Medium};
+use room::codec::{RtcpPort, SrtpKey, SrtpKeys, VideoFeedback};
 use room::ids::LegId;
 use room::media_plan::VideoRole;
 use room::units::Bitrate;
@@ -40,13 +43,16 @@ use webrtc::secure_transport::{self, Certificate, DtlsParameters, Owner, SecureT
 
 use super::address_latch::{AddressLatch, Verdict};
 use super::handshake_events::{HandshakeEvent, HandshakeOutcome};
+use super::leg_congestion::{CongestionEvent, LegCongestion, Reported};
 use super::pacer::Pacer;
 use super::rtcp_demultiplexer::{PacketKind, packet_kind};
 use super::sockets::{LegSockets, bind};
+use crate::congestion_control::Sources;
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
 use crate::socket_address::{as_sent_from, canonical};
 use crate::srtp_authenticator::SrtpAuthenticator;
+use crate::unix_time::ntp_time;
 
 /// The largest UDP payload.
 const LARGEST_DATAGRAM: usize = 65_535;
@@ -72,6 +78,27 @@ pub struct LegRoute {
 }
 
 impl LegRoute {
+    /// What the encoders make at most for the leg.
+    fn sources(&self) -> Sources {
+        let slides = self.slides.as_ref().map(|_| self.slides_target);
+        Sources {
+            camera: self.video_target,
+            slides: slides.unwrap_or_default(),
+        }
+    }
+
+    /// Of which pictures the far end and we report what arrives.
+    fn reported(&self) -> Reported {
+        let reports = |route: &Option<MediumRoute>| {
+            let feedback = route.as_ref().map(|route| route.feedback);
+            feedback.is_some_and(|feedback| feedback.congestion_control)
+        };
+        Reported {
+            main: reports(&self.video),
+            slides: reports(&self.slides),
+        }
+    }
+
     fn medium(&self, medium: Medium) -> Option<&MediumRoute> {
         match medium {
             Medium::Audio => self.audio.as_ref(),
@@ -92,6 +119,8 @@ pub struct MediumRoute {
     pub rtcp_port: RtcpPort,
     /// How it is protected.
     pub keying: Keying,
+    /// The RTCP feedback about pictures that both ends settled.
+    pub feedback: VideoFeedback,
 }
 
 /// Where the keys of a stream come from.
@@ -114,6 +143,15 @@ pub struct Handshaking {
     pub events: mpsc::UnboundedSender<HandshakeEvent>,
 }
 
+/// Whom a transport tells what it sees.
+#[derive(Clone, Debug, Default)]
+pub struct Observers {
+    /// Without it streams that want a handshake stay without keys.
+    pub handshaking: Option<Handshaking>,
+    /// Takes what congestion control finds.
+    pub congestion: Option<mpsc::UnboundedSender<CongestionEvent>>,
+}
+
 /// The running transport of one leg. Dropping it closes the sockets.
 #[derive(Debug)]
 pub struct LegTransport {
@@ -123,8 +161,7 @@ pub struct LegTransport {
 
 impl LegTransport {
     /// Starts to move datagrams of `leg`, and to count them, in a task that `tasks` owns; nothing
-    /// passes before the first [`Self::set_route`]. Without `handshaking` streams that want a handshake
-    /// stay without keys.
+    /// passes before the first [`Self::set_route`].
     #[must_use]
     pub fn start(
         tasks: &mut OwnedTasks,
@@ -132,8 +169,9 @@ impl LegTransport {
         sockets: LegSockets,
         datagrams: LegDatagrams,
         counters: Arc<NetworkCounters>,
-        handshaking: Option<Handshaking>,
+        observers: Observers,
     ) -> Self {
+        let now = Instant::now();
         let (routes, route_changes) = mpsc::unbounded_channel();
         let task = Task {
             leg,
@@ -141,11 +179,15 @@ impl LegTransport {
             next_port: 0,
             pacers: VideoRole::ALL.map(|role| (role, Pacer::new(Bitrate::kbps(2_000)))),
             counters,
-            handshaking,
+            handshaking: observers.handshaking,
+            congestion: LegCongestion::new(now, ntp_time(), LegRoute::default().sources()),
+            congestion_events: observers.congestion,
+            feedback: datagrams.feedback,
             incoming: datagrams.incoming,
             arrived: Vec::with_capacity(RECEIVED_A_TURN),
         };
-        let task = tasks.spawn_passing(task.run(route_changes, datagrams.outgoing));
+        let control = datagrams.received_control;
+        let task = tasks.spawn_passing(task.run(route_changes, datagrams.outgoing, control));
         Self { routes, task }
     }
 
@@ -341,6 +383,10 @@ struct Task {
     pacers: [(VideoRole, Pacer); 2],
     counters: Arc<NetworkCounters>,
     handshaking: Option<Handshaking>,
+    congestion: LegCongestion,
+    congestion_events: Option<mpsc::UnboundedSender<CongestionEvent>>,
+    /// Takes our reports of what arrives.
+    feedback: mpsc::Sender<ControlDatagram>,
     incoming: mpsc::Sender<Datagram>,
     /// What this turn has received and media has not been given yet.
     arrived: Vec<Datagram>,
@@ -351,10 +397,14 @@ impl Task {
         mut self,
         mut routes: mpsc::UnboundedReceiver<LegRoute>,
         mut outgoing: mpsc::Receiver<Datagram>,
+        mut control: mpsc::Receiver<ControlDatagram>,
     ) {
         let mut buffer = vec![0; LARGEST_DATAGRAM];
         let mut batch = Vec::with_capacity(SENDS_A_TURN);
         loop {
+            let now = Instant::now();
+            self.tell_of_congestion(now);
+            let congestion = self.congestion.next_deadline(now);
             let pacers = self.pacers.iter();
             let pacing = pacers.filter_map(|(_, pacer)| pacer.next_deadline()).min();
             let handshakes = self.ports.iter().filter_map(|port| port.secure.as_ref());
@@ -365,6 +415,11 @@ impl Task {
                     None => return,
                 },
                 () = sleep_until(pacing), if pacing.is_some() => self.send_paced(),
+                () = sleep_until(congestion), if congestion.is_some() => {
+                    self.congestion.handle_timeout(Instant::now());
+                    self.send_paced();
+                }
+                Some(datagram) = control.recv() => self.take_control(&datagram),
                 () = sleep_until(handshake), if handshake.is_some() => {
                     self.handshake_timeout(Instant::now());
                 }
@@ -382,7 +437,42 @@ impl Task {
         }
     }
 
+    /// Hands media what is to be reported, and the driver what was found.
+    fn tell_of_congestion(&mut self, now: Instant) {
+        while let Some((role, packet)) = self.congestion.poll_feedback() {
+            let report = ControlDatagram {
+                medium: Medium::of_video(role),
+                payload: packet.into(),
+            };
+            // What does not fit is in the next report again.
+            let _ = self.feedback.try_send(report);
+        }
+        while let Some(change) = self.congestion.poll_change(now) {
+            tracing::debug!(leg = %self.leg, ?change, "congestion control");
+            let event = CongestionEvent {
+                leg: self.leg,
+                change,
+            };
+            if let Some(events) = &self.congestion_events {
+                // The driver's end is the end of the leg as well.
+                let _ = events.send(event);
+            }
+        }
+    }
+
+    fn take_control(&mut self, datagram: &ControlDatagram) {
+        if let Some(role) = datagram.medium.video_role() {
+            let now = Instant::now();
+            self.congestion
+                .received_control(now, role, &datagram.payload);
+            self.send_paced();
+        }
+    }
+
     fn set_route(&mut self, route: &LegRoute) {
+        let now = Instant::now();
+        self.congestion
+            .settle(now, route.reported(), route.sources());
         for (role, pacer) in &mut self.pacers {
             pacer.set_target(match role {
                 VideoRole::Main => route.video_target,
@@ -416,6 +506,7 @@ impl Task {
                 .as_ref()
                 .is_some_and(|s| s.is_for(negotiated, medium));
             if !unchanged {
+                self.congestion.path_changed(now);
                 let previous = port.stream.take().or_else(|| port.paused.take());
                 port.stream = Some(Stream::new(negotiated, medium, previous));
                 port.secure = secure(port.secure.take(), negotiated, medium, &self.handshaking);
@@ -482,13 +573,25 @@ impl Task {
     }
 
     fn send(&mut self, datagram: Datagram) {
+        let now = Instant::now();
+        let mut datagram = datagram;
+        if let (Some(role), Channel::Rtp) = (datagram.medium.video_role(), datagram.channel) {
+            match self.congestion.push(now, role, datagram.payload) {
+                None => return,
+                Some(payload) => datagram.payload = payload,
+            }
+        }
         let paced =
             |(role, _): &&mut (VideoRole, Pacer)| Medium::of_video(*role) == datagram.medium;
         let pacer = self.pacers.iter_mut().find(paced);
         if let (Some((_, pacer)), Channel::Rtp) = (pacer, datagram.channel) {
-            pacer.push(Instant::now(), datagram.payload);
+            pacer.push(now, datagram.payload);
         } else {
             let index = self.sending_port(datagram.medium, datagram.channel);
+            if datagram.channel == Channel::Rtp {
+                self.congestion
+                    .sent(now, datagram.medium, &datagram.payload);
+            }
             self.transmit(index, &datagram.payload);
         }
     }
@@ -512,6 +615,12 @@ impl Task {
             while let Some(payload) = self.pacers[index].1.poll(Instant::now()) {
                 self.transmit(rtp, &payload);
             }
+        }
+        let now = Instant::now();
+        while let Some((role, payload)) = self.congestion.poll(now) {
+            let medium = Medium::of_video(role);
+            self.congestion.sent(now, medium, &payload);
+            self.transmit(port_index(medium, Channel::Rtp), &payload);
         }
     }
 
@@ -573,10 +682,10 @@ impl Task {
     }
 
     fn take_in(&mut self, index: usize, payload: &[u8], source: SocketAddr) {
-        let source = canonical(source);
+        let (now, source) = (Instant::now(), canonical(source));
         let port = &mut self.ports[index];
         if let Some(secure) = &mut port.secure
-            && secure.handle_datagram(Instant::now(), source, payload) == Owner::Transport
+            && secure.handle_datagram(now, source, payload) == Owner::Transport
         {
             self.drive_handshake(index);
             return;
@@ -620,7 +729,11 @@ impl Task {
             Verdict::Pass => {}
             Verdict::PassAndFollow => {
                 tracing::info!(leg = %self.leg, medium = ?port.medium, %source, "media follows the peer");
+                self.congestion.path_changed(now);
             }
+        }
+        if let (Some(role), Channel::Rtp) = (port.medium.video_role(), channel) {
+            self.congestion.received(now, role, payload);
         }
         self.arrived.push(Datagram {
             medium: port.medium,

@@ -48,9 +48,17 @@ impl Leg {
             &mut tasks,
             LegId(1),
             sockets,
-            LegDatagrams { incoming, outgoing },
+            LegDatagrams {
+                incoming,
+                outgoing,
+                received_control: mpsc::channel(1).1,
+                feedback: mpsc::channel(1).0,
+            },
             Arc::clone(&counters),
-            Some(handshaking),
+            Observers {
+                handshaking: Some(handshaking),
+                congestion: None,
+            },
         );
         Self {
             rtp,
@@ -74,6 +82,7 @@ impl Leg {
                     role,
                     peer_certificate,
                 }),
+                feedback: VideoFeedback::NONE,
             }),
             video_target: Bitrate::kbps(1_000),
             ..LegRoute::default()

@@ -46,10 +46,21 @@ impl Bench {
         let (incoming, to_media) = mpsc::channel(16);
         let (from_media, outgoing) = mpsc::channel(16);
         let mut tasks = OwnedTasks::default();
-        let datagrams = LegDatagrams { incoming, outgoing };
+        let datagrams = LegDatagrams {
+            incoming,
+            outgoing,
+            received_control: mpsc::channel(1).1,
+            feedback: mpsc::channel(1).0,
+        };
         let counters = Arc::new(NetworkCounters::default());
-        let transport =
-            LegTransport::start(&mut tasks, LegId(1), sockets, datagrams, counters, None);
+        let transport = LegTransport::start(
+            &mut tasks,
+            LegId(1),
+            sockets,
+            datagrams,
+            counters,
+            Observers::default(),
+        );
         Self {
             peer_rtp: UdpSocket::bind((peer, 0)).await.unwrap(),
             peer_rtcp: UdpSocket::bind((peer, 0)).await.unwrap(),
@@ -74,6 +85,7 @@ impl Bench {
                 rtcp,
                 rtcp_port,
                 keying: Keying::Plain,
+                feedback: VideoFeedback::NONE,
             }),
             video_target: Bitrate::kbps(1_000),
             ..LegRoute::default()

@@ -137,6 +137,18 @@ impl NetworkNamespace {
         run(self.command("ip").args(words.split(' '))).with_context(|| format!("ip {words}"))
     }
 
+    /// Lets an interface of this namespace send no more than that, with a queue of 300 ms behind which
+    /// packets are dropped (tc-tbf(8)). May be said again.
+    ///
+    /// # Errors
+    /// When there is no such interface, or the kernel has no such queue.
+    pub fn limit_sending(&self, interface: &str, kilobits: u32) -> Result<()> {
+        let words = format!(
+            "qdisc replace dev {interface} root tbf rate {kilobits}kbit burst 6000 latency 300ms"
+        );
+        run(self.command("tc").args(words.split(' '))).with_context(|| format!("tc {words}"))
+    }
+
     /// Lays a cable between an interface `own` in here and `others` in the other one.
     ///
     /// # Errors

@@ -92,7 +92,7 @@ impl LegInlets {
     }
 
     /// Sends feedback of ours. What finds no way out is out of date by the time there is one.
-    fn send_feedback(&self, packet: ControlDatagram) {
+    fn send_feedback(&self, packet: &ControlDatagram) {
         let stream = self.stream(packet.medium);
         if let Some(control) = stream.and_then(|stream| stream.control.as_ref()) {
             control.send(packet.payload.to_vec());
@@ -203,7 +203,7 @@ pub(crate) async fn pump(
                     current.push(datagram, meters, arrival);
                 }
                 // Where nobody controls congestion this ends, and the others go on.
-                Some(packet) = feedback.recv() => current.send_feedback(packet),
+                Some(packet) = feedback.recv() => current.send_feedback(&packet),
                 () = sleep_until(request), if request.is_some() => {}
             }
             if request.is_some_and(|due| due <= Instant::now()) {

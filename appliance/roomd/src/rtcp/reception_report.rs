@@ -43,7 +43,7 @@ impl ReceptionReport {
         let trip = now.wrapping_sub(self.last_sender_report);
         let trip = trip.wrapping_sub(self.delay_since);
         // Half of all times lie in the past: clocks that are set back make such trips.
-        (trip < 1 << 31).then(|| Duration::from_nanos(u64::from(trip) * 1_000_000_000 >> 16))
+        (trip < 1 << 31).then(|| Duration::from_nanos((u64::from(trip) * 1_000_000_000) >> 16))
     }
 
     fn read(block: [u8; 24]) -> Self {

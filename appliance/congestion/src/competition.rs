@@ -61,8 +61,8 @@ impl Competitors {
         }
     }
 
-    /// Takes what the queue adds now, in seconds.
-    pub(crate) fn judge(&mut self, now: Instant, queue: f64) -> Competition {
+    /// Takes what the queue adds now, in seconds, and whether we send no more than we should.
+    pub(crate) fn judge(&mut self, now: Instant, queue: f64, is_obeyed: bool) -> Competition {
         if queue >= SHORT_QUEUE {
             self.empty_since = None;
         } else {
@@ -71,7 +71,7 @@ impl Competitors {
                 self.competition = Competition::Yielding;
             }
         }
-        if queue < LONG_QUEUE {
+        if queue < LONG_QUEUE || !is_obeyed {
             self.standing_since = None;
         } else {
             let since = *self.standing_since.get_or_insert(now);
@@ -93,23 +93,52 @@ mod tests {
         let begin = Instant::now();
         let at = |milliseconds| begin + Duration::from_millis(milliseconds);
         let (long, short) = (2.0 * LONG_QUEUE, SHORT_QUEUE / 2.0);
-        assert_eq!(competitors.judge(at(0), long), Competition::Yielding);
-        assert_eq!(competitors.judge(at(1_900), long), Competition::Yielding);
-        assert_eq!(competitors.judge(at(2_000), long), Competition::Competing);
-        assert_eq!(competitors.judge(at(2_100), short), Competition::Competing);
-        assert_eq!(competitors.judge(at(2_200), long), Competition::Competing);
-        assert_eq!(competitors.judge(at(2_300), short), Competition::Competing);
-        assert_eq!(competitors.judge(at(2_500), short), Competition::Yielding);
+        assert_eq!(competitors.judge(at(0), long, true), Competition::Yielding);
+        assert_eq!(
+            competitors.judge(at(1_900), long, true),
+            Competition::Yielding
+        );
+        assert_eq!(
+            competitors.judge(at(2_000), long, true),
+            Competition::Competing
+        );
+        assert_eq!(
+            competitors.judge(at(2_100), short, true),
+            Competition::Competing
+        );
+        assert_eq!(
+            competitors.judge(at(2_200), long, true),
+            Competition::Competing
+        );
+        assert_eq!(
+            competitors.judge(at(2_300), short, true),
+            Competition::Competing
+        );
+        assert_eq!(
+            competitors.judge(at(2_500), short, true),
+            Competition::Yielding
+        );
+    }
+
+    #[test]
+    fn a_queue_of_our_own_is_no_competitor_s() {
+        let mut competitors = Competitors::default();
+        let begin = Instant::now();
+        for second in 0..10 {
+            let now = begin + Duration::from_secs(second);
+            let seen = competitors.judge(now, 2.0 * LONG_QUEUE, false);
+            assert_eq!(seen, Competition::Yielding);
+        }
     }
 
     #[test]
     fn a_silence_is_no_standing_queue() {
         let mut competitors = Competitors::default();
         let begin = Instant::now();
-        competitors.judge(begin, 2.0 * LONG_QUEUE);
+        competitors.judge(begin, 2.0 * LONG_QUEUE, true);
         let silence = Duration::from_secs(20);
         competitors.unreported(silence);
-        let seen = competitors.judge(begin + silence, 2.0 * LONG_QUEUE);
+        let seen = competitors.judge(begin + silence, 2.0 * LONG_QUEUE, true);
         assert_eq!(seen, Competition::Yielding);
     }
 }

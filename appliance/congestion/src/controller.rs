@@ -57,6 +57,13 @@ const CAREFUL: Duration = Duration::from_secs(4);
 /// Above this part of it without a queue, the capacity has grown since.
 const OUTGROWN: f64 = 1.03;
 
+/// Up to this part of the target, sound is as good as none beside pictures.
+const USUAL_AUDIO: f64 = 0.15;
+/// However much sound there is, pictures have this part.
+const LEAST_PACED: f64 = 0.25;
+/// Above this part of the target, more arrives than should be sent.
+const OBEYED: f64 = 1.2;
+
 /// What is left of the target after a loss while competing, as for CUBIC (RFC 9438 section 4.6).
 const AFTER_LOSS: f64 = 0.7;
 /// Bytes by which a competing sender grows in a round trip: a packet, as TCP (RFC 5681 section 3.1).
@@ -355,7 +362,9 @@ impl Controller {
 
     fn judge_queue(&mut self, now: Instant) {
         let queue = self.queue.get();
-        if self.competitors.judge(now, queue) == Competition::Competing {
+        // A queue that stands while more is sent than should be is nobody else's.
+        let is_obeyed = self.arrival_rate() / self.target <= OBEYED;
+        if self.competitors.judge(now, queue, is_obeyed) == Competition::Competing {
             self.phase = Phase::Growing;
             return;
         }
@@ -546,13 +555,15 @@ impl Controller {
         self.target * 0.95 - audio - sent_again
     }
 
-    /// How fast packets that wait may leave.
+    /// How fast packets that wait may leave beside so much sound, which waits for nothing.
     #[must_use]
-    pub fn pacing_rate(&self) -> Bitrate {
-        match self.phase {
+    pub fn pacing_rate(&self, audio: Bitrate) -> Bitrate {
+        let rate = match self.phase {
             Phase::Growing => self.target * 1.5,
             Phase::Draining { .. } => self.target,
-        }
+        };
+        // A usual part of sound is within what the rates above leave free.
+        (rate - (audio - self.target * USUAL_AUDIO)).max(rate * LEAST_PACED)
     }
 
     /// How many bytes may be under way.

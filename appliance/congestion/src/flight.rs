@@ -8,6 +8,9 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(3);
 /// Packets that are kept at most.
 const MOST: usize = 8_192;
 
+/// A packet leaves at most this much later than one with a higher number.
+const LATE: Duration = Duration::from_millis(250);
+
 /// What a packet carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PacketKind {
@@ -42,7 +45,8 @@ pub(crate) struct SentPacket {
     pub(crate) fate: Fate,
 }
 
-/// All of them, in the order in which they were sent.
+/// All of them, in the order of their numbers. That is nearly the order in which they were sent: what is sent
+/// again has its number before it waits to leave.
 #[derive(Debug, Default)]
 pub(crate) struct Flight {
     packets: VecDeque<SentPacket>,
@@ -53,21 +57,23 @@ pub(crate) struct Flight {
 
 impl Flight {
     pub(crate) fn sent(&mut self, now: Instant, sequence: u64, bytes: usize, kind: PacketKind) {
-        // Numbers grow: a packet that is told of twice is the same one.
-        if self
+        let place = self
             .packets
-            .back()
-            .is_some_and(|last| last.sequence >= sequence)
-        {
+            .partition_point(|packet| packet.sequence < sequence);
+        let known = self.packets.get(place);
+        if known.is_some_and(|packet| packet.sequence == sequence) {
             return;
         }
-        self.packets.push_back(SentPacket {
-            sequence,
-            at: now,
-            bytes: bytes as f64,
-            kind,
-            fate: Fate::Unknown,
-        });
+        self.packets.insert(
+            place,
+            SentPacket {
+                sequence,
+                at: now,
+                bytes: bytes as f64,
+                kind,
+                fate: Fate::Unknown,
+            },
+        );
         self.in_flight += bytes as f64;
         let old = |packet: &SentPacket| now.saturating_duration_since(packet.at) > FORGOTTEN_AFTER;
         while self.packets.len() > MOST || self.packets.front().is_some_and(old) {
@@ -122,12 +128,9 @@ impl Flight {
     /// Whatever was sent before `than` and has not arrived is lost. Gives those that were not known to be.
     pub(crate) fn lost_before(&mut self, than: Instant) -> Vec<SentPacket> {
         let mut lost = Vec::new();
-        for packet in self
-            .packets
-            .iter_mut()
-            .take_while(|packet| packet.at < than)
-        {
-            if packet.fate == Fate::Unknown {
+        let numbered_before = |packet: &&mut SentPacket| packet.at < than + LATE;
+        for packet in self.packets.iter_mut().take_while(numbered_before) {
+            if packet.fate == Fate::Unknown && packet.at < than {
                 packet.fate = Fate::Lost;
                 self.in_flight -= packet.bytes;
                 lost.push(*packet);
@@ -136,16 +139,40 @@ impl Flight {
         lost
     }
 
-    /// The packets that were sent since, newest last.
+    /// The packets that were sent since.
     pub(crate) fn since(&self, since: Instant) -> impl Iterator<Item = &SentPacket> {
-        let first = self.packets.partition_point(|packet| packet.at < since);
-        self.packets.range(first..)
+        let newest_first = self.packets.iter().rev();
+        newest_first
+            .take_while(move |packet| packet.at + LATE >= since)
+            .filter(move |packet| packet.at >= since)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_sent_again_may_leave_after_packets_with_higher_numbers() {
+        let mut flight = Flight::default();
+        let begin = Instant::now();
+        let at = |milliseconds| begin + Duration::from_millis(milliseconds);
+        flight.sent(at(0), 1, 100, PacketKind::Video);
+        flight.sent(at(10), 3, 100, PacketKind::Video);
+        flight.sent(at(40), 2, 100, PacketKind::Retransmission);
+        flight.sent(at(50), 2, 100, PacketKind::Retransmission);
+        assert!((flight.in_flight() - 300.0).abs() < 1e-9);
+        flight.told(1, 3);
+        assert!(flight.received(3).is_some());
+        // The second one is on its way still, and the first one is lost.
+        let numbers = |packets: Vec<SentPacket>| -> Vec<u64> {
+            packets.iter().map(|packet| packet.sequence).collect()
+        };
+        assert_eq!(numbers(flight.lost_before(at(20))), [1]);
+        assert_eq!(numbers(flight.since(at(30)).copied().collect()), [2]);
+        assert!(flight.received(2).is_some());
+        assert!(flight.in_flight().abs() < 1e-9);
+    }
 
     #[test]
     fn packets_whose_report_was_lost_are_neither_lost_nor_under_way() {

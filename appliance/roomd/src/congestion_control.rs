@@ -23,6 +23,8 @@ use room::units;
 const LEAST: Bitrate = Bitrate::kbps(150.0);
 /// What sound takes as long as it was not measured.
 const FIRST_AUDIO: Bitrate = Bitrate::kbps(70.0);
+/// From this target on there is room for sound that is sent twice, and from twice of it on, three times.
+const REDUNDANCY: Bitrate = Bitrate::kbps(400.0);
 /// Sound is measured over this long.
 const AUDIO_WINDOW: Duration = Duration::from_secs(1);
 /// Room above what the sources make, for their whole pictures and for what is sent again.
@@ -167,12 +169,16 @@ impl<P> CongestionControl<P> {
         self.pacer.push(now, bytes, packet);
     }
 
-    /// Takes a copy of a packet that was sent again, where it should go twice: what is lost twice is a picture
-    /// that stands still.
-    pub fn push_copy(&mut self, now: Instant, bytes: usize, packet: impl FnOnce() -> P) {
+    /// Takes a packet that is to be sent again: before all others, and where many are lost twice, for what is lost
+    /// twice is a picture that stands still.
+    pub fn push_again(&mut self, now: Instant, bytes: usize, packet: P)
+    where
+        P: Clone,
+    {
         if self.knowledge == Knowledge::Reports && self.controller.retransmission_copies() > 1 {
-            self.pacer.push_copy(now, bytes, packet());
+            self.pacer.push_copy(now, bytes, packet.clone());
         }
+        self.pacer.push_again(now, bytes, packet);
     }
 
     /// The next packet that is to leave now.
@@ -254,10 +260,24 @@ impl<P> CongestionControl<P> {
         None
     }
 
+    /// How many earlier packets of sound the path has room for beside each one.
+    #[must_use]
+    pub fn room_for_redundancy(&self) -> usize {
+        match self.knowledge {
+            Knowledge::Reports => {
+                let target = self.controller.target();
+                usize::from(target >= REDUNDANCY) + usize::from(target >= REDUNDANCY * 2.0)
+            }
+            Knowledge::Nothing | Knowledge::Most(_) => usize::MAX,
+        }
+    }
+
     fn pacing_rate(&self) -> Bitrate {
         let most = self.sources.most();
         match self.knowledge {
-            Knowledge::Reports if self.controller.target() < most => self.controller.pacing_rate(),
+            Knowledge::Reports if self.controller.target() < most => {
+                self.controller.pacing_rate(self.audio.rate)
+            }
             Knowledge::Reports => most * UNHINDERED,
             Knowledge::Nothing | Knowledge::Most(_) => most * UNREPORTED,
         }
@@ -335,3 +355,6 @@ fn limits(sources: &Sources, first: Bitrate) -> Limits {
         first,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -382,6 +382,7 @@ impl Driver {
 
     /// Addresses or routes of this machine have changed: registrars and far ends learn where we are.
     fn look_at_addresses(&mut self, now: Instant) {
+        self.guests.look_at_addresses();
         let now_reached = our_addresses::reachable(self.signalling.bound());
         if our_addresses::is_cut_off(&self.listen, &now_reached) {
             // What stands may go on when the network is back, and there is no new place to tell.

@@ -2,7 +2,8 @@
 //!
 //! Each packet carries the ones before it, as many as the loss asks for. What was lost comes with the
 //! next packet, without a round trip; it costs some 30 kbit/s for each level, and nothing on a network
-//! that loses nothing.
+//! that loses nothing. Where the path carries little, what is repeated takes the place of pictures, and
+//! may be what is lost: whoever knows that sets a limit.
 //!
 //! ```text
 //!  level 0 ──loss >= 2 %──► level 1 ──loss >= 8 %──► level 2
@@ -28,15 +29,32 @@ const LONGEST_PAYLOAD: usize = 1_100;
 const REMEMBERED: usize = 32;
 
 /// Repeats what is sent.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Redundancy {
     level: usize,
+    most: usize,
     calm_reports: u32,
     /// The last payloads and their timestamps, oldest first.
     sent: VecDeque<(u32, Vec<u8>)>,
 }
 
+impl Default for Redundancy {
+    fn default() -> Self {
+        Self {
+            level: 0,
+            most: LEVELS.len(),
+            calm_reports: 0,
+            sent: VecDeque::new(),
+        }
+    }
+}
+
 impl Redundancy {
+    /// At most so many earlier packets from now on.
+    pub(crate) fn limit(&mut self, most: usize) {
+        self.most = most;
+    }
+
     /// The share of packets that was lost lately, 0 to 1.
     pub(crate) fn loss(&mut self, loss: f32) {
         let wanted = LEVELS.iter().filter(|from| loss >= **from).count();
@@ -54,7 +72,7 @@ impl Redundancy {
 
     /// How many earlier packets each packet carries.
     pub(crate) fn level(&self) -> usize {
-        self.level
+        self.level.min(self.most)
     }
 
     /// The payload together with those before it; `None` where nothing is to be repeated.
@@ -66,8 +84,8 @@ impl Redundancy {
     ) -> Option<Vec<u8>> {
         let mut room = LONGEST_PAYLOAD.checked_sub(payload.len() + 1);
         // The newest first: where there is no room for all, they are worth more.
-        let mut repeated = Vec::with_capacity(self.level);
-        for (earlier, payload) in self.sent.iter().rev().take(self.level) {
+        let mut repeated = Vec::with_capacity(self.level());
+        for (earlier, payload) in self.sent.iter().rev().take(self.level()) {
             let block = RedundantBlock {
                 pt: payload_type,
                 timestamp_offset: timestamp.wrapping_sub(*earlier),
@@ -189,6 +207,20 @@ mod tests {
         assert_eq!([0.015; 9].map(&mut level), [1; 9]);
         assert_eq!([0.0; 5].map(&mut level), [1, 1, 1, 1, 0]);
         assert_eq!(level(0.0), 0);
+    }
+
+    #[test]
+    fn nothing_is_repeated_where_the_path_has_no_room_for_it() {
+        let mut redundancy = Redundancy::default();
+        redundancy.loss(0.2);
+        redundancy.limit(0);
+        assert_eq!(redundancy.wrap(OPUS, 960, &[1; 60]), None);
+        assert_eq!(redundancy.wrap(OPUS, 1_920, &[2; 60]), None);
+        assert_eq!(redundancy.level(), 0);
+        redundancy.limit(1);
+        let repeating = redundancy.wrap(OPUS, 2_880, &[3; 60]).unwrap();
+        assert!(repeating.len() < 3 * 60);
+        assert_eq!(redundancy.level(), 1);
     }
 
     #[test]

@@ -122,7 +122,9 @@ impl NetworkNamespace {
         words.into_iter().map(OsString::from).collect()
     }
 
-    fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    /// A program that is to run in here.
+    #[must_use]
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut words = self.prefix().into_iter();
         let mut command = Command::new(words.next().expect("it begins with a program"));
         command.args(words).arg(program);
@@ -137,15 +139,27 @@ impl NetworkNamespace {
         run(self.command("ip").args(words.split(' '))).with_context(|| format!("ip {words}"))
     }
 
-    /// Lets an interface of this namespace send no more than that, with a queue of 300 ms behind which
-    /// packets are dropped (tc-tbf(8)). May be said again.
+    /// Lets an interface of here send no more than so many kilobits a second from now on. What is above waits in a
+    /// queue of 300 ms, and is lost behind it.
     ///
     /// # Errors
-    /// When there is no such interface, or the kernel has no such queue.
-    pub fn limit_sending(&self, interface: &str, kilobits: u32) -> Result<()> {
-        let words = format!(
-            "qdisc replace dev {interface} root tbf rate {kilobits}kbit burst 6000 latency 300ms"
-        );
+    /// When there is no such interface.
+    pub fn limit(&self, interface: &str, kbps: u32) -> Result<()> {
+        self.traffic_control(&format!(
+            "qdisc replace dev {interface} root tbf rate {kbps}kbit latency 300ms burst 5kb"
+        ))
+    }
+
+    /// Lets an interface of here send as much as it can again.
+    ///
+    /// # Errors
+    /// When it was not limited.
+    pub fn unlimit(&self, interface: &str) -> Result<()> {
+        self.traffic_control(&format!("qdisc del dev {interface} root"))
+    }
+
+    /// Runs tc(8) in here with these words.
+    fn traffic_control(&self, words: &str) -> Result<()> {
         run(self.command("tc").args(words.split(' '))).with_context(|| format!("tc {words}"))
     }
 

@@ -57,7 +57,7 @@ impl Site {
     /// Has the path carry that much; what the room tells from here on is of it.
     fn limit(&self, kilobits: u32) -> Mark {
         let mark = self.room.roomd.snapshot_mark();
-        self.network.limit_sending("room0", kilobits).unwrap();
+        self.network.limit("room0", kilobits).unwrap();
         mark
     }
 

@@ -96,6 +96,13 @@ pub(crate) fn step(from: f64, to: f64) -> Scenario {
     Scenario::of(&[(0, from), (20_000, to)], 40_000)
 }
 
+/// A step to what hardly carries a picture, after 20 s; sound is sent twice.
+pub(crate) fn step_to_little(to: f64) -> Scenario {
+    let mut flow = FlowSettings::from(0);
+    flow.audio = 260;
+    Scenario::of(&[(0, 4_000.0), (20_000, to)], 40_000).with_flows([flow])
+}
+
 /// 3 Mbit/s on which packets are lost, in bursts of so many.
 pub(crate) fn lossy(loss: f64, burst: u32) -> Scenario {
     Scenario::of(&[(0, 3_000.0)], 40_000).with_loss(loss, burst)
@@ -164,6 +171,10 @@ pub(crate) fn all() -> Vec<Entry> {
                 20_000,
             ));
         }
+    }
+    for to in [300.0, 200.0] {
+        let name = format!("4000 -> {to}, sound twice");
+        entries.push(entry(name, step_to_little(to), 20_000));
     }
     for interval in [100, 150, 250] {
         let scenario = step(3_000.0, 1_000.0).with_feedback_every(interval);

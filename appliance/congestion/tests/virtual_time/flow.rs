@@ -14,9 +14,10 @@ use crate::scenario::FlowSettings;
 
 /// Bytes of a full packet.
 const PACKET: usize = 1_200;
-/// Bytes of a packet of sound, and how often one leaves.
-const AUDIO: usize = 130;
+/// How often a packet of sound leaves.
 const AUDIO_INTERVAL: Ms = 20;
+/// An encoder makes no less.
+const LEAST_ENCODED: Bitrate = Bitrate::kbps(64.0);
 /// From here on a gap between two pictures is a freeze.
 pub(crate) const FREEZE: f64 = 183.0;
 /// How often a packet is asked for again, and how many times.
@@ -138,12 +139,12 @@ impl Sender {
         if now >= self.next_audio {
             self.next_audio += AUDIO_INTERVAL;
             if activity > 0.0 {
-                leaving.push(self.leave(now, AUDIO, PacketKind::Audio, None));
+                leaving.push(self.leave(now, self.settings.audio, PacketKind::Audio, None));
             }
         }
         loop {
             let room = self.controller.window() - self.controller.in_flight();
-            let rate = self.controller.pacing_rate();
+            let rate = self.controller.pacing_rate(self.sound());
             let Some(departure) = self.pacer.poll(instant, rate, room) else {
                 return leaving;
             };
@@ -152,13 +153,20 @@ impl Sender {
         }
     }
 
+    fn sound(&self) -> Bitrate {
+        Bitrate::of(
+            self.settings.audio as f64,
+            Duration::from_millis(AUDIO_INTERVAL),
+        )
+    }
+
     fn encode(&mut self, now: Instant, activity: f64) {
-        let rate = self.controller.pacing_rate();
+        let rate = self.controller.pacing_rate(self.sound());
         if self.controller.gate() == Gate::Closed || self.pacer.is_behind(now, rate) {
             return;
         }
-        let sound = Bitrate::kbps(52.0);
-        let target = self.controller.encoder_target(sound);
+        let target = self.controller.encoder_target(self.sound());
+        let target = target.max(LEAST_ENCODED);
         let noise = 0.85 + 0.3 * self.rng.uniform();
         let is_whole = std::mem::take(&mut self.wants_whole);
         let size = if is_whole { 3.0 } else { 1.0 };

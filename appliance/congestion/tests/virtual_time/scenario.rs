@@ -17,6 +17,8 @@ pub(crate) struct FlowSettings {
     pub(crate) direction: Direction,
     /// One way, without the queue, in milliseconds.
     pub(crate) delay: f64,
+    /// Bytes of a packet of sound, of which 50 leave in a second.
+    pub(crate) audio: usize,
     /// From when on the source uses which part of its target; with nothing it is silent, also as to sound.
     pub(crate) activity: Vec<(Ms, f64)>,
 }
@@ -27,6 +29,7 @@ impl FlowSettings {
             start,
             direction: Direction::Forward,
             delay: 50.0,
+            audio: 130,
             activity: vec![(0, 1.0)],
         }
     }

@@ -307,6 +307,27 @@ impl GuestLegs {
         }
     }
 
+    /// The addresses of this machine have changed: legs leave by those that it has now. Without any, they wait for
+    /// the next change.
+    pub fn look_at_addresses(&mut self) {
+        let addresses = host_addresses(self.bound);
+        if addresses.iter().all(IpAddr::is_loopback) && !self.bound.is_loopback() {
+            return;
+        }
+        let ports = &mut self.ports;
+        for (leg, known) in &mut self.legs {
+            let (State::Connecting(transport) | State::Connected(transport)) = &mut known.state
+            else {
+                continue;
+            };
+            transport.follow_addresses(&addresses, |address| {
+                let bound = ports.bind_bundle(address);
+                let note = |error: &Error| tracing::warn!(%leg, %error, "an address is not used");
+                bound.inspect_err(note).ok()
+            });
+        }
+    }
+
     /// Completes what media has measured of a guest's leg.
     pub fn complete(&self, leg: LegId, stats: &mut LegStats) {
         if let Some(State::Connected(transport)) = self.legs.get(&leg).map(|leg| &leg.state) {

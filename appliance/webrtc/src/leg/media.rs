@@ -232,6 +232,12 @@ impl Leg {
         }
     }
 
+    /// At most so many packets of sound are sent along with each, however many are lost: 0 where the path carries
+    /// little.
+    pub fn limit_redundancy(&mut self, most: usize) {
+        self.media[Medium::Audio as usize].redundancy.limit(most);
+    }
+
     /// Forgets the packets that could be sent again: after a congestion they would only add to it, and
     /// the whole picture that follows does without them.
     pub fn flush_retransmissions(&mut self, medium: Medium) {

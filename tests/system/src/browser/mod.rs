@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::child_process::ChildProcess;
+use crate::network_namespace::NetworkNamespace;
 use crate::picture::Luma;
 use crate::sound::Sound;
 
@@ -121,6 +122,18 @@ impl Browser {
     /// # Errors
     /// When Node, Chromium or playwright-core is missing, or it does not start.
     pub fn start(sound: Option<&Sound>) -> Result<Self> {
+        Self::start_by(&mut Command::new("node"), sound)
+    }
+
+    /// Starts Chromium as [`Browser::start`] does, in that network.
+    ///
+    /// # Errors
+    /// As [`Browser::start`].
+    pub fn start_within(network: &NetworkNamespace, sound: Option<&Sound>) -> Result<Self> {
+        Self::start_by(&mut network.command("node"), sound)
+    }
+
+    fn start_by(node: &mut Command, sound: Option<&Sound>) -> Result<Self> {
         let packages = packages()?;
         let chromium = chromium()?;
         let folder = tempfile::tempdir()?;
@@ -135,12 +148,10 @@ impl Browser {
             "chromium": chromium,
             "sound": sound.map(|_| file),
         });
-        let mut command = Command::new("node");
-        command
-            .arg(&driver)
+        node.arg(&driver)
             .arg(settings.to_string())
             .current_dir(folder.path());
-        let (process, input) = ChildProcess::start_with_input("chromium", &mut command)
+        let (process, input) = ChildProcess::start_with_input("chromium", node)
             .context("apt-get install nodejs brings Node")?;
         process
             .lines()

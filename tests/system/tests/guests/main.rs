@@ -6,7 +6,9 @@ mod admission;
 mod aiortc;
 mod connection;
 mod media;
+mod network_changes;
 mod slides;
+mod slow_network;
 
 use std::time::Duration;
 

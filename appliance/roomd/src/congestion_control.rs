@@ -117,6 +117,8 @@ pub struct CongestionControl<P> {
     /// When slides last had a packet.
     slides_at: Option<Instant>,
     told: [Told; 2],
+    /// Which of that is to be told again, changed or not.
+    tell_again: [bool; 2],
     gate: Gate,
     start_over: bool,
 }
@@ -140,6 +142,7 @@ impl<P> CongestionControl<P> {
                 target: sources.of(role),
                 at: now,
             }),
+            tell_again: [false; 2],
             gate: Gate::Open,
             start_over: false,
         }
@@ -152,13 +155,14 @@ impl<P> CongestionControl<P> {
         self.knowledge = Knowledge::Nothing;
     }
 
-    /// The encoders make at most this from now on.
+    /// The encoders make at most this from now on. What was told is told again: who heard it may have begun anew.
     pub fn set_sources(&mut self, sources: Sources) {
         if self.sources != sources {
             self.sources = sources;
             let limits = limits(&sources, sources.most());
             self.controller.set_limits(limits);
         }
+        self.tell_again = [true; 2];
     }
 
     /// Takes a packet of a picture, which is so large.
@@ -251,7 +255,8 @@ impl<P> CongestionControl<P> {
         for (role, target) in VideoRole::ALL.into_iter().zip(targets) {
             let most = self.sources.of(role);
             let told = &mut self.told[role as usize];
-            if told.is_news(now, target, most) {
+            let again = std::mem::take(&mut self.tell_again[role as usize]);
+            if again || told.is_news(now, target, most) {
                 *told = Told { target, at: now };
                 let target = units::Bitrate::bps(target.as_bps() as u64);
                 return Some(Change::Target(role, target));

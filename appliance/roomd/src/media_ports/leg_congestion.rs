@@ -1,4 +1,5 @@
-//! Congestion control of one SIP leg, whose far end takes and makes congestion control feedback (RFC 8888).
+//! Congestion control of one SIP leg: by congestion control feedback (RFC 8888) where both ends settled it, else
+//! by what reception reports and REMB tell ([`ReportedLoss`]).
 //!
 //! ```text
 //!  media ─picture─> [CongestionControl] ──poll──> transport ─sent─> [SentNumbers]
@@ -8,8 +9,8 @@
 //!  transport ─received─> [ArrivalLog] ──report, every 50 ms──> media ─> far end
 //! ```
 //!
-//! Both directions are settled for each picture by itself. Sound is not reported; it never waits. A picture
-//! whose far end does not report is none of ours: the transport paces it by the encoder's target.
+//! Both directions are settled for each picture by itself. Sound is not reported; it never waits. Packets of a
+//! picture without that feedback are none of ours: the transport paces them by the encoder's target.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -21,10 +22,13 @@ use room::ids::LegId;
 use room::media_plan::VideoRole;
 
 use super::arrival_log::ArrivalLog;
+use super::reported_loss::ReportedLoss;
 use super::sent_numbers::SentNumbers;
 use crate::congestion_control::{Change, CongestionControl, Sources};
 use crate::rtcp;
 use crate::rtcp::congestion_feedback::CongestionFeedback;
+use crate::rtcp::maximum_bitrate::MaximumBitrate;
+use crate::rtcp::reception_report::reception_reports;
 
 /// How often the far end has a report while packets come (RFC 8888 section 3: once a frame or so).
 const REPORT_INTERVAL: Duration = Duration::from_millis(50);
@@ -90,6 +94,8 @@ pub struct LegCongestion {
     reported: Reported,
     sources: Sources,
     sending: Option<Sending>,
+    /// Pictures of which no packet is reported.
+    unreported: [ReportedLoss; 2],
     logs: [ArrivalLog; 2],
     next_check: Option<Instant>,
     last_report: Instant,
@@ -116,6 +122,7 @@ impl LegCongestion {
             reported: Reported::default(),
             sources,
             sending: None,
+            unreported: Default::default(),
             logs: Default::default(),
             next_check: None,
             last_report: now,
@@ -126,6 +133,18 @@ impl LegCongestion {
 
     /// What was settled anew: which pictures are reported, and what the encoders make at most.
     pub fn settle(&mut self, now: Instant, reported: Reported, sources: Sources) {
+        for role in VideoRole::ALL {
+            let most = match role {
+                VideoRole::Main => sources.camera,
+                VideoRole::Slides => sources.slides,
+            };
+            let unreported = &mut self.unreported[role as usize];
+            if reported.of(role) {
+                *unreported = ReportedLoss::default();
+            } else {
+                unreported.set_most(most);
+            }
+        }
         self.reported = reported;
         self.sources = sources;
         if reported == Reported::default() {
@@ -179,16 +198,19 @@ impl LegCongestion {
 
     /// An RTP packet leaves.
     pub fn sent(&mut self, now: Instant, medium: Medium, packet: &[u8]) {
+        let bytes = packet.len();
+        if let Some(role) = medium.video_role().filter(|role| !self.reported.of(*role)) {
+            if let Some((ssrc, _)) = identity(packet) {
+                self.unreported[role as usize].sent(ssrc);
+            }
+            return;
+        }
         let Some(sending) = &mut self.sending else {
             return;
         };
-        let bytes = packet.len();
         let Some(role) = medium.video_role() else {
             return sending.control.sent(now, PacketKind::Audio, bytes, None);
         };
-        if !self.reported.of(role) {
-            return;
-        }
         sending.left_at[role as usize] = Some(now);
         let number = identity(packet).and_then(|(ssrc, sequence)| {
             // One that left before is not reported again.
@@ -209,17 +231,25 @@ impl LegCongestion {
         }
     }
 
-    /// RTCP of a picture came, its protection taken off.
-    pub fn received_control(&mut self, now: Instant, role: VideoRole, datagram: &[u8]) {
-        let Some(sending) = &mut self.sending else {
-            return;
-        };
-        if !self.reported.of(role) {
-            return;
-        }
+    /// RTCP of a picture came, its protection taken off. `ntp` is the time in 1/65536 s by the clock of our
+    /// sender reports, which may have been set since the beginning.
+    pub fn received_control(&mut self, now: Instant, ntp: u32, role: VideoRole, datagram: &[u8]) {
         for packet in rtcp::packets(datagram) {
-            if let Some(report) = CongestionFeedback::read(packet) {
-                sending.reported(now, role, &report);
+            match &mut self.sending {
+                Some(sending) if self.reported.of(role) => {
+                    if let Some(report) = CongestionFeedback::read(packet) {
+                        sending.reported(now, role, &report);
+                    }
+                }
+                Some(_) | None => {
+                    let unreported = &mut self.unreported[role as usize];
+                    if let Some(estimate) = MaximumBitrate::read(packet) {
+                        unreported.takes(estimate.most);
+                    }
+                    for report in reception_reports(packet) {
+                        unreported.reported(now, ntp, &report);
+                    }
+                }
             }
         }
     }
@@ -288,6 +318,12 @@ impl LegCongestion {
     pub fn poll_change(&mut self, now: Instant) -> Option<Change> {
         if let Some(change) = self.changes.pop_front() {
             return Some(change);
+        }
+        for role in VideoRole::ALL {
+            let target = self.unreported[role as usize].poll_target();
+            if let Some(target) = target.filter(|_| !self.reported.of(role)) {
+                return Some(Change::Target(role, target));
+            }
         }
         let sending = self.sending.as_mut()?;
         let change = sending.control.poll_change(now)?;

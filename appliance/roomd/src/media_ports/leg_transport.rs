@@ -47,7 +47,7 @@ use super::leg_congestion::{CongestionEvent, LegCongestion, Reported};
 use super::pacer::Pacer;
 use super::rtcp_demultiplexer::{PacketKind, packet_kind};
 use super::sockets::{LegSockets, bind};
-use crate::congestion_control::Sources;
+use crate::congestion_control::{Change, Sources};
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
 use crate::socket_address::{as_sent_from, canonical};
@@ -449,6 +449,12 @@ impl Task {
         }
         while let Some(change) = self.congestion.poll_change(now) {
             tracing::debug!(leg = %self.leg, ?change, "congestion control");
+            if let Change::Target(role, target) = change {
+                let mut pacers = self.pacers.iter_mut();
+                if let Some((_, pacer)) = pacers.find(|(paced, _)| *paced == role) {
+                    pacer.set_target(target);
+                }
+            }
             let event = CongestionEvent {
                 leg: self.leg,
                 change,
@@ -464,7 +470,7 @@ impl Task {
         if let Some(role) = datagram.medium.video_role() {
             let now = Instant::now();
             self.congestion
-                .received_control(now, role, &datagram.payload);
+                .received_control(now, ntp_time(), role, &datagram.payload);
             self.send_paced();
         }
     }
@@ -611,8 +617,10 @@ impl Task {
 
     fn send_paced(&mut self) {
         for index in 0..self.pacers.len() {
-            let rtp = port_index(Medium::of_video(self.pacers[index].0), Channel::Rtp);
+            let medium = Medium::of_video(self.pacers[index].0);
+            let rtp = port_index(medium, Channel::Rtp);
             while let Some(payload) = self.pacers[index].1.poll(Instant::now()) {
+                self.congestion.sent(Instant::now(), medium, &payload);
                 self.transmit(rtp, &payload);
             }
         }

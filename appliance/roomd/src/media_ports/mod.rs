@@ -13,6 +13,7 @@ pub mod leg_congestion;
 pub mod leg_transport;
 pub mod media_certificate;
 pub mod pacer;
+pub mod reported_loss;
 pub mod rtcp_demultiplexer;
 pub mod sent_numbers;
 pub mod sockets;

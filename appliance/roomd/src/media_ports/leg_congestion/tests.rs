@@ -160,7 +160,7 @@ impl Call {
         while self.reports.front().is_some_and(|(at, ..)| *at <= self.now) {
             let (_, role, report) = self.reports.pop_front().unwrap();
             if self.reported.main {
-                self.sender.received_control(self.now, role, &report);
+                self.sender.received_control(self.now, 0, role, &report);
             }
         }
         while let Some(change) = self.sender.poll_change(self.now) {
@@ -252,4 +252,44 @@ fn when_reports_are_settled_away_everything_may_flow_again() {
     call.carry_out();
     assert_eq!((call.target, call.gate), (sources().camera, Gate::Open));
     assert_eq!(call.sender.next_deadline(call.now), None);
+}
+
+/// An estimate of 1 Mbit/s (draft-alvestrand-rmcat-remb-03 section 2.2).
+const ESTIMATE: [u8; 24] = [
+    0x8f, 206, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0, b'R', b'E', b'M', b'B', 1, 0x0b, 0xd0, 0x90, 0, 0, 0,
+    7,
+];
+
+#[test]
+fn a_far_end_without_reports_of_packets_bounds_the_target_by_what_it_takes() {
+    let now = Instant::now();
+    let mut leg = LegCongestion::new(now, 0, sources());
+    leg.settle(now, Reported::default(), sources());
+    let picture = packet(7, 1, 1_200);
+    assert!(leg.push(now, VideoRole::Main, picture.clone()).is_some());
+    leg.sent(now, Medium::Video, &picture);
+    assert_eq!(leg.poll_change(now), None);
+    leg.received_control(now, 0, VideoRole::Main, &ESTIMATE);
+    let target = Change::Target(VideoRole::Main, Bitrate::bps(950_000));
+    assert_eq!(leg.poll_change(now), Some(target));
+    assert_eq!(leg.poll_change(now), None);
+    leg.settle(now, Reported::default(), sources());
+    assert_eq!(
+        leg.poll_change(now),
+        Some(target),
+        "the call may have begun anew"
+    );
+    leg.received(now, VideoRole::Main, &picture);
+    assert_eq!(leg.next_deadline(now), None, "nobody wants our reports");
+}
+
+#[test]
+fn an_estimate_beside_reports_of_packets_is_not_heard() {
+    let mut call = Call::new(Bitrate::kbps(10_000));
+    call.run(Duration::from_secs(1));
+    let now = call.now;
+    call.sender
+        .received_control(now, 0, VideoRole::Main, &ESTIMATE);
+    call.run(Duration::from_secs(1));
+    assert_eq!(call.changes, []);
 }

@@ -449,11 +449,13 @@ pub fn route(media: &CallMedia, owner: &MediaPolicy) -> LegRoute {
             rtcp_port,
             keying: keying(srtp.as_ref(), dtls),
             feedback: VideoFeedback::NONE,
+            sent_again: None,
         })
     };
     let picture = |stream: &VideoStream, dtls, remote| {
         Some(MediumRoute {
             feedback: stream.feedback,
+            sent_again: stream.rtx.map(|rtx| rtx.send),
             ..way(stream.rtcp.port, &stream.srtp, dtls, remote)?
         })
     };

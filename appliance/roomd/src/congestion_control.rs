@@ -114,6 +114,8 @@ pub struct CongestionControl<P> {
     pacer: Pacer<P>,
     knowledge: Knowledge,
     audio: Audio,
+    /// Whether the far end reports sound as well; else what it reports is of pictures alone, and so is the target.
+    is_audio_reported: bool,
     /// When slides last had a packet.
     slides_at: Option<Instant>,
     told: [Told; 2],
@@ -137,6 +139,7 @@ impl<P> CongestionControl<P> {
                 since: now,
                 bytes: 0,
             },
+            is_audio_reported: true,
             slides_at: None,
             told: VideoRole::ALL.map(|role| Told {
                 target: sources.of(role),
@@ -145,6 +148,24 @@ impl<P> CongestionControl<P> {
             tell_again: [false; 2],
             gate: Gate::Open,
             start_over: false,
+        }
+    }
+
+    /// The same for a far end that reports pictures, and no sound.
+    #[must_use]
+    pub fn of_pictures(now: Instant, sources: Sources) -> Self {
+        Self {
+            is_audio_reported: false,
+            ..Self::new(now, sources)
+        }
+    }
+
+    /// The part of sound in what is reported.
+    fn reported_audio(&self) -> Bitrate {
+        if self.is_audio_reported {
+            self.audio.rate
+        } else {
+            Bitrate::ZERO
         }
     }
 
@@ -281,7 +302,7 @@ impl<P> CongestionControl<P> {
         let most = self.sources.most();
         match self.knowledge {
             Knowledge::Reports if self.controller.target() < most => {
-                self.controller.pacing_rate(self.audio.rate)
+                self.controller.pacing_rate(self.reported_audio())
             }
             Knowledge::Reports => most * UNHINDERED,
             Knowledge::Nothing | Knowledge::Most(_) => most * UNREPORTED,
@@ -312,7 +333,7 @@ impl<P> CongestionControl<P> {
         let pictures = match self.knowledge {
             Knowledge::Nothing => return [camera_most, slides_most],
             Knowledge::Most(most) => most * 0.95 - self.audio.rate,
-            Knowledge::Reports => self.controller.encoder_target(self.audio.rate),
+            Knowledge::Reports => self.controller.encoder_target(self.reported_audio()),
         };
         let slides_flow = self
             .slides_at

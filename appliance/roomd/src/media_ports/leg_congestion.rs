@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use congestion::{Gate, PacketKind, PacketReport};
 use media::Medium;
+use room::codec::PayloadType;
 use room::ids::LegId;
 use room::media_plan::VideoRole;
 
@@ -92,6 +93,8 @@ pub struct LegCongestion {
     /// The time by the clock of reports at that moment, in 1/65536 s.
     began_at: u32,
     reported: Reported,
+    /// The payload type of what is sent again of each picture, where that has one of its own.
+    sent_again: [Option<PayloadType>; 2],
     sources: Sources,
     sending: Option<Sending>,
     /// Pictures of which no packet is reported.
@@ -120,6 +123,7 @@ impl LegCongestion {
             began: now,
             began_at: ntp,
             reported: Reported::default(),
+            sent_again: [None; 2],
             sources,
             sending: None,
             unreported: Default::default(),
@@ -131,8 +135,16 @@ impl LegCongestion {
         }
     }
 
-    /// What was settled anew: which pictures are reported, and what the encoders make at most.
-    pub fn settle(&mut self, now: Instant, reported: Reported, sources: Sources) {
+    /// What was settled anew: which pictures are reported, by which payload types their packets are sent again,
+    /// and what the encoders make at most.
+    pub fn settle(
+        &mut self,
+        now: Instant,
+        reported: Reported,
+        sent_again: [Option<PayloadType>; 2],
+        sources: Sources,
+    ) {
+        self.sent_again = sent_again;
         for role in VideoRole::ALL {
             let most = match role {
                 VideoRole::Main => sources.camera,
@@ -180,13 +192,29 @@ impl LegCongestion {
 
     /// Takes a packet of a picture that is to leave; gives it back where that is none of ours.
     pub fn push(&mut self, now: Instant, role: VideoRole, packet: Bytes) -> Option<Bytes> {
+        let kind = self.kind(role, &packet);
         match &mut self.sending {
             Some(sending) if self.reported.of(role) => {
                 let bytes = packet.len();
-                sending.control.push(now, role, bytes, (role, packet));
+                match kind {
+                    PacketKind::Retransmission => {
+                        sending.control.push_again(now, bytes, (role, packet));
+                    }
+                    PacketKind::Video | PacketKind::Audio => {
+                        sending.control.push(now, role, bytes, (role, packet));
+                    }
+                }
                 None
             }
             Some(_) | None => Some(packet),
+        }
+    }
+
+    fn kind(&self, role: VideoRole, packet: &[u8]) -> PacketKind {
+        let payload_type = packet.get(1).map(|byte| byte & 0x7f);
+        match self.sent_again[role as usize] {
+            Some(again) if payload_type == Some(again.value()) => PacketKind::Retransmission,
+            Some(_) | None => PacketKind::Video,
         }
     }
 
@@ -205,10 +233,11 @@ impl LegCongestion {
             }
             return;
         }
+        let kind = medium.video_role().map(|role| self.kind(role, packet));
         let Some(sending) = &mut self.sending else {
             return;
         };
-        let Some(role) = medium.video_role() else {
+        let (Some(role), Some(kind)) = (medium.video_role(), kind) else {
             return sending.control.sent(now, PacketKind::Audio, bytes, None);
         };
         sending.left_at[role as usize] = Some(now);
@@ -217,7 +246,7 @@ impl LegCongestion {
             sending.numbers.sent(now, ssrc, sequence)
         });
         let control = &mut sending.control;
-        control.sent(now, PacketKind::Video, bytes, number);
+        control.sent(now, kind, bytes, number);
     }
 
     /// An RTP packet of a picture was read, and is the peer's.
@@ -337,7 +366,7 @@ impl LegCongestion {
 impl Sending {
     fn new(now: Instant, sources: Sources) -> Self {
         Self {
-            control: CongestionControl::new(now, sources),
+            control: CongestionControl::of_pictures(now, sources),
             numbers: SentNumbers::new(now),
             left_at: [None; 2],
             waiting: Vec::new(),

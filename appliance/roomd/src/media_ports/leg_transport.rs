@@ -31,7 +31,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use media::{Channel, ControlDatagram, Datagram, LegDatagrams, Medium};
-use room::codec::{RtcpPort, SrtpKey, SrtpKeys, VideoFeedback};
+use room::codec::{PayloadType, RtcpPort, SrtpKey, SrtpKeys, VideoFeedback};
 use room::ids::LegId;
 use room::media_plan::VideoRole;
 use room::units::Bitrate;
@@ -87,6 +87,10 @@ impl LegRoute {
         }
     }
 
+    fn sent_again(&self) -> [Option<PayloadType>; 2] {
+        [&self.video, &self.slides].map(|route| route.as_ref()?.sent_again)
+    }
+
     /// Of which pictures the far end and we report what arrives.
     fn reported(&self) -> Reported {
         let reports = |route: &Option<MediumRoute>| {
@@ -121,6 +125,8 @@ pub struct MediumRoute {
     pub keying: Keying,
     /// The RTCP feedback about pictures that both ends settled.
     pub feedback: VideoFeedback,
+    /// The payload type of packets that we send again in a stream of their own (RFC 4588).
+    pub sent_again: Option<PayloadType>,
 }
 
 /// Where the keys of a stream come from.
@@ -478,7 +484,7 @@ impl Task {
     fn set_route(&mut self, route: &LegRoute) {
         let now = Instant::now();
         self.congestion
-            .settle(now, route.reported(), route.sources());
+            .settle(now, route.reported(), route.sent_again(), route.sources());
         for (role, pacer) in &mut self.pacers {
             pacer.set_target(match role {
                 VideoRole::Main => route.video_target,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use congestion::Gate;
+use room::codec::PayloadType;
 use room::units::Bitrate;
 
 use super::*;
@@ -53,6 +54,8 @@ struct Call {
     changes: Vec<Change>,
     arrived: u64,
     lost: u64,
+    /// The cable is pulled: what is sent is lost.
+    is_cut_off: bool,
     /// The receiver's machine has no time until then.
     stalled_until: Option<Instant>,
 }
@@ -62,7 +65,7 @@ impl Call {
         let now = Instant::now();
         let end = || {
             let mut end = LegCongestion::new(now, u32::MAX - 100, sources());
-            end.settle(now, BOTH, sources());
+            end.settle(now, BOTH, [None; 2], sources());
             end
         };
         Self {
@@ -81,6 +84,7 @@ impl Call {
             changes: Vec::new(),
             arrived: 0,
             lost: 0,
+            is_cut_off: false,
             stalled_until: None,
         }
     }
@@ -126,7 +130,7 @@ impl Call {
             let begin = self.free_at.max(self.now);
             let queued =
                 begin.duration_since(self.now).as_nanos() as u64 * self.capacity / 1_000_000_000;
-            if queued + bytes > QUEUE {
+            if queued + bytes > QUEUE || self.is_cut_off {
                 self.lost += bytes;
                 continue;
             }
@@ -223,6 +227,36 @@ fn a_far_end_that_settled_reports_and_makes_none_is_sent_what_it_takes() {
 }
 
 #[test]
+fn a_path_that_comes_back_after_an_outage_carries_pictures_again() {
+    let mut call = Call::new(Bitrate::kbps(10_000));
+    call.run(Duration::from_secs(5));
+    call.is_cut_off = true;
+    call.run(Duration::from_secs(12));
+    (call.is_cut_off, call.arrived) = (false, 0);
+    call.run(Duration::from_secs(2));
+    assert!(call.arrived > 0, "it was tried");
+    assert!(call.changes.contains(&Change::StartOver));
+    call.run(Duration::from_secs(10));
+    assert_eq!((call.target, call.gate), (sources().camera, Gate::Open));
+}
+
+#[test]
+fn what_is_sent_again_leaves_first() {
+    let mut call = Call::new(Bitrate::kbps(10_000));
+    let sent_again = PayloadType::new(102);
+    let (sender, now) = (&mut call.sender, call.now);
+    sender.settle(now, BOTH, [sent_again, None], sources());
+    let mut again = packet(8, 1, 1_200).to_vec();
+    again[1] = 0x80 | 102;
+    for sequence in 0..3 {
+        sender.push(now, VideoRole::Main, packet(7, sequence, 1_200));
+    }
+    sender.push(now, VideoRole::Main, again.clone().into());
+    let first = sender.poll(now).map(|(_, packet)| packet);
+    assert_eq!(first, Some(again.into()));
+}
+
+#[test]
 fn two_pictures_share_the_numbers_and_neither_counts_as_lost_for_the_other_s_report() {
     let mut call = Call::new(Bitrate::kbps(10_000));
     for round in 0..300_u16 {
@@ -245,7 +279,7 @@ fn when_reports_are_settled_away_everything_may_flow_again() {
     call.run(Duration::from_secs(5));
     assert!(call.target < sources().camera);
     let none = Reported::default();
-    call.sender.settle(call.now, none, sources());
+    call.sender.settle(call.now, none, [None; 2], sources());
     let picture = packet(7, 1, 1_200);
     let back = call.sender.push(call.now, VideoRole::Main, picture.clone());
     assert_eq!(back, Some(picture), "the transport paces it itself");
@@ -264,7 +298,7 @@ const ESTIMATE: [u8; 24] = [
 fn a_far_end_without_reports_of_packets_bounds_the_target_by_what_it_takes() {
     let now = Instant::now();
     let mut leg = LegCongestion::new(now, 0, sources());
-    leg.settle(now, Reported::default(), sources());
+    leg.settle(now, Reported::default(), [None; 2], sources());
     let picture = packet(7, 1, 1_200);
     assert!(leg.push(now, VideoRole::Main, picture.clone()).is_some());
     leg.sent(now, Medium::Video, &picture);
@@ -273,7 +307,7 @@ fn a_far_end_without_reports_of_packets_bounds_the_target_by_what_it_takes() {
     let target = Change::Target(VideoRole::Main, Bitrate::bps(950_000));
     assert_eq!(leg.poll_change(now), Some(target));
     assert_eq!(leg.poll_change(now), None);
-    leg.settle(now, Reported::default(), sources());
+    leg.settle(now, Reported::default(), [None; 2], sources());
     assert_eq!(
         leg.poll_change(now),
         Some(target),

@@ -83,6 +83,7 @@ impl Leg {
                     peer_certificate,
                 }),
                 feedback: VideoFeedback::NONE,
+                sent_again: None,
             }),
             video_target: Bitrate::kbps(1_000),
             ..LegRoute::default()

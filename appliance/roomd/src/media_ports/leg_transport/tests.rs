@@ -86,6 +86,7 @@ impl Bench {
                 rtcp_port,
                 keying: Keying::Plain,
                 feedback: VideoFeedback::NONE,
+                sent_again: None,
             }),
             video_target: Bitrate::kbps(1_000),
             ..LegRoute::default()

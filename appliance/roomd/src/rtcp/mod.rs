@@ -83,7 +83,43 @@ fn take_u16(bytes: &mut &[u8]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::congestion_feedback::CongestionFeedback;
+    use super::maximum_bitrate::MaximumBitrate;
+    use super::reception_report::reception_reports;
+    use super::transport_feedback::TransportFeedback;
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_body_of_any_kind_is_taken_without_harm(
+            format in 0_u8..32,
+            packet_type in 200_u8..=206,
+            words in prop::collection::vec(any::<u32>(), 0..24),
+            name in any::<bool>(),
+        ) {
+            let mut words = words;
+            if name && words.len() > 3 {
+                words[2] = u32::from_be_bytes(*b"REMB");
+            }
+            let mut datagram = vec![0x80 | format, packet_type, 0, words.len() as u8];
+            datagram.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+            for packet in packets(&datagram) {
+                let report = CongestionFeedback::read(packet);
+                let reported = report.map_or(0, |report| {
+                    report.streams.iter().map(|it| it.packets.len()).sum::<usize>()
+                });
+                prop_assert!(reported * 2 <= packet.body.len());
+                let arrivals = TransportFeedback::read(packet);
+                let arrived = arrivals.map_or(0, |it| it.packets.into_iter().flatten().count());
+                prop_assert!(arrived <= packet.body.len());
+                let estimate = MaximumBitrate::read(packet);
+                prop_assert!(estimate.is_none_or(|it| it.ssrcs.len() * 4 < packet.body.len()));
+                prop_assert!(reception_reports(packet).count() * 24 <= packet.body.len());
+            }
+        }
+    }
 
     #[test]
     fn a_datagram_is_read_packet_by_packet_without_padding() {

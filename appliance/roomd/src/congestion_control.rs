@@ -32,6 +32,8 @@ const HEADROOM: f64 = 1.3;
 /// Where the path carries all that the sources make, a picture leaves so much faster than they make it:
 /// waiting would only make it late.
 const UNHINDERED: f64 = 2.5;
+/// The same in a call of rooms, whose pictures are to leave at once unless they are whole ones.
+const UNHINDERED_CALL: f64 = 8.0;
 /// The same where the far end does not report.
 const UNREPORTED: f64 = 4.0;
 /// Slides that flowed within this long flow.
@@ -114,6 +116,8 @@ pub struct CongestionControl<P> {
     pacer: Pacer<P>,
     knowledge: Knowledge,
     audio: Audio,
+    /// How much faster than the sources make it a picture leaves on a path that carries everything.
+    unhindered: f64,
     /// Whether the far end reports sound as well; else what it reports is of pictures alone, and so is the target.
     is_audio_reported: bool,
     /// When slides last had a packet.
@@ -139,6 +143,7 @@ impl<P> CongestionControl<P> {
                 since: now,
                 bytes: 0,
             },
+            unhindered: UNHINDERED,
             is_audio_reported: true,
             slides_at: None,
             told: VideoRole::ALL.map(|role| Told {
@@ -151,10 +156,11 @@ impl<P> CongestionControl<P> {
         }
     }
 
-    /// The same for a far end that reports pictures, and no sound.
+    /// The same for a call whose far end reports pictures, and no sound.
     #[must_use]
     pub fn of_pictures(now: Instant, sources: Sources) -> Self {
         Self {
+            unhindered: UNHINDERED_CALL,
             is_audio_reported: false,
             ..Self::new(now, sources)
         }
@@ -304,8 +310,8 @@ impl<P> CongestionControl<P> {
             Knowledge::Reports if self.controller.target() < most => {
                 self.controller.pacing_rate(self.reported_audio())
             }
-            Knowledge::Reports => most * UNHINDERED,
-            Knowledge::Nothing | Knowledge::Most(_) => most * UNREPORTED,
+            Knowledge::Reports => most * self.unhindered,
+            Knowledge::Nothing | Knowledge::Most(_) => most * UNREPORTED.max(self.unhindered),
         }
     }
 

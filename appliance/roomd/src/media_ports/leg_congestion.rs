@@ -379,7 +379,7 @@ impl Sending {
     /// The far end has reported of a picture. Where both flow their reports are taken together: they share the
     /// numbers, and a packet of the other one would count as lost.
     fn reported(&mut self, now: Instant, role: VideoRole, report: &CongestionFeedback) {
-        self.waiting.extend(self.numbers.reported(now, report));
+        self.waiting.extend(self.numbers.reported(report));
         self.heard[role as usize] = true;
         let awaited = VideoRole::ALL.into_iter().any(|role| {
             let left_at = self.left_at[role as usize];

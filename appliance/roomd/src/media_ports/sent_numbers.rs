@@ -12,16 +12,14 @@ use crate::rtcp::congestion_feedback::{CongestionFeedback, PacketArrival};
 
 /// Streams that are known at a time: pictures and slides, and what is sent again of both.
 const MOST_STREAMS: usize = 8;
-/// Packets of a stream that are known: ten seconds of a fast one.
-const MOST_PACKETS: usize = 4_096;
+/// Packets of a stream that are known: five seconds of a fast one.
+const MOST_PACKETS: usize = 2_048;
 /// The far end's clock, when it was first seen: what arrived before that is still after zero.
 const FIRST_TIME: Duration = Duration::from_secs(1 << 16);
 /// Units of report timestamps in a second.
 const UNITS: u64 = 1 << 16;
 /// A report says no more than that a packet came earlier than this before it.
 const LONGEST_OFFSET: Duration = Duration::from_secs(8);
-/// The shortest delay is that of so long, or twice as long.
-const SHORTEST_WINDOW: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug)]
 struct Sent {
@@ -44,28 +42,6 @@ impl Stream {
     }
 }
 
-/// The shortest of late of the differences between the far end's clock and ours.
-#[derive(Clone, Copy, Debug, Default)]
-struct Shortest {
-    now: Option<Duration>,
-    before: Option<Duration>,
-    since: Option<Instant>,
-}
-
-impl Shortest {
-    fn add(&mut self, now: Instant, difference: Duration) {
-        let since = *self.since.get_or_insert(now);
-        if now.saturating_duration_since(since) >= SHORTEST_WINDOW {
-            (self.before, self.now, self.since) = (self.now, None, Some(now));
-        }
-        self.now = Some(self.now.map_or(difference, |it| it.min(difference)));
-    }
-
-    fn get(&self) -> Option<Duration> {
-        self.now.into_iter().chain(self.before).min()
-    }
-}
-
 /// The packets of a leg's pictures.
 #[derive(Debug)]
 pub struct SentNumbers {
@@ -74,7 +50,8 @@ pub struct SentNumbers {
     last_number: u64,
     /// The last report's timestamp, and the same without wraps.
     clock: Option<(u32, Duration)>,
-    shortest: Shortest,
+    /// What the last packet took whose time of arrival is known, with the difference of the clocks.
+    delay: Option<Duration>,
 }
 
 impl SentNumbers {
@@ -86,7 +63,7 @@ impl SentNumbers {
             streams: Vec::new(),
             last_number: 0,
             clock: None,
-            shortest: Shortest::default(),
+            delay: None,
         }
     }
 
@@ -122,7 +99,7 @@ impl SentNumbers {
     }
 
     /// What a report says, in the order in which the packets left. Of what was not sent it says nothing.
-    pub fn reported(&mut self, now: Instant, report: &CongestionFeedback) -> Vec<PacketReport> {
+    pub fn reported(&mut self, report: &CongestionFeedback) -> Vec<PacketReport> {
         let made = self.time_of(report.timestamp);
         let mut told = Vec::new();
         for stream_report in &report.streams {
@@ -138,13 +115,6 @@ impl SentNumbers {
             }
         }
         told.sort_by_key(|(sent, _)| sent.number);
-        for (sent, arrival) in &told {
-            if let PacketArrival::Arrived(before) = arrival {
-                let received = made.saturating_sub(*before);
-                let difference = received.saturating_sub(self.since_begin(sent.at));
-                self.shortest.add(now, difference);
-            }
-        }
         let told = told.into_iter().map(|(sent, arrival)| PacketReport {
             sequence: sent.number,
             received: self.received(made, sent, arrival),
@@ -152,17 +122,19 @@ impl SentNumbers {
         told.collect()
     }
 
-    /// When a packet arrived by the far end's clock. Where that is not known it is taken for one that waited
-    /// for nothing: no queue is to be seen in it.
-    fn received(&self, made: Duration, sent: Sent, arrival: PacketArrival) -> Option<Duration> {
+    /// When a packet arrived by the far end's clock. Where that is not known it is taken for as late as the last
+    /// one of which it is: it tells neither of a queue nor of none.
+    fn received(&mut self, made: Duration, sent: Sent, arrival: PacketArrival) -> Option<Duration> {
+        let sent_at = self.since_begin(sent.at);
         match arrival {
             PacketArrival::Missing => None,
-            PacketArrival::Arrived(before) => Some(made.saturating_sub(before)),
-            PacketArrival::Early => Some(made.saturating_sub(LONGEST_OFFSET)),
-            PacketArrival::Untimed => {
-                let unqueued = self.shortest.get();
-                Some(unqueued.map_or(made, |delay| self.since_begin(sent.at) + delay))
+            PacketArrival::Arrived(before) => {
+                let received = made.saturating_sub(before);
+                self.delay = Some(received.saturating_sub(sent_at));
+                Some(received)
             }
+            PacketArrival::Early => Some(made.saturating_sub(LONGEST_OFFSET)),
+            PacketArrival::Untimed => Some(self.delay.map_or(made, |delay| sent_at + delay)),
         }
     }
 
@@ -223,13 +195,9 @@ mod tests {
         assert_eq!(numbers.sent(begin, 7, 0), None, "the same packet again");
         let arrived = |milliseconds| PacketArrival::Arrived(ms(milliseconds));
         let first = [arrived(250), PacketArrival::Missing, arrived(0)];
-        let told = numbers.reported(
-            begin + ms(300),
-            &report(
-                0xffff_ffff,
-                &[(7, 65_535, &first), (9, 100, &first[2..]), (8, 0, &first)],
-            ),
-        );
+        let streams: [(u32, u16, &[PacketArrival]); 3] =
+            [(7, 65_535, &first), (9, 100, &first[2..]), (8, 0, &first)];
+        let told = numbers.reported(&report(0xffff_ffff, &streams));
         let told: Vec<_> = told.iter().map(|it| (it.sequence, it.received)).collect();
         let expected = [
             (1, Some(FIRST_TIME - ms(250))),
@@ -238,18 +206,18 @@ mod tests {
         ];
         assert_eq!(told, expected);
         // Half a second later by the far end's clock, which has wrapped.
-        let told = numbers.reported(begin + ms(800), &report(0x7fff, &[(7, 0, &[arrived(500)])]));
+        let told = numbers.reported(&report(0x7fff, &[(7, 0, &[arrived(500)])]));
         assert_eq!(told[0].received, Some(FIRST_TIME));
     }
 
     #[test]
-    fn a_packet_that_came_at_a_time_nobody_knows_shows_no_queue() {
+    fn a_packet_that_came_at_a_time_nobody_knows_took_as_long_as_the_last_one() {
         let begin = Instant::now();
         let mut numbers = SentNumbers::new(begin);
         numbers.sent(begin, 7, 1);
         numbers.sent(begin + ms(30), 7, 2);
         let arrivals = [PacketArrival::Arrived(ms(80)), PacketArrival::Untimed];
-        let told = numbers.reported(begin + ms(100), &report(5, &[(7, 1, &arrivals)]));
+        let told = numbers.reported(&report(5, &[(7, 1, &arrivals)]));
         let received: Vec<_> = told.iter().filter_map(|it| it.received).collect();
         assert_eq!(received, [FIRST_TIME - ms(80), FIRST_TIME - ms(50)]);
     }

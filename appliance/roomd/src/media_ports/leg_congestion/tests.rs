@@ -218,6 +218,22 @@ fn a_receiver_that_has_no_time_to_read_lowers_nothing() {
 }
 
 #[test]
+fn a_receiver_that_is_always_late_sees_a_queue_all_the_same() {
+    let mut call = Call::new(Bitrate::kbps(1_000));
+    for _ in 0..250 {
+        call.stalled_until = Some(call.now + Duration::from_millis(35));
+        call.run(Duration::from_millis(60));
+    }
+    assert!(call.target < Bitrate::kbps(1_000), "{:?}", call.target);
+    call.lost = 0;
+    for _ in 0..100 {
+        call.stalled_until = Some(call.now + Duration::from_millis(35));
+        call.run(Duration::from_millis(60));
+    }
+    assert!(call.lost < 20_000, "{}", call.lost);
+}
+
+#[test]
 fn a_far_end_that_settled_reports_and_makes_none_is_sent_what_it_takes() {
     let mut call = Call::new(Bitrate::kbps(10_000));
     call.reported.main = false;

@@ -24,10 +24,9 @@ use crate::media_ports::floor_channel::FloorChannel;
 use crate::media_ports::floor_events::{ConnectionInput, FloorEvent, FloorInput};
 use crate::media_ports::floor_stream::FloorStream;
 use crate::media_ports::floor_tls::FloorTls;
-use crate::media_ports::handshake_events::HandshakeEvent;
-use crate::media_ports::leg_congestion::CongestionEvent;
-use crate::media_ports::leg_transport::{Handshaking, LegRoute, LegTransport, Observers};
+use crate::media_ports::leg_transport::{Connecting, LegRoute, LegTransport};
 use crate::media_ports::sockets::{LegSockets, MediaPortRange, MediumSockets};
+use crate::media_ports::transport_events::TransportEvent;
 use crate::network_counters::NetworkCounters;
 use crate::our_addresses::{address_to_name, anywhere_like, has_lost_its_route, reachable_address};
 use crate::owned_tasks::OwnedTasks;
@@ -99,8 +98,8 @@ pub struct LegNetworks {
     counters: Arc<NetworkCounters>,
     legs: HashMap<LegId, LegNetwork>,
     named: HashMap<LegId, Named>,
-    /// Whom the running transports tell what they see. No keys come by DTLS where nobody hears of them.
-    observers: Observers,
+    /// `None` where no keys come by DTLS, and nobody hears of ICE.
+    connecting: Option<Connecting>,
     /// `None` where no content is shared.
     floor_settings: Option<FloorSettings>,
     floors: HashMap<LegId, LegFloor>,
@@ -118,29 +117,24 @@ impl LegNetworks {
             counters,
             legs: HashMap::new(),
             named: HashMap::new(),
-            observers: Observers::default(),
+            connecting: None,
             floor_settings: None,
             floors: HashMap::new(),
             transports: OwnedTasks::default(),
         }
     }
 
-    /// Holds the DTLS handshakes that are agreed from now on, by that certificate. What comes of them
-    /// goes to `events`.
-    pub fn hold_handshakes(
+    /// Holds the DTLS handshakes that are agreed from now on, by that certificate. What comes of them and
+    /// of ICE goes to `events`.
+    pub fn connect_peers(
         &mut self,
         certificate: Certificate,
-        events: mpsc::UnboundedSender<HandshakeEvent>,
+        events: mpsc::UnboundedSender<TransportEvent>,
     ) {
-        self.observers.handshaking = Some(Handshaking {
+        self.connecting = Some(Connecting {
             certificate,
             events,
         });
-    }
-
-    /// Tells `events` what congestion control of legs finds from now on.
-    pub fn control_congestion(&mut self, events: mpsc::UnboundedSender<CongestionEvent>) {
-        self.observers.congestion = Some(events);
     }
 
     /// Binds ports for slides and their floor as well from now on, as long as enough are left for the
@@ -288,8 +282,8 @@ impl LegNetworks {
             Some(LegNetwork::Bound(sockets)) => {
                 let counters = Arc::clone(&self.counters);
                 let datagrams = media.open_leg(leg);
-                let (tasks, observers) = (&mut self.transports, self.observers.clone());
-                LegTransport::start(tasks, leg, *sockets, datagrams, counters, observers)
+                let (tasks, connecting) = (&mut self.transports, self.connecting.clone());
+                LegTransport::start(tasks, leg, *sockets, datagrams, counters, connecting)
             }
         };
         running.set_route(route);

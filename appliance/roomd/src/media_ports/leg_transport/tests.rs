@@ -3,6 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use tokio::net::UdpSocket;
+
+use room::codec::VideoFeedback;
+
 use super::*;
 use crate::media_ports::sockets::MediaPortRange;
 
@@ -53,14 +57,8 @@ impl Bench {
             feedback: mpsc::channel(1).0,
         };
         let counters = Arc::new(NetworkCounters::default());
-        let transport = LegTransport::start(
-            &mut tasks,
-            LegId(1),
-            sockets,
-            datagrams,
-            counters,
-            Observers::default(),
-        );
+        let transport =
+            LegTransport::start(&mut tasks, LegId(1), sockets, datagrams, counters, None);
         Self {
             peer_rtp: UdpSocket::bind((peer, 0)).await.unwrap(),
             peer_rtcp: UdpSocket::bind((peer, 0)).await.unwrap(),
@@ -85,6 +83,7 @@ impl Bench {
                 rtcp,
                 rtcp_port,
                 keying: Keying::Plain,
+                ice: None,
                 feedback: VideoFeedback::NONE,
                 sent_again: None,
             }),

@@ -246,7 +246,10 @@ impl Driver {
                 service_notification::stopping();
                 self.guests.shutting_down();
             }
-            self.meeting_over |= ends_meeting;
+            if ends_meeting {
+                self.guests.ending_meeting();
+                self.meeting_over = true;
+            }
         }
         let needs = self.room.remembered_generation();
         self.answers.hold(now, needs, (admission, answer));

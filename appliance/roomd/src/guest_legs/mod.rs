@@ -92,10 +92,12 @@ pub struct GuestLegs {
     service: Service,
 }
 
-/// Whether the service goes on.
+/// Whether the service goes on, and its meeting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Service {
     Running,
+    /// The room has hung up on everybody: until [`GuestLegs::meeting_over`].
+    EndingMeeting,
     ShuttingDown,
 }
 
@@ -479,6 +481,7 @@ impl GuestLegs {
     fn reject(&mut self, leg: LegId, cause: RejectCause) -> Vec<Fact> {
         let end = match self.service {
             Service::Running => end_of_refusal(cause),
+            Service::EndingMeeting => GuestEnd::MeetingOver,
             Service::ShuttingDown => GuestEnd::ShuttingDown,
         };
         self.end(leg, end)
@@ -501,6 +504,7 @@ impl GuestLegs {
         let connected = self.legs.get(&leg).map(|known| &known.state);
         let end = match (self.service, connected) {
             (Service::ShuttingDown, _) => GuestEnd::ShuttingDown,
+            (Service::EndingMeeting, _) => GuestEnd::MeetingOver,
             (Service::Running, Some(State::Connected(_))) => GuestEnd::HungUp,
             // Nobody has sent the guest away: the browser was not reached.
             (Service::Running, _) => GuestEnd::ConnectionLost,
@@ -508,8 +512,21 @@ impl GuestLegs {
         self.end(leg, end)
     }
 
-    /// The room has ended its meeting: the links to it, and who came by them.
-    pub fn meeting_over(&self) {
+    /// The room ends its meeting: from now on, guests hear that they leave because it is over.
+    pub fn ending_meeting(&mut self) {
+        match self.service {
+            Service::Running | Service::EndingMeeting => self.service = Service::EndingMeeting,
+            Service::ShuttingDown => {}
+        }
+    }
+
+    /// The room has ended its meeting: the links to it, and who came by them. Who comes from now on comes
+    /// to the next one.
+    pub fn meeting_over(&mut self) {
+        match self.service {
+            Service::Running | Service::EndingMeeting => self.service = Service::Running,
+            Service::ShuttingDown => {}
+        }
         if let Some(server) = &self.server {
             server.meeting_over();
         }

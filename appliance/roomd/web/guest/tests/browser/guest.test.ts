@@ -290,6 +290,18 @@ visit("a session that is over ends the call", {}, async (guest) => {
   assert.ok(await guest.page.locator("#again").isHidden());
 });
 
+for (const [language, words] of [
+  ["en", "The meeting is over"],
+  ["zh", "会议已结束"],
+] as const) {
+  visit(`the end of the meeting is told, and nothing offered that leads nowhere (${language})`, { language }, async (guest) => {
+    await guest.joinAndSee();
+    guest.room.end("meeting_over");
+    await guest.says("#ended_text", words);
+    assert.ok(await guest.page.locator("#again").isHidden());
+  });
+}
+
 visit("a revoked link ends the call in words", { language: "zh" }, async (guest) => {
   await guest.joinAndSee();
   guest.room.end("link_revoked");

@@ -31,7 +31,7 @@ export type Credential =
   | { kind: "session"; session: Session };
 
 /** Why a visitor cannot join at all. */
-export type RefusalReason = "no_link" | "link_not_valid" | "insecure_context" | "no_webrtc" | "no_h264";
+export type RefusalReason = "no_link" | "link_not_valid" | "insecure_context" | "no_webrtc";
 
 /** Why joining has failed for now. */
 export type JoinProblem =

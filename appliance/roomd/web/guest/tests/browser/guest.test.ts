@@ -368,10 +368,20 @@ visit("a page that is not secure says so", { language: "zh" }, async (guest) => 
   await guest.says("#refused_text", "请使用以 https:// 开头的链接");
 });
 
-visit("a browser without H.264 says what helps", {}, async (guest) => {
+visit("a browser without H.264 comes in with sound and chat, and is told what helps", {}, async (guest) => {
   await guest.page.addInitScript(() => {
     RTCRtpSender.getCapabilities = () => ({ codecs: [{ mimeType: "video/VP8", clockRate: 90000 }], headerExtensions: [] });
   });
   await guest.open();
-  await guest.says("#refused_text", "install the OpenH264 plugin");
+  await guest.says("#start_without", "install the OpenH264 plugin");
+  assert.ok(await guest.page.locator("#start_camera").isHidden());
+  await guest.page.fill("#guest_name", "Anna");
+  await guest.page.click("#join");
+  await guest.says("#no_picture", "Sound only");
+  for (const control of ["#camera", "#share", "#own"]) {
+    assert.ok(await guest.page.locator(control).isHidden(), control);
+  }
+  await guest.roomReceives(({ audio_energy }) => audio_energy > 0);
+  await guest.page.click("#chat");
+  await guest.says("#chat_hint", "Nothing has been written yet.");
 });

@@ -92,11 +92,11 @@ pub struct GuestLegs {
     service: Service,
 }
 
-/// Whether the service goes on, and its meeting.
+/// What the service is about, where it is more than one guest's leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Service {
     Running,
-    /// The room has hung up on everybody: until [`GuestLegs::meeting_over`].
+    /// The room ends its meeting.
     EndingMeeting,
     ShuttingDown,
 }
@@ -512,20 +512,17 @@ impl GuestLegs {
         self.end(leg, end)
     }
 
-    /// The room ends its meeting: from now on, guests hear that they leave because it is over.
-    pub fn ending_meeting(&mut self) {
-        match self.service {
-            Service::Running | Service::EndingMeeting => self.service = Service::EndingMeeting,
-            Service::ShuttingDown => {}
+    /// The room ends its meeting: whoever is hung up on hears that.
+    pub fn meeting_ends(&mut self) {
+        if self.service == Service::Running {
+            self.service = Service::EndingMeeting;
         }
     }
 
-    /// The room has ended its meeting: the links to it, and who came by them. Who comes from now on comes
-    /// to the next one.
+    /// The room has ended its meeting: the links to it, and who came by them.
     pub fn meeting_over(&mut self) {
-        match self.service {
-            Service::Running | Service::EndingMeeting => self.service = Service::Running,
-            Service::ShuttingDown => {}
+        if self.service == Service::EndingMeeting {
+            self.service = Service::Running;
         }
         if let Some(server) = &self.server {
             server.meeting_over();

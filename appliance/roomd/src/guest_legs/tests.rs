@@ -117,7 +117,7 @@ async fn a_guest_whose_link_is_revoked_is_out_and_late_news_of_the_leg_means_not
 async fn who_is_there_when_the_room_ends_its_meeting_hears_that_it_is_over() {
     let mut legs = legs();
     let mut heard = knocking(&mut legs);
-    legs.ending_meeting();
+    legs.meeting_ends();
     let reason = EndReason::LocalHangUp;
     let facts = legs.reject(LEG, RejectCause::Decline);
     assert_eq!(facts, [Fact::Ended { leg: LEG, reason }]);
@@ -132,7 +132,7 @@ async fn who_is_there_when_the_room_ends_its_meeting_hears_that_it_is_over() {
     assert_eq!(heard.recv().await, Some(declined));
     let mut heard = knocking(&mut legs);
     legs.shutting_down();
-    legs.ending_meeting();
+    legs.meeting_ends();
     legs.reject(LEG, RejectCause::Decline);
     let shutting_down = GuestReply::Ended(GuestEnd::ShuttingDown);
     assert_eq!(heard.recv().await, Some(shutting_down));

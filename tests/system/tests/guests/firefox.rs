@@ -77,7 +77,7 @@ fn firefox_and_the_room_hear_each_other_over_a_reload_until_the_meeting_is_over(
 
     let mark = room.roomd.snapshot_mark();
     room.roomd.roomctl(&["hangup"]).unwrap();
-    anna.wait_for_text("#ended_text", "The meeting is over")
+    anna.wait_for_text("#ended_text", "The meeting has ended.")
         .unwrap();
     anna.wait_until_gone("#again").unwrap();
     room.wait_until_idle(mark, LIMIT).unwrap();

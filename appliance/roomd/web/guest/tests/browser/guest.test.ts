@@ -291,8 +291,8 @@ visit("a session that is over ends the call", {}, async (guest) => {
 });
 
 for (const [language, words] of [
-  ["en", "The meeting is over"],
-  ["zh", "会议已结束"],
+  ["en", "The meeting has ended."],
+  ["zh", "会议已结束，"],
 ] as const) {
   visit(`the end of the meeting is told, and nothing offered that leads nowhere (${language})`, { language }, async (guest) => {
     await guest.joinAndSee();

@@ -56,6 +56,7 @@ impl Purpose {
                 "sip-tester",
                 // The guests' page, and a font for its Chinese.
                 "chromium",
+                "firefox-esr",
                 "fonts-wqy-microhei",
                 "nodejs",
                 "npm",

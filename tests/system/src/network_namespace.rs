@@ -4,7 +4,7 @@
 //! Root makes them as they are; anybody else within a user namespace, where the kernel allows that.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command};
 use std::time::Duration;
 
@@ -101,6 +101,12 @@ impl NetworkNamespace {
         };
         namespace.ip("link set lo up")?;
         Ok(namespace)
+    }
+
+    /// The file by which a program enters it (setns(2)), for as long as this value lives.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/ns/net", self.keeper.id()))
     }
 
     /// The words before a command line that is to run in here.

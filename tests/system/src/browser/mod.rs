@@ -430,17 +430,20 @@ impl Guest<'_> {
 /// The file beside which the packages of the guests' page lie: in the folder where Cargo builds, as its
 /// own tests have them.
 fn packages() -> Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let target = test
+    let own = std::env::current_exe()?;
+    // A test lies in target/PROFILE/deps, the benchmark in target/PROFILE.
+    let web = own
         .ancestors()
-        .nth(3)
-        .context("a test lies in target/PROFILE/deps")?;
-    let web = target.join("web");
-    ensure!(
-        web.join("node_modules/playwright-core").is_dir(),
-        "{} has no playwright-core: cargo xtask test --lane web installs it",
-        web.display()
-    );
+        .skip(2)
+        .take(2)
+        .map(|folder| folder.join("web"))
+        .find(|web| web.join("node_modules/playwright-core").is_dir())
+        .with_context(|| {
+            format!(
+                "no web/node_modules/playwright-core above {}: cargo xtask test --lane web installs it",
+                own.display()
+            )
+        })?;
     Ok(web.join("package.json"))
 }
 

@@ -55,6 +55,28 @@ impl Recordings {
     }
 }
 
+/// The film's first round as bare pictures, for Chromium's camera.
+pub(crate) fn bare_film() -> Result<PathBuf> {
+    let name = "bigbuckbunny-30.y4m";
+    let folder = cache::folder("bare-footage-1", |folder| {
+        let mut command = Command::new("gst-launch-1.0");
+        command
+            .arg("--quiet")
+            .arg("filesrc")
+            .arg(format!(
+                "location={}",
+                Recording::BigBuckBunny.file()?.display()
+            ))
+            .args(["!", "qtdemux", "!", "h264parse", "!", "avdec_h264"])
+            .args(["!", "videorate", "!", "videoconvert", "!"])
+            .arg(format!("video/x-raw,format=I420,framerate={FRAME_RATE}/1"))
+            .args(["!", "y4menc", "!", "filesink"])
+            .arg(format!("location={}", folder.join(name).display()));
+        run(&mut command)
+    })?;
+    Ok(folder.join(name))
+}
+
 fn film_in(folder: &Path) -> PathBuf {
     folder.join("bigbuckbunny-long.mp4")
 }

@@ -34,6 +34,10 @@ const ARGUMENTS = [
   "--disable-background-timer-throttling",
 ];
 if (settings.sound !== null) ARGUMENTS.push(`--use-file-for-fake-audio-capture=${settings.sound}`);
+if (settings.video !== null) ARGUMENTS.push(`--use-file-for-fake-video-capture=${settings.video}`);
+
+/** Where a page is that a program brings along: cameras are for secure origins only. */
+const OWN_PAGE = "https://call.invalid/";
 
 /** Runs in the page before its own scripts: keeps its connections, which its modules hide. */
 function keepConnections() {
@@ -136,8 +140,8 @@ function pageOf(command) {
 }
 
 const COMMANDS = {
-  /** Opens the link as somebody who has never been here. */
-  async visit({ guest, link, language }) {
+  /** Opens the link as somebody who has never been here; or a page of that text. */
+  async visit({ guest, link, html, language }) {
     const context = await browser.newContext({
       // The room's own authority is one that nobody has heard of.
       ignoreHTTPSErrors: true,
@@ -153,7 +157,14 @@ const COMMANDS = {
       else if (message.type() === "error") say({ console: message.text(), guest });
     });
     guests.set(guest, page);
-    await page.goto(link);
+    if (html !== undefined) {
+      await page.route(`${OWN_PAGE}**`, (route) => route.fulfill({ contentType: "text/html", body: html }));
+    }
+    await page.goto(link ?? OWN_PAGE);
+  },
+  /** What an expression comes to in the page, when it is there. */
+  async evaluate(command) {
+    return pageOf(command).evaluate(command.expression);
   },
   async fill(command) {
     await pageOf(command).fill(command.selector, command.text, { timeout: command.timeout_ms });

@@ -9,7 +9,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command};
 use std::time::Duration;
 
@@ -122,7 +122,7 @@ impl Browser {
     /// # Errors
     /// When Node, Chromium or playwright-core is missing, or it does not start.
     pub fn start(sound: Option<&Sound>) -> Result<Self> {
-        Self::start_by(&mut Command::new("node"), sound)
+        Self::start_by(&mut Command::new("node"), sound, None)
     }
 
     /// Starts Chromium as [`Browser::start`] does, in that network.
@@ -130,10 +130,25 @@ impl Browser {
     /// # Errors
     /// As [`Browser::start`].
     pub fn start_within(network: &NetworkNamespace, sound: Option<&Sound>) -> Result<Self> {
-        Self::start_by(&mut network.command("node"), sound)
+        Self::start_by(&mut network.command("node"), sound, None)
     }
 
-    fn start_by(node: &mut Command, sound: Option<&Sound>) -> Result<Self> {
+    /// Starts Chromium as [`Browser::start`] does, in that network where there is one; its cameras see a film (Y4M or
+    /// Motion JPEG), again and again.
+    ///
+    /// # Errors
+    /// As [`Browser::start`].
+    pub fn start_with_film(
+        network: Option<&NetworkNamespace>,
+        sound: Option<&Sound>,
+        film: &Path,
+    ) -> Result<Self> {
+        let mut node =
+            network.map_or_else(|| Command::new("node"), |network| network.command("node"));
+        Self::start_by(&mut node, sound, Some(film))
+    }
+
+    fn start_by(node: &mut Command, sound: Option<&Sound>, film: Option<&Path>) -> Result<Self> {
         let packages = packages()?;
         let chromium = chromium()?;
         let folder = tempfile::tempdir()?;
@@ -147,6 +162,7 @@ impl Browser {
             "packages": packages,
             "chromium": chromium,
             "sound": sound.map(|_| file),
+            "video": film,
         });
         node.arg(&driver)
             .arg(settings.to_string())
@@ -173,18 +189,32 @@ impl Browser {
     /// # Errors
     /// When nothing is served there.
     pub fn visit(&self, link: &str, language: Language) -> Result<Guest<'_>> {
-        let number = self.guests.get() + 1;
-        self.guests.set(number);
-        let guest = Guest {
-            browser: self,
-            number,
-        };
+        let guest = self.window();
         let language = match language {
             Language::English => "en",
             Language::Chinese => "zh",
         };
         guest.act("visit", json!({"link": link, "language": language}))?;
         Ok(guest)
+    }
+
+    /// Opens a page of that text in a window of its own, where cameras may be used.
+    ///
+    /// # Errors
+    /// When the page does not load.
+    pub fn open(&self, html: &str) -> Result<Guest<'_>> {
+        let guest = self.window();
+        guest.act("visit", json!({"html": html, "language": "en"}))?;
+        Ok(guest)
+    }
+
+    fn window(&self) -> Guest<'_> {
+        let number = self.guests.get() + 1;
+        self.guests.set(number);
+        Guest {
+            browser: self,
+            number,
+        }
     }
 
     /// What pages have complained of: errors of their scripts, and breaches of their security policy.
@@ -245,6 +275,14 @@ impl Guest<'_> {
         self.wait_for_screen(Screen::Start)?;
         self.act("fill", json!({"selector": "#guest_name", "text": name}))?;
         self.press("#join")
+    }
+
+    /// What an expression comes to in the page; a promise, when it is kept.
+    ///
+    /// # Errors
+    /// When it throws.
+    pub fn evaluate(&self, expression: &str) -> Result<Value> {
+        self.act("evaluate", json!({"expression": expression}))
     }
 
     /// Presses the microphone's button.

@@ -111,6 +111,14 @@ impl Shown {
             codec: after.codec.clone(),
         }
     }
+
+    /// `3 freezes, 28.1 shown and 28.4 decoded fps, jitter buffer 94 ms, video/H264`: for a row's note.
+    pub(crate) fn summary(&self) -> String {
+        format!(
+            "{} freezes, {:.1} shown and {:.1} decoded fps, jitter buffer {:.0} ms, {}",
+            self.freezes, self.fps, self.decoded_fps, self.buffer_ms, self.codec
+        )
+    }
 }
 
 /// The gaps between pictures in milliseconds, the one that the first look falls into and the one that the last look

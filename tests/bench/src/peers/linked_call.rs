@@ -10,6 +10,7 @@
 //! when nobody sets anything. The two Chromiums are told of each other by the benchmark, beside the link.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,10 +22,12 @@ use system::emulated_link::{Conditions, EmulatedLink};
 use system::network_namespace::NetworkNamespace;
 use system::room_setup::{Camera, Guests, Place, RoomSetup};
 
-use super::recordings::{Recordings, bare_film};
+use super::recordings::Recordings;
 
 const NEAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 const FAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
+/// Names a folder for what the rooms log, their congestion control among it.
+const LOGS: &str = "ROOMD_BENCH_LOGS";
 /// Pictures after which a call stands.
 const FIRST_FRAMES: u32 = 3;
 
@@ -106,7 +109,7 @@ pub(crate) fn within_call<T>(
     let far = near.beside()?;
     let link = EmulatedLink::connect((&near, NEAR), (&far, FAR), seed)?;
     link.change_both(conditions)?;
-    let film = bare_film()?;
+    let film = recordings.chromium_video()?;
     let sound = Some(&recordings.speech);
     let receiving = Browser::start_with_film(Some(&far), sound, &film)?;
     let started = Instant::now();
@@ -143,12 +146,9 @@ pub(crate) fn within_call<T>(
             guest.wait_for_screen(Screen::Call)?;
             guest.press_camera()?;
             let measured = measure(&guest);
-            if let Some(folder) = std::env::var_os("ROOMD_BENCH_LOGS") {
+            if let Some(folder) = std::env::var_os(LOGS) {
                 let log = room.roomd.log().entries().join("\n");
-                std::fs::write(
-                    std::path::Path::new(&folder).join(format!("room-{seed}.log")),
-                    log,
-                )?;
+                std::fs::write(Path::new(&folder).join(format!("room-{seed}.log")), log)?;
             }
             measured
         }

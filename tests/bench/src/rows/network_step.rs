@@ -109,9 +109,10 @@ fn measure(setting: &Setting) -> Result<Vec<Row>> {
             |step| step.shown.frozen_s,
             format!(
                 "gaps above 183 ms in the 20 s after the step from 3 to 1 Mbit/s, queue of 300 ms, 20 ms each way; \
-                 as Chromium counts: room {:.2}, Chromium {:.2}",
+                 as Chromium counts: room {:.2}, Chromium {:.2}; {}",
                 by_chromium(&room),
-                by_chromium(&anchor)
+                by_chromium(&anchor),
+                pictures(&room, &anchor)
             ),
         )?,
         row(
@@ -135,6 +136,16 @@ fn measure(setting: &Setting) -> Result<Vec<Row>> {
             "of the sound in those 20 s".to_owned(),
         )?,
     ])
+}
+
+/// What a call of each was like, for a note.
+fn pictures(room: &[Step], anchor: &[Step]) -> String {
+    let of = |steps: &[Step]| steps.first().map(|step| step.shown.summary());
+    format!(
+        "the first calls: room {}, Chromium {}",
+        of(room).unwrap_or_default(),
+        of(anchor).unwrap_or_default()
+    )
 }
 
 fn link(rate_bps: f64) -> Conditions {

@@ -14,7 +14,7 @@ use room::codec::{
 use room::h264_level::H264Level;
 use room::units::{Bitrate, FrameRate, Resolution};
 use sip::offer_answer::{
-    BfcpTransport, CallMedia, Capabilities, ContentSharing, H264Capabilities, LocalMedia,
+    BfcpTransport, CallMedia, Capabilities, ContentSharing, H264Capabilities, IceUse, LocalMedia,
     LocalPort, MediaKeys, MediaSecurity, SdpError, Session,
 };
 
@@ -30,6 +30,7 @@ fn capabilities(security: MediaSecurity) -> Capabilities {
         security,
         media_keys: MediaKeys::default(),
         certificate: None,
+        ice: IceUse::default(),
         content: ContentSharing::Off,
         floor_transport: BfcpTransport::default(),
     }

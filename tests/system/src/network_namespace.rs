@@ -4,8 +4,9 @@
 //! Root makes them as they are; anybody else within a user namespace, where the kernel allows that.
 
 use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -24,6 +25,45 @@ pub struct NetworkNamespace {
     keeper: ChildProcess,
     owner: Owner,
     names: Names,
+}
+
+/// A connection with a port in a namespace. Ends with this value.
+#[derive(Debug)]
+pub struct Relay {
+    input: Option<ChildStdin>,
+    output: Option<ChildStdout>,
+    child: Child,
+}
+
+impl Relay {
+    /// What comes from the port. It is there once.
+    pub fn take_output(&mut self) -> Option<ChildStdout> {
+        self.output.take()
+    }
+}
+
+impl Write for Relay {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.input {
+            Some(input) => input.write(bytes),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.input {
+            Some(input) => input.flush(),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // Its end follows from that of its input.
+        self.input = None;
+        let _ = self.child.wait();
+    }
 }
 
 /// Whose namespace it is.
@@ -135,6 +175,29 @@ impl NetworkNamespace {
         let mut command = Command::new(words.next().expect("it begins with a program"));
         command.args(words).arg(program);
         command
+    }
+
+    /// Connects with a TCP port of 127.0.0.1 in here. Who is not root cannot enter with a socket of its
+    /// own, so that bash carries the bytes.
+    ///
+    /// # Errors
+    /// When there is no bash. A port that is closed shows as the end of what comes.
+    pub fn connect_to(&self, port: u16) -> Result<Relay> {
+        let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; cat <&3 & cat >&3; kill $!");
+        let mut child = self
+            .command("bash")
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start bash")?;
+        let input = child.stdin.take().context("no standard input")?;
+        let output = child.stdout.take().context("no standard output")?;
+        Ok(Relay {
+            input: Some(input),
+            output: Some(output),
+            child,
+        })
     }
 
     /// Runs ip(8) in here with these words.

@@ -92,10 +92,12 @@ pub struct GuestLegs {
     service: Service,
 }
 
-/// Whether the service goes on.
+/// What the service is about, where it is more than one guest's leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Service {
     Running,
+    /// The room ends its meeting.
+    EndingMeeting,
     ShuttingDown,
 }
 
@@ -307,6 +309,27 @@ impl GuestLegs {
         }
     }
 
+    /// The addresses of this machine have changed: legs leave by those that it has now. Without any, they wait for
+    /// the next change.
+    pub fn look_at_addresses(&mut self) {
+        let addresses = host_addresses(self.bound);
+        if addresses.iter().all(IpAddr::is_loopback) && !self.bound.is_loopback() {
+            return;
+        }
+        let ports = &mut self.ports;
+        for (leg, known) in &mut self.legs {
+            let (State::Connecting(transport) | State::Connected(transport)) = &mut known.state
+            else {
+                continue;
+            };
+            transport.follow_addresses(&addresses, |address| {
+                let bound = ports.bind_bundle(address);
+                let note = |error: &Error| tracing::warn!(%leg, %error, "an address is not used");
+                bound.inspect_err(note).ok()
+            });
+        }
+    }
+
     /// Completes what media has measured of a guest's leg.
     pub fn complete(&self, leg: LegId, stats: &mut LegStats) {
         if let Some(State::Connected(transport)) = self.legs.get(&leg).map(|leg| &leg.state) {
@@ -458,6 +481,7 @@ impl GuestLegs {
     fn reject(&mut self, leg: LegId, cause: RejectCause) -> Vec<Fact> {
         let end = match self.service {
             Service::Running => end_of_refusal(cause),
+            Service::EndingMeeting => GuestEnd::MeetingOver,
             Service::ShuttingDown => GuestEnd::ShuttingDown,
         };
         self.end(leg, end)
@@ -480,6 +504,7 @@ impl GuestLegs {
         let connected = self.legs.get(&leg).map(|known| &known.state);
         let end = match (self.service, connected) {
             (Service::ShuttingDown, _) => GuestEnd::ShuttingDown,
+            (Service::EndingMeeting, _) => GuestEnd::MeetingOver,
             (Service::Running, Some(State::Connected(_))) => GuestEnd::HungUp,
             // Nobody has sent the guest away: the browser was not reached.
             (Service::Running, _) => GuestEnd::ConnectionLost,
@@ -487,8 +512,18 @@ impl GuestLegs {
         self.end(leg, end)
     }
 
+    /// The room ends its meeting: whoever is hung up on hears that.
+    pub fn meeting_ends(&mut self) {
+        if self.service == Service::Running {
+            self.service = Service::EndingMeeting;
+        }
+    }
+
     /// The room has ended its meeting: the links to it, and who came by them.
-    pub fn meeting_over(&self) {
+    pub fn meeting_over(&mut self) {
+        if self.service == Service::EndingMeeting {
+            self.service = Service::Running;
+        }
         if let Some(server) = &self.server {
             server.meeting_over();
         }

@@ -20,7 +20,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -105,6 +105,11 @@ pub(super) enum Order {
     Candidate(String),
     /// Send this to the page.
     Text(String),
+    /// The machine has these addresses now, of which some are new and have a socket here.
+    Addresses {
+        all: Vec<IpAddr>,
+        opened: Vec<UdpSocket>,
+    },
 }
 
 /// The handle of a leg's task.
@@ -112,6 +117,8 @@ pub(super) enum Order {
 pub(super) struct GuestTransport {
     orders: mpsc::UnboundedSender<Order>,
     measurements: Measurements,
+    /// Of its sockets.
+    addresses: Vec<IpAddr>,
 }
 
 /// What a leg is made of.
@@ -149,6 +156,7 @@ impl GuestTransport {
             counters,
         } = parts;
         let sockets = Sockets::new(sockets);
+        let addresses = sockets.addresses.iter().map(SocketAddr::ip).collect();
         let (leg, answer) = Leg::answer(now, seed, settings.clone(), &sockets.local(), offer)?;
         let (orders, taken) = mpsc::unbounded_channel();
         let measurements = Measurements::default();
@@ -159,6 +167,7 @@ impl GuestTransport {
             sockets,
             congestion: CongestionControl::new(now, sources),
             path: None,
+            send_failure: None,
             events: VecDeque::new(),
             incoming: datagrams.incoming,
             news,
@@ -171,8 +180,30 @@ impl GuestTransport {
         let transport = Self {
             orders,
             measurements,
+            addresses,
         };
         Ok((transport, answer))
+    }
+
+    /// The machine has these addresses from now on. `open` gives a socket at a new one.
+    pub(super) fn follow_addresses(
+        &mut self,
+        all: &[IpAddr],
+        mut open: impl FnMut(IpAddr) -> Option<UdpSocket>,
+    ) {
+        let fresh = all.iter().filter(|all| !self.addresses.contains(all));
+        let opened: Vec<UdpSocket> = fresh.filter_map(|address| open(*address)).collect();
+        let are_gone = self.addresses.iter().any(|known| !all.contains(known));
+        if opened.is_empty() && !are_gone {
+            return;
+        }
+        self.addresses.retain(|known| all.contains(known));
+        let addresses = opened.iter().filter_map(|socket| socket.local_addr().ok());
+        self.addresses.extend(addresses.map(|address| address.ip()));
+        self.order(Order::Addresses {
+            all: all.to_vec(),
+            opened,
+        });
     }
 
     /// What the task has measured last.
@@ -220,6 +251,27 @@ impl Sockets {
             .collect()
     }
 
+    /// Takes in another socket, and gives its address.
+    fn add(&mut self, socket: UdpSocket) -> Option<LocalAddress> {
+        let address = socket.local_addr().ok()?;
+        self.sockets.push(socket);
+        self.addresses.push(address);
+        Some(LocalAddress::udp(address))
+    }
+
+    /// Closes those at other addresses than these, and gives theirs.
+    fn retain(&mut self, addresses: &[IpAddr]) -> Vec<LocalAddress> {
+        let mut closed = Vec::new();
+        for index in (0..self.addresses.len()).rev() {
+            if !addresses.contains(&self.addresses[index].ip()) {
+                closed.push(LocalAddress::udp(self.addresses.remove(index)));
+                self.sockets.remove(index);
+            }
+        }
+        self.next = 0;
+        closed
+    }
+
     async fn receive(&mut self, buffer: &mut [u8]) -> (usize, io::Result<(usize, SocketAddr)>) {
         receive(&self.sockets, &mut self.next, buffer).await
     }
@@ -260,6 +312,8 @@ struct Task {
     congestion: CongestionControl<Leaving>,
     /// By which of our addresses to which of the browser's media goes.
     path: Option<(SocketAddr, SocketAddr)>,
+    /// Why the last datagram was not sent.
+    send_failure: Option<io::ErrorKind>,
     /// What the leg has said and nobody has dealt with yet.
     events: VecDeque<Event>,
     incoming: mpsc::Sender<Datagram>,
@@ -343,6 +397,7 @@ impl Task {
                     Some(Order::Offer { sdp, replies, seed }) => {
                         return self.answer_offer(&sdp, &replies, seed);
                     }
+                    Some(Order::Addresses { all, opened }) => self.move_to(&all, opened),
                     // They were for the connection that is over.
                     Some(Order::Candidate(_) | Order::Text(_)) => {}
                     None => return false,
@@ -389,6 +444,23 @@ impl Task {
             Order::Offer { sdp, replies, seed } => {
                 self.answer_offer(&sdp, &replies, seed);
             }
+            Order::Addresses { all, opened } => self.move_to(&all, opened),
+        }
+    }
+
+    /// The browser learns of new addresses by our checks (RFC 8445 section 7.3.1.3), without an offer.
+    fn move_to(&mut self, addresses: &[IpAddr], opened: Vec<UdpSocket>) {
+        let now = Instant::now();
+        tracing::info!(leg = %self.id, ?addresses, "a guest's leg has other addresses");
+        for socket in opened {
+            let added = self.sockets.add(socket);
+            let added = added.map(|address| self.leg.add_local_address(now, address));
+            if let Some(Err(error)) = added {
+                tracing::warn!(leg = %self.id, %error, "an address is of no use for a guest");
+            }
+        }
+        for address in self.sockets.retain(addresses) {
+            self.leg.remove_local_address(now, address);
         }
     }
 
@@ -620,11 +692,19 @@ impl Task {
         self.congestion.sent(now, kind, bytes, transport_sequence);
     }
 
-    fn send(&self, datagram: &Transmit) {
-        match self.sockets.send(datagram) {
-            Ok(_) => drop(self.counters.datagrams.sent.fetch_add(1, Ordering::Relaxed)),
-            Err(error) => {
-                tracing::debug!(leg = %self.id, %error, "a guest's datagram is not sent");
+    fn send(&mut self, datagram: &Transmit) {
+        let failure = match self.sockets.send(datagram) {
+            Ok(_) => {
+                self.counters.datagrams.sent.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+            Err(error) => Some(error),
+        };
+        let kind = failure.as_ref().map(io::Error::kind);
+        if kind != self.send_failure {
+            self.send_failure = kind;
+            if let Some(error) = failure {
+                tracing::debug!(leg = %self.id, %error, "datagrams of a guest are not sent");
             }
         }
     }

@@ -103,7 +103,8 @@ impl SessionEnd {
     /// What the page of such a session is told, if there is one.
     pub(super) const fn as_guest_end(self) -> GuestEnd {
         match self {
-            Self::SignedOut | Self::MeetingOver => GuestEnd::HungUp,
+            Self::SignedOut => GuestEnd::HungUp,
+            Self::MeetingOver => GuestEnd::MeetingOver,
             Self::LinkExpired => GuestEnd::LinkExpired,
             Self::LinkRevoked => GuestEnd::LinkRevoked,
             Self::PlaceTaken => GuestEnd::ConnectionLost,
@@ -138,6 +139,8 @@ pub enum GuestEnd {
     Busy,
     /// The room has hung up.
     HungUp,
+    /// The room has ended its meeting: the link is of no use any more.
+    MeetingOver,
     /// The link has expired.
     LinkExpired,
     /// The link was revoked.
@@ -156,11 +159,12 @@ pub enum GuestEnd {
 
 impl GuestEnd {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Declined,
         Self::NoAnswer,
         Self::Busy,
         Self::HungUp,
+        Self::MeetingOver,
         Self::LinkExpired,
         Self::LinkRevoked,
         Self::TakenOver,
@@ -178,6 +182,7 @@ impl GuestEnd {
             Self::NoAnswer => "no_answer",
             Self::Busy => "busy",
             Self::HungUp => "hung_up",
+            Self::MeetingOver => "meeting_over",
             Self::LinkExpired => "link_expired",
             Self::LinkRevoked => "link_revoked",
             Self::TakenOver => "taken_over",
@@ -195,6 +200,7 @@ impl GuestEnd {
             Self::Declined | Self::HungUp => true,
             Self::NoAnswer
             | Self::Busy
+            | Self::MeetingOver
             | Self::LinkExpired
             | Self::LinkRevoked
             | Self::TakenOver

@@ -17,6 +17,8 @@ const CAMERA_BITRATE = 2_500_000;
 const SCREEN_BITRATE = 2_500_000;
 /** How long a connection may be disturbed before the way is looked for anew, in milliseconds. */
 const DISTURBED = 3000;
+/** How long the room may take to answer an offer for a new way, in milliseconds. */
+const ANSWER_TIME = 4000;
 /** How long a new way may take before all is set up anew, in milliseconds. */
 const RESTART_TIME = 15_000;
 
@@ -32,6 +34,8 @@ export interface CallListener {
   chatChanged(open: boolean): void;
   /** The room will show no more slides on the line as it is. */
   slidesEnded(): void;
+  /** The room does not answer: signalling leads nowhere. */
+  unanswered(): void;
   /** The connection cannot be mended: it takes a new call. */
   broken(): void;
 }
@@ -51,6 +55,8 @@ export class Call {
   #pending: { ice_restart: boolean } | null = null;
   #state: MediaState = "connecting";
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Runs while a guest who was in the meeting waits for an answer. */
+  #answerTimer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
   /** The far end: sound and camera; and its slides. */
   readonly far_end: MediaStream;
@@ -93,8 +99,7 @@ export class Call {
     if (this.#closed) return;
     const description = this.#connection.localDescription;
     if (this.#connection.signalingState === "have-local-offer" && description !== null) {
-      this.#pace.sent(performance.now());
-      this.#listener.send({ type: "offer", sdp: description.sdp });
+      this.#send(description.sdp);
       return;
     }
     await this.#offer(this.#state !== "connected");
@@ -103,6 +108,7 @@ export class Call {
   /** The room's answer to the last offer. */
   async takeAnswer(sdp: string): Promise<void> {
     if (this.#closed || this.#connection.signalingState !== "have-local-offer") return;
+    clearTimeout(this.#answerTimer);
     try {
       await this.#connection.setRemoteDescription({
         type: "answer",
@@ -139,6 +145,7 @@ export class Call {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#answerTimer);
     removeEventListener("online", this.#networkChanged);
     this.#connection.close();
   }
@@ -246,14 +253,24 @@ export class Call {
       const wait = this.#pace.wait(performance.now());
       if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
       if (this.#closed) return;
-      this.#pace.sent(performance.now());
       await connection.setLocalDescription(await connection.createOffer({ iceRestart }));
-      this.#listener.send({ type: "offer", sdp: connection.localDescription?.sdp ?? "" });
+      this.#send(connection.localDescription?.sdp ?? "");
     } catch {
       this.#broken();
     } finally {
       this.#offering = false;
     }
+  }
+
+  /** Sends an offer. Whoever knocks may wait for long; whoever was in hears at once, or signalling is dead. */
+  #send(sdp: string): void {
+    this.#pace.sent(performance.now());
+    this.#listener.send({ type: "offer", sdp });
+    clearTimeout(this.#answerTimer);
+    if (this.#state === "connecting") return;
+    this.#answerTimer = setTimeout(() => {
+      if (!this.#closed) this.#listener.unanswered();
+    }, ANSWER_TIME);
   }
 
   /** What to give up first when the way to the room is narrow. Some browsers cannot be told. */

@@ -197,6 +197,7 @@ export class Guest {
         this.#slides.ended();
         this.#callView.showSlides(false);
       },
+      unanswered: () => this.#signalling?.reopen(),
       broken: () => this.#callBroken(session),
     });
     this.#call = call;

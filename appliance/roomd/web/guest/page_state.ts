@@ -227,6 +227,7 @@ export function mayJoinAgain(state: Extract<PageState, { name: "ended" }>): bool
   switch (state.ending) {
     case "link_expired":
     case "link_revoked":
+    case "meeting_over":
     case "session_over":
       return false;
     case "left":

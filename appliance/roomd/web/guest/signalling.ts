@@ -42,6 +42,16 @@ export class Signalling {
     if (this.open) this.#socket?.send(JSON.stringify(message));
   }
 
+  /** Makes the connection anew at once: the one that stands leads nowhere, although nobody has closed it. */
+  reopen(): void {
+    const socket = this.#socket;
+    if (this.#closed || socket === null) return;
+    this.#socket = null;
+    socket.close();
+    this.#listener.lost();
+    this.#connect();
+  }
+
   /** Ends the connection for good. What was sent still arrives. */
   close(): void {
     this.#closed = true;

@@ -139,6 +139,7 @@ export const ENGLISH = {
   no_answer: "Nobody in the room answered. Try again, or ask your host by another way.",
   busy: "The room cannot take another call now. Try again later.",
   hung_up: "The room has ended the call.",
+  meeting_over: "The meeting has ended. The link to it is of no use any more.",
   link_expired: "Your link has expired. Ask your host for a new one.",
   link_revoked: "Your link was withdrawn. Ask your host for a new one.",
   session_over: "Your visit has ended. Open the link again, or ask your host for a new one.",

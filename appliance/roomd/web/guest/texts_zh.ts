@@ -125,6 +125,7 @@ export const CHINESE: Texts = {
   no_answer: "会议室无人应答。请重试，或用其他方式联系邀请人。",
   busy: "会议室现在无法接听更多通话。请稍后重试。",
   hung_up: "会议室已结束通话。",
+  meeting_over: "会议已结束，其链接已失效。",
   link_expired: "您的链接已过期。请向邀请人索取新链接。",
   link_revoked: "您的链接已被撤销。请向邀请人索取新链接。",
   session_over: "您的访问已结束。请重新打开链接，或向邀请人索取新链接。",

@@ -1,6 +1,6 @@
 //! Our own description: what an offer or answer of ours says, and how it is written.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 use rand_core::CryptoRng;
@@ -18,6 +18,7 @@ use super::crypto::{CryptoLine, OFFERED_SUITES};
 use super::dtls_line::DtlsLine;
 use super::floor_line::FloorLine;
 use super::h264::{H264Parameters, LevelAsymmetry};
+use super::ice_line::{IceLine, IceUse};
 
 /// Payload types of our offers. G.722 and G.711 have static ones (RFC 3551 table 4).
 const OPUS: PayloadType = payload_type(96);
@@ -268,8 +269,8 @@ pub(super) enum LocalLine {
 impl LocalLine {
     /// The line with which a peer refuses this one.
     pub(super) fn refused(&self) -> Media {
-        let media = write_line(self);
-        write_line(&Self::Refused(RefusedLine::of(&media)))
+        let media = write_line(self, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        RefusedLine::of(&media).write()
     }
 }
 
@@ -286,6 +287,8 @@ pub(super) struct ActiveLine {
     pub(super) crypto: Vec<CryptoLine>,
     /// `None` on a plain line, and where the description has the keys.
     pub(super) dtls: Option<DtlsLine>,
+    /// `None` where nothing is said of ICE.
+    pub(super) ice: Option<IceLine>,
     pub(super) max_bitrate: Option<Bitrate>,
     pub(super) rtcp: RtcpLine,
 }
@@ -304,6 +307,15 @@ impl RefusedLine {
             media: media.media.clone(),
             proto: media.proto.clone(),
             fmt: media.fmt.clone(),
+        }
+    }
+
+    fn write(&self) -> Media {
+        Media {
+            media: self.media.clone(),
+            proto: self.proto.clone(),
+            fmt: self.fmt.clone(),
+            ..empty_media()
         }
     }
 }
@@ -351,7 +363,8 @@ impl LocalDescription {
         let origin = Origin::with_ip_addr(session_id, version, self.address);
         let mut description = Description::new(origin, "-");
         description.connection = Some(Connection::from_ip_addr(self.address));
-        description.medias = self.lines.iter().map(write_line).collect();
+        let lines = self.lines.iter();
+        description.medias = lines.map(|line| write_line(line, self.address)).collect();
         let mut bytes = Vec::new();
         description
             .write(&mut bytes)
@@ -389,15 +402,21 @@ fn offer_line(
     };
     let crypto = suites
         .iter()
-        .map(|(tag, suite)| CryptoLine::generate(*tag, *suite, rng));
+        .map(|(tag, suite)| CryptoLine::generate(*tag, *suite, rng))
+        .collect();
+    let ice = match capabilities.ice {
+        IceUse::Off | IceUse::Answered => None,
+        IceUse::Offered => Some(IceLine::offer(rng)),
+    };
     ActiveLine {
         medium,
         port,
         profile,
         formats,
         direction: Direction::SendRecv,
-        crypto: crypto.collect(),
+        crypto,
         dtls,
+        ice,
         max_bitrate,
         rtcp: RtcpLine::OFFER,
     }
@@ -466,16 +485,11 @@ fn offered_video(video: &H264Capabilities) -> Vec<Format> {
     [pictures, sent_again].concat()
 }
 
-fn write_line(line: &LocalLine) -> Media {
+fn write_line(line: &LocalLine, address: IpAddr) -> Media {
     match line {
-        LocalLine::Active(active) => write_active_line(active),
+        LocalLine::Active(active) => write_active_line(active, address),
         LocalLine::FloorControl(line) => line.write(),
-        LocalLine::Refused(refused) => Media {
-            media: refused.media.clone(),
-            proto: refused.proto.clone(),
-            fmt: refused.fmt.clone(),
-            ..empty_media()
-        },
+        LocalLine::Refused(refused) => refused.write(),
     }
 }
 
@@ -494,7 +508,7 @@ pub(super) fn empty_media() -> Media {
     }
 }
 
-fn write_active_line(line: &ActiveLine) -> Media {
+fn write_active_line(line: &ActiveLine, address: IpAddr) -> Media {
     let payload_types: Vec<String> = line
         .formats
         .iter()
@@ -518,12 +532,12 @@ fn write_active_line(line: &ActiveLine) -> Media {
         proto: line.profile.name().into(),
         fmt: payload_types.join(" "),
         bandwidths: bandwidths.collect(),
-        attributes: write_attributes(line),
+        attributes: write_attributes(line, address),
         ..empty_media()
     }
 }
 
-fn write_attributes(line: &ActiveLine) -> Vec<Attribute> {
+fn write_attributes(line: &ActiveLine, address: IpAddr) -> Vec<Attribute> {
     let mut attributes: Vec<Attribute> = line.formats.iter().flat_map(write_format).collect();
     match line.medium {
         Medium::Audio => attributes.push(Attribute::with_value("ptime", 20)),
@@ -549,6 +563,9 @@ fn write_attributes(line: &ActiveLine) -> Vec<Attribute> {
     if let Some((certificate, setup)) = line.dtls.map(DtlsLine::values) {
         attributes.push(Attribute::with_value("fingerprint", certificate));
         attributes.push(Attribute::with_value("setup", setup));
+    }
+    if let Some(ice) = &line.ice {
+        attributes.extend(ice.attributes(address, line.port, line.rtcp.has_own_port()));
     }
     attributes.push(Attribute::new(direction_name(line.direction)));
     attributes

@@ -6,6 +6,7 @@ mod admission;
 mod aiortc;
 mod connection;
 mod media;
+mod network_changes;
 mod slides;
 mod slow_network;
 

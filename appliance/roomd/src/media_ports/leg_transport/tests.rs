@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use tokio::net::UdpSocket;
+
 use super::*;
 use crate::media_ports::sockets::MediaPortRange;
 
@@ -74,6 +76,7 @@ impl Bench {
                 rtcp,
                 rtcp_port,
                 keying: Keying::Plain,
+                ice: None,
             }),
             video_target: Bitrate::kbps(1_000),
             ..LegRoute::default()

@@ -1,0 +1,119 @@
+//! Guests whose network, or the room's, is away for a while or becomes another one.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use api::snapshot::LegState;
+use system::authority::Authority;
+use system::browser::{Browser, View};
+use system::network_namespace::NetworkNamespace;
+use system::room_setup::{Guests, Place, Room, RoomSetup};
+
+use crate::{LIMIT, join, setup};
+
+/// A room on a network of its own, and a place beside it for guests.
+struct Site {
+    network: Arc<NetworkNamespace>,
+    outside: NetworkNamespace,
+    room: Room,
+}
+
+fn site() -> Site {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path()).unwrap();
+    let network = Arc::new(NetworkNamespace::new().unwrap());
+    let outside = network.beside().unwrap();
+    network.connect("room0", &outside, "guest0").unwrap();
+    network.ip("address add 10.66.0.1/24 dev room0").unwrap();
+    outside.ip("address add 10.66.0.2/24 dev guest0").unwrap();
+    let room = RoomSetup {
+        place: Place {
+            address: Ipv4Addr::new(10, 66, 0, 1).into(),
+            listen: Ipv4Addr::UNSPECIFIED.into(),
+            peers: "10.66.0.0/24",
+            network: Some(Arc::clone(&network)),
+        },
+        ..setup(Guests::Automatically)
+    };
+    let room = room.start(&authority).unwrap();
+    Site {
+        network,
+        outside,
+        room,
+    }
+}
+
+/// Waits for pictures of a guest that were sent after now, on the leg that there was.
+fn assert_guest_goes_on(room: &Room, leg: u32) {
+    let mut seen = None;
+    let mark = room.roomd.snapshot_mark();
+    room.wait_for_leg(mark, "pictures of the guest", 2 * LIMIT, |now| {
+        let packets = now.video.as_ref()?.stats.as_ref()?.stream.packets_received;
+        let first = *seen.get_or_insert(packets);
+        (now.id == leg && packets > first + 100).then_some(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_guest_goes_on_after_an_outage() {
+    let site = site();
+    let browser = Browser::start_within(&site.outside, None).unwrap();
+    let guest = join(&browser, &site.room, "Anna");
+    let leg = site.room.only_leg().unwrap().id;
+    let log = site.room.roomd.log();
+
+    let mark = log.mark();
+    site.network.ip("link set room0 down").unwrap();
+    // The engine says so after some seconds without answers; consent lasts for thirty.
+    let what = "word that the guest is not reached";
+    log.wait_after(mark, what, LIMIT, |line| {
+        line.contains("a guest is not reached").then_some(())
+    })
+    .unwrap();
+    site.network.ip("link set room0 up").unwrap();
+
+    guest.wait_for_frames(View::FarEnd, 60).unwrap();
+    assert_guest_goes_on(&site.room, leg);
+    assert_eq!(site.room.only_leg().unwrap().state, LegState::Established);
+}
+
+#[test]
+fn a_guest_goes_on_at_another_address() {
+    let site = site();
+    let browser = Browser::start_within(&site.outside, None).unwrap();
+    let guest = join(&browser, &site.room, "Anna");
+    let leg = site.room.only_leg().unwrap().id;
+
+    site.outside.ip("address flush dev guest0").unwrap();
+    site.outside
+        .ip("address add 10.66.0.77/24 dev guest0")
+        .unwrap();
+
+    guest.wait_for_frames(View::FarEnd, 60).unwrap();
+    assert_guest_goes_on(&site.room, leg);
+}
+
+#[test]
+fn guests_go_on_when_the_room_has_another_address() {
+    let site = site();
+    let browser = Browser::start_within(&site.outside, None).unwrap();
+    let guest = join(&browser, &site.room, "Anna");
+    let leg = site.room.only_leg().unwrap().id;
+    let log = site.room.roomd.log();
+
+    let mark = log.mark();
+    site.network.ip("address flush dev room0").unwrap();
+    site.network
+        .ip("address add 10.66.0.88/24 dev room0")
+        .unwrap();
+    let what = "word of the new address";
+    log.wait_after(mark, what, LIMIT, |line| {
+        let is_it = line.contains("a guest's leg has other addresses");
+        (is_it && line.contains("10.66.0.88")).then_some(())
+    })
+    .unwrap();
+
+    guest.wait_for_frames(View::FarEnd, 60).unwrap();
+    assert_guest_goes_on(&site.room, leg);
+}

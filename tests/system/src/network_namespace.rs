@@ -5,7 +5,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -141,6 +141,12 @@ impl NetworkNamespace {
         };
         namespace.ip("link set lo up")?;
         Ok(namespace)
+    }
+
+    /// The file by which a program enters it (setns(2)), for as long as this value lives.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/ns/net", self.keeper.id()))
     }
 
     /// The words before a command line that is to run in here.

@@ -1,5 +1,5 @@
-// A browser with guests in it, driven by lines of JSON: one object a line on standard input is a command, {"number", "command", "guest", ...}, and one a line on standard output its answer,
-// {"number", "result"} or {"number", "error"}. What pages complain of comes as {"complaint"}.
+// A browser with guests in it, driven by lines of JSON: one object a line on standard input is a command,
+// {"number", "command", "guest", ...}, and one a line on standard output its answer, {"number", "result"} or {"number", "error"}. What pages complain of comes as {"complaint"}.
 //
 // Each guest has a browser context of their own: no cookie, no memory of another guest. The end of
 // standard input ends the browser.
@@ -33,6 +33,7 @@ const CHROMIUM_ARGUMENTS = [
   "--disable-background-timer-throttling",
 ];
 if (settings.sound !== null) CHROMIUM_ARGUMENTS.push(`--use-file-for-fake-audio-capture=${settings.sound}`);
+if (settings.video !== null) CHROMIUM_ARGUMENTS.push(`--use-file-for-fake-video-capture=${settings.video}`);
 
 // Firefox' names for the same.
 const FIREFOX_PREFERENCES = {
@@ -57,6 +58,9 @@ async function launch() {
     firefoxUserPrefs: FIREFOX_PREFERENCES,
   });
 }
+
+/** Where a page is that a program brings along: cameras are for secure origins only. */
+const OWN_PAGE = "https://call.invalid/";
 
 /** Runs in the page before its own scripts: keeps its connections, which its modules hide. */
 function keepConnections() {
@@ -174,8 +178,8 @@ function pageOf(command) {
 }
 
 const COMMANDS = {
-  /** Opens the link as somebody who has never been here. */
-  async visit({ guest, link, language }) {
+  /** Opens the link as somebody who has never been here; or a page of that text. */
+  async visit({ guest, link, html, language }) {
     const context = await browser.newContext({
       // The room's own authority is one that nobody has heard of.
       ignoreHTTPSErrors: true,
@@ -192,7 +196,14 @@ const COMMANDS = {
       else if (message.type() === "error") say({ console: message.text(), guest });
     });
     guests.set(guest, page);
-    await page.goto(link);
+    if (html !== undefined) {
+      await page.route(`${OWN_PAGE}**`, (route) => route.fulfill({ contentType: "text/html", body: html }));
+    }
+    await page.goto(link ?? OWN_PAGE);
+  },
+  /** What an expression comes to in the page, when it is there. */
+  async evaluate(command) {
+    return pageOf(command).evaluate(command.expression);
   },
   async fill(command) {
     await pageOf(command).fill(command.selector, command.text, { timeout: command.timeout_ms });

@@ -158,7 +158,7 @@ impl Browser {
     /// # Errors
     /// When Node, Chromium or playwright-core is missing, or it does not start.
     pub fn start(sound: Option<&Sound>) -> Result<Self> {
-        Self::start_by(&mut Command::new("node"), Kind::Chromium, sound)
+        Self::start_by(&mut Command::new("node"), Kind::Chromium, sound, None)
     }
 
     /// Starts Chromium as [`Browser::start`] does, in that network.
@@ -166,7 +166,7 @@ impl Browser {
     /// # Errors
     /// As [`Browser::start`].
     pub fn start_within(network: &NetworkNamespace, sound: Option<&Sound>) -> Result<Self> {
-        Self::start_by(&mut network.command("node"), Kind::Chromium, sound)
+        Self::start_by(&mut network.command("node"), Kind::Chromium, sound, None)
     }
 
     /// Starts Firefox, whose guests' microphones hear a tone of [`FIREFOX_TONE`].
@@ -174,10 +174,30 @@ impl Browser {
     /// # Errors
     /// When Node, Firefox or playwright-core is missing, or it does not start.
     pub fn start_firefox() -> Result<Self> {
-        Self::start_by(&mut Command::new("node"), Kind::Firefox, None)
+        Self::start_by(&mut Command::new("node"), Kind::Firefox, None, None)
     }
 
-    fn start_by(node: &mut Command, kind: Kind, sound: Option<&Sound>) -> Result<Self> {
+    /// Starts Chromium as [`Browser::start`] does, in that network where there is one; its cameras see a film (Y4M or
+    /// Motion JPEG), again and again.
+    ///
+    /// # Errors
+    /// As [`Browser::start`].
+    pub fn start_with_film(
+        network: Option<&NetworkNamespace>,
+        sound: Option<&Sound>,
+        film: &Path,
+    ) -> Result<Self> {
+        let mut node =
+            network.map_or_else(|| Command::new("node"), |network| network.command("node"));
+        Self::start_by(&mut node, Kind::Chromium, sound, Some(film))
+    }
+
+    fn start_by(
+        node: &mut Command,
+        kind: Kind,
+        sound: Option<&Sound>,
+        film: Option<&Path>,
+    ) -> Result<Self> {
         let packages = packages()?;
         let executable = kind.executable()?;
         let folder = tempfile::tempdir()?;
@@ -192,6 +212,7 @@ impl Browser {
             "kind": kind.name(),
             "executable": executable,
             "sound": sound.map(|_| file),
+            "video": film,
         });
         node.arg(&driver)
             .arg(settings.to_string())
@@ -218,18 +239,32 @@ impl Browser {
     /// # Errors
     /// When nothing is served there.
     pub fn visit(&self, link: &str, language: Language) -> Result<Guest<'_>> {
-        let number = self.guests.get() + 1;
-        self.guests.set(number);
-        let guest = Guest {
-            browser: self,
-            number,
-        };
+        let guest = self.window();
         let language = match language {
             Language::English => "en",
             Language::Chinese => "zh",
         };
         guest.act("visit", json!({"link": link, "language": language}))?;
         Ok(guest)
+    }
+
+    /// Opens a page of that text in a window of its own, where cameras may be used.
+    ///
+    /// # Errors
+    /// When the page does not load.
+    pub fn open(&self, html: &str) -> Result<Guest<'_>> {
+        let guest = self.window();
+        guest.act("visit", json!({"html": html, "language": "en"}))?;
+        Ok(guest)
+    }
+
+    fn window(&self) -> Guest<'_> {
+        let number = self.guests.get() + 1;
+        self.guests.set(number);
+        Guest {
+            browser: self,
+            number,
+        }
     }
 
     /// What pages have complained of: errors of their scripts, and breaches of their security policy.
@@ -290,6 +325,14 @@ impl Guest<'_> {
         self.wait_for_screen(Screen::Start)?;
         self.act("fill", json!({"selector": "#guest_name", "text": name}))?;
         self.press("#join")
+    }
+
+    /// What an expression comes to in the page; a promise, when it is kept.
+    ///
+    /// # Errors
+    /// When it throws.
+    pub fn evaluate(&self, expression: &str) -> Result<Value> {
+        self.act("evaluate", json!({"expression": expression}))
     }
 
     /// Presses the microphone's button.
@@ -491,16 +534,19 @@ impl Guest<'_> {
 /// The file beside which the packages of the guests' page lie: in the folder where Cargo builds, as its
 /// own tests have them.
 fn packages() -> Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let target = test
+    let own = std::env::current_exe()?;
+    // A test lies in target/PROFILE/deps, the benchmark in target/PROFILE.
+    let web = own
         .ancestors()
-        .nth(3)
-        .context("a test lies in target/PROFILE/deps")?;
-    let web = target.join("web");
-    ensure!(
-        web.join("node_modules/playwright-core").is_dir(),
-        "{} has no playwright-core: cargo xtask test --lane web installs it",
-        web.display()
-    );
+        .skip(2)
+        .take(2)
+        .map(|folder| folder.join("web"))
+        .find(|web| web.join("node_modules/playwright-core").is_dir())
+        .with_context(|| {
+            format!(
+                "no web/node_modules/playwright-core above {}: cargo xtask test --lane web installs it",
+                own.display()
+            )
+        })?;
     Ok(web.join("package.json"))
 }

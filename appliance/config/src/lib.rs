@@ -39,7 +39,7 @@ pub use location::{KeyPath, Location};
 pub use secret::{Secret, SecretError, SecretSource};
 pub use settings::{
     Account, AccountCertificate, AccountName, AutoAnswer, CameraSettings, ClientCertificates,
-    Config, ContentSharing, Credentials, FloorTransport, Host, HostPort, HttpSettings,
+    Config, ContentSharing, Credentials, FloorTransport, Host, HostPort, HttpSettings, IceUse,
     IncomingSettings, JoinSettings, LogFormat, LogLevel, LogSettings, LoopbackListener, MediaKeys,
     MediaSecurity, MicrophoneSettings, Peer, PlayoutSettings, PortRange, Registration, Replaces,
     RoomSettings, SecondCall, SipAddress, SipSettings, SipTarget, SlidesSettings, TlsListener,

@@ -252,6 +252,8 @@ pub struct Account {
     pub media_security: MediaSecurity,
     /// How the calls that it places exchange the keys of SRTP.
     pub media_keys: MediaKeys,
+    /// Whether its calls find the way of media by ICE.
+    pub ice: IceUse,
     /// Whether its calls have a stream for slides.
     pub content_sharing: ContentSharing,
     /// How the calls that it places settle who shows slides.
@@ -542,6 +544,18 @@ pub enum MediaKeys {
     Sdes,
     /// By a DTLS handshake between the media ports (RFC 5763).
     DtlsSrtp,
+}
+
+/// Whether the calls of an account find the way of media by ICE (RFC 8445).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum IceUse {
+    /// Never.
+    Off,
+    /// When the far end offers it.
+    #[default]
+    Answered,
+    /// The calls that it places offer it as well.
+    Offered,
 }
 
 /// Whether the calls of an account offer and take a second video stream for slides, and floor control.

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use config::{
     Admit, AutoAnswer, Config, ConfigError, ContentSharing, FloorTransport, GuestServerIdentity,
-    Language, MediaKeys, MediaSecurity, Peer, Problem, ProblemCause, Registration, Replaces, Rule,
-    SecondCall, SecretSource, SipAddress, Transport, TurnCredentials, Warning, parse,
+    IceUse, Language, MediaKeys, MediaSecurity, Peer, Problem, ProblemCause, Registration,
+    Replaces, Rule, SecondCall, SecretSource, SipAddress, Transport, TurnCredentials, Warning,
+    parse,
 };
 use room::media_plan::{AudioSink, VideoSink, VideoSource};
 use room::units::Bitrate;
@@ -75,6 +76,7 @@ transport = "udp"
 password_credential = "lab"
 media_security = "plain-allowed"
 media_keys = "dtls-srtp"
+ice = "offered"
 content_sharing = "off"
 floor_transport = "tcp"
 register = false
@@ -176,6 +178,8 @@ fn accounts_default_to_tls_srtp_and_the_host_of_their_address() {
     );
     assert_eq!(office.media_keys, MediaKeys::Sdes);
     assert_eq!(lab.media_keys, MediaKeys::DtlsSrtp);
+    assert_eq!(office.ice, IceUse::Answered);
+    assert_eq!(lab.ice, IceUse::Offered);
     assert_eq!(office.content_sharing, ContentSharing::On);
     assert_eq!(lab.content_sharing, ContentSharing::Off);
     assert_eq!(office.floor_transport, FloorTransport::Udp);

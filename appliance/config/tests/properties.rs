@@ -12,11 +12,11 @@ use std::time::Duration;
 use config::{
     Account, AccountCertificate, AccountName, Admit, AutoAnswer, CameraSettings,
     ClientCertificates, Config, ContentSharing, Credentials, FloorTransport, GuestServerIdentity,
-    GuestSettings, HostPort, HttpSettings, IncomingSettings, JoinSettings, LogFormat, LogLevel,
-    LogSettings, LoopbackListener, MediaKeys, MediaSecurity, MicrophoneSettings, PlayoutSettings,
-    PortRange, PublicUrl, Registration, Replaces, RoomSettings, SecondCall, SecretSource,
-    SipAddress, SipSettings, SipTarget, SlidesSettings, TlsListener, Transfers, Transport,
-    TurnCredentials, TurnServer, TurnUrl, parse,
+    GuestSettings, HostPort, HttpSettings, IceUse, IncomingSettings, JoinSettings, LogFormat,
+    LogLevel, LogSettings, LoopbackListener, MediaKeys, MediaSecurity, MicrophoneSettings,
+    PlayoutSettings, PortRange, PublicUrl, Registration, Replaces, RoomSettings, SecondCall,
+    SecretSource, SipAddress, SipSettings, SipTarget, SlidesSettings, TlsListener, Transfers,
+    Transport, TurnCredentials, TurnServer, TurnUrl, parse,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option;
@@ -212,6 +212,7 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
                 MediaSecurity::PlainAllowed,
             ]),
             select(vec![MediaKeys::Sdes, MediaKeys::DtlsSrtp]),
+            select(vec![IceUse::Off, IceUse::Answered, IceUse::Offered]),
         ),
         (
             select(vec![ContentSharing::On, ContentSharing::Off]),
@@ -232,7 +233,7 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
                 websocket_path,
                 credentials,
                 certificate,
-                (media_security, media_keys),
+                (media_security, media_keys, ice),
                 (content_sharing, floor_transport),
                 reg,
             )| {
@@ -253,6 +254,7 @@ fn account(name: AccountName) -> impl Strategy<Value = Account> {
                         .map(|(certificate, key)| AccountCertificate { certificate, key }),
                     media_security,
                     media_keys,
+                    ice,
                     content_sharing,
                     floor_transport: match (floor_transport, media_security) {
                         (FloorTransport::Tcp, MediaSecurity::SrtpRequired) => FloorTransport::Tls,

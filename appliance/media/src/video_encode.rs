@@ -76,16 +76,14 @@ impl VideoEncode {
             Arc::clone(&encoded),
         );
         let sink = pipeline.add(sink)?;
-        link_encode(
-            &pipeline,
-            source.upcast_ref(),
-            &encoder,
-            &sink,
-            rung,
-            around,
-        )?;
+        link_encode(&pipeline, source.upcast_ref(), &encoder, &sink, rung)?;
         pipeline.play()?;
-        let inlet = Arc::new(EncodeInlet::new(pipeline.id(), source));
+        let inlet = Arc::new(EncodeInlet::new(
+            pipeline.id(),
+            source,
+            rung.frame_rate,
+            around.frame_rate,
+        ));
         Ok(Self {
             name,
             pipeline,
@@ -199,12 +197,11 @@ fn link_encode(
     encoder: &gst::Element,
     sink: &gst_app::AppSink,
     rung: Rung,
-    around: &EncodeSurroundings<'_>,
 ) -> Result<(), MediaError> {
     let scale = pipeline.make("videoscale", |b| b.property("add-borders", true))?;
     let mut size = crate::camera_feed::raw_caps(rung.resolution, rung.frame_rate);
     if let Some(structure) = size.make_mut().structure_mut(0) {
-        // The camera's rate, or what the rate limit made of it.
+        // The camera's, or what is left of it where pictures enter.
         structure.remove_field("framerate");
     }
     let size = pipeline.make("capsfilter", |b| b.property("caps", size))?;
@@ -219,8 +216,6 @@ fn link_encode(
     let profile = pipeline.make("capsfilter", |b| b.property("caps", profile))?;
     let format = pipeline.make("capsfilter", |b| b.property("caps", format))?;
     let mut chain = vec![source];
-    let rate = rate_limit(pipeline, rung, around.frame_rate)?;
-    chain.extend(&rate);
     chain.extend([
         &scale,
         &size,
@@ -231,22 +226,6 @@ fn link_encode(
         sink.upcast_ref(),
     ]);
     link(&chain)
-}
-
-/// A rung slower than the camera skips frames before they are encoded.
-fn rate_limit(
-    pipeline: &OwnedPipeline,
-    rung: Rung,
-    source: FrameRate,
-) -> Result<Vec<gst::Element>, MediaError> {
-    if rung.frame_rate >= source {
-        return Ok(Vec::new());
-    }
-    let rate = pipeline.make("videorate", |b| {
-        b.property("drop-only", true)
-            .property("max-rate", rung.frame_rate.0 as i32)
-    })?;
-    Ok(vec![rate])
 }
 
 fn encoded_sink(

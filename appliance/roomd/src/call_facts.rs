@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use room::codec::{RtcpPort, SrtpKeys};
+use room::codec::{RtcpPort, SrtpKeys, VideoFeedback};
 use room::leg_state::EndReason;
 use room::media_plan::{LegStreams, VideoStream};
 use room::peer::{LegSecurity, Peer, PeerTrust, Protection};
@@ -21,15 +21,19 @@ use sip::endpoint::{
 };
 use sip::grammar::{HeaderValue, NameAddr, Replaces, StatusCode, Uri};
 use sip::offer_answer::{
-    AgreedSecurity, CallMedia, DtlsSetup, DtlsSrtp, LocalMedia, PeerHold, RemotePort,
+    AgreedSecurity, CallMedia, DtlsSetup, DtlsSrtp, IceCandidateKind, IceComponent, IceStream,
+    LocalMedia, PeerHold, RemotePort,
 };
-
-use webrtc::secure_transport::{CertificateFingerprint, DtlsParameters, DtlsRole};
+use webrtc::CandidateKind;
+use webrtc::secure_transport::{
+    CertificateFingerprint, DtlsParameters, DtlsRole, IceCredentials, IceParameters, IceRole,
+    RemoteCandidate,
+};
 
 use crate::dtmf_relay;
 use crate::end_reasons;
 use crate::media_control;
-use crate::media_ports::leg_transport::{Keying, LegRoute, MediumRoute};
+use crate::media_ports::leg_transport::{IceRoute, Keying, LegRoute, MediumRoute};
 
 /// What an event of the endpoint means for the room.
 #[derive(Debug, PartialEq, Eq)]
@@ -441,26 +445,84 @@ pub fn route(media: &CallMedia, owner: &MediaPolicy) -> LegRoute {
         let peer = video.and_then(|video| video.max_bitrate);
         peer.map_or(limit, |peer| peer.min(limit))
     };
-    let way = |rtcp_port: RtcpPort, srtp: &Option<SrtpKeys>, dtls, remote: Option<RemotePort>| {
+    let way = |rtcp_port: RtcpPort,
+               srtp: &Option<SrtpKeys>,
+               dtls,
+               ice: Option<&IceStream>,
+               remote: Option<RemotePort>| {
         let remote = remote?;
         Some(MediumRoute {
             rtp: remote.rtp,
             rtcp: remote.rtcp,
             rtcp_port,
             keying: keying(srtp.as_ref(), dtls),
+            ice: ice.map(|ice| Box::new(ice_route(ice))),
+            feedback: VideoFeedback::NONE,
+            sent_again: None,
         })
     };
-    let (remote, dtls) = (&media.remote, &media.dtls);
+    let picture = |stream: &VideoStream, dtls, ice, remote| {
+        Some(MediumRoute {
+            feedback: stream.feedback,
+            sent_again: stream.rtx.map(|rtx| rtx.send),
+            ..way(stream.rtcp.port, &stream.srtp, dtls, ice, remote)?
+        })
+    };
+    let (remote, dtls, ice) = (&media.remote, &media.dtls, &media.ice);
     let audio = media.streams.audio.as_ref();
     LegRoute {
-        audio: audio.and_then(|audio| way(audio.rtcp.port, &audio.srtp, dtls.audio, remote.audio)),
-        video: video.and_then(|video| way(video.rtcp.port, &video.srtp, dtls.video, remote.video)),
+        audio: audio.and_then(|audio| {
+            way(
+                audio.rtcp.port,
+                &audio.srtp,
+                dtls.audio,
+                ice.audio.as_ref(),
+                remote.audio,
+            )
+        }),
+        video: video.and_then(|video| picture(video, dtls.video, ice.video.as_ref(), remote.video)),
         slides: content.and_then(|content| {
-            let stream = &content.stream;
-            way(stream.rtcp.port, &stream.srtp, content.dtls, content.remote)
+            let ice = content.ice.as_ref();
+            picture(&content.stream, content.dtls, ice, content.remote)
         }),
         video_target: target(video, owner.bitrate),
         slides_target: target(slides, owner.slides.bitrate),
+    }
+}
+
+/// ICE of a stream as the transport does it.
+fn ice_route(agreed: &IceStream) -> IceRoute {
+    let credentials = |of: &sip::offer_answer::IceCredentials| IceCredentials {
+        username_fragment: of.username_fragment.clone(),
+        password: of.password.clone(),
+    };
+    let parameters = |component: IceComponent| IceParameters {
+        local: credentials(&agreed.local),
+        remote: credentials(&agreed.remote),
+        role: match agreed.role {
+            sip::offer_answer::IceRole::Controlling => IceRole::Controlling,
+            sip::offer_answer::IceRole::Controlled => IceRole::Controlled,
+        },
+        candidates: agreed
+            .candidates
+            .iter()
+            .filter(|candidate| candidate.component == component)
+            .map(|candidate| RemoteCandidate {
+                address: candidate.address,
+                kind: match candidate.kind {
+                    IceCandidateKind::Host => CandidateKind::Host,
+                    IceCandidateKind::ServerReflexive => CandidateKind::ServerReflexive,
+                    IceCandidateKind::PeerReflexive => CandidateKind::PeerReflexive,
+                    IceCandidateKind::Relayed => CandidateKind::Relayed,
+                },
+                priority: candidate.priority,
+            })
+            .collect(),
+    };
+    IceRoute {
+        local_address: agreed.address,
+        rtp: parameters(IceComponent::Rtp),
+        rtcp: parameters(IceComponent::Rtcp),
     }
 }
 
@@ -480,7 +542,7 @@ pub(crate) mod tests {
         Direction, PacketizationMode, PayloadType, ProfileLevelId, RtcpMode, VideoFeedback,
     };
     use sip::endpoint::AccountName;
-    use sip::offer_answer::{ContentMedia, DtlsMedia, RemoteMedia};
+    use sip::offer_answer::{ContentMedia, DtlsMedia, IceMedia, RemoteMedia};
     use sip::registration;
 
     #[test]
@@ -506,6 +568,7 @@ pub(crate) mod tests {
                 stream: video_stream(peer),
                 remote: None,
                 dtls: None,
+                ice: None,
                 floor_control: None,
             }));
             let route = route(&media, &owner);
@@ -545,6 +608,7 @@ pub(crate) mod tests {
                 }),
             },
             dtls: DtlsMedia::default(),
+            ice: IceMedia::default(),
             content: None,
             security: AgreedSecurity::Plain,
             peer_hold: PeerHold::Off,

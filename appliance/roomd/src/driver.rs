@@ -10,6 +10,7 @@
 //! Each turn takes in what waits, facts before requests, and carries out every command before it
 //! waits again. Nothing here blocks: sockets and media have bounded queues of their own.
 
+mod congestion;
 mod guests;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -36,12 +37,14 @@ use crate::error::Error;
 use crate::floor_way::FloorWay;
 use crate::guest_legs::{GuestLegs, LegNews};
 use crate::guests::signalling::GuestEvent;
-use crate::handshakes::{self, Handshakes};
+use crate::handshakes::{self, Handshakes, Stage};
 use crate::held_answers::{HeldAnswers, Released};
 use crate::latency_probe::LatencyProbes;
 use crate::leg_networks::{FloorNews, FloorStep, LegNetworks};
 use crate::media_ports::floor_events::FloorEvent;
-use crate::media_ports::handshake_events::{HandshakeEvent, HandshakeOutcome};
+use crate::media_ports::transport_events::{
+    HandshakeEvent, HandshakeOutcome, PathEvent, PathOutcome, TransportEvent,
+};
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
 use crate::signalling::{FloorOrder, Signalling};
@@ -69,8 +72,8 @@ pub struct Inputs {
     pub sockets: mpsc::Receiver<SocketEvent>,
     /// What the sockets of floors see. Ends where no content is shared.
     pub floors: mpsc::Receiver<FloorEvent>,
-    /// What comes of the DTLS handshakes of media.
-    pub handshakes: mpsc::UnboundedReceiver<HandshakeEvent>,
+    /// What comes of the DTLS handshakes of media and of ICE, and what congestion control finds.
+    pub transports: mpsc::UnboundedReceiver<TransportEvent>,
     /// What the guest server sees. Ends where there is none.
     pub guests: mpsc::Receiver<GuestEvent>,
     /// What the legs of guests see.
@@ -246,7 +249,10 @@ impl Driver {
                 service_notification::stopping();
                 self.guests.shutting_down();
             }
-            self.meeting_over |= ends_meeting;
+            if ends_meeting {
+                self.guests.meeting_ends();
+                self.meeting_over = true;
+            }
         }
         let needs = self.room.remembered_generation();
         self.answers.hold(now, needs, (admission, answer));
@@ -317,9 +323,13 @@ impl Driver {
             // ends is seen with the resolutions.
             Some(event) = inputs.sockets.recv() => self.signalling.take_in(Instant::now(), event),
             Some(event) = inputs.floors.recv() => self.take_floor_event(event),
-            Some(event) = inputs.handshakes.recv() => {
-                self.take_handshake_event(Instant::now(), event);
-            }
+            Some(event) = inputs.transports.recv() => match event {
+                TransportEvent::Handshake(event) => {
+                    self.take_handshake_event(Instant::now(), event);
+                }
+                TransportEvent::Path(event) => self.take_path_event(Instant::now(), event),
+                TransportEvent::Congestion(event) => self.take_congestion_event(event),
+            },
             Some(event) = inputs.guests.recv() => self.take_guest_event(event),
             Some(news) = inputs.guest_news.recv() => self.take_guest_news(news),
             fact = inputs.facts.recv() => {
@@ -439,15 +449,43 @@ impl Driver {
             }
             HandshakeOutcome::Failed(failure) => {
                 tracing::warn!(%leg, ?medium, %failure, "DTLS yields no keys");
-                let wanted = self.handshakes.is_agreed(leg, medium, parameters);
-                // Without slides a call is one all the same.
-                if wanted && medium != Medium::Slides {
-                    let reason = EndReason::KeyExchangeFailed;
-                    self.queue.push_fact(Fact::Ended { leg, reason });
-                    self.with_call(leg, |endpoint, call| endpoint.hang_up(now, call));
+                if self.handshakes.needs_handshake(leg, medium, parameters) {
+                    self.end_without_media(now, leg, EndReason::KeyExchangeFailed);
                 }
             }
         }
+    }
+
+    fn take_path_event(&mut self, now: Instant, event: PathEvent) {
+        let PathEvent {
+            leg,
+            medium,
+            username_fragment,
+            outcome,
+        } = event;
+        match outcome {
+            PathOutcome::Selected(remote) => {
+                tracing::info!(%leg, ?medium, %remote, "ICE has selected a pair");
+                match medium {
+                    Medium::Audio => {}
+                    // What was sent until now has gone nowhere.
+                    Medium::Video | Medium::Slides => self.media.request_keyframe(leg),
+                }
+            }
+            PathOutcome::Failed(failure) => {
+                tracing::warn!(%leg, ?medium, %failure, "ICE has no way for media");
+                if self.handshakes.needs_path(leg, medium, &username_fragment) {
+                    self.end_without_media(now, leg, end_reasons::path_failure(failure));
+                }
+            }
+        }
+    }
+
+    /// Ends a call that cannot have media. The room is told at once: what the endpoint says of the end
+    /// would be the reason otherwise, that we have hung up.
+    fn end_without_media(&mut self, now: Instant, leg: LegId, reason: EndReason) {
+        self.room.fact(now, Fact::Ended { leg, reason });
+        self.with_call(leg, |endpoint, call| endpoint.hang_up(now, call));
     }
 
     fn tell_floor(&mut self, now: Instant, leg: LegId, news: FloorNews) {
@@ -701,7 +739,12 @@ impl Driver {
             } => {
                 if let Some(media) = media.filter(|_| !self.is_unanswered(leg)) {
                     self.connect(now, leg, &media);
-                    let streams = self.handshakes.settle(leg, &media);
+                    let is_early = |fact: &Fact| matches!(fact, Fact::EarlyMedia { .. });
+                    let stage = match facts.iter().any(is_early) {
+                        true => Stage::Early,
+                        false => Stage::Established,
+                    };
+                    let streams = self.handshakes.settle(leg, stage, &media);
                     for fact in &mut facts {
                         handshakes::tell_streams(fact, &streams);
                     }

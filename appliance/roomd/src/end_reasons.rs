@@ -4,6 +4,7 @@ use room::{EndReason, RegistrationFailure, RegistrationState, TransferProgress};
 use sip::endpoint::{ActionError, CallEndCause, IncomingRefusal};
 use sip::grammar::{ReasonValue, StatusCode, Warning};
 use sip::registration;
+use webrtc::secure_transport::IceFailure;
 
 /// Why a call ended.
 pub(crate) fn end_reason(cause: CallEndCause) -> EndReason {
@@ -39,6 +40,15 @@ pub fn invite_failure(error: &ActionError) -> EndReason {
         | ActionError::NotARefusal
         | ActionError::NoFloorControl
         | ActionError::Text(_) => EndReason::LocalFault,
+    }
+}
+
+/// Why a call ends whose media have no way.
+pub(crate) fn path_failure(failure: IceFailure) -> EndReason {
+    match failure {
+        IceFailure::NoPair => EndReason::Unreachable,
+        IceFailure::ConsentLost => EndReason::PeerLost,
+        IceFailure::LocalAddress | IceFailure::EngineFault => EndReason::LocalFault,
     }
 }
 

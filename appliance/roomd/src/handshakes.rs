@@ -1,4 +1,5 @@
-//! The keys that DTLS handshakes have yielded, until their legs end.
+//! What stands between agreement and media of a leg: the keys that DTLS handshakes have yielded, and
+//! whether one that failed, or a way that ICE has lost, is the end of the call.
 //!
 //! Offer and answer say which streams get their keys by a handshake; the leg's transport holds it, and
 //! media flows once it is over. The room is told of such a stream when there are keys for it:
@@ -7,6 +8,10 @@
 //!  sip: agreed ──────────────► settle ──► the streams that have keys: Established, StreamsChanged
 //!  transport: HandshakeEvent ─► yielded ─► one more of them: StreamsChanged
 //! ```
+//!
+//! A failure is the end of an established call whose sound or pictures it concerns: without slides a call
+//! is one all the same, and a peer that rings may begin only when somebody accepts. What has failed until
+//! then is tried again by the transport once the call is established.
 
 use std::collections::HashMap;
 
@@ -20,6 +25,15 @@ use webrtc::secure_transport::DtlsParameters;
 
 use crate::call_facts;
 
+/// How far a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// It rings, with media before the answer.
+    Early,
+    /// It was answered.
+    Established,
+}
+
 /// The handshakes of all legs.
 #[derive(Debug, Default)]
 pub struct Handshakes {
@@ -30,6 +44,7 @@ pub struct Handshakes {
 #[derive(Debug)]
 struct LegHandshakes {
     agreed: CallMedia,
+    stage: Stage,
     yielded: Vec<Yielded>,
 }
 
@@ -42,11 +57,12 @@ struct Yielded {
 }
 
 impl Handshakes {
-    /// Offer and answer have agreed on this: the streams of it that may flow.
-    pub fn settle(&mut self, leg: LegId, agreed: &CallMedia) -> LegStreams {
+    /// Offer and answer of a call at that stage have agreed on this: the streams of it that may flow.
+    pub fn settle(&mut self, leg: LegId, stage: Stage, agreed: &CallMedia) -> LegStreams {
         let yielded = self.legs.remove(&leg).map(|leg| leg.yielded);
         let mut handshakes = LegHandshakes {
             agreed: agreed.clone(),
+            stage,
             yielded: yielded.unwrap_or_default(),
         };
         // What another handshake has yielded will not be of use again.
@@ -82,11 +98,33 @@ impl Handshakes {
         Some(handshakes.streams())
     }
 
-    /// Whether that handshake is the agreed one.
+    /// Whether the failure of that handshake is the end of the call: it is agreed, and none that the call
+    /// can do without.
     #[must_use]
-    pub fn is_agreed(&self, leg: LegId, medium: Medium, parameters: DtlsParameters) -> bool {
-        let agreed = self.legs.get(&leg).map(|leg| &leg.agreed);
+    pub fn needs_handshake(&self, leg: LegId, medium: Medium, parameters: DtlsParameters) -> bool {
+        let agreed = self.needed(leg, medium);
         agreed.and_then(|agreed| handshake(agreed, medium)) == Some(parameters)
+    }
+
+    /// As much of the way that ICE finds with our username fragment.
+    #[must_use]
+    pub fn needs_path(&self, leg: LegId, medium: Medium, username_fragment: &str) -> bool {
+        let agreed = self.needed(leg, medium);
+        let ice = agreed.and_then(|agreed| match medium {
+            Medium::Audio => agreed.ice.audio.as_ref(),
+            Medium::Video => agreed.ice.video.as_ref(),
+            Medium::Slides => agreed.content.as_ref()?.ice.as_ref(),
+        });
+        ice.is_some_and(|ice| ice.local.username_fragment == username_fragment)
+    }
+
+    /// What is agreed of an established call that a medium is essential for.
+    fn needed(&self, leg: LegId, medium: Medium) -> Option<&CallMedia> {
+        let leg = self.legs.get(&leg)?;
+        match (leg.stage, medium) {
+            (Stage::Established, Medium::Audio | Medium::Video) => Some(&leg.agreed),
+            (Stage::Early, _) | (Stage::Established, Medium::Slides) => None,
+        }
     }
 
     /// The leg is over.
@@ -146,7 +184,8 @@ mod tests {
 
     use room::codec::{SrtpKey, SrtpSuite};
     use sip::offer_answer::{
-        AgreedSecurity, DtlsMedia, DtlsSetup, Fingerprint, PeerHold, RemoteMedia, RemotePort,
+        AgreedSecurity, DtlsMedia, DtlsSetup, Fingerprint, IceCredentials, IceMedia, IceRole,
+        IceStream, PeerHold, RemoteMedia, RemotePort,
     };
 
     use super::*;
@@ -175,6 +214,7 @@ mod tests {
                     certificate: Fingerprint([certificate; 32]),
                 }),
             },
+            ice: IceMedia::default(),
             content: None,
             security: AgreedSecurity::Secured,
             peer_hold: PeerHold::Off,
@@ -184,6 +224,20 @@ mod tests {
     fn parameters(certificate: u8) -> DtlsParameters {
         let video = agreed(certificate).dtls.video;
         call_facts::dtls_parameters(video.unwrap())
+    }
+
+    fn ice() -> IceStream {
+        let credentials = |fragment: &str| IceCredentials {
+            username_fragment: fragment.to_owned(),
+            password: "0123456789012345678901".to_owned(),
+        };
+        IceStream {
+            local: credentials("ours"),
+            remote: credentials("theirs"),
+            role: IceRole::Controlling,
+            candidates: Vec::new(),
+            address: [127, 0, 0, 1].into(),
+        }
     }
 
     fn keys(byte: u8) -> SrtpKeys {
@@ -200,32 +254,62 @@ mod tests {
     #[test]
     fn a_stream_is_told_of_once_it_has_keys_and_keeps_them_through_later_offers() {
         let mut handshakes = Handshakes::default();
-        assert_eq!(handshakes.settle(LEG, &agreed(1)), LegStreams::default());
+        assert_eq!(
+            handshakes.settle(LEG, Stage::Established, &agreed(1)),
+            LegStreams::default()
+        );
         let streams = handshakes
             .yielded(LEG, Medium::Video, parameters(1), keys(3))
             .unwrap();
         assert_eq!(streams.video.as_ref().unwrap().srtp, Some(keys(3)));
-        assert_eq!(handshakes.settle(LEG, &agreed(1)), streams);
+        assert_eq!(
+            handshakes.settle(LEG, Stage::Established, &agreed(1)),
+            streams
+        );
     }
 
     #[test]
     fn keys_of_a_handshake_that_is_agreed_no_more_are_of_no_use() {
         let mut handshakes = Handshakes::default();
-        handshakes.settle(LEG, &agreed(1));
+        handshakes.settle(LEG, Stage::Established, &agreed(1));
         handshakes.yielded(LEG, Medium::Video, parameters(1), keys(3));
-        assert_eq!(handshakes.settle(LEG, &agreed(2)), LegStreams::default());
+        assert_eq!(
+            handshakes.settle(LEG, Stage::Established, &agreed(2)),
+            LegStreams::default()
+        );
         let late = handshakes.yielded(LEG, Medium::Video, parameters(1), keys(3));
         assert_eq!(late, None);
-        assert!(!handshakes.is_agreed(LEG, Medium::Video, parameters(1)));
+        assert!(!handshakes.needs_handshake(LEG, Medium::Video, parameters(1)));
         handshakes.forget(LEG);
         let late = handshakes.yielded(LEG, Medium::Video, parameters(2), keys(3));
         assert_eq!(late, None);
     }
 
     #[test]
+    fn a_failure_ends_an_established_call_and_none_that_rings() {
+        let agreed = CallMedia {
+            ice: IceMedia {
+                audio: None,
+                video: Some(ice()),
+            },
+            ..agreed(1)
+        };
+        for (stage, ends) in [(Stage::Early, false), (Stage::Established, true)] {
+            let mut handshakes = Handshakes::default();
+            handshakes.settle(LEG, stage, &agreed);
+            let handshake = |medium| handshakes.needs_handshake(LEG, medium, parameters(1));
+            let path = |medium, fragment| handshakes.needs_path(LEG, medium, fragment);
+            assert_eq!(handshake(Medium::Video), ends);
+            assert_eq!(path(Medium::Video, "ours"), ends);
+            assert!(!handshake(Medium::Slides) && !path(Medium::Slides, "ours"));
+            assert!(!path(Medium::Video, "theirs") && !path(Medium::Audio, "ours"));
+        }
+    }
+
+    #[test]
     fn facts_tell_of_the_streams_that_may_flow() {
         let mut handshakes = Handshakes::default();
-        handshakes.settle(LEG, &agreed(1));
+        handshakes.settle(LEG, Stage::Established, &agreed(1));
         let settled = handshakes
             .yielded(LEG, Medium::Video, parameters(1), keys(3))
             .unwrap();

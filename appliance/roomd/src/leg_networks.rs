@@ -24,9 +24,9 @@ use crate::media_ports::floor_channel::FloorChannel;
 use crate::media_ports::floor_events::{ConnectionInput, FloorEvent, FloorInput};
 use crate::media_ports::floor_stream::FloorStream;
 use crate::media_ports::floor_tls::FloorTls;
-use crate::media_ports::handshake_events::HandshakeEvent;
-use crate::media_ports::leg_transport::{Handshaking, LegRoute, LegTransport};
+use crate::media_ports::leg_transport::{Connecting, LegRoute, LegTransport};
 use crate::media_ports::sockets::{LegSockets, MediaPortRange, MediumSockets};
+use crate::media_ports::transport_events::TransportEvent;
 use crate::network_counters::NetworkCounters;
 use crate::our_addresses::{address_to_name, anywhere_like, has_lost_its_route, reachable_address};
 use crate::owned_tasks::OwnedTasks;
@@ -98,8 +98,8 @@ pub struct LegNetworks {
     counters: Arc<NetworkCounters>,
     legs: HashMap<LegId, LegNetwork>,
     named: HashMap<LegId, Named>,
-    /// `None` where no keys come by DTLS.
-    handshaking: Option<Handshaking>,
+    /// `None` where no keys come by DTLS, and nobody hears of ICE.
+    connecting: Option<Connecting>,
     /// `None` where no content is shared.
     floor_settings: Option<FloorSettings>,
     floors: HashMap<LegId, LegFloor>,
@@ -117,21 +117,21 @@ impl LegNetworks {
             counters,
             legs: HashMap::new(),
             named: HashMap::new(),
-            handshaking: None,
+            connecting: None,
             floor_settings: None,
             floors: HashMap::new(),
             transports: OwnedTasks::default(),
         }
     }
 
-    /// Holds the DTLS handshakes that are agreed from now on, by that certificate. What comes of them
-    /// goes to `events`.
-    pub fn hold_handshakes(
+    /// Holds the DTLS handshakes that are agreed from now on, by that certificate. What comes of them and
+    /// of ICE goes to `events`.
+    pub fn connect_peers(
         &mut self,
         certificate: Certificate,
-        events: mpsc::UnboundedSender<HandshakeEvent>,
+        events: mpsc::UnboundedSender<TransportEvent>,
     ) {
-        self.handshaking = Some(Handshaking {
+        self.connecting = Some(Connecting {
             certificate,
             events,
         });
@@ -282,8 +282,8 @@ impl LegNetworks {
             Some(LegNetwork::Bound(sockets)) => {
                 let counters = Arc::clone(&self.counters);
                 let datagrams = media.open_leg(leg);
-                let (tasks, handshaking) = (&mut self.transports, self.handshaking.clone());
-                LegTransport::start(tasks, leg, *sockets, datagrams, counters, handshaking)
+                let (tasks, connecting) = (&mut self.transports, self.connecting.clone());
+                LegTransport::start(tasks, leg, *sockets, datagrams, counters, connecting)
             }
         };
         running.set_route(route);

@@ -45,9 +45,9 @@ use crate::instance_id;
 use crate::leg_networks::LegNetworks;
 use crate::media_ports::floor_events::floor_events;
 use crate::media_ports::floor_tls::FloorTls;
-use crate::media_ports::handshake_events::handshake_events;
 use crate::media_ports::media_certificate::MediaCertificate;
 use crate::media_ports::sockets::MediaPortRange;
+use crate::media_ports::transport_events::transport_events;
 use crate::monotonic_zero::monotonic_zero;
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
@@ -126,8 +126,8 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let counters = Arc::new(NetworkCounters::default());
     let interrupted = Interrupted::count_restart(store.load(initial), &store);
     let mut networks = LegNetworks::new(ports, media_address, Arc::clone(&counters));
-    let (handshake_sender, handshakes) = handshake_events();
-    networks.hold_handshakes(media_certificate.for_dtls(), handshake_sender);
+    let (transport_sender, transports) = transport_events();
+    networks.connect_peers(media_certificate.for_dtls(), transport_sender);
     let (floor_sender, floors) = floor_events();
     match settings::shares_content(&config) {
         ContentSharing::On => {
@@ -197,7 +197,7 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let inputs = Inputs {
         sockets: socket_events,
         floors,
-        handshakes,
+        transports,
         guests: guest_receiver,
         guest_news,
         media: media_events,

@@ -270,6 +270,11 @@ fn endpoint_account(
                 config::MediaKeys::DtlsSrtp => sip::offer_answer::MediaKeys::DtlsSrtp,
             },
             certificate: None,
+            ice: match account.ice {
+                config::IceUse::Off => sip::offer_answer::IceUse::Off,
+                config::IceUse::Answered => sip::offer_answer::IceUse::Answered,
+                config::IceUse::Offered => sip::offer_answer::IceUse::Offered,
+            },
             content: content_sharing(account),
             floor_transport: match account.floor_transport {
                 config::FloorTransport::Udp => BfcpTransport::Udp,

@@ -11,8 +11,8 @@ use room::codec::{AudioCodec, Direction};
 use sip::bfcp::{ConferenceId, FloorId, UserId};
 use sip::offer_answer::{
     BfcpTcp, BfcpTransport, CallMedia, Capabilities, ContentPorts, ContentSharing, Fingerprint,
-    FirstChoice, FloorConnection, FloorControlRole, FloorIds, H264Capabilities, LineRefusal,
-    LocalMedia, LocalPort, MediaKeys, MediaSecurity, SdpError, Session, TcpSetup,
+    FirstChoice, FloorConnection, FloorControlRole, FloorIds, H264Capabilities, IceUse,
+    LineRefusal, LocalMedia, LocalPort, MediaKeys, MediaSecurity, SdpError, Session, TcpSetup,
 };
 
 /// 30 counted bytes: no secret.
@@ -25,6 +25,7 @@ fn capabilities(content: ContentSharing) -> Capabilities {
         security: MediaSecurity::PlainAllowed,
         media_keys: MediaKeys::default(),
         certificate: None,
+        ice: IceUse::default(),
         content,
         floor_transport: BfcpTransport::Udp,
     }

@@ -10,8 +10,8 @@ use rand_core::SeedableRng;
 use room::codec::{AudioCodec, Direction, RtcpPort};
 use sip::offer_answer::{
     AgreedSecurity, BfcpTransport, CallMedia, Capabilities, ContentSharing, DtlsSetup, DtlsSrtp,
-    Fingerprint, H264Capabilities, LineRefusal, LocalMedia, LocalPort, MediaKeys, MediaSecurity,
-    SdpError, Session,
+    Fingerprint, H264Capabilities, IceUse, LineRefusal, LocalMedia, LocalPort, MediaKeys,
+    MediaSecurity, SdpError, Session,
 };
 
 const OURS: Fingerprint = Fingerprint([0xa1; 32]);
@@ -25,6 +25,7 @@ fn capabilities(security: MediaSecurity, media_keys: MediaKeys) -> Capabilities 
         security,
         media_keys,
         certificate: Some(OURS),
+        ice: IceUse::default(),
         content: ContentSharing::Off,
         floor_transport: BfcpTransport::default(),
     }

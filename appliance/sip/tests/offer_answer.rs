@@ -11,7 +11,8 @@ use room::units::Bitrate;
 use sip::grammar::StatusCode;
 use sip::offer_answer::{
     AgreedSecurity, BfcpTransport, CallMedia, Capabilities, ContentSharing, H264Capabilities,
-    LineRefusal, LocalMedia, LocalPort, MediaKeys, MediaSecurity, PeerHold, SdpError, Session,
+    IceUse, LineRefusal, LocalMedia, LocalPort, MediaKeys, MediaSecurity, PeerHold, SdpError,
+    Session,
 };
 
 /// 30 counted bytes each: no secrets.
@@ -30,6 +31,7 @@ fn capabilities(security: MediaSecurity) -> Capabilities {
         security,
         media_keys: MediaKeys::default(),
         certificate: None,
+        ice: IceUse::default(),
         content: ContentSharing::Off,
         floor_transport: BfcpTransport::default(),
     }

@@ -16,8 +16,9 @@ use room::media_plan::VideoStream;
 use room::units::Bitrate;
 use sip::offer_answer::{
     AgreedSecurity, BfcpTcp, BfcpTransport, CallMedia, Capabilities, ContentPorts, ContentSharing,
-    DtlsSrtp, Fingerprint, FloorConnection, FloorControlRole, H264Capabilities, LineRefusal,
-    LocalMedia, LocalPort, MediaKeys, MediaSecurity, PeerHold, RemotePort, SdpError, Session,
+    DtlsSrtp, Fingerprint, FloorConnection, FloorControlRole, H264Capabilities, IceUse,
+    LineRefusal, LocalMedia, LocalPort, MediaKeys, MediaSecurity, PeerHold, RemotePort, SdpError,
+    Session,
 };
 
 fn audio_codecs() -> impl Strategy<Value = Vec<AudioCodec>> {
@@ -65,22 +66,24 @@ fn capabilities() -> impl Strategy<Value = Capabilities> {
     ]);
     let keys = prop::sample::select(vec![MediaKeys::Sdes, MediaKeys::DtlsSrtp]);
     let certificate = any::<[u8; 32]>().prop_map(|hash| Some(Fingerprint(hash)));
+    let ice = prop::sample::select(vec![IceUse::Off, IceUse::Answered, IceUse::Offered]);
     let parts = (
         audio_codecs(),
         video(),
         security,
-        (keys, certificate),
+        (keys, certificate, ice),
         content,
         floor,
     );
     parts.prop_map(
-        |(audio, video, security, (media_keys, certificate), content, floor_transport)| {
+        |(audio, video, security, (media_keys, certificate, ice), content, floor_transport)| {
             Capabilities {
                 audio,
                 video,
                 security,
                 media_keys,
                 certificate,
+                ice,
                 content,
                 floor_transport,
             }
@@ -449,6 +452,9 @@ proptest! {
                 "a=(fmtp:(96|97|98) (rtx-time=[0-9]{0,9};)?apt=[0-9]{0,4}|rtcp-fb:(97|\\*) nack( [a-z]{0,4})?)",
                 "a=(sendonly|recvonly|inactive|sendrecv)",
                 "b=(AS|TIAS|CT):[0-9]{1,20}",
+                "a=ice-(ufrag|pwd):[a-z0-9]{0,30}",
+                "a=ice-(lite|mismatch)",
+                "a=candidate:1 [12] (UDP|TCP) [0-9]{1,11} 192.0.2.1 [0-9]{1,6} typ (host|relay)",
                 "c=IN IP[46] [0-9a-f.:]{1,20}(/[0-9]{1,4})?",
                 "[a-z]=\\PC{0,30}",
             ],
@@ -462,6 +468,7 @@ proptest! {
             security: MediaSecurity::PlainAllowed,
             media_keys: MediaKeys::default(),
             certificate: None,
+            ice: IceUse::default(),
             content: ContentSharing::On,
             floor_transport: BfcpTransport::default(),
         };

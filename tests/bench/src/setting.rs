@@ -24,6 +24,10 @@ pub(crate) struct Lengths {
     pub(crate) idle: Duration,
     /// The time over which pictures and sound are timed.
     pub(crate) media: Duration,
+    /// Calls in each of which the rate of the link falls.
+    pub(crate) step_runs: u32,
+    /// Calls in each of which packets are lost.
+    pub(crate) loss_runs: u32,
 }
 
 impl Lengths {
@@ -35,6 +39,8 @@ impl Lengths {
         call: Duration::from_secs(60),
         idle: Duration::from_secs(20),
         media: Duration::from_secs(30),
+        step_runs: 3,
+        loss_runs: 2,
     };
 
     /// Enough to see whether everything can be measured, and about how it stands.
@@ -45,6 +51,8 @@ impl Lengths {
         call: Duration::from_secs(20),
         idle: Duration::from_secs(10),
         media: Duration::from_secs(10),
+        step_runs: 1,
+        loss_runs: 1,
     };
 }
 

@@ -11,13 +11,16 @@ use rand_core::SeedableRng;
 use room::codec::AudioCodec;
 use sip::offer_answer::{
     BfcpTcp, BfcpTransport, Capabilities, ContentPorts, ContentSharing, Fingerprint,
-    H264Capabilities, LocalMedia, LocalPort, MediaKeys, MediaSecurity, Session,
+    H264Capabilities, IceUse, LocalMedia, LocalPort, MediaKeys, MediaSecurity, Session,
 };
 
 fuzz_target!(|description: &[u8]| {
     for security in [MediaSecurity::SrtpRequired, MediaSecurity::PlainAllowed] {
-        for media_keys in [MediaKeys::Sdes, MediaKeys::DtlsSrtp] {
-            let capabilities = capabilities(security, media_keys);
+        for (media_keys, ice) in [
+            (MediaKeys::Sdes, IceUse::Answered),
+            (MediaKeys::DtlsSrtp, IceUse::Offered),
+        ] {
+            let capabilities = capabilities(security, media_keys, ice);
             answer(&capabilities, description);
             let mut rng = ChaCha20Rng::from_seed([7; 32]);
             let (mut session, _) = Session::offer(&capabilities, &local(), &mut rng);
@@ -40,7 +43,7 @@ fn answer(capabilities: &Capabilities, offer: &[u8]) {
         .expect("the same offer is acceptable again");
 }
 
-fn capabilities(security: MediaSecurity, media_keys: MediaKeys) -> Capabilities {
+fn capabilities(security: MediaSecurity, media_keys: MediaKeys, ice: IceUse) -> Capabilities {
     Capabilities {
         audio: vec![
             AudioCodec::Opus,
@@ -52,6 +55,7 @@ fn capabilities(security: MediaSecurity, media_keys: MediaKeys) -> Capabilities 
         security,
         media_keys,
         certificate: Some(Fingerprint([7; 32])),
+        ice,
         content: ContentSharing::On,
         floor_transport: BfcpTransport::default(),
     }

@@ -10,10 +10,11 @@
 //! it does when a call is held: the sound goes to a bridge with nothing at its other end instead.
 
 use std::fmt::Write as _;
-use std::io::{BufReader, Write as _};
+use std::io::{self, BufReader, Read, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -26,6 +27,7 @@ use crate::child_process::ChildProcess;
 use crate::ecdsa_identity::EcdsaIdentity;
 use crate::journal::{Journal, Mark};
 use crate::netstring;
+use crate::network_namespace::{NetworkNamespace, Relay};
 use crate::picture::Luma;
 use crate::poll;
 use crate::ports;
@@ -71,6 +73,15 @@ pub enum MediaEncryption {
     /// SRTP with keys by DTLS, or no call, and RTCP on the port of RTP.
     DtlsSrtp,
     /// Plain RTP.
+    Off,
+}
+
+/// Whether a baresip uses ICE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ice {
+    /// It offers and answers it.
+    On,
+    /// It knows nothing of it.
     Off,
 }
 
@@ -125,6 +136,12 @@ pub struct BaresipConfig {
     pub registration: Option<Registration>,
     /// Media encryption.
     pub media_encryption: MediaEncryption,
+    /// Whether it finds the way of media by ICE, or by the addresses of the descriptions alone.
+    pub ice: Ice,
+    /// Its own address, by which others call it.
+    pub address: Ipv4Addr,
+    /// Its network; that of the test where there is none. ICE takes every address of it but 127.0.0.1.
+    pub network: Option<Arc<NetworkNamespace>>,
     /// What happens with an incoming call.
     pub answer: Answer,
     /// Audio codecs by baresip's modules (`opus`, `g722`, `g711`), best first.
@@ -168,6 +185,9 @@ impl BaresipConfig {
             transport: Transport::Udp,
             registration: None,
             media_encryption: MediaEncryption::SrtpMandatory,
+            ice: Ice::Off,
+            address: Ipv4Addr::LOCALHOST,
+            network: None,
             answer: Answer::Auto,
             audio_codecs: vec!["opus", "g722", "g711"],
             sound,
@@ -216,9 +236,28 @@ struct Answered {
     data: String,
 }
 
+/// The bytes of the control connection to baresip.
+#[derive(Debug)]
+enum Stream {
+    Here(TcpStream),
+    Within(Relay),
+}
+
+impl Stream {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Here(stream) => stream.write_all(bytes),
+            Self::Within(relay) => {
+                relay.write_all(bytes)?;
+                relay.flush()
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Control {
-    stream: TcpStream,
+    stream: Stream,
     events: Journal<Event>,
     answers: Journal<Answered>,
     commands: u64,
@@ -233,6 +272,7 @@ pub struct Baresip {
     uri: String,
     snapshots: u32,
     folder: TempDir,
+    _network: Option<Arc<NetworkNamespace>>,
 }
 
 impl Baresip {
@@ -266,7 +306,10 @@ impl Baresip {
         std::fs::write(folder.path().join("config"), settings.config_file(tls)?)?;
         std::fs::write(folder.path().join("accounts"), settings.account(port))?;
         std::fs::write(folder.path().join("contacts"), "")?;
-        let mut command = Command::new("stdbuf");
+        let mut command = match &config.network {
+            None => Command::new("stdbuf"),
+            Some(network) => network.command("stdbuf"),
+        };
         // -s prints every SIP message; through a pipe it would come late without line buffering.
         command
             .args(["--output=L", "baresip", "-v", "-s", "-f"])
@@ -277,10 +320,11 @@ impl Baresip {
         }
         let process = ChildProcess::start(&format!("baresip {}", config.name), &mut command)?;
         process.wait_for_line("baresip is ready", START_LIMIT)?;
-        let control = Control::connect(control_port)?;
+        let control = Control::connect(config.network.as_deref(), control_port)?;
         let uri = format!(
-            "sip:{}@127.0.0.1:{port};transport={}",
+            "sip:{}@{}:{port};transport={}",
             config.name,
+            config.address,
             config.transport.uri_parameter()
         );
         Ok(Self {
@@ -289,6 +333,7 @@ impl Baresip {
             uri,
             snapshots: 0,
             folder,
+            _network: config.network.clone(),
         })
     }
 
@@ -533,9 +578,20 @@ fn started_digit(event: &Event) -> Option<char> {
 }
 
 impl Control {
-    fn connect(port: u16) -> Result<Self> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-            .context("baresip's control port is closed")?;
+    fn connect(network: Option<&NetworkNamespace>, port: u16) -> Result<Self> {
+        let (stream, reader): (_, Box<dyn Read + Send>) = match network {
+            None => {
+                let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+                    .context("baresip's control port is closed")?;
+                let reader = Box::new(stream.try_clone()?);
+                (Stream::Here(stream), reader)
+            }
+            Some(network) => {
+                let mut relay = network.connect_to(port)?;
+                let reader = Box::new(relay.take_output().context("no standard output")?);
+                (Stream::Within(relay), reader)
+            }
+        };
         let control = Self {
             stream,
             events: Journal::new(1),
@@ -543,7 +599,7 @@ impl Control {
             commands: 0,
         };
         let (events, answers) = (control.events.clone(), control.answers.clone());
-        let mut reader = BufReader::new(control.stream.try_clone()?);
+        let mut reader = BufReader::new(reader);
         std::thread::spawn(move || {
             while let Ok(Some(message)) = netstring::read(&mut reader) {
                 sort_message(&message, &events, &answers);
@@ -620,8 +676,8 @@ impl Settings<'_> {
         let folder = self.folder.display();
         let mut text = format!(
             "poll_method epoll\n\
-             sip_listen 127.0.0.1:{sip}\n\
-             net_interface 127.0.0.1\n\
+             sip_listen {address}:{sip}\n\
+             net_interface {address}\n\
              ctrl_tcp_listen 127.0.0.1:{control}\n\
              rtp_ports {rtp}-{last_rtp}\n\
              call_max_calls 4\n\
@@ -638,6 +694,7 @@ impl Settings<'_> {
              video_display fakevideo,none\n\
              statmode_default off\n\
              module_path {MODULES}\n",
+            address = self.config.address,
             sip = self.sip_port,
             control = self.control_port,
             last_rtp = rtp + RTP_PORTS - 1,
@@ -682,6 +739,10 @@ impl Settings<'_> {
             MediaEncryption::SrtpMandatory | MediaEncryption::Off => "srtp",
             MediaEncryption::DtlsSrtp => "dtls_srtp",
         });
+        match self.config.ice {
+            Ice::On => modules.push("ice"),
+            Ice::Off => {}
+        }
         match self.config.sound_recording {
             SoundRecording::On => modules.push("sndfile"),
             SoundRecording::Off => {}
@@ -715,7 +776,10 @@ impl Settings<'_> {
                     Transport::Udp => String::new(),
                     Transport::Tcp | Transport::Tls => format!(";transport={transport}"),
                 };
-                format!("<sip:{}@127.0.0.1:{port}{only}>;regint=0", config.name)
+                format!(
+                    "<sip:{}@{}:{port}{only}>;regint=0",
+                    config.name, config.address
+                )
             }
             Some(Registration {
                 registrar,
@@ -728,6 +792,10 @@ impl Settings<'_> {
         };
         if !encryption.is_empty() {
             line.push_str(&format!(";mediaenc={encryption}"));
+        }
+        match config.ice {
+            Ice::On => line.push_str(";medianat=ice"),
+            Ice::Off => {}
         }
         format!("{line};answermode={answer}{}\n", config.account_parameters)
     }

@@ -7,7 +7,7 @@
 //!
 //! - Programs: [`roomd`] (set up as a [`room_setup`] says), [`baresip`], [`pjsua`], [`sipp`],
 //!   [`browser`] with guests in it, [`aiortc`] as one more, [`kamailio`] as registrar and as [`edge_proxy`], each a [`child_process`], where it matters in a
-//!   [`network_namespace`] of its own.
+//!   [`network_namespace`] of its own, two of them joined by an [`emulated_link`].
 //! - What they send each other: [`footage`], [`sound`], [`picture`], and whether it arrived:
 //!   [`picture::Luma::psnr`], [`picture::Luma::stamp`], [`sound::Sound::correlation`], [`pesq`].
 
@@ -20,6 +20,7 @@ pub mod child_process;
 pub mod coturn;
 pub mod ecdsa_identity;
 pub mod edge_proxy;
+pub mod emulated_link;
 pub mod footage;
 pub mod journal;
 pub mod kamailio;

@@ -4,8 +4,9 @@
 //! Root makes them as they are; anybody else within a user namespace, where the kernel allows that.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
-use std::process::{ChildStdin, Command};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -24,6 +25,45 @@ pub struct NetworkNamespace {
     keeper: ChildProcess,
     owner: Owner,
     names: Names,
+}
+
+/// A connection with a port in a namespace. Ends with this value.
+#[derive(Debug)]
+pub struct Relay {
+    input: Option<ChildStdin>,
+    output: Option<ChildStdout>,
+    child: Child,
+}
+
+impl Relay {
+    /// What comes from the port. It is there once.
+    pub fn take_output(&mut self) -> Option<ChildStdout> {
+        self.output.take()
+    }
+}
+
+impl Write for Relay {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.input {
+            Some(input) => input.write(bytes),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.input {
+            Some(input) => input.flush(),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // Its end follows from that of its input.
+        self.input = None;
+        let _ = self.child.wait();
+    }
 }
 
 /// Whose namespace it is.
@@ -103,6 +143,12 @@ impl NetworkNamespace {
         Ok(namespace)
     }
 
+    /// The file by which a program enters it (setns(2)), for as long as this value lives.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/ns/net", self.keeper.id()))
+    }
+
     /// The words before a command line that is to run in here.
     #[must_use]
     pub fn prefix(&self) -> Vec<OsString> {
@@ -131,6 +177,29 @@ impl NetworkNamespace {
         command
     }
 
+    /// Connects with a TCP port of 127.0.0.1 in here. Who is not root cannot enter with a socket of its
+    /// own, so that bash carries the bytes.
+    ///
+    /// # Errors
+    /// When there is no bash. A port that is closed shows as the end of what comes.
+    pub fn connect_to(&self, port: u16) -> Result<Relay> {
+        let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; cat <&3 & cat >&3; kill $!");
+        let mut child = self
+            .command("bash")
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start bash")?;
+        let input = child.stdin.take().context("no standard input")?;
+        let output = child.stdout.take().context("no standard output")?;
+        Ok(Relay {
+            input: Some(input),
+            output: Some(output),
+            child,
+        })
+    }
+
     /// Runs ip(8) in here with these words.
     ///
     /// # Errors
@@ -144,7 +213,26 @@ impl NetworkNamespace {
     /// # Errors
     /// When the kernel does not let this user say so.
     pub fn forward(&self) -> Result<()> {
-        run(self.command("sysctl").args(["-w", "net.ipv4.ip_forward=1"]))
+        let forward = "echo 1 > /proc/sys/net/ipv4/ip_forward";
+        run(self.command("sh").args(["-c", forward])).context("nothing is forwarded")
+    }
+
+    /// Makes a NAT of it: what others send through here leaves by that interface from its address, at a
+    /// port of the kernel's choice (nft(8)).
+    ///
+    /// # Errors
+    /// When nft is missing, or the kernel translates nothing.
+    pub fn translate(&self, interface: &str) -> Result<()> {
+        self.forward()?;
+        for words in [
+            "add table ip nat",
+            "add chain ip nat leaving { type nat hook postrouting priority 100 ; }",
+            &format!("add rule ip nat leaving oifname {interface} masquerade random"),
+        ] {
+            run(self.command("nft").args(words.split(' ')))
+                .with_context(|| format!("nft {words}"))?;
+        }
+        Ok(())
     }
 
     /// Lets an interface of here send no more than so many kilobits a second from now on. What is above waits in a

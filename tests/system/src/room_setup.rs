@@ -69,7 +69,32 @@ impl Place {
     }
 }
 
+/// The addresses of [`Place::with_cable`]: the room's.
+pub const ROOM_AT_CABLE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+/// The one at the other end.
+pub const PEER_AT_CABLE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+
 impl Place {
+    /// On a network of its own, with a cable to another one for its peer, which is given too: the peer's
+    /// end is the interface `peer0`.
+    ///
+    /// # Errors
+    /// When this user cannot make networks.
+    pub fn with_cable() -> Result<(Self, Arc<NetworkNamespace>)> {
+        let network = Arc::new(NetworkNamespace::new()?);
+        let beyond = Arc::new(network.beside()?);
+        network.connect("room0", &beyond, "peer0")?;
+        network.ip(&format!("address add {ROOM_AT_CABLE}/24 dev room0"))?;
+        beyond.ip(&format!("address add {PEER_AT_CABLE}/24 dev peer0"))?;
+        let place = Self {
+            address: ROOM_AT_CABLE.into(),
+            listen: ROOM_AT_CABLE.into(),
+            peers: "192.0.2.0/24",
+            network: Some(network),
+        };
+        Ok((place, beyond))
+    }
+
     /// By which others call it at that port.
     fn sip_address(&self, port: u16) -> SocketAddr {
         SocketAddr::new(self.address, port)
@@ -146,6 +171,8 @@ pub struct RoomSetup {
     pub certificates: Certificates,
     /// Whether its account insists on encrypted media.
     pub media_encryption: MediaEncryption,
+    /// Whether its account uses ICE: `off`, `answered` or `offered`.
+    pub ice: &'static str,
     /// With which its account answers challenges, if it does.
     pub password: Option<String>,
     /// What happens with an incoming call.
@@ -184,6 +211,7 @@ impl RoomSetup {
             transport: Transport::Tls,
             certificates: Certificates::OfServers,
             media_encryption: MediaEncryption::SrtpMandatory,
+            ice: "answered",
             password: None,
             answer: Answer::Auto,
             transfers: Transfers::Refused,
@@ -296,13 +324,14 @@ impl RoomSetup {
              [room]\nname = \"{name}\"\n\
              [[account]]\nname = \"{name}\"\naddress = \"sip:{name}@{sip_address}\"\n\
              transport = \"{transport}\"\nmedia_security = \"{security}\"\n\
-             media_keys = \"{media_keys}\"\nregister = false\n\
+             media_keys = \"{media_keys}\"\nice = \"{ice}\"\nregister = false\n\
              floor_transport = \"{floor}\"\n{password}{shown}[incoming]\nauto_answer = \"{answer}\"\nring_seconds = {ring_seconds}\ntransfers = \"{transfers}\"\n\
              replaces = \"{replaces}\"\n\
              [log]\nlevel = \"debug\"\n\
              [sip]\nlisten_{transport} = \"{listen}\"\npeers = [\"{peers}\"]\n\
              media_ports = \"{media_port}-{last_media_port}\"\n\
              ca_files = [\"{authority}\"]\n",
+            ice = self.ice,
             floor = self.floor_transport,
             last_media_port = media_port + MEDIA_PORTS - 1,
             authority = authority.certificate().display(),

@@ -376,20 +376,19 @@ fn roomctl(socket: &Path) -> Result<Command> {
 /// A binary of this workspace: in the folder that `ROOMD_BINARIES` names, or beside the test, where
 /// Cargo builds both.
 fn binary(name: &str) -> Result<PathBuf> {
-    let folder = match std::env::var_os("ROOMD_BINARIES") {
-        Some(folder) => PathBuf::from(folder),
+    let path = match std::env::var_os("ROOMD_BINARIES") {
+        Some(folder) => Some(PathBuf::from(folder).join(name)),
+        // A test lies in target/PROFILE/deps, the benchmark in target/PROFILE.
         None => std::env::current_exe()?
             .ancestors()
-            .nth(2)
-            .context("a test lies in target/PROFILE/deps")?
-            .to_owned(),
+            .skip(1)
+            .take(2)
+            .map(|folder| folder.join(name))
+            .find(|path| path.is_file()),
     };
-    let path = folder.join(name);
-    ensure!(
-        path.is_file(),
-        "{} is not there: cargo build --workspace --bins",
-        path.display()
-    );
+    let path = path.filter(|path| path.is_file());
+    let path =
+        path.with_context(|| format!("{name} is not there: cargo build --workspace --bins"))?;
     Ok(path)
 }
 

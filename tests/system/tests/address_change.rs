@@ -27,7 +27,9 @@ struct Site {
     _folder: TempDir,
 }
 
-fn site() -> Site {
+/// Two rooms on either side of a router; the first one uses ICE as it says, the other one when it is
+/// offered.
+fn site(ice: &'static str) -> Site {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new(folder.path()).unwrap();
     let network = Arc::new(NetworkNamespace::new().unwrap());
@@ -43,6 +45,7 @@ fn site() -> Site {
     network.ip("route add default via 192.168.77.1").unwrap();
 
     let mut setup = RoomSetup::new("room");
+    setup.ice = ice;
     setup.place = Place {
         address: Ipv4Addr::new(192, 168, 77, 2).into(),
         listen: Ipv4Addr::UNSPECIFIED.into(),
@@ -77,7 +80,25 @@ fn assert_pictures_go_on(room: &Room, mark: Mark) {
 
 #[test]
 fn a_call_goes_on_at_the_new_address_and_the_far_end_hangs_up_there() {
-    let site = site();
+    assert_goes_on(&site("answered"));
+}
+
+#[test]
+fn a_call_over_ice_finds_its_way_anew_from_the_new_address() {
+    let site = site("offered");
+    assert_goes_on(&site);
+    let found = |address: &str| {
+        let log = site.far.roomd.log().entries();
+        let found = log.iter().filter(|line| {
+            line.contains("ICE has selected a pair") && line.contains(&format!("remote={address}:"))
+        });
+        found.count()
+    };
+    assert_eq!(found("192.168.77.2"), found("10.77.0.2"));
+    assert!(found("10.77.0.2") >= 2, "sound and pictures");
+}
+
+fn assert_goes_on(site: &Site) {
     site.room.call(site.far.uri()).unwrap();
     for room in [&site.room, &site.far] {
         room.wait_for_media(Mark::default(), LIMIT).unwrap();

@@ -25,12 +25,12 @@ fn hang_up(caller: &Room, callee: &Room) {
 fn two_rooms_on_ipv6_hear_and_see_each_other_and_one_sees_the_slides_of_the_other() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new(folder.path()).unwrap();
-    for transport in [Transport::Tls, Transport::Udp] {
+    for (transport, ice) in [(Transport::Tls, "answered"), (Transport::Udp, "offered")] {
         let [caller, callee] = ["caller", "callee"].map(|name| {
             let mut setup = RoomSetup::new(name);
             setup.place = Place::ipv6_loopback();
             setup.slides = Slides::Simulated;
-            setup.transport = transport;
+            (setup.transport, setup.ice) = (transport, ice);
             setup.start(&authority).unwrap()
         });
         caller.call(callee.uri()).unwrap();
@@ -45,6 +45,12 @@ fn two_rooms_on_ipv6_hear_and_see_each_other_and_one_sees_the_slides_of_the_othe
                 (slides.stream.flow == VideoFlow::Flowing).then_some(())
             })
             .unwrap();
+        for room in [&caller, &callee] {
+            let log = room.roomd.log().entries();
+            let found = log.iter().filter(|line| line.contains("ICE has selected"));
+            let expected = if ice == "offered" { 3 } else { 0 };
+            assert_eq!(found.count(), expected, "a way for each stream, if any");
+        }
         hang_up(&caller, &callee);
     }
 }

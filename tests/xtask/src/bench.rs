@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 use crate::language::Language;
 use crate::setup::{self, Purpose};
-use crate::{cache, process};
+use crate::{cache, process, web};
 
 /// Runs one area of the benchmark, or all. `congestion --seeds A..B` prints what the congestion controller
 /// makes of paths in virtual time, for which neither peers nor a quiet machine are needed.
@@ -18,11 +18,20 @@ pub(crate) fn run(language: Language, arguments: &[OsString]) -> Result<()> {
     }
     // The anchors are the peers that the tests use.
     setup::prepare(language, &[Purpose::Build, Purpose::Run, Purpose::Test])?;
-    // In one build, so that both share what they depend on.
+    // What drives browsers.
+    web::prepare()?;
+    // In one build, so that all share what they depend on.
     process::run(
         process::cargo()
             .args(["build", "--release", "--locked"])
-            .args(["--package", "roomd", "--package", "bench"]),
+            .args([
+                "--package",
+                "roomd",
+                "--package",
+                "roomctl",
+                "--package",
+                "bench",
+            ]),
     )?;
     // It finds roomd beside itself.
     process::run(Command::new(cache::target_directory().join("release/bench")).args(arguments))

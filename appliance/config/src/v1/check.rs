@@ -15,7 +15,7 @@ use crate::error::{ProblemCause, Rule};
 use crate::location::KeyPath;
 use crate::settings::{
     Account, AccountCertificate, AccountName, AutoAnswer, ClientCertificates, Config,
-    ContentSharing, Credentials, FloorTransport, HostPort, HttpSettings, IncomingSettings,
+    ContentSharing, Credentials, FloorTransport, HostPort, HttpSettings, IceUse, IncomingSettings,
     JoinSettings, LogFormat, LogLevel, LogSettings, LoopbackListener, MediaKeys, MediaSecurity,
     PortRange, Registration, Replaces, RoomSettings, SecondCall, SipAddress, SipSettings,
     SipTarget, TlsListener, Transfers, Transport,
@@ -216,6 +216,7 @@ impl Checker<'_> {
             words::MEDIA_KEYS,
             MediaKeys::Sdes,
         );
+        let ice = self.choice(at, "ice", account.ice, words::ICE_USES, IceUse::Answered);
         let content_sharing = self.choice(
             at,
             "content_sharing",
@@ -250,6 +251,7 @@ impl Checker<'_> {
             certificate,
             media_security,
             media_keys,
+            ice,
             content_sharing,
             floor_transport,
             registration,

@@ -188,6 +188,8 @@ table!(
         media_security: String,
         /// How its offers exchange the keys of SRTP: `sdes` (default) or `dtls-srtp`.
         media_keys: String,
+        /// Whether its calls use ICE: `off`, `answered` (default) or `offered`.
+        ice: String,
         /// Whether its calls have a stream for slides: `on` (default) or `off`.
         content_sharing: String,
         /// What its offers name for floor control: `udp` (default), `tls` or `tcp`.

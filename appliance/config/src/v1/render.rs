@@ -151,6 +151,7 @@ impl From<&settings::Account> for Account {
             key: account.certificate.as_ref().map(|shown| path(&shown.key)),
             media_security: Some(word(words::MEDIA_SECURITIES, account.media_security)),
             media_keys: Some(word(words::MEDIA_KEYS, account.media_keys)),
+            ice: Some(word(words::ICE_USES, account.ice)),
             content_sharing: Some(word(words::CONTENT_SHARINGS, account.content_sharing)),
             floor_transport: Some(word(words::FLOOR_TRANSPORTS, account.floor_transport)),
             register: Some(register),

@@ -4,8 +4,8 @@ use room::media_plan::{AudioSink, VideoSink};
 
 use crate::guest_settings::Admit;
 use crate::settings::{
-    AutoAnswer, ClientCertificates, ContentSharing, FloorTransport, LogFormat, LogLevel, MediaKeys,
-    MediaSecurity, Replaces, Transfers, Transport,
+    AutoAnswer, ClientCertificates, ContentSharing, FloorTransport, IceUse, LogFormat, LogLevel,
+    MediaKeys, MediaSecurity, Replaces, Transfers, Transport,
 };
 
 /// Each word with what it means.
@@ -60,6 +60,11 @@ pub(super) const MEDIA_SECURITIES: Words<MediaSecurity> = &[
 pub(super) const MEDIA_KEYS: Words<MediaKeys> = &[
     ("sdes", MediaKeys::Sdes),
     ("dtls-srtp", MediaKeys::DtlsSrtp),
+];
+pub(super) const ICE_USES: Words<IceUse> = &[
+    ("off", IceUse::Off),
+    ("answered", IceUse::Answered),
+    ("offered", IceUse::Offered),
 ];
 pub(super) const CONTENT_SHARINGS: Words<ContentSharing> =
     &[("on", ContentSharing::On), ("off", ContentSharing::Off)];

@@ -94,7 +94,10 @@ impl Room {
     }
 
     /// Waits for the first event that `wanted` takes, and gives what it makes of it.
-    pub(crate) async fn wait_for<T>(&mut self, wanted: impl Fn(&MediaEvent) -> Option<T>) -> T {
+    pub(crate) async fn wait_for<T>(
+        &mut self,
+        mut wanted: impl FnMut(&MediaEvent) -> Option<T>,
+    ) -> T {
         let mut seen = Vec::new();
         let found = timeout(PATIENCE, async {
             loop {

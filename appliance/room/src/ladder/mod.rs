@@ -43,9 +43,12 @@ const FIRST_HOLD: Duration = Duration::from_secs(1);
 /// How long a call is new.
 const NEW_FOR: Duration = Duration::from_secs(10);
 
-/// Bits for a thousand pixels without which the high rung's picture gives up frames: 690 kbit/s
-/// at 720p30. At half of that it has half the frames, and below a smaller picture is better.
-const HIGH_NEED: u64 = 25;
+/// Bits for a thousand pixels without which the high rung's picture gives up frames: 552 kbit/s
+/// at 720p30.
+const HIGH_NEED: u64 = 20;
+/// The same at half the frames, which differ more from each other: below 345 kbit/s at 720p15 a
+/// smaller picture is better.
+const HALVED_NEED: u64 = 25;
 /// The same of the low rung, whose small pictures have more detail in each pixel: 276 kbit/s at
 /// 360p30.
 const LOW_NEED: u64 = 40;
@@ -214,7 +217,9 @@ impl Climber<'_> {
 /// What the high rung needs for a picture at all its frames. A policy that gives it little wants
 /// it so.
 fn high_need(most: &Most, format: PictureFormat) -> Bitrate {
-    format.bitrate(HIGH_NEED).min(part(most.bitrate, 1, 2))
+    let is_halved = format.frame_rate.0 * 2 <= most.format.frame_rate.0;
+    let need = if is_halved { HALVED_NEED } else { HIGH_NEED };
+    format.bitrate(need).min(part(most.bitrate, 1, 2))
 }
 
 /// The best leg of those that hold what the high rung needs, at half its frames if need be.

@@ -162,7 +162,7 @@ fn each_leg_takes_the_highest_rung_on_which_it_takes_nothing_from_the_others() {
             Some((640, 360, 30, 500)),
         ),
         (
-            &[target(600), target(500)],
+            &[target(540), target(500)],
             &[High, High],
             Some((1_280, 720, 15, 500)),
             None,

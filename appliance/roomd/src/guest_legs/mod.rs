@@ -96,10 +96,12 @@ pub struct GuestLegs {
     service: Service,
 }
 
-/// Whether the service goes on.
+/// What the service is about, where it is more than one guest's leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Service {
     Running,
+    /// The room ends its meeting.
+    EndingMeeting,
     ShuttingDown,
 }
 
@@ -489,6 +491,7 @@ impl GuestLegs {
     fn reject(&mut self, leg: LegId, cause: RejectCause) -> Vec<Fact> {
         let end = match self.service {
             Service::Running => end_of_refusal(cause),
+            Service::EndingMeeting => GuestEnd::MeetingOver,
             Service::ShuttingDown => GuestEnd::ShuttingDown,
         };
         self.end(leg, end)
@@ -511,6 +514,7 @@ impl GuestLegs {
         let connected = self.legs.get(&leg).map(|known| &known.state);
         let end = match (self.service, connected) {
             (Service::ShuttingDown, _) => GuestEnd::ShuttingDown,
+            (Service::EndingMeeting, _) => GuestEnd::MeetingOver,
             (Service::Running, Some(State::Connected(_))) => GuestEnd::HungUp,
             // Nobody has sent the guest away: the browser was not reached.
             (Service::Running, _) => GuestEnd::ConnectionLost,
@@ -518,8 +522,18 @@ impl GuestLegs {
         self.end(leg, end)
     }
 
+    /// The room ends its meeting: whoever is hung up on hears that.
+    pub fn meeting_ends(&mut self) {
+        if self.service == Service::Running {
+            self.service = Service::EndingMeeting;
+        }
+    }
+
     /// The room has ended its meeting: the links to it, and who came by them.
-    pub fn meeting_over(&self) {
+    pub fn meeting_over(&mut self) {
+        if self.service == Service::EndingMeeting {
+            self.service = Service::Running;
+        }
         if let Some(server) = &self.server {
             server.meeting_over();
         }

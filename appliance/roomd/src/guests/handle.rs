@@ -119,8 +119,8 @@ impl Guests {
         self.stand(guest, Standing::SentAway);
     }
 
-    /// Ends the meeting: its links and sessions are over, and its pages are told that the room has
-    /// hung up, unless they were told another end before. Each session's [`GuestEvent::SessionOver`]
+    /// Ends the meeting: its links and sessions are over, and its pages are told so, unless they
+    /// were told another end before. Each session's [`GuestEvent::SessionOver`]
     /// follows. Links that are made from now on are to the next meeting.
     pub fn meeting_over(&self) {
         let mut state = self.lock();

@@ -10,7 +10,7 @@ use sip::bfcp::{
 };
 use sip::offer_answer::{
     AgreedSecurity, CallMedia, ContentMedia, DtlsMedia, FloorConnection, FloorControlMedia,
-    FloorControlRole, FloorIds, PeerHold, RemoteMedia, TcpSetup,
+    FloorControlRole, FloorIds, IceMedia, PeerHold, RemoteMedia, TcpSetup,
 };
 use sip::transaction::Reliability;
 
@@ -90,10 +90,12 @@ fn way(role: FloorControlRole, connection: FloorConnection) -> Option<FloorWay> 
         streams: LegStreams::default(),
         remote: RemoteMedia::default(),
         dtls: DtlsMedia::default(),
+        ice: IceMedia::default(),
         content: Some(Box::new(ContentMedia {
             stream: video_stream(None),
             remote: None,
             dtls: None,
+            ice: None,
             floor_control: Some(FloorControlMedia { role, connection }),
         })),
         security: AgreedSecurity::Plain,

@@ -1,22 +1,31 @@
 //! Moves one leg's datagrams between its sockets and the media graph.
 //!
-//! Incoming: only what comes from the latched address, and for a secured stream only what carries
-//! a valid SRTP tag, is handed to media. Outgoing: audio and RTCP at once, video and slides each
-//! through a [`Pacer`]. Until the leg has a [`LegRoute`] everything that comes in is dropped.
+//! Incoming: only what comes from the latched address, or from one that ICE has proven, and for a secured
+//! stream only what carries a valid SRTP tag, is handed to media. Outgoing: audio and RTCP
+//! at once, video and slides through congestion control ([`LegCongestion`]) where the far end reports what
+//! arrives, and else each through a [`Pacer`]. Until the leg has a [`LegRoute`] everything that comes in is dropped.
 //!
 //! ```text
-//!  media ──Datagram──> [pacer: RTP of pictures] ──> socket ──> latch.remote()
-//!  media <─Datagram── [SRTP tag] <── [latch] <── [RTP or RTCP] <── [DTLS?] <── socket
-//!                         ▲                                           │
-//!                         └────────────────── keys ───────────────────┴──> driver
+//!  media ──Datagram──> [pacer, congestion: RTP of pictures] ──> socket ──> the pair of ICE, or the latch
+//!  media <─Datagram── [SRTP tag] <── [pair or latch] <── [RTP or RTCP] <── [ICE, DTLS?] <── socket
+//!                         ▲                 ▲                                   │
+//!                         └────── keys ─────┴──────── pair ─────────────────────┴──> driver
+//!  media ──RTCP, decrypted──> [congestion] ──Change──> driver
+//!  media <──reports of what arrives── [congestion]
 //! ```
 //!
 //! A stream whose keys a DTLS handshake yields (RFC 5763) is deaf and dumb until it has them: nothing of
-//! it leaves in the clear.
+//! it leaves in the clear. One whose way ICE finds (RFC 8445) sends nothing before a pair is selected, and
+//! nothing after the peer's consent has ended (RFC 7675).
 //!
 //! A stream has two sockets until offer/answer settles that RTCP shares the port of RTP (RFC 5761):
 //! then that of RTCP is closed. Should a later answer want it again, it is bound anew; nobody else
 //! can have taken the port, because ports are handed out in pairs.
+
+mod connection;
+mod port;
+mod route;
+mod stream;
 
 use std::future::poll_fn;
 use std::io;
@@ -27,26 +36,33 @@ use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
-use media::{Channel, Datagram, LegDatagrams, Medium};
-use room::codec::{RtcpPort, SrtpKey, SrtpKeys};
+use media::{Channel, ControlDatagram, Datagram, LegDatagrams, Medium};
+use room::codec::RtcpPort;
 use room::ids::LegId;
 use room::media_plan::VideoRole;
 use room::units::Bitrate;
 use tokio::io::ReadBuf;
-use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use webrtc::secure_transport::{self, Certificate, DtlsParameters, Owner, SecureTransport};
+use webrtc::secure_transport::{Certificate, IceFailure, Owner};
 
-use super::address_latch::{AddressLatch, Verdict};
-use super::handshake_events::{HandshakeEvent, HandshakeOutcome};
+use super::address_latch::Verdict;
+use super::leg_congestion::{CongestionEvent, LegCongestion};
 use super::pacer::Pacer;
 use super::rtcp_demultiplexer::{PacketKind, packet_kind};
 use super::sockets::{LegSockets, bind};
+use super::transport_events::{
+    HandshakeEvent, HandshakeOutcome, PathEvent, PathOutcome, TransportEvent,
+};
+use crate::congestion_control::Change;
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
 use crate::socket_address::{as_sent_from, canonical};
-use crate::srtp_authenticator::SrtpAuthenticator;
+use crate::unix_time::ntp_time;
+use connection::{Connection, ConnectionOutput};
+use port::{Port, is_shared, port_index, ports};
+pub use route::{IceRoute, Keying, LegRoute, MediumRoute};
+use stream::{Stream, StreamProtection};
 
 /// The largest UDP payload.
 const LARGEST_DATAGRAM: usize = 65_535;
@@ -56,62 +72,13 @@ const SENDS_A_TURN: usize = 64;
 /// over one by one, each would wake media's thread anew.
 const RECEIVED_A_TURN: usize = 32;
 
-/// Where a leg's streams go. A medium that is `None` is refused or not negotiated yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LegRoute {
-    /// Audio's way.
-    pub audio: Option<MediumRoute>,
-    /// Video's way.
-    pub video: Option<MediumRoute>,
-    /// The way of slides.
-    pub slides: Option<MediumRoute>,
-    /// The target of the camera's encoder, which its pacer follows.
-    pub video_target: Bitrate,
-    /// The target of the encoder of slides.
-    pub slides_target: Bitrate,
-}
-
-impl LegRoute {
-    fn medium(&self, medium: Medium) -> Option<&MediumRoute> {
-        match medium {
-            Medium::Audio => self.audio.as_ref(),
-            Medium::Video => self.video.as_ref(),
-            Medium::Slides => self.slides.as_ref(),
-        }
-    }
-}
-
-/// Where the streams of one medium go, as offer/answer settled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MediumRoute {
-    /// The peer's RTP address.
-    pub rtp: SocketAddr,
-    /// The peer's RTCP address.
-    pub rtcp: SocketAddr,
-    /// Whether RTCP shares the port of RTP, at both ends.
-    pub rtcp_port: RtcpPort,
-    /// How it is protected.
-    pub keying: Keying,
-}
-
-/// Where the keys of a stream come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Keying {
-    /// There are none: the stream is plain.
-    Plain,
-    /// From the session descriptions (RFC 4568).
-    Sdes(SrtpKeys),
-    /// From a DTLS handshake on the port of RTP, which RTCP shares (RFC 5763).
-    DtlsSrtp(DtlsParameters),
-}
-
-/// What DTLS handshakes need.
+/// What connecting with peers needs.
 #[derive(Clone, Debug)]
-pub struct Handshaking {
-    /// What we show.
+pub struct Connecting {
+    /// What we show in DTLS handshakes.
     pub certificate: Certificate,
-    /// Takes what comes of them.
-    pub events: mpsc::UnboundedSender<HandshakeEvent>,
+    /// Takes what comes of handshakes and of ICE, and what congestion control finds.
+    pub events: mpsc::UnboundedSender<TransportEvent>,
 }
 
 /// The running transport of one leg. Dropping it closes the sockets.
@@ -123,7 +90,7 @@ pub struct LegTransport {
 
 impl LegTransport {
     /// Starts to move datagrams of `leg`, and to count them, in a task that `tasks` owns; nothing
-    /// passes before the first [`Self::set_route`]. Without `handshaking` streams that want a handshake
+    /// passes before the first [`Self::set_route`]. Without `connecting` streams that want a handshake
     /// stay without keys.
     #[must_use]
     pub fn start(
@@ -132,20 +99,24 @@ impl LegTransport {
         sockets: LegSockets,
         datagrams: LegDatagrams,
         counters: Arc<NetworkCounters>,
-        handshaking: Option<Handshaking>,
+        connecting: Option<Connecting>,
     ) -> Self {
         let (routes, route_changes) = mpsc::unbounded_channel();
+        let sources = LegRoute::default().sources();
         let task = Task {
             leg,
             ports: ports(sockets),
             next_port: 0,
             pacers: VideoRole::ALL.map(|role| (role, Pacer::new(Bitrate::kbps(2_000)))),
             counters,
-            handshaking,
+            connecting,
+            congestion: LegCongestion::new(Instant::now(), ntp_time(), sources),
+            feedback: datagrams.feedback,
             incoming: datagrams.incoming,
             arrived: Vec::with_capacity(RECEIVED_A_TURN),
         };
-        let task = tasks.spawn_passing(task.run(route_changes, datagrams.outgoing));
+        let control = datagrams.received_control;
+        let task = tasks.spawn_passing(task.run(route_changes, datagrams.outgoing, control));
         Self { routes, task }
     }
 
@@ -162,177 +133,6 @@ impl Drop for LegTransport {
     }
 }
 
-/// One socket with the stream behind it.
-struct Port {
-    /// `None` while RTCP shares the port of RTP, or when the port could not be had again.
-    socket: Option<UdpSocket>,
-    /// Where the socket is bound.
-    local: SocketAddr,
-    medium: Medium,
-    channel: Channel,
-    stream: Option<Stream>,
-    /// The stream before a pause, as by a hold without address, for what takes it up again.
-    paused: Option<Stream>,
-    /// The handshake that yields the keys of the stream, or has yielded them.
-    secure: Option<SecureTransport>,
-}
-
-/// The negotiated stream of a socket.
-struct Stream {
-    negotiated: SocketAddr,
-    /// Whether RTCP travels here as well.
-    rtcp_port: RtcpPort,
-    keying: Keying,
-    latch: AddressLatch,
-    protection: StreamProtection,
-}
-
-/// What is known of a stream's keys.
-enum StreamProtection {
-    /// It has none.
-    Plain,
-    /// The handshake is not over: nothing passes.
-    Awaiting,
-    Secured {
-        /// The key of what the peer sends.
-        remote: SrtpKey,
-        authenticator: Box<SrtpAuthenticator>,
-    },
-}
-
-impl StreamProtection {
-    /// The protection after `previous`. While the peer's key stays, its packet counters go on, and
-    /// with them the authenticator: a new one would not know how often they have wrapped.
-    fn secured(key: &SrtpKey, previous: Option<Self>) -> Self {
-        match previous {
-            Some(Self::Secured {
-                remote,
-                authenticator,
-            }) if remote == *key => Self::Secured {
-                remote,
-                authenticator,
-            },
-            Some(Self::Secured { .. } | Self::Awaiting | Self::Plain) | None => Self::Secured {
-                remote: key.clone(),
-                authenticator: Box::new(SrtpAuthenticator::new(key)),
-            },
-        }
-    }
-}
-
-impl Stream {
-    /// The stream after `previous`.
-    fn new(negotiated: SocketAddr, route: &MediumRoute, previous: Option<Self>) -> Self {
-        let keying = route.keying.clone();
-        let before = previous.map(|previous| (previous.keying, previous.protection));
-        let protection = match &keying {
-            Keying::Plain => StreamProtection::Plain,
-            Keying::Sdes(keys) => {
-                let before = before.map(|(_, protection)| protection);
-                StreamProtection::secured(&keys.remote, before)
-            }
-            // What the same handshake has yielded goes on.
-            Keying::DtlsSrtp(_) => before
-                .filter(|(before, _)| *before == keying)
-                .map_or(StreamProtection::Awaiting, |(_, protection)| protection),
-        };
-        Self {
-            negotiated,
-            rtcp_port: route.rtcp_port,
-            keying,
-            latch: AddressLatch::new(negotiated),
-            protection,
-        }
-    }
-
-    fn is_for(&self, negotiated: SocketAddr, route: &MediumRoute) -> bool {
-        self.negotiated == negotiated
-            && self.rtcp_port == route.rtcp_port
-            && self.keying == route.keying
-    }
-
-    /// The handshake has yielded its keys.
-    fn secure(&mut self, parameters: DtlsParameters, keys: &SrtpKeys) {
-        if self.keying == Keying::DtlsSrtp(parameters) {
-            self.protection = StreamProtection::secured(&keys.remote, None);
-        }
-    }
-}
-
-/// Whether a channel is carried by the port of the other one.
-fn is_shared(channel: Channel, route: &MediumRoute) -> bool {
-    (channel, route.rtcp_port) == (Channel::Rtcp, RtcpPort::Shared)
-}
-
-/// The handshake of a port after `previous`: the same one as long as its parameters are, wherever the
-/// peer is (RFC 8842 section 3.1).
-fn secure(
-    previous: Option<SecureTransport>,
-    negotiated: SocketAddr,
-    route: &MediumRoute,
-    handshaking: &Option<Handshaking>,
-) -> Option<SecureTransport> {
-    let Keying::DtlsSrtp(parameters) = route.keying else {
-        return None;
-    };
-    match previous {
-        Some(mut secure) if secure.parameters() == parameters => {
-            secure.move_to(negotiated);
-            Some(secure)
-        }
-        Some(_) | None => {
-            let certificate = &handshaking.as_ref()?.certificate;
-            let now = Instant::now();
-            Some(SecureTransport::new(
-                now,
-                negotiated,
-                certificate,
-                parameters,
-                None,
-            ))
-        }
-    }
-}
-
-/// As [`port_index`] counts them.
-fn ports(sockets: LegSockets) -> Vec<Port> {
-    let address = sockets.address;
-    let port = |socket: UdpSocket, medium, channel| Port {
-        // Only a socket that the system has taken away has no address.
-        local: socket
-            .local_addr()
-            .unwrap_or_else(|_| SocketAddr::new(address, 0)),
-        socket: Some(socket),
-        medium,
-        channel,
-        stream: None,
-        paused: None,
-        secure: None,
-    };
-    let mut ports = vec![
-        port(sockets.audio.rtp, Medium::Audio, Channel::Rtp),
-        port(sockets.audio.rtcp, Medium::Audio, Channel::Rtcp),
-        port(sockets.video.rtp, Medium::Video, Channel::Rtp),
-        port(sockets.video.rtcp, Medium::Video, Channel::Rtcp),
-    ];
-    if let Some(slides) = sockets.slides {
-        ports.push(port(slides.rtp, Medium::Slides, Channel::Rtp));
-        ports.push(port(slides.rtcp, Medium::Slides, Channel::Rtcp));
-    }
-    ports
-}
-
-fn port_index(medium: Medium, channel: Channel) -> usize {
-    match (medium, channel) {
-        (Medium::Audio, Channel::Rtp) => 0,
-        (Medium::Audio, Channel::Rtcp) => 1,
-        (Medium::Video, Channel::Rtp) => 2,
-        (Medium::Video, Channel::Rtcp) => 3,
-        (Medium::Slides, Channel::Rtp) => 4,
-        (Medium::Slides, Channel::Rtcp) => 5,
-    }
-}
-
 struct Task {
     leg: LegId,
     ports: Vec<Port>,
@@ -340,7 +140,10 @@ struct Task {
     next_port: usize,
     pacers: [(VideoRole, Pacer); 2],
     counters: Arc<NetworkCounters>,
-    handshaking: Option<Handshaking>,
+    connecting: Option<Connecting>,
+    congestion: LegCongestion,
+    /// Takes our reports of what arrives.
+    feedback: mpsc::Sender<ControlDatagram>,
     incoming: mpsc::Sender<Datagram>,
     /// What this turn has received and media has not been given yet.
     arrived: Vec<Datagram>,
@@ -351,22 +154,31 @@ impl Task {
         mut self,
         mut routes: mpsc::UnboundedReceiver<LegRoute>,
         mut outgoing: mpsc::Receiver<Datagram>,
+        mut control: mpsc::Receiver<ControlDatagram>,
     ) {
         let mut buffer = vec![0; LARGEST_DATAGRAM];
         let mut batch = Vec::with_capacity(SENDS_A_TURN);
         loop {
+            let now = Instant::now();
+            self.tell_of_congestion(now);
+            let congestion = self.congestion.next_deadline(now);
             let pacers = self.pacers.iter();
             let pacing = pacers.filter_map(|(_, pacer)| pacer.next_deadline()).min();
-            let handshakes = self.ports.iter().filter_map(|port| port.secure.as_ref());
-            let handshake = handshakes.filter_map(SecureTransport::next_deadline).min();
+            let connections = self.ports.iter_mut().map(|port| &mut port.connection);
+            let connection = connections.filter_map(Connection::next_deadline).min();
             tokio::select! {
                 route = routes.recv() => match route {
-                    Some(route) => self.set_route(&route),
+                    Some(route) => self.set_route(Instant::now(), &route),
                     None => return,
                 },
                 () = sleep_until(pacing), if pacing.is_some() => self.send_paced(),
-                () = sleep_until(handshake), if handshake.is_some() => {
-                    self.handshake_timeout(Instant::now());
+                () = sleep_until(congestion), if congestion.is_some() => {
+                    self.congestion.handle_timeout(Instant::now());
+                    self.send_paced();
+                }
+                Some(datagram) = control.recv() => self.take_control(&datagram),
+                () = sleep_until(connection), if connection.is_some() => {
+                    self.connection_timeout(Instant::now());
                 }
                 taken = outgoing.recv_many(&mut batch, SENDS_A_TURN) => {
                     if taken == 0 {
@@ -382,7 +194,45 @@ impl Task {
         }
     }
 
-    fn set_route(&mut self, route: &LegRoute) {
+    /// Hands media what is to be reported, and the driver what was found.
+    fn tell_of_congestion(&mut self, now: Instant) {
+        while let Some((role, packet)) = self.congestion.poll_feedback() {
+            let report = ControlDatagram {
+                medium: Medium::of_video(role),
+                payload: packet.into(),
+            };
+            // What does not fit is in the next report again.
+            let _ = self.feedback.try_send(report);
+        }
+        while let Some(change) = self.congestion.poll_change(now) {
+            tracing::debug!(leg = %self.leg, ?change, "congestion control");
+            if let Change::Target(role, target) = change {
+                let mut pacers = self.pacers.iter_mut();
+                if let Some((_, pacer)) = pacers.find(|(paced, _)| *paced == role) {
+                    pacer.set_target(target);
+                }
+            }
+            self.tell(TransportEvent::Congestion(CongestionEvent {
+                leg: self.leg,
+                change,
+            }));
+        }
+    }
+
+    fn take_control(&mut self, datagram: &ControlDatagram) {
+        if let Some(role) = datagram.medium.video_role() {
+            let now = Instant::now();
+            self.congestion
+                .received_control(now, ntp_time(), role, &datagram.payload);
+            self.send_paced();
+        }
+    }
+
+    fn set_route(&mut self, now: Instant, route: &LegRoute) {
+        self.congestion
+            .settle(now, route.reported(), route.sent_again(), route.sources());
+        let certificate = self.connecting.as_ref();
+        let certificate = certificate.map(|connecting| &connecting.certificate);
         for (role, pacer) in &mut self.pacers {
             pacer.set_target(match role {
                 VideoRole::Main => route.video_target,
@@ -396,6 +246,7 @@ impl Task {
             };
             if is_shared(port.channel, medium) {
                 (port.socket, port.stream, port.paused) = (None, None, None);
+                port.connection = Connection::default();
                 continue;
             }
             if port.socket.is_none() {
@@ -406,90 +257,117 @@ impl Task {
                     ),
                 }
             }
-            let negotiated = match port.channel {
-                Channel::Rtp => medium.rtp,
-                Channel::Rtcp => medium.rtcp,
-            };
-            // A re-offer that changes neither address nor keys keeps the latch and its counters.
-            let unchanged = port
-                .stream
-                .as_ref()
-                .is_some_and(|s| s.is_for(negotiated, medium));
-            if !unchanged {
-                let previous = port.stream.take().or_else(|| port.paused.take());
-                port.stream = Some(Stream::new(negotiated, medium, previous));
-                port.secure = secure(port.secure.take(), negotiated, medium, &self.handshaking);
+            let before = port.destination();
+            port.settle(now, medium, certificate);
+            if before.is_some() && before != port.destination() {
+                self.congestion.path_changed(now);
             }
         }
         for index in 0..self.ports.len() {
-            self.drive_handshake(index);
+            self.drive_connection(now, index);
         }
     }
 
-    fn handshake_timeout(&mut self, now: Instant) {
+    fn connection_timeout(&mut self, now: Instant) {
         for index in 0..self.ports.len() {
-            if let Some(secure) = &mut self.ports[index].secure {
-                secure.handle_timeout(now);
-            }
-            self.drive_handshake(index);
+            self.ports[index].connection.handle_timeout(now);
+            self.drive_connection(now, index);
         }
     }
 
-    /// Sends what the handshake of a port has to say, and takes its keys.
-    fn drive_handshake(&mut self, index: usize) {
-        let port = &mut self.ports[index];
-        let Some(secure) = &mut port.secure else {
-            return;
-        };
-        let parameters = secure.parameters();
-        while let Some(output) = secure.poll_output() {
-            let outcome = match output {
-                secure_transport::Output::Transmit {
+    /// Does what the connection of a port says.
+    fn drive_connection(&mut self, now: Instant, index: usize) {
+        while let Some(output) = self.ports[index].connection.poll_output(now) {
+            match output {
+                ConnectionOutput::Transmit {
                     destination,
                     payload,
-                } => {
-                    let target = as_sent_from(port.local, destination);
-                    let sent = port
-                        .socket
-                        .as_ref()
-                        .map(|it| it.try_send_to(&payload, target));
-                    if let Some(Err(error)) = sent {
-                        tracing::debug!(leg = %self.leg, %error, "handshake not sent");
+                } => self.transmit_for_connection(index, destination, &payload),
+                ConnectionOutput::Handshake(parameters, outcome) => {
+                    let port = &mut self.ports[index];
+                    if let Ok(keys) = &outcome {
+                        for stream in port.stream.iter_mut().chain(&mut port.paused) {
+                            stream.secure(parameters, keys);
+                        }
                     }
-                    continue;
+                    let event = HandshakeEvent {
+                        leg: self.leg,
+                        medium: port.medium,
+                        parameters,
+                        outcome: match outcome {
+                            Ok(keys) => HandshakeOutcome::Keys(keys),
+                            Err(failure) => HandshakeOutcome::Failed(failure),
+                        },
+                    };
+                    self.tell(TransportEvent::Handshake(event));
                 }
-                secure_transport::Output::Event(secure_transport::Event::Keys(keys)) => {
-                    for stream in port.stream.iter_mut().chain(&mut port.paused) {
-                        stream.secure(parameters, &keys);
-                    }
-                    HandshakeOutcome::Keys(keys)
+                ConnectionOutput::Path(outcome) => {
+                    self.congestion.path_changed(now);
+                    self.tell_path(index, outcome);
                 }
-                secure_transport::Output::Event(secure_transport::Event::Failed(failure)) => {
-                    HandshakeOutcome::Failed(failure)
-                }
-            };
-            let event = HandshakeEvent {
-                leg: self.leg,
-                medium: port.medium,
-                parameters,
-                outcome,
-            };
-            if let Some(handshaking) = &self.handshaking {
-                // The driver's end is the end of the leg as well.
-                let _ = handshaking.events.send(event);
             }
         }
     }
 
-    fn send(&mut self, datagram: Datagram) {
+    fn transmit_for_connection(&self, index: usize, destination: SocketAddr, payload: &[u8]) {
+        let port = &self.ports[index];
+        let target = as_sent_from(port.local, destination);
+        let socket = port.socket.as_ref();
+        if let Some(Err(error)) = socket.map(|socket| socket.try_send_to(payload, target)) {
+            tracing::debug!(leg = %self.leg, %error, "check or handshake not sent");
+        }
+    }
+
+    fn tell_path(&self, index: usize, outcome: Result<SocketAddr, IceFailure>) {
+        let port = &self.ports[index];
+        let Some(ice) = port.connection.ice() else {
+            return;
+        };
+        let username_fragment = ice.parameters().local.username_fragment.clone();
+        match (port.channel, outcome) {
+            (Channel::Rtp, outcome) => self.tell(TransportEvent::Path(PathEvent {
+                leg: self.leg,
+                medium: port.medium,
+                username_fragment,
+                outcome: match outcome {
+                    Ok(remote) => PathOutcome::Selected(remote),
+                    Err(failure) => PathOutcome::Failed(failure),
+                },
+            })),
+            (Channel::Rtcp, Ok(_)) => {}
+            (Channel::Rtcp, Err(failure)) => {
+                tracing::warn!(leg = %self.leg, medium = ?port.medium, %failure, "RTCP has no way");
+            }
+        }
+    }
+
+    fn tell(&self, event: TransportEvent) {
+        if let Some(connecting) = &self.connecting {
+            // The driver's end is the end of the leg as well.
+            let _ = connecting.events.send(event);
+        }
+    }
+
+    fn send(&mut self, mut datagram: Datagram) {
+        let now = Instant::now();
+        if let (Some(role), Channel::Rtp) = (datagram.medium.video_role(), datagram.channel) {
+            match self.congestion.push(now, role, datagram.payload) {
+                None => return,
+                Some(payload) => datagram.payload = payload,
+            }
+        }
         let paced =
             |(role, _): &&mut (VideoRole, Pacer)| Medium::of_video(*role) == datagram.medium;
         let pacer = self.pacers.iter_mut().find(paced);
         if let (Some((_, pacer)), Channel::Rtp) = (pacer, datagram.channel) {
-            pacer.push(Instant::now(), datagram.payload);
+            pacer.push(now, datagram.payload);
         } else {
             let index = self.sending_port(datagram.medium, datagram.channel);
-            self.transmit(index, &datagram.payload);
+            let leaves = self.transmit(index, &datagram.payload);
+            if leaves && datagram.channel == Channel::Rtp {
+                self.congestion
+                    .sent(now, datagram.medium, &datagram.payload);
+            }
         }
     }
 
@@ -508,27 +386,41 @@ impl Task {
 
     fn send_paced(&mut self) {
         for index in 0..self.pacers.len() {
-            let rtp = port_index(Medium::of_video(self.pacers[index].0), Channel::Rtp);
+            let medium = Medium::of_video(self.pacers[index].0);
             while let Some(payload) = self.pacers[index].1.poll(Instant::now()) {
-                self.transmit(rtp, &payload);
+                self.send_picture(medium, &payload);
             }
+        }
+        while let Some((role, payload)) = self.congestion.poll(Instant::now()) {
+            self.send_picture(Medium::of_video(role), &payload);
         }
     }
 
-    fn transmit(&self, index: usize, payload: &Bytes) {
-        let Some(port) = self.ports.get(index) else {
-            return;
-        };
-        let (Some(stream), Some(socket)) = (&port.stream, &port.socket) else {
-            return;
-        };
-        if matches!(stream.protection, StreamProtection::Awaiting) {
-            return;
+    fn send_picture(&mut self, medium: Medium, payload: &Bytes) {
+        let now = Instant::now();
+        if self.transmit(port_index(medium, Channel::Rtp), payload) {
+            self.congestion.sent(now, medium, payload);
         }
-        let target = as_sent_from(port.local, stream.latch.remote());
+    }
+
+    /// Sends a datagram. Whether it has left.
+    fn transmit(&self, index: usize, payload: &Bytes) -> bool {
+        let Some(port) = self.ports.get(index) else {
+            return false;
+        };
+        let (Some(destination), Some(socket)) = (port.destination(), &port.socket) else {
+            return false;
+        };
+        let target = as_sent_from(port.local, destination);
         match socket.try_send_to(payload, target) {
-            Ok(_) => drop(self.counters.datagrams.sent.fetch_add(1, Ordering::Relaxed)),
-            Err(error) => tracing::debug!(leg = %self.leg, %error, "media datagram not sent"),
+            Ok(_) => {
+                self.counters.datagrams.sent.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+            Err(error) => {
+                tracing::debug!(leg = %self.leg, %error, "media datagram not sent");
+                false
+            }
         }
     }
 
@@ -573,13 +465,14 @@ impl Task {
     }
 
     fn take_in(&mut self, index: usize, payload: &[u8], source: SocketAddr) {
-        let source = canonical(source);
+        let (now, source) = (Instant::now(), canonical(source));
         let port = &mut self.ports[index];
-        if let Some(secure) = &mut port.secure
-            && secure.handle_datagram(Instant::now(), source, payload) == Owner::Transport
-        {
-            self.drive_handshake(index);
-            return;
+        match Owner::of(payload) {
+            Owner::Ice | Owner::Dtls => {
+                port.connection.handle_datagram(now, source, payload);
+                return self.drive_connection(now, index);
+            }
+            Owner::Media => {}
         }
         let Some(stream) = &mut port.stream else {
             return;
@@ -589,17 +482,24 @@ impl Task {
             (RtcpPort::Shared, PacketKind::Rtp) => Channel::Rtp,
             (RtcpPort::Shared, PacketKind::Rtcp) => Channel::Rtcp,
         };
+        let ice = port.connection.ice();
         let verdict = match &mut stream.protection {
-            StreamProtection::Plain => stream.latch.judge_plain(source),
+            StreamProtection::Plain => match ice {
+                Some(ice) if ice.is_proven(source) => Verdict::Pass,
+                Some(_) => Verdict::Drop,
+                None => stream.latch.judge_plain(source),
+            },
             StreamProtection::Awaiting => return,
             StreamProtection::Secured { authenticator, .. } => {
                 let packet = match channel {
                     Channel::Rtp => authenticator.authenticate_rtp(payload),
                     Channel::Rtcp => authenticator.authenticate_rtcp(payload),
                 };
-                match packet {
-                    Ok(packet) => stream.latch.judge_authenticated(source, packet.age),
-                    Err(_) => {
+                match (packet, ice) {
+                    // ICE says where media go to, whencever they come.
+                    (Ok(_), Some(_)) => Verdict::Pass,
+                    (Ok(packet), None) => stream.latch.judge_authenticated(source, packet.age),
+                    (Err(_), _) => {
                         self.counters
                             .datagrams
                             .unauthenticated
@@ -620,7 +520,11 @@ impl Task {
             Verdict::Pass => {}
             Verdict::PassAndFollow => {
                 tracing::info!(leg = %self.leg, medium = ?port.medium, %source, "media follows the peer");
+                self.congestion.path_changed(now);
             }
+        }
+        if let (Some(role), Channel::Rtp) = (port.medium.video_role(), channel) {
+            self.congestion.received(now, role, payload);
         }
         self.arrived.push(Datagram {
             medium: port.medium,
@@ -662,5 +566,7 @@ async fn receive(
 
 #[cfg(test)]
 mod handshake_tests;
+#[cfg(test)]
+mod ice_tests;
 #[cfg(test)]
 mod tests;

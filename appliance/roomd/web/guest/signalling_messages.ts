@@ -7,6 +7,8 @@ export const END_REASONS = [
   "no_answer",
   "busy",
   "hung_up",
+  "meeting_over",
+  "session_over",
   "link_expired",
   "link_revoked",
   "taken_over",

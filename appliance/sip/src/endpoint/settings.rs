@@ -11,7 +11,7 @@ use super::instance_id::InstanceId;
 use crate::digest::Credentials;
 use crate::grammar::{SipUri, Uri};
 use crate::offer_answer::{
-    BfcpTransport, Capabilities, ContentSharing, H264Capabilities, MediaKeys, MediaSecurity,
+    BfcpTransport, Capabilities, ContentSharing, H264Capabilities, IceUse, MediaKeys, MediaSecurity,
 };
 use crate::registration::BackOff;
 use crate::transport::Transport;
@@ -109,6 +109,7 @@ impl Account {
                 video: H264Capabilities::default(),
                 security: MediaSecurity::SrtpRequired,
                 media_keys: MediaKeys::default(),
+                ice: IceUse::default(),
                 certificate: None,
                 content: ContentSharing::Off,
                 floor_transport: BfcpTransport::default(),

@@ -18,6 +18,7 @@ use super::crypto::CryptoLine;
 use super::dtls_line::{DtlsLine, DtlsSrtp};
 use super::error::LineRefusal;
 use super::h264::{H264Parameters, H264Profile, Sendable};
+use super::ice_line::{IceLine, IceMedia, IceStream, IceUse};
 use super::local::{ActiveLine, Encoding, Feedback, Format, Medium, RtcpLine, content_ports};
 use super::remote::{RemoteAddress, RemoteLine};
 
@@ -28,6 +29,7 @@ pub(super) struct AgreedLine {
     stream: AgreedStream,
     remote: Option<RemotePort>,
     dtls: Option<DtlsSrtp>,
+    ice: Option<IceStream>,
     /// Whether the peer takes what we send, seen from its description alone.
     peer_receives: bool,
 }
@@ -96,6 +98,7 @@ pub(super) fn answer_line(
         Some(_) => None,
         None => answer_dtls(answerer, medium, offered)?,
     };
+    let ice = answer_ice(answerer, medium, offered, rng);
     let line = ActiveLine {
         medium,
         port,
@@ -105,6 +108,7 @@ pub(super) fn answer_line(
         direction: intersection(answerer.direction, offered.direction().reversed()),
         crypto: crypto.into_iter().collect(),
         dtls,
+        ice,
         max_bitrate,
     };
     agree(&line, offered, capabilities.security, answerer.address)
@@ -241,6 +245,30 @@ fn answer_dtls(
     DtlsLine::answer(certificate, offered, previous).map(Some)
 }
 
+/// The answer to ICE, where it is offered and used.
+fn answer_ice(
+    answerer: &Answerer<'_>,
+    medium: Medium,
+    offered: RemoteLine<'_>,
+    rng: &mut impl CryptoRng,
+) -> Option<IceLine> {
+    match answerer.capabilities.ice {
+        IceUse::Off => None,
+        IceUse::Answered | IceUse::Offered => {
+            let previous = answerer.previous.and_then(|media| ice_of(media, medium));
+            IceLine::answer(offered, answerer.address, previous, rng)
+        }
+    }
+}
+
+fn ice_of(media: &CallMedia, medium: Medium) -> Option<&IceStream> {
+    match medium {
+        Medium::Audio => media.ice.audio.as_ref(),
+        Medium::Video => media.ice.video.as_ref(),
+        Medium::Slides => media.content.as_ref()?.ice.as_ref(),
+    }
+}
+
 fn dtls_of(media: &CallMedia, medium: Medium) -> Option<DtlsSrtp> {
     match medium {
         Medium::Audio => media.dtls.audio,
@@ -287,6 +315,10 @@ pub(super) fn agree(
         }),
         (RemoteAddress::Nowhere, _) => None,
     };
+    let (ice_line, ice) = match &ours.ice {
+        Some(line) => line.agree(theirs, address, rtcp.port),
+        None => (None, None),
+    };
     let direction = intersection(ours.direction, theirs.direction().reversed());
     let srtp = keys.as_ref().map(|(_, keys)| keys.clone());
     let (stream, formats) = match ours.medium {
@@ -306,12 +338,14 @@ pub(super) fn agree(
             formats,
             crypto,
             dtls: dtls.map(|(line, _)| line),
+            ice: ice_line,
             rtcp: RtcpLine::Agreed(rtcp),
             ..ours.clone()
         },
         stream,
         remote,
         dtls: dtls.map(|(_, dtls)| dtls),
+        ice,
         peer_receives: theirs.direction().receives(),
     })
 }
@@ -520,6 +554,7 @@ pub(super) fn call_media(
     let mut streams = LegStreams::default();
     let mut remote = RemoteMedia::default();
     let mut dtls = DtlsMedia::default();
+    let mut ice = IceMedia::default();
     let mut content = None;
     for agreed in lines {
         let is_slides = agreed.line.medium == Medium::Slides;
@@ -528,12 +563,14 @@ pub(super) fn call_media(
                 streams.audio = Some(stream);
                 remote.audio = agreed.remote;
                 dtls.audio = agreed.dtls;
+                ice.audio = agreed.ice;
             }
             AgreedStream::Video(stream) if is_slides => {
                 content = Some(Box::new(ContentMedia {
                     stream,
                     remote: agreed.remote,
                     dtls: agreed.dtls,
+                    ice: agreed.ice,
                     floor_control,
                 }));
             }
@@ -541,6 +578,7 @@ pub(super) fn call_media(
                 streams.video = Some(stream);
                 remote.video = agreed.remote;
                 dtls.video = agreed.dtls;
+                ice.video = agreed.ice;
             }
         }
     }
@@ -553,6 +591,7 @@ pub(super) fn call_media(
         streams,
         remote,
         dtls,
+        ice,
         content,
         security,
         peer_hold,

@@ -12,6 +12,7 @@ use super::content::{
 use super::dtls_line::DtlsSrtp;
 use super::fingerprint::Fingerprint;
 use super::h264::H264Profile;
+use super::ice_line::{IceMedia, IceUse};
 
 /// The codecs and the security that a call may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Capabilities {
     /// The certificate that we show in the DTLS handshakes of media, or `None` to neither offer nor
     /// accept keys by them.
     pub certificate: Option<Fingerprint>,
+    /// Whether the way of media is found by ICE.
+    pub ice: IceUse,
     /// Whether slides are offered and taken.
     pub content: ContentSharing,
     /// What our offers of floor control name. Any is taken of an offer.
@@ -121,6 +124,8 @@ pub struct CallMedia {
     pub remote: RemoteMedia,
     /// Which streams get their keys by a handshake; until then they have none.
     pub dtls: DtlsMedia,
+    /// Which streams find their way by ICE; the others go to [`remote`](Self::remote).
+    pub ice: IceMedia,
     /// The second video stream, for slides. A refused one is `None`.
     pub content: Option<Box<ContentMedia>>,
     /// Whether every stream is protected.

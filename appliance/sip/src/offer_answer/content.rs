@@ -7,6 +7,7 @@ use room::media_plan::VideoStream;
 use super::capability::{LocalPort, RemotePort};
 use super::dtls_line::DtlsSrtp;
 use super::fingerprint::Fingerprint;
+use super::ice_line::IceStream;
 use crate::bfcp::{ConferenceId, FloorId, UserId};
 
 /// Whether slides are offered and taken.
@@ -64,6 +65,8 @@ pub struct ContentMedia {
     pub remote: Option<RemotePort>,
     /// By which handshake it gets its keys; `None` where the description has them, or there are none.
     pub dtls: Option<DtlsSrtp>,
+    /// How it finds its way; `None` where it goes to `remote`.
+    pub ice: Option<IceStream>,
     /// How it is settled who sends, or `None` where the peer agreed on nothing.
     pub floor_control: Option<FloorControlMedia>,
 }

@@ -1,6 +1,6 @@
 //! Our own description: what an offer or answer of ours says, and how it is written.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 use rand_core::CryptoRng;
@@ -18,6 +18,7 @@ use super::crypto::{CryptoLine, OFFERED_SUITES};
 use super::dtls_line::DtlsLine;
 use super::floor_line::FloorLine;
 use super::h264::{H264Parameters, LevelAsymmetry};
+use super::ice_line::{IceLine, IceUse};
 
 /// Payload types of our offers. G.722 and G.711 have static ones (RFC 3551 table 4).
 const OPUS: PayloadType = payload_type(96);
@@ -186,10 +187,21 @@ pub(super) enum Feedback {
     CcmFir,
     /// Temporary maximum media stream bitrate request (RFC 5104 section 4.2.1).
     CcmTmmbr,
+    /// Congestion control feedback (RFC 8888 section 6), which is of all payload types or of none.
+    AckCcfb,
+    /// Receiver estimated maximum bitrate (draft-alvestrand-rmcat-remb-03 section 2.3).
+    GoogRemb,
 }
 
 impl Feedback {
-    pub(super) const ALL: [Self; 4] = [Self::Nack, Self::NackPli, Self::CcmFir, Self::CcmTmmbr];
+    pub(super) const ALL: [Self; 6] = [
+        Self::Nack,
+        Self::NackPli,
+        Self::CcmFir,
+        Self::CcmTmmbr,
+        Self::AckCcfb,
+        Self::GoogRemb,
+    ];
 
     pub(super) const fn value(self) -> &'static str {
         match self {
@@ -197,6 +209,8 @@ impl Feedback {
             Self::NackPli => "nack pli",
             Self::CcmFir => "ccm fir",
             Self::CcmTmmbr => "ccm tmmbr",
+            Self::AckCcfb => "ack ccfb",
+            Self::GoogRemb => "goog-remb",
         }
     }
 
@@ -209,7 +223,15 @@ impl Feedback {
             .all(|word| words.next() == Some(word));
         match self {
             Self::Nack => named && words.next().is_none(),
-            Self::NackPli | Self::CcmFir | Self::CcmTmmbr => named,
+            Self::NackPli | Self::CcmFir | Self::CcmTmmbr | Self::AckCcfb | Self::GoogRemb => named,
+        }
+    }
+
+    /// Whether it is of the whole line, and not of one of its payload types.
+    pub(super) const fn is_of_all(self) -> bool {
+        match self {
+            Self::AckCcfb => true,
+            Self::Nack | Self::NackPli | Self::CcmFir | Self::CcmTmmbr | Self::GoogRemb => false,
         }
     }
 
@@ -221,6 +243,8 @@ impl Feedback {
             picture_loss_indication: both(Self::NackPli),
             full_intra_request: both(Self::CcmFir),
             temporary_bitrate: both(Self::CcmTmmbr),
+            congestion_control: both(Self::AckCcfb),
+            maximum_bitrate: both(Self::GoogRemb),
         }
     }
 }
@@ -268,8 +292,8 @@ pub(super) enum LocalLine {
 impl LocalLine {
     /// The line with which a peer refuses this one.
     pub(super) fn refused(&self) -> Media {
-        let media = write_line(self);
-        write_line(&Self::Refused(RefusedLine::of(&media)))
+        let media = write_line(self, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        RefusedLine::of(&media).write()
     }
 }
 
@@ -286,6 +310,8 @@ pub(super) struct ActiveLine {
     pub(super) crypto: Vec<CryptoLine>,
     /// `None` on a plain line, and where the description has the keys.
     pub(super) dtls: Option<DtlsLine>,
+    /// `None` where nothing is said of ICE.
+    pub(super) ice: Option<IceLine>,
     pub(super) max_bitrate: Option<Bitrate>,
     pub(super) rtcp: RtcpLine,
 }
@@ -304,6 +330,15 @@ impl RefusedLine {
             media: media.media.clone(),
             proto: media.proto.clone(),
             fmt: media.fmt.clone(),
+        }
+    }
+
+    fn write(&self) -> Media {
+        Media {
+            media: self.media.clone(),
+            proto: self.proto.clone(),
+            fmt: self.fmt.clone(),
+            ..empty_media()
         }
     }
 }
@@ -351,7 +386,8 @@ impl LocalDescription {
         let origin = Origin::with_ip_addr(session_id, version, self.address);
         let mut description = Description::new(origin, "-");
         description.connection = Some(Connection::from_ip_addr(self.address));
-        description.medias = self.lines.iter().map(write_line).collect();
+        let lines = self.lines.iter();
+        description.medias = lines.map(|line| write_line(line, self.address)).collect();
         let mut bytes = Vec::new();
         description
             .write(&mut bytes)
@@ -389,15 +425,21 @@ fn offer_line(
     };
     let crypto = suites
         .iter()
-        .map(|(tag, suite)| CryptoLine::generate(*tag, *suite, rng));
+        .map(|(tag, suite)| CryptoLine::generate(*tag, *suite, rng))
+        .collect();
+    let ice = match capabilities.ice {
+        IceUse::Off | IceUse::Answered => None,
+        IceUse::Offered => Some(IceLine::offer(rng)),
+    };
     ActiveLine {
         medium,
         port,
         profile,
         formats,
         direction: Direction::SendRecv,
-        crypto: crypto.collect(),
+        crypto,
         dtls,
+        ice,
         max_bitrate,
         rtcp: RtcpLine::OFFER,
     }
@@ -466,16 +508,11 @@ fn offered_video(video: &H264Capabilities) -> Vec<Format> {
     [pictures, sent_again].concat()
 }
 
-fn write_line(line: &LocalLine) -> Media {
+fn write_line(line: &LocalLine, address: IpAddr) -> Media {
     match line {
-        LocalLine::Active(active) => write_active_line(active),
+        LocalLine::Active(active) => write_active_line(active, address),
         LocalLine::FloorControl(line) => line.write(),
-        LocalLine::Refused(refused) => Media {
-            media: refused.media.clone(),
-            proto: refused.proto.clone(),
-            fmt: refused.fmt.clone(),
-            ..empty_media()
-        },
+        LocalLine::Refused(refused) => refused.write(),
     }
 }
 
@@ -494,7 +531,7 @@ pub(super) fn empty_media() -> Media {
     }
 }
 
-fn write_active_line(line: &ActiveLine) -> Media {
+fn write_active_line(line: &ActiveLine, address: IpAddr) -> Media {
     let payload_types: Vec<String> = line
         .formats
         .iter()
@@ -518,13 +555,21 @@ fn write_active_line(line: &ActiveLine) -> Media {
         proto: line.profile.name().into(),
         fmt: payload_types.join(" "),
         bandwidths: bandwidths.collect(),
-        attributes: write_attributes(line),
+        attributes: write_attributes(line, address),
         ..empty_media()
     }
 }
 
-fn write_attributes(line: &ActiveLine) -> Vec<Attribute> {
+fn write_attributes(line: &ActiveLine, address: IpAddr) -> Vec<Attribute> {
     let mut attributes: Vec<Attribute> = line.formats.iter().flat_map(write_format).collect();
+    let listed = |feedback: &Feedback| {
+        let mut formats = line.formats.iter();
+        feedback.is_of_all() && formats.any(|format| format.feedback.contains(feedback))
+    };
+    let of_all = Feedback::ALL.into_iter().filter(listed);
+    attributes.extend(
+        of_all.map(|feedback| Attribute::with_value("rtcp-fb", format!("* {}", feedback.value()))),
+    );
     match line.medium {
         Medium::Audio => attributes.push(Attribute::with_value("ptime", 20)),
         Medium::Video => {}
@@ -550,6 +595,9 @@ fn write_attributes(line: &ActiveLine) -> Vec<Attribute> {
         attributes.push(Attribute::with_value("fingerprint", certificate));
         attributes.push(Attribute::with_value("setup", setup));
     }
+    if let Some(ice) = &line.ice {
+        attributes.extend(ice.attributes(address, line.port, line.rtcp.has_own_port()));
+    }
     attributes.push(Attribute::new(direction_name(line.direction)));
     attributes
 }
@@ -560,7 +608,7 @@ fn write_format(format: &Format) -> Vec<Attribute> {
         |name: &str, value: &str| Attribute::with_value(name, format!("{number} {value}"));
     let mut attributes = vec![attribute("rtpmap", &format.encoding.rtpmap())];
     attributes.extend(format.encoding.fmtp().map(|fmtp| attribute("fmtp", &fmtp)));
-    let feedback = format.feedback.iter();
+    let feedback = format.feedback.iter().filter(|it| !it.is_of_all());
     attributes.extend(feedback.map(|feedback| attribute("rtcp-fb", feedback.value())));
     attributes
 }

@@ -12,7 +12,8 @@
 //! - [`Capabilities`] and [`LocalMedia`]: what we can do and where; [`CallMedia`]: the outcome.
 //! - `local`: our description; `remote`: reading the peer's; `agreement`: the outcome of the two.
 //! - `line_kind`: what a line of the peer is for; `floor_line`: the line of BFCP.
-//! - [`h264`]: profiles, levels and `a=fmtp`; `crypto`: `a=crypto`; `dtls_line`: `a=setup`.
+//! - [`h264`]: profiles, levels and `a=fmtp`; `crypto`: `a=crypto`; `dtls_line`: `a=setup`; `ice_line`:
+//!   `a=candidate`.
 //!
 //! RTCP shares the port of RTP and may travel without reports where both ends say so (RFC 5761, RFC
 //! 5506), and pictures are asked for, and bitrates set, by the feedback that both list (RFC 4585, RFC
@@ -21,7 +22,7 @@
 //! one (RFC 4588). Which source sends them is not said by `a=ssrc-group`: whoever asks for a packet knows
 //! it by its number (RFC 4588 section 5.3), and sources change without an offer.
 //!
-//! Out of scope: ICE, DTLS-SRTP without a shared port of RTP and RTCP, BFCP over DTLS, and RTP over TCP.
+//! Out of scope: trickled candidates (RFC 8840), DTLS-SRTP without a shared port of RTP and RTCP, BFCP over DTLS, and RTP over TCP.
 
 mod agreement;
 mod capability;
@@ -32,6 +33,7 @@ mod error;
 mod fingerprint;
 mod floor_line;
 pub mod h264;
+mod ice_line;
 mod line_kind;
 mod local;
 mod remote;
@@ -48,5 +50,9 @@ pub use content::{
 pub use dtls_line::{DtlsSetup, DtlsSrtp};
 pub use error::{LineRefusal, SdpError};
 pub use fingerprint::Fingerprint;
+pub use ice_line::{
+    IceCandidate, IceCandidateKind, IceComponent, IceCredentials, IceMedia, IceRole, IceStream,
+    IceUse,
+};
 pub use remote::described_address;
 pub use session::Session;

@@ -142,17 +142,13 @@ impl<'a> RemoteLine<'a> {
 
     /// How the peer carries RTCP, or proposes to (RFC 5761 section 5.1.1, RFC 5506 section 5).
     pub(super) fn rtcp(&self) -> RtcpMode {
-        let has = |name: &str| {
-            let mut attributes = self.media.attributes.iter();
-            attributes.any(|attribute| attribute.attribute == name)
-        };
         RtcpMode {
-            port: if has("rtcp-mux") {
+            port: if self.has_flag("rtcp-mux") {
                 RtcpPort::Shared
             } else {
                 RtcpPort::Own
             },
-            size: if has("rtcp-rsize") {
+            size: if self.has_flag("rtcp-rsize") {
                 RtcpSize::Reduced
             } else {
                 RtcpSize::Compound
@@ -169,11 +165,21 @@ impl<'a> RemoteLine<'a> {
         if !is_usable(address, local) {
             return Err(LineRefusal::UnusableAddress);
         }
+        Ok(RemoteAddress::At(self.port_at(address, local)))
+    }
+
+    /// The addresses that the line names, whether something can be sent there or not.
+    pub(super) fn named_port(&self, local: IpAddr) -> Option<RemotePort> {
+        let address = self.connection_address().ok()?;
+        Some(self.port_at(address, local))
+    }
+
+    fn port_at(&self, address: IpAddr, local: IpAddr) -> RemotePort {
         let rtp = SocketAddr::new(address, self.media.port);
-        Ok(RemoteAddress::At(RemotePort {
+        RemotePort {
             rtp,
             rtcp: self.rtcp_address(rtp, local),
-        }))
+        }
     }
 
     fn connection_address(&self) -> Result<IpAddr, LineRefusal> {
@@ -298,6 +304,18 @@ impl<'a> RemoteLine<'a> {
             .filter(move |attribute| attribute.attribute == name)
             .filter_map(|attribute| attribute.value.as_deref());
         self.values(name).chain(session)
+    }
+
+    /// Whether the line has an attribute of that name.
+    pub(super) fn has_flag(&self, name: &str) -> bool {
+        let mut attributes = self.media.attributes.iter();
+        attributes.any(|attribute| attribute.attribute == name)
+    }
+
+    /// Whether the session has an attribute of that name.
+    pub(super) fn has_session_flag(&self, name: &str) -> bool {
+        let mut attributes = self.description.attributes.iter();
+        attributes.any(|attribute| attribute.attribute == name)
     }
 
     /// The values of the line's attributes of that name.

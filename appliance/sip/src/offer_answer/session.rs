@@ -28,6 +28,7 @@ use super::capability::{CallMedia, Capabilities, LocalMedia, PeerHold};
 use super::content::{FloorControlMedia, FloorLink};
 use super::error::{LineRefusal, SdpError};
 use super::floor_line::{AgreedFloor, FloorLine};
+use super::ice_line::IceSeed;
 use super::line_kind::LineKind;
 use super::local::{LocalDescription, LocalLine, Medium, RefusedLine};
 use super::remote::{RemoteDescription, RemoteLine};
@@ -45,6 +46,8 @@ pub struct Session {
     /// What we want at most: less than both ways while we hold the call.
     direction: Direction,
     floor_link: FloorLink,
+    /// For the credentials of restarts that we ask for.
+    ice_seed: IceSeed,
     state: State,
 }
 
@@ -78,7 +81,7 @@ struct Outcome {
 
 /// A line that both ends use.
 enum Agreed {
-    Stream(AgreedLine),
+    Stream(Box<AgreedLine>),
     FloorControl(AgreedFloor),
 }
 
@@ -170,6 +173,7 @@ impl Session {
             sent,
             direction: Direction::SendRecv,
             floor_link: FloorLink::Kept,
+            ice_seed: IceSeed::draw(rng),
             state,
         }
     }
@@ -207,11 +211,18 @@ impl Session {
         };
         let agreement = agreement.clone();
         let mut offer = agreement.description.clone();
+        let moved = offer.address != self.local.address;
         offer.address = self.local.address;
+        let mut ice_rng = self.ice_seed.rng(self.version);
         for line in &mut offer.lines {
             match line {
                 LocalLine::Active(active) => {
                     active.direction = offered_direction(direction, agreement.media.peer_hold);
+                    active.ice = match active.ice.take() {
+                        Some(line) if moved => line.restarted(&mut ice_rng),
+                        Some(line) => line.reoffered(),
+                        None => None,
+                    };
                 }
                 LocalLine::FloorControl(line) => *line = line.clone().reoffered(self.floor_link),
                 LocalLine::Refused(_) => {}
@@ -426,7 +437,7 @@ impl Session {
                 self.capabilities.security,
                 self.local.address,
             )
-            .map(Agreed::Stream),
+            .map(|line| Agreed::Stream(Box::new(line))),
             LocalLine::FloorControl(line) => line
                 .answered(theirs, self.local.address)
                 .map(Agreed::FloorControl),
@@ -505,7 +516,8 @@ fn answer_one(
         LineKind::Stream(medium) => {
             let port = medium.port(answerer.capabilities, local);
             let port = port.ok_or(LineRefusal::NotWanted)?;
-            answer_line(answerer, medium, port, line, rng).map(Agreed::Stream)
+            answer_line(answerer, medium, port, line, rng)
+                .map(|line| Agreed::Stream(Box::new(line)))
         }
         LineKind::FloorControl(transport) => {
             FloorLine::answer(answerer, local, transport, line, rng).map(Agreed::FloorControl)
@@ -545,7 +557,7 @@ fn outcome(
         match result {
             Ok(Agreed::Stream(line)) => {
                 lines.push(LocalLine::Active(line.line.clone()));
-                agreed.push(line);
+                agreed.push(*line);
             }
             Ok(Agreed::FloorControl(floor)) => {
                 lines.push(LocalLine::FloorControl(floor.line));

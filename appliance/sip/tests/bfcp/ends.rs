@@ -18,9 +18,10 @@ pub(crate) const OWNER: UserId = UserId(1);
 pub(crate) const ANNA: UserId = UserId(10);
 pub(crate) const BERT: UserId = UserId(11);
 
-const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5_000);
+pub(crate) const SERVER: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5_000);
 
-fn address(user: UserId) -> SocketAddr {
+pub(crate) fn address(user: UserId) -> SocketAddr {
     SocketAddr::new(Ipv4Addr::LOCALHOST.into(), user.0)
 }
 

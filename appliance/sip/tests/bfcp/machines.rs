@@ -10,7 +10,9 @@ use sip::bfcp::{
 };
 use sip::transaction::Reliability;
 
-use crate::ends::{ANNA, BERT, CONFERENCE, Ends, FLOOR, OWNER, participant, server};
+use crate::ends::{
+    ANNA, BERT, CONFERENCE, Ends, FLOOR, OWNER, SERVER, address, participant, server,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -631,5 +633,37 @@ fn a_participant_takes_old_news_for_old() {
     assert_eq!(
         ends.news(ANNA),
         [E::Ended(FloorEnd::Status(RequestStatus::Revoked))]
+    );
+}
+
+#[test]
+fn a_request_whose_answer_is_lost_for_longer_than_it_is_kept_is_found_at_the_server() {
+    let slow = LinkConditions {
+        delay: Duration::from_millis(800),
+        ..LinkConditions::default()
+    };
+    let users = [ANNA];
+    let mut ends = Ends::new(1, Reliability::Unreliable, WhenBusy::Queue, slow, &users);
+    ends.run(20 * SECOND);
+    ends.news(ANNA);
+    ends.network.set_conditions(SERVER, address(ANNA), dead());
+    ends.ask(ANNA);
+    ends.run(5 * SECOND);
+    // The last one, after 8.75 s, is held back for longer than the server keeps its answer.
+    let slower = LinkConditions {
+        delay: 3 * SECOND,
+        ..slow
+    };
+    ends.network.set_conditions(address(ANNA), SERVER, slower);
+    ends.run(6 * SECOND);
+    assert_eq!(ends.server.holder(), Some(ANNA));
+    ends.network.set_conditions(SERVER, address(ANNA), slow);
+    ends.network.set_conditions(address(ANNA), SERVER, slow);
+    ends.run(4 * SECOND);
+    let news = ends.news(ANNA);
+    assert_eq!(news.first(), Some(&E::Granted), "{news:?}");
+    assert_eq!(
+        (ends.holders(), ends.server.holder()),
+        (vec![ANNA], Some(ANNA))
     );
 }

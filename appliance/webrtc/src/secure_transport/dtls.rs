@@ -95,8 +95,8 @@ pub(super) enum DtlsEvent {
 enum State {
     Handshaking(Box<Handshake>),
     Established(Box<Dtls>),
-    /// Failed, or finished.
-    Over,
+    Failed,
+    Finished,
 }
 
 struct Handshake {
@@ -127,7 +127,7 @@ impl DtlsAssociation {
         seed: Option<u64>,
     ) -> Self {
         let mut association = Self {
-            state: State::Over,
+            state: State::Failed,
             deadline: None,
             datagrams: VecDeque::new(),
             events: VecDeque::new(),
@@ -172,6 +172,11 @@ impl DtlsAssociation {
         self.drive(|dtls| dtls.handle_timeout(now));
     }
 
+    /// Whether there will be no keys.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.state, State::Failed)
+    }
+
     /// When [`Self::handle_timeout`] is due.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.deadline
@@ -192,7 +197,7 @@ impl DtlsAssociation {
         let dtls = match &mut self.state {
             State::Handshaking(handshake) => &mut handshake.dtls,
             State::Established(dtls) => dtls,
-            State::Over => return,
+            State::Failed | State::Finished => return,
         };
         let (buffer, datagrams) = (&mut self.buffer, &mut self.datagrams);
         let said = contained(|| {
@@ -209,7 +214,7 @@ impl DtlsAssociation {
     fn give_up(&mut self, failure: DtlsFailure) {
         match self.state {
             State::Handshaking(_) => self.fail(failure),
-            State::Established(_) | State::Over => self.finish(),
+            State::Established(_) | State::Failed | State::Finished => self.finish(),
         }
     }
 
@@ -241,7 +246,8 @@ impl DtlsAssociation {
     }
 
     fn establish(&mut self) {
-        let State::Handshaking(handshake) = std::mem::replace(&mut self.state, State::Over) else {
+        let State::Handshaking(handshake) = std::mem::replace(&mut self.state, State::Failed)
+        else {
             return;
         };
         match (handshake.proven, handshake.keys) {
@@ -255,13 +261,12 @@ impl DtlsAssociation {
     }
 
     fn fail(&mut self, failure: DtlsFailure) {
-        self.finish();
+        (self.state, self.deadline) = (State::Failed, None);
         self.events.push_back(DtlsEvent::Failed(failure));
     }
 
     fn finish(&mut self) {
-        self.state = State::Over;
-        self.deadline = None;
+        (self.state, self.deadline) = (State::Finished, None);
     }
 }
 

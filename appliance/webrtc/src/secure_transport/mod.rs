@@ -1,21 +1,26 @@
-//! What stands between a SIP leg's socket and its media: DTLS-SRTP (RFC 5763, RFC 5764).
+//! What stands between a SIP leg's socket and its media: ICE (RFC 8445) and DTLS-SRTP (RFC 5763, RFC
+//! 5764).
 //!
-//! A [`SecureTransport`] is that of one component: of an `m=` line whose RTCP shares the port of RTP
-//! (RFC 5761). It owns the handshake. It owns no socket and no media: what is SRTP passes it by.
+//! An [`IceComponent`] finds the way to the peer for one port of ours. A [`SecureTransport`] holds the
+//! handshake of an `m=` line whose RTCP shares the port of RTP (RFC 5761). A stream may have both, either
+//! or none. They own no socket and no media: what is SRTP passes them by.
 //!
 //! ```text
-//!  socket ──► first byte (RFC 7983) ──┬─ 20..=63 ──► DTLS ──► keys
+//!  socket ──► first byte (RFC 7983) ──┬─ 0..=3 ────► ICE ───► the peer's address
+//!                                     ├─ 20..=63 ──► DTLS ──► keys
 //!                                     └─ else ─────► media, by its keys
 //! ```
 //!
-//! It is driven as other machines are: call [`SecureTransport::handle_datagram`] or
+//! Both are driven as other machines are: call [`SecureTransport::handle_datagram`] or
 //! [`SecureTransport::handle_timeout`], then take all of [`SecureTransport::poll_output`], then wait
 //! until [`SecureTransport::next_deadline`].
 //!
-//! The handshake is held with the address that offer and answer settle, and nobody else is heard.
+//! The handshake is held with the address that offer and answer settle, or that ICE has selected, and
+//! nobody else is heard.
 
 mod certificate;
 mod dtls;
+mod ice;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -27,6 +32,9 @@ use room::codec::SrtpKeys;
 pub use certificate::{Certificate, CertificateFingerprint};
 use dtls::{DtlsAssociation, DtlsEvent};
 pub use dtls::{DtlsFailure, DtlsParameters, DtlsRole};
+pub use ice::{
+    IceComponent, IceCredentials, IceFailure, IceOutput, IceParameters, IceRole, RemoteCandidate,
+};
 
 /// What a transport hands out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +62,10 @@ pub enum Event {
 /// Whose a datagram is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
-    /// The transport's: media need not see it.
-    Transport,
+    /// That of an [`IceComponent`]: STUN.
+    Ice,
+    /// That of a [`SecureTransport`]: DTLS.
+    Dtls,
     /// That of media: RTP or RTCP, or nothing at all.
     Media,
 }
@@ -65,13 +75,14 @@ impl Owner {
     #[must_use]
     pub fn of(datagram: &[u8]) -> Self {
         match datagram.first() {
-            Some(20..=63) => Self::Transport,
+            Some(0..=3) => Self::Ice,
+            Some(20..=63) => Self::Dtls,
             Some(_) | None => Self::Media,
         }
     }
 }
 
-/// The transport of one component.
+/// The handshake of one component.
 pub struct SecureTransport {
     remote: SocketAddr,
     parameters: DtlsParameters,
@@ -102,15 +113,21 @@ impl SecureTransport {
         self.parameters
     }
 
+    /// Whether it has ended without keys: only another one may yield some.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.dtls.has_failed()
+    }
+
     /// The peer is at another address from now on. The association goes on (RFC 8842 section 3.1).
     pub fn move_to(&mut self, remote: SocketAddr) {
         self.remote = remote;
     }
 
-    /// Takes a datagram that has come from `source`, if it is the transport's.
+    /// Takes a datagram that has come from `source`, if it is of DTLS.
     pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) -> Owner {
         let owner = Owner::of(datagram);
-        if owner == Owner::Transport && source == self.remote {
+        if owner == Owner::Dtls && source == self.remote {
             self.dtls.handle_datagram(now, datagram);
         }
         owner

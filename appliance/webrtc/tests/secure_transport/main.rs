@@ -3,4 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
 mod dtls;
+mod ice;
+mod ice_world;
 mod world;

@@ -100,7 +100,7 @@ impl World {
                     destination,
                     payload,
                 } => {
-                    assert_eq!(Owner::of(&payload), Owner::Transport);
+                    assert_eq!(Owner::of(&payload), Owner::Dtls);
                     self.network
                         .send(self.now, this.address, destination, payload);
                 }

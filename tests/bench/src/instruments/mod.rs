@@ -4,6 +4,7 @@ pub(crate) mod footage_camera;
 pub(crate) mod gstreamer_floor;
 pub(crate) mod media_pair;
 pub(crate) mod process_load;
+pub(crate) mod shown_frames;
 pub(crate) mod shown_pictures;
 pub(crate) mod sip_caller;
 pub(crate) mod sip_flood;

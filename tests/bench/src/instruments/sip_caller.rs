@@ -21,7 +21,7 @@ use rand_core::{Rng, SeedableRng};
 use room::codec::AudioCodec;
 use sip::grammar::{HeaderName, Message, Response, StatusCode};
 use sip::offer_answer::{
-    BfcpTransport, Capabilities, ContentSharing, H264Capabilities, LocalMedia, LocalPort,
+    BfcpTransport, Capabilities, ContentSharing, H264Capabilities, IceUse, LocalMedia, LocalPort,
     MediaKeys, MediaSecurity, Session,
 };
 
@@ -181,6 +181,7 @@ pub(crate) fn capabilities() -> Capabilities {
         security: MediaSecurity::SrtpRequired,
         media_keys: MediaKeys::default(),
         certificate: None,
+        ice: IceUse::default(),
         content: ContentSharing::Off,
         floor_transport: BfcpTransport::default(),
     }

@@ -20,6 +20,9 @@ const FRAME_RATE: u32 = 30;
 /// How often the footage of 5.3 s is repeated: 95 s.
 const REPETITIONS: usize = 18;
 
+/// How much of the film there is for Chromium.
+const MOTION_JPEG_SECONDS: u32 = 80;
+
 /// Recordings as files, and the speech as samples.
 #[derive(Clone, Debug)]
 pub(crate) struct Recordings {
@@ -49,10 +52,36 @@ impl Recordings {
         })
     }
 
+    /// The film, for Chromium's camera.
+    pub(crate) fn chromium_video(&self) -> Result<PathBuf> {
+        let name = "bigbuckbunny.mjpeg";
+        let folder = cache::folder("motion-jpeg-footage-1", |folder| {
+            motion_jpeg(&self.video, &folder.join(name))
+        })?;
+        Ok(folder.join(name))
+    }
+
     /// The film, for baresip.
     pub(crate) fn baresip_video(&self) -> Video {
         Video::Recording(self.video.clone())
     }
+}
+
+/// The film as Motion JPEG, for Chromium's camera. It is longer than any call with it: that camera stops at the end
+/// of some films.
+fn motion_jpeg(film: &Path, to: &Path) -> Result<()> {
+    let mut command = Command::new("gst-launch-1.0");
+    command
+        .arg("--quiet")
+        .arg("filesrc")
+        .arg(format!("location={}", film.display()))
+        .args(["!", "qtdemux", "!", "h264parse", "!", "avdec_h264"])
+        .args(["!", "identity"])
+        .arg(format!("eos-after={}", MOTION_JPEG_SECONDS * FRAME_RATE))
+        .args(["!", "videoconvert", "!", "video/x-raw,format=I420"])
+        .args(["!", "jpegenc", "quality=75", "!", "filesink"])
+        .arg(format!("location={}", to.display()));
+    run(&mut command)
 }
 
 fn film_in(folder: &Path) -> PathBuf {

@@ -5,6 +5,8 @@ mod idle;
 mod invite_to_200;
 mod lip_sync;
 mod media_path;
+mod network_loss;
+mod network_step;
 mod parse;
 mod press_to_first_frame;
 mod rejoin;
@@ -25,17 +27,20 @@ pub(crate) enum Area {
     Sip,
     /// Picture, sound and what they cost.
     Media,
+    /// Guests on bad networks.
+    Network,
 }
 
 impl Area {
     /// All areas.
-    pub(crate) const ALL: [Self; 2] = [Self::Sip, Self::Media];
+    pub(crate) const ALL: [Self; 3] = [Self::Sip, Self::Media, Self::Network];
 
     /// The first part of its rows' names.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sip => "sip",
             Self::Media => "media",
+            Self::Network => "network",
         }
     }
 
@@ -62,6 +67,7 @@ impl Area {
                 whole_call::MEASUREMENT,
                 idle::MEASUREMENT,
             ],
+            Self::Network => &[network_step::MEASUREMENT, network_loss::MEASUREMENT],
         }
     }
 }

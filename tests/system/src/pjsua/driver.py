@@ -139,7 +139,7 @@ def account_settings():
     settings.callConfig.timerMinSESec = CONFIG["session_seconds"]
     settings.callConfig.timerSessExpiresSec = CONFIG["session_seconds"]
     settings.mediaConfig.transportConfig.port = CONFIG["media_port"]
-    settings.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
+    settings.mediaConfig.transportConfig.boundAddress = CONFIG["host"]
     settings.mediaConfig.srtpUse = (
         pj.PJMEDIA_SRTP_MANDATORY if CONFIG["srtp"] else pj.PJMEDIA_SRTP_DISABLED
     )
@@ -147,6 +147,7 @@ def account_settings():
     # A call for one stream only: no second one is asked for after the answer.
     settings.natConfig.sipStunUse = pj.PJSUA_STUN_USE_DISABLED
     settings.natConfig.contactRewriteUse = 0
+    settings.natConfig.iceEnabled = CONFIG["ice"]
     outbound = CONFIG["outbound"]
     if outbound:
         settings.regConfig.registrarUri = outbound["registrar"]
@@ -161,8 +162,8 @@ def account_settings():
 def transport(endpoint):
     settings = pj.TransportConfig()
     settings.port = CONFIG["port"]
-    settings.boundAddress = "127.0.0.1"
-    settings.publicAddress = "127.0.0.1"
+    settings.boundAddress = CONFIG["host"]
+    settings.publicAddress = CONFIG["host"]
     if CONFIG["transport"] == "udp":
         return endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, settings)
     if CONFIG["transport"] == "tcp":

@@ -9,8 +9,10 @@
 //! from threads of its own unless it is told to have none.
 
 use std::io::Write as _;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{ChildStdin, Command};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -19,9 +21,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::authority::Authority;
-use crate::baresip::{MediaEncryption, Transport};
+use crate::baresip::{Ice, MediaEncryption, Transport};
 use crate::child_process::ChildProcess;
 use crate::journal::Mark;
+use crate::network_namespace::NetworkNamespace;
 use crate::ports;
 use crate::python;
 use crate::sound::Sound;
@@ -78,6 +81,12 @@ pub struct PjsuaConfig {
     pub transport: Transport,
     /// Media encryption.
     pub media_encryption: MediaEncryption,
+    /// Whether it finds the way of media by ICE, or by the addresses of the descriptions alone.
+    pub ice: Ice,
+    /// Its own address, by which others call it. For ICE none of the loopback will do.
+    pub address: Ipv4Addr,
+    /// Its network; that of the test where there is none.
+    pub network: Option<Arc<NetworkNamespace>>,
     /// The status by which an incoming call is answered at once, if any.
     pub answer: Option<u16>,
     /// Reliable provisional responses.
@@ -100,6 +109,9 @@ impl PjsuaConfig {
             name: name.to_owned(),
             transport: Transport::Tls,
             media_encryption: MediaEncryption::SrtpMandatory,
+            ice: Ice::Off,
+            address: Ipv4Addr::LOCALHOST,
+            network: None,
             answer: Some(200),
             reliable_ringing: ReliableRinging::On,
             session_interval: Duration::from_secs(90),
@@ -146,12 +158,15 @@ impl Pjsua {
         let folder = tempfile::tempdir()?;
         let file = |name: &str| folder.path().join(name);
         let port = ports::free()?;
-        let identity = authority.issue(&config.name)?;
+        let identity = authority.issue_for(&config.name, config.address.into())?;
         config.sound.decimated(16_000)?.write(&file("sound.wav"))?;
         std::fs::write(file("driver.py"), DRIVER)?;
         let transport = config.transport.uri_parameter();
         let uri = match &config.outbound {
-            None => format!("sip:{}@127.0.0.1:{port};transport={transport}", config.name),
+            None => format!(
+                "sip:{}@{}:{port};transport={transport}",
+                config.name, config.address
+            ),
             Some(outbound) => format!("sip:{}@{}", config.name, outbound.registrar),
         };
         let outbound = config.outbound.as_ref().map(|outbound| {
@@ -169,6 +184,8 @@ impl Pjsua {
             "port": port,
             "media_port": ports::free_range(MEDIA_PORTS)?,
             "srtp": config.media_encryption == MediaEncryption::SrtpMandatory,
+            "host": config.address,
+            "ice": config.ice == Ice::On,
             "answer": config.answer,
             "reliable_ringing": match config.reliable_ringing {
                 ReliableRinging::Off => "off",
@@ -183,7 +200,10 @@ impl Pjsua {
             "certificate": identity.certificate,
             "key": identity.key,
         });
-        let mut command = Command::new(python);
+        let mut command = match &config.network {
+            None => Command::new(python),
+            Some(network) => network.command(python),
+        };
         command
             .arg(file("driver.py"))
             .arg(settings.to_string())

@@ -1,6 +1,6 @@
 //! Calls whose keys a DTLS handshake yields (RFC 5763).
 
-use api::snapshot::{HeldBy, LegState, Protection};
+use api::snapshot::{CallDirection, EndReason, HeldBy, LegState, Protection};
 use system::baresip::{MediaEncryption, Video};
 
 use crate::site::{LIMIT, Site, site};
@@ -50,4 +50,19 @@ fn a_caller_that_knows_dtls_alone_is_answered_whatever_the_room_offers() {
     site.peer_calls();
     site.assert_media_flows_on();
     assert_encrypted(&site, "AES_CM_128_HMAC_SHA1_80");
+}
+
+#[test]
+fn a_call_without_keys_ends_and_says_so() {
+    // By itself baresip has an RSA key, which is not taken.
+    let site = site(|setup, config| {
+        setup.media_encryption = MediaEncryption::DtlsSrtp;
+        config.media_encryption = MediaEncryption::Off;
+        config.account_parameters = ";mediaenc=dtls_srtp".to_owned();
+        config.extra_lines = ["module dtls_srtp.so", "rtcp_mux yes"]
+            .map(str::to_owned)
+            .into();
+    });
+    site.room.call(site.peer.uri()).unwrap();
+    site.wait_for_end(CallDirection::Outgoing, EndReason::KeyExchangeFailed);
 }

@@ -9,6 +9,7 @@ mod dtls_srtp;
 mod endurance;
 mod hold;
 mod hostile_network;
+mod ice;
 mod loss_of_a_side;
 mod sip_ladder;
 mod site;

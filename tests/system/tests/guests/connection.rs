@@ -59,8 +59,9 @@ fn a_guest_reads_that_the_room_holds_the_call_goes_on_and_hangs_up() {
 
     // The room ends its meeting, and with it the links to that.
     room.roomd.roomctl(&["hangup"]).unwrap();
-    anna.wait_for_text("#ended", "The room has ended the call.")
+    anna.wait_for_text("#ended", "The meeting has ended.")
         .unwrap();
-    anna.join_again().unwrap();
+    anna.wait_until_gone("#again").unwrap();
+    anna.reload().unwrap();
     anna.wait_for_screen(Screen::Refused).unwrap();
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
+mod ice;
 mod transfers;
 
 use std::time::Duration;

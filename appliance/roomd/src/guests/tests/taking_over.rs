@@ -70,7 +70,7 @@ async fn the_end_of_the_meeting_ends_links_and_sessions() {
     let mut room = Room::start().await;
     let (browser, mut page, offer) = room.knocking().await;
     room.server.guests().meeting_over();
-    assert_eq!(page.hear_end().await, "hung_up");
+    assert_eq!(page.hear_end().await, "meeting_over");
     let ended = over(&room.next().await);
     assert_eq!(ended, Some((offer.guest, SessionEnd::MeetingOver)));
     assert_eq!(browser.get("/guest/session").await.status, 401);

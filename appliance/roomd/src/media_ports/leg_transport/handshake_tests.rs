@@ -3,14 +3,17 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use webrtc::secure_transport::{CertificateFingerprint, DtlsFailure, DtlsRole};
+use room::codec::SrtpKeys;
+use webrtc::secure_transport::{CertificateFingerprint, DtlsFailure, DtlsParameters, DtlsRole};
 use webrtc_srtp::context::Context;
 use webrtc_srtp::protection_profile::ProtectionProfile;
 
+use room::codec::VideoFeedback;
+
 use super::*;
-use crate::media_ports::handshake_events::handshake_events;
 use crate::media_ports::media_certificate::MediaCertificate;
 use crate::media_ports::sockets::MediaPortRange;
+use crate::media_ports::transport_events::transport_events;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Far above what the loopback needs: reached only when something never comes.
@@ -21,7 +24,7 @@ struct Leg {
     rtp: SocketAddr,
     transport: LegTransport,
     certificate: CertificateFingerprint,
-    events: mpsc::UnboundedReceiver<HandshakeEvent>,
+    events: mpsc::UnboundedReceiver<TransportEvent>,
     to_media: mpsc::Receiver<Datagram>,
     from_media: mpsc::Sender<Datagram>,
     counters: Arc<NetworkCounters>,
@@ -39,8 +42,8 @@ impl Leg {
         let counters = Arc::new(NetworkCounters::default());
         let certificate = MediaCertificate::generate().unwrap().for_dtls();
         let fingerprint = certificate.fingerprint();
-        let (sender, events) = handshake_events();
-        let handshaking = Handshaking {
+        let (sender, events) = transport_events();
+        let connecting = Connecting {
             certificate,
             events: sender,
         };
@@ -48,9 +51,14 @@ impl Leg {
             &mut tasks,
             LegId(1),
             sockets,
-            LegDatagrams { incoming, outgoing },
+            LegDatagrams {
+                incoming,
+                outgoing,
+                received_control: mpsc::channel(1).1,
+                feedback: mpsc::channel(1).0,
+            },
             Arc::clone(&counters),
-            Some(handshaking),
+            Some(connecting),
         );
         Self {
             rtp,
@@ -74,6 +82,9 @@ impl Leg {
                     role,
                     peer_certificate,
                 }),
+                ice: None,
+                feedback: VideoFeedback::NONE,
+                sent_again: None,
             }),
             video_target: Bitrate::kbps(1_000),
             ..LegRoute::default()
@@ -82,7 +93,9 @@ impl Leg {
 
     async fn outcome(&mut self) -> HandshakeOutcome {
         let event = tokio::time::timeout(PATIENCE, self.events.recv());
-        let event = event.await.unwrap().unwrap();
+        let TransportEvent::Handshake(event) = event.await.unwrap().unwrap() else {
+            panic!("there is no ICE");
+        };
         assert_eq!((event.leg, event.medium), (LegId(1), Medium::Audio));
         event.outcome
     }

@@ -3,6 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use tokio::net::UdpSocket;
+
+use room::codec::VideoFeedback;
+
 use super::*;
 use crate::media_ports::sockets::MediaPortRange;
 
@@ -46,7 +50,12 @@ impl Bench {
         let (incoming, to_media) = mpsc::channel(16);
         let (from_media, outgoing) = mpsc::channel(16);
         let mut tasks = OwnedTasks::default();
-        let datagrams = LegDatagrams { incoming, outgoing };
+        let datagrams = LegDatagrams {
+            incoming,
+            outgoing,
+            received_control: mpsc::channel(1).1,
+            feedback: mpsc::channel(1).0,
+        };
         let counters = Arc::new(NetworkCounters::default());
         let transport =
             LegTransport::start(&mut tasks, LegId(1), sockets, datagrams, counters, None);
@@ -74,6 +83,9 @@ impl Bench {
                 rtcp,
                 rtcp_port,
                 keying: Keying::Plain,
+                ice: None,
+                feedback: VideoFeedback::NONE,
+                sent_again: None,
             }),
             video_target: Bitrate::kbps(1_000),
             ..LegRoute::default()

@@ -22,7 +22,8 @@
 //!
 //! The caller says what is wanted, the floor or not, and how often it does makes no difference. One
 //! request is under way at a time; what to send next follows from the states above. *Recalling*
-//! asks what the server knows of us from before, so that after a broken way both ends agree again.
+//! asks what the server knows of us from before, so that after a broken way both ends agree again; and so
+//! does a server that refuses a request because it has one of ours already: its answer was lost.
 //!
 //! Messages may arrive twice, late and out of order. A request for the floor only ever moves on
 //! (pending, accepted, granted, over), so that what would move it back is known to be old; and of
@@ -186,7 +187,15 @@ pub struct Participant {
     answered: AnsweredRequests,
     finished: VecDeque<FloorRequestId>,
     sign_of_life: Option<Instant>,
+    doubt: Doubt,
     outputs: VecDeque<ParticipantOutput>,
+}
+
+/// Whether the server was asked what it knows of us because it would take no further request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    None,
+    Asked,
 }
 
 impl Participant {
@@ -206,6 +215,7 @@ impl Participant {
             answered: AnsweredRequests::default(),
             finished: VecDeque::new(),
             sign_of_life: None,
+            doubt: Doubt::None,
             outputs: VecDeque::new(),
         }
     }
@@ -244,6 +254,9 @@ impl Participant {
 
     /// The user wants the floor. It is asked for as soon as the server answers.
     pub fn request_floor(&mut self, now: Instant) {
+        if self.wanted == Wanted::No {
+            self.doubt = Doubt::None;
+        }
         self.wanted = Wanted::Yes;
         self.proceed(now);
     }

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::{
-    Asked, FloorEnd, FloorHolder, MAX_FINISHED, OwnRequest, Participant, ParticipantEvent, Phase,
-    REOPEN_AFTER, SIGN_OF_LIFE, State, ToldMeanwhile, Wanted,
+    Asked, Doubt, FloorEnd, FloorHolder, MAX_FINISHED, OwnRequest, Participant, ParticipantEvent,
+    Phase, REOPEN_AFTER, SIGN_OF_LIFE, State, ToldMeanwhile, Wanted,
 };
 use crate::bfcp::error::ErrorCode;
 use crate::bfcp::header::TransactionRole;
@@ -167,6 +167,12 @@ impl Participant {
             // Servers need not answer these; we can do without.
             Asked::User => self.advance(Phase::Recalling),
             Asked::Floor { .. } => self.advance(Phase::Subscribing),
+            // It has taken the request before: what was sent again arrived after it had forgotten its answer
+            // (T2, RFC 8855 section 8.3.2), and we never heard that.
+            Asked::Request if self.is_doubted(&code) => {
+                self.doubt = Doubt::Asked;
+                self.state = State::Open(Phase::Recalling);
+            }
             Asked::Request => {
                 self.wanted = Wanted::No;
                 self.event(ParticipantEvent::Ended(FloorEnd::Refused(code)));
@@ -179,6 +185,13 @@ impl Participant {
             Asked::HowStands(_) => {}
             Asked::Goodbye => self.left(),
         }
+    }
+
+    fn is_doubted(&self, code: &ErrorCode) -> bool {
+        *code == ErrorCode::TooManyFloorRequests
+            && self.own.is_none()
+            && self.doubt == Doubt::None
+            && self.state == State::Open(Phase::Ready)
     }
 
     /// From one phase to the next. A user who has left meanwhile stays on the way out.
@@ -267,6 +280,7 @@ impl Participant {
         if known.is_some_and(|known| rank(queued.status) < rank(known)) {
             return;
         }
+        self.doubt = Doubt::None;
         self.own = Some(OwnRequest {
             id,
             status: queued.status,

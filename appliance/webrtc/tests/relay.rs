@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::prelude::*;
 use turn_client_proto::api::Transmit;
 use turn_client_proto::stun::Instant as ServerInstant;
 use turn_client_proto::types::stun::TransportType;
@@ -49,6 +51,9 @@ struct World {
     relay: Relay,
     server: TurnServer,
     server_alive: bool,
+    /// Changes of octets of what the server sends: which message, which octet, and what of it.
+    changes: Vec<(usize, usize, u8)>,
+    messages: usize,
     outputs: Vec<RelayOutput>,
     browser_got: Vec<Vec<u8>>,
     /// What the relay has sent to the server.
@@ -57,6 +62,10 @@ struct World {
 
 impl World {
     fn new(protocol: Protocol, password: &str) -> Self {
+        Self::with_changes(protocol, password, Vec::new())
+    }
+
+    fn with_changes(protocol: Protocol, password: &str, changes: Vec<(usize, usize, u8)>) -> Self {
         let now = Instant::now();
         let transport = match protocol {
             Protocol::Udp => TransportType::Udp,
@@ -71,6 +80,8 @@ impl World {
             relay: Relay::new(now, protocol, room(), server(), &credentials(password)),
             server: turn,
             server_alive: true,
+            changes,
+            messages: 0,
             outputs: Vec::new(),
             browser_got: Vec::new(),
             sent: Vec::new(),
@@ -162,7 +173,15 @@ impl World {
             self.browser_got.push(bytes.to_vec());
         } else {
             assert_eq!(to, room());
-            self.relay.receive(self.now, bytes);
+            let mut bytes = bytes.to_vec();
+            let length = bytes.len().max(1);
+            for (_, octet, change) in self.changes.iter().filter(|it| it.0 == self.messages) {
+                if let Some(octet) = bytes.get_mut(octet % length) {
+                    *octet ^= change;
+                }
+            }
+            self.messages += 1;
+            self.relay.receive(self.now, &bytes);
         }
     }
 
@@ -329,6 +348,25 @@ fn garbage_of_the_server_changes_nothing() {
     world.pass(Duration::from_secs(1));
     world.send(b"a check");
     assert_eq!(world.browser_got, [b"a check"]);
+}
+
+proptest! {
+    /// A server that says nearly the right things.
+    #[test]
+    fn a_server_with_faults_breaks_nothing(
+        is_stream in any::<bool>(),
+        changes in vec((0_usize..40, 0_usize..200, 1_u8..=255), 0..12),
+    ) {
+        let protocol = if is_stream { Protocol::Tcp } else { Protocol::Udp };
+        let mut world = World::with_changes(protocol, "correct", changes);
+        for second in 0..900_u32 {
+            world.send(&second.to_be_bytes());
+            world.browser_sends(&second.to_be_bytes());
+            world.pass(Duration::from_secs(1));
+        }
+        prop_assert_ne!(world.end(), Some(RelayEnd::ClientFault));
+        prop_assert!(world.sent.len() < 3_000);
+    }
 }
 
 #[test]

@@ -431,7 +431,8 @@ pub struct MediaTransport {
     /// Whether feedback may travel without reports (RFC 5506).
     #[serde(default)]
     pub rtcp_reduced_size: bool,
-    /// The RTCP feedback that both ends take: `nack`, `nack pli`, `ccm fir`, `ccm tmmbr`.
+    /// The RTCP feedback that both ends take: `nack`, `nack pli`, `ccm fir`, `ccm tmmbr`,
+    /// `ack ccfb`, `goog-remb`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rtcp_feedback: Vec<String>,
 }

@@ -48,6 +48,13 @@ const REPORT_INTERVAL_FOLLOW: f64 = 0.1;
 /// Near the rate of a policer the target grows so slowly, in kbit/s in a second.
 const POLICED_GROWTH: f64 = 12.0;
 /// How often it falls then, and to what part.
+/// In a silence, what was sent longer ago is forgotten: it would keep the gate closed, and nothing would ever
+/// leave that could be reported.
+const FORGOTTEN_IN_SILENCE: Duration = Duration::from_secs(1);
+/// Where a silence was no longer than this and everything arrived meanwhile, only the reports were held up.
+const SHORT_SILENCE: Duration = Duration::from_secs(2);
+/// A tick that comes so late tells that this machine had no time: what was reported meanwhile is still to be read.
+const STALL: Duration = Duration::from_millis(50);
 const SILENCE_STEP: Duration = Duration::from_millis(100);
 const SILENCE_FACTOR: f64 = 0.7;
 /// How often the controller wants to be called.
@@ -107,7 +114,7 @@ pub enum Gate {
 /// What is to be done at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Too much of a picture is lost: what waits of pictures is worth nothing. Clear it, and what could be
+    /// Too much of a picture is lost, or the path comes back after a long silence: what waits of pictures is worth nothing. Clear it, and what could be
     /// sent again, and begin with a whole picture when the gate opens.
     StartOver,
 }
@@ -151,6 +158,10 @@ pub struct Controller {
     loss_judge: LossJudge,
     last_tick: Instant,
     silent_until: Instant,
+    /// When the silence was first acted on, and the target before.
+    silence: Option<(Instant, Bitrate)>,
+    /// When this machine last had no time.
+    stalled: Instant,
     /// Losses of packets that were sent before this are past.
     forgiven: Instant,
     lost_video: VecDeque<(Instant, f64)>,
@@ -182,6 +193,8 @@ impl Controller {
             loss_judge: LossJudge::default(),
             last_tick: now,
             silent_until: now,
+            silence: None,
+            stalled: now,
             forgiven: now,
             lost_video: VecDeque::new(),
             actions: VecDeque::new(),
@@ -244,6 +257,22 @@ impl Controller {
         self.round_trip.add(self.since_begin(now), round_trip);
         self.judge_losses(now, newest);
         self.judge_queue(now);
+        self.judge_silence(now);
+    }
+
+    /// The far end reports again: the target falls for a silence of the path, not of the reports.
+    fn judge_silence(&mut self, now: Instant) {
+        let Some((since, target)) = self.silence.take() else {
+            return;
+        };
+        let was_short = now.saturating_duration_since(since) < SHORT_SILENCE;
+        let is_unhurt = self.queue.get() < SHORT_QUEUE && self.loss(now) < LOSSY;
+        if !was_short {
+            // What waits is of before, and what was under way is lost.
+            self.actions.push_back(Action::StartOver);
+        } else if is_unhurt && self.phase == Phase::Growing {
+            self.set_target(target.max(self.target));
+        }
     }
 
     fn follow_reports(&mut self, now: Instant) {
@@ -427,8 +456,13 @@ impl Controller {
             return;
         }
         self.last_tick = now;
+        if passed > STALL {
+            self.stalled = now;
+        }
         if self.is_silent(now) {
+            self.flight.forget(now, FORGOTTEN_IN_SILENCE);
             if now >= self.silent_until {
+                self.silence.get_or_insert((now, self.target));
                 self.silent_until = now + SILENCE_STEP;
                 self.cut_to(now, self.target * SILENCE_FACTOR);
             }
@@ -444,7 +478,7 @@ impl Controller {
     fn is_silent(&self, now: Instant) -> bool {
         let limit = self.round_trip_time() + self.report_interval() + SILENCE;
         let waits = self.flight.in_flight() > 0.0;
-        let last = self.last_feedback;
+        let last = self.last_feedback.map(|last| last.max(self.stalled));
         waits && last.is_some_and(|last| now.saturating_duration_since(last) > limit)
     }
 

@@ -75,7 +75,12 @@ impl Flight {
             },
         );
         self.in_flight += bytes as f64;
-        let old = |packet: &SentPacket| now.saturating_duration_since(packet.at) > FORGOTTEN_AFTER;
+        self.forget(now, FORGOTTEN_AFTER);
+    }
+
+    /// Forgets what was sent longer ago than that.
+    pub(crate) fn forget(&mut self, now: Instant, after: Duration) {
+        let old = |packet: &SentPacket| now.saturating_duration_since(packet.at) > after;
         while self.packets.len() > MOST || self.packets.front().is_some_and(old) {
             if let Some(packet) = self.packets.pop_front()
                 && packet.fate == Fate::Unknown

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use congestion::{Bitrate, Controller, Gate, Limits, PacketKind, PacketReport};
+use congestion::{Action, Bitrate, Controller, Gate, Limits, PacketKind, PacketReport};
 use proptest::prelude::*;
 
 fn limits() -> Limits {
@@ -68,6 +68,82 @@ fn a_far_end_that_falls_silent_gets_less_and_less_and_never_less_than_the_least(
         }
     }
     assert_eq!(last, limits().min);
+}
+
+/// Sends every 10 ms as long as the gate is open, unheard.
+fn be_unheard(
+    controller: &mut Controller,
+    begin: Instant,
+    milliseconds: std::ops::Range<u64>,
+    sequence: &mut u64,
+) -> Vec<u64> {
+    let mut sent = Vec::new();
+    for millisecond in milliseconds {
+        let now = begin + Duration::from_millis(millisecond);
+        controller.on_tick(now);
+        if millisecond % 10 == 0 && controller.gate() == Gate::Open {
+            *sequence += 1;
+            controller.on_sent(now, *sequence, 5_000, PacketKind::Video);
+            sent.push(millisecond);
+        }
+    }
+    sent
+}
+
+/// Says that all that was sent at those times arrived after 50 ms.
+fn be_heard(controller: &mut Controller, now: Instant, sent: &[u64], last: u64) {
+    let first = last + 1 - sent.len() as u64;
+    let reports = (first..).zip(sent).map(|(sequence, at)| PacketReport {
+        sequence,
+        received: Some(Duration::from_millis(at + 50)),
+    });
+    let reports: Vec<_> = reports.collect();
+    controller.on_feedback(now, &reports);
+}
+
+#[test]
+fn reports_that_were_held_up_give_back_what_their_silence_took() {
+    let begin = Instant::now();
+    let mut controller = Controller::new(begin, limits());
+    let mut sequence = 0;
+    run(&mut controller, begin, 0, 8_000, &mut sequence);
+    let sent = be_unheard(&mut controller, begin, 8_000..9_000, &mut sequence);
+    assert!(controller.target() < limits().max * 0.5);
+    let now = begin + Duration::from_millis(9_000);
+    be_heard(&mut controller, now, &sent, sequence);
+    assert_eq!(controller.target(), limits().max);
+    assert_eq!(controller.poll_action(), None);
+}
+
+#[test]
+fn a_machine_that_had_no_time_hears_first_what_was_said_meanwhile() {
+    let begin = Instant::now();
+    let mut controller = Controller::new(begin, limits());
+    let mut sequence = 0;
+    run(&mut controller, begin, 0, 8_000, &mut sequence);
+    be_unheard(&mut controller, begin, 8_000..8_020, &mut sequence);
+    controller.on_tick(begin + Duration::from_millis(8_800));
+    controller.on_tick(begin + Duration::from_millis(8_810));
+    assert_eq!(controller.target(), limits().max);
+}
+
+#[test]
+fn a_path_that_was_gone_is_tried_every_second_and_begins_with_a_whole_picture() {
+    let begin = Instant::now();
+    let mut controller = Controller::new(begin, limits());
+    let mut sequence = 0;
+    run(&mut controller, begin, 0, 8_000, &mut sequence);
+    while controller.poll_action().is_some() {}
+    let sent = be_unheard(&mut controller, begin, 8_000..18_000, &mut sequence);
+    for second in 8..18 {
+        let tried = |at: &&u64| **at / 1_000 == second;
+        assert!(sent.iter().any(|at| tried(&at)), "second {second}");
+    }
+    assert_eq!(controller.target(), limits().min);
+    let now = begin + Duration::from_millis(18_000);
+    be_heard(&mut controller, now, &sent[sent.len() - 1..], sequence);
+    assert_eq!(controller.poll_action(), Some(Action::StartOver));
+    assert_eq!(controller.target(), limits().min);
 }
 
 #[test]

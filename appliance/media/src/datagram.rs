@@ -24,9 +24,18 @@ pub struct Datagram {
     pub payload: Bytes,
 }
 
+/// One RTCP datagram of a stream, without protection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlDatagram {
+    /// The stream.
+    pub medium: Medium,
+    /// The packet, or the packets of a compound one.
+    pub payload: Bytes,
+}
+
 /// The network side of one leg.
 ///
-/// Both channels are bounded and neither side waits for the other: what does not fit is dropped
+/// All channels are bounded and neither side waits for the other: what does not fit is dropped
 /// and counted, as a network would. `outgoing` ends when media has removed the leg.
 #[derive(Debug)]
 pub struct LegDatagrams {
@@ -34,4 +43,10 @@ pub struct LegDatagrams {
     pub incoming: mpsc::Sender<Datagram>,
     /// To the peer.
     pub outgoing: mpsc::Receiver<Datagram>,
+    /// RTCP of the peer about pictures, its protection taken off, for who controls congestion. It reaches
+    /// media's own session as well. Who needs none drops this end.
+    pub received_control: mpsc::Receiver<ControlDatagram>,
+    /// Takes feedback about received pictures, one RTCP packet each: it leaves at once, protected as all RTCP
+    /// of the stream is. Who reports, bytes 4 to 7, is filled in.
+    pub feedback: mpsc::Sender<ControlDatagram>,
 }

@@ -60,7 +60,7 @@ mod video_encode;
 mod video_playout;
 mod warm_up;
 
-pub use datagram::{Channel, Datagram, LegDatagrams, Medium};
+pub use datagram::{Channel, ControlDatagram, Datagram, LegDatagrams, Medium};
 pub use decoded_frame::DecodedFrame;
 pub use device::{AUDIO_FRAME_SAMPLES, AudioFrame, DeviceStreams, SAMPLE_RATE_HZ, VideoFrame};
 pub use error::MediaError;

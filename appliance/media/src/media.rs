@@ -29,6 +29,8 @@ use crate::settings::MediaSettings;
 
 /// Datagrams that may wait in either direction of a leg: a keyframe of 1 Mbyte fits.
 const DATAGRAMS: usize = 1_024;
+/// RTCP datagrams for congestion control that may wait: they come twenty times a second and stream.
+const CONTROL_DATAGRAMS: usize = 32;
 /// Events that may wait for the owner.
 const EVENTS: usize = 1_024;
 /// Decoded pictures that may wait for an observer.
@@ -182,14 +184,22 @@ impl Media {
     pub fn open_leg(&self, leg: LegId) -> LegDatagrams {
         let (incoming, to_leg) = mpsc::channel(DATAGRAMS);
         let (to_network, outgoing) = mpsc::channel(DATAGRAMS);
-        let hub = LegHub::new(leg, to_network, self.inputs.clone());
+        let (control, received_control) = mpsc::channel(CONTROL_DATAGRAMS);
+        let (feedback, own_feedback) = mpsc::channel(CONTROL_DATAGRAMS);
+        let hub = LegHub::new(leg, to_network, control, self.inputs.clone());
         if let Some(before) = self.legs.insert(Arc::clone(&hub)) {
             before.close();
         }
         if let Some(runtime) = &self.runtime {
-            runtime.spawn(pump(Arc::downgrade(&hub), hub.watch_inlets(), to_leg));
+            let inlets = hub.watch_inlets();
+            runtime.spawn(pump(Arc::downgrade(&hub), inlets, to_leg, own_feedback));
         }
-        LegDatagrams { incoming, outgoing }
+        LegDatagrams {
+            incoming,
+            outgoing,
+            received_control,
+            feedback,
+        }
     }
 
     /// Closes a leg that no plan names.

@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::atomic::Ordering;
 
-use media::{Channel, Datagram, LegDatagrams, MediaEvent, Medium};
+use media::{Channel, ControlDatagram, Datagram, LegDatagrams, MediaEvent, Medium};
 use room::codec::{PacketizationMode, RtcpMode, RtcpPort, RtcpSize, VideoFeedback};
 use room::units::Bitrate;
 use support::wire::Wire;
@@ -158,6 +158,54 @@ async fn a_temporary_limit_of_the_peer_is_told_and_confirmed() {
         let most = u32::from_be_bytes(*notification.last_chunk().unwrap());
         let bits = u64::from(most >> 9 & 0x1_ffff) << (most >> 26);
         assert_eq!((bits, most & 0x1ff), (620_000, 40));
+        room.shut_down().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn feedback_for_congestion_control_is_handed_out_and_sent_in_our_name() {
+    for rtcp in [RtcpMode::default(), REDUCED] {
+        let mut room = Room::start();
+        let mut stream = video(PacketizationMode::NonInterleaved);
+        stream.rtcp = rtcp;
+        let mut leg = room.open(1, only_video(stream));
+        let ours = sent(&mut leg, Channel::Rtp).await[8..12].to_vec();
+        // Congestion control feedback (RFC 8888) about nobody's stream, behind an empty report.
+        let feedback = [0x8b, 205, 0, 2, 0, 0, 0, 0, 1, 2, 3, 4];
+        let received = [&[0x80, 201, 0, 1, 0, 0, 0, 9][..], &feedback].concat();
+        leg.incoming
+            .send(Datagram {
+                medium: Medium::Video,
+                channel: Channel::Rtcp,
+                payload: received.clone().into(),
+            })
+            .await
+            .unwrap();
+        let control = timeout(PATIENCE, leg.received_control.recv())
+            .await
+            .unwrap();
+        let expected = ControlDatagram {
+            medium: Medium::Video,
+            payload: received.into(),
+        };
+        assert_eq!(control, Some(expected));
+        let compound = loop {
+            // What finds no way out yet is dropped, as the next report would tell the same.
+            let report = ControlDatagram {
+                medium: Medium::Video,
+                payload: feedback.to_vec().into(),
+            };
+            leg.feedback.send(report).await.unwrap();
+            let datagram = sent(&mut leg, Channel::Rtcp).await;
+            if packets(&datagram).iter().any(|it| it[..2] == feedback[..2]) {
+                break datagram;
+            }
+        };
+        let packets = packets(&compound);
+        let report = packets.last().unwrap();
+        assert_eq!(report[4..8], ours, "who reports");
+        assert_eq!(report[8..], feedback[8..]);
+        assert_eq!(packets.len() == 1, rtcp.size == RtcpSize::Reduced);
         room.shut_down().await;
     }
 }

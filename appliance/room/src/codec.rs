@@ -194,6 +194,11 @@ pub struct VideoFeedback {
     pub full_intra_request: bool,
     /// `ccm tmmbr`: the most that the sender may send is set for a while (RFC 5104 section 4.2.1).
     pub temporary_bitrate: bool,
+    /// `ack ccfb`: what arrives is reported packet by packet, with its time (RFC 8888).
+    pub congestion_control: bool,
+    /// `goog-remb`: the receiver says how much it takes of all streams together
+    /// (draft-alvestrand-rmcat-remb-03).
+    pub maximum_bitrate: bool,
 }
 
 impl VideoFeedback {
@@ -203,6 +208,8 @@ impl VideoFeedback {
         picture_loss_indication: true,
         full_intra_request: true,
         temporary_bitrate: true,
+        congestion_control: true,
+        maximum_bitrate: true,
     };
 
     /// None: a whole picture can be asked for by signalling only.
@@ -211,6 +218,8 @@ impl VideoFeedback {
         picture_loss_indication: false,
         full_intra_request: false,
         temporary_bitrate: false,
+        congestion_control: false,
+        maximum_bitrate: false,
     };
 
     /// Whether RTCP can ask for a whole picture.
@@ -226,6 +235,8 @@ impl VideoFeedback {
             (self.picture_loss_indication, "nack pli"),
             (self.full_intra_request, "ccm fir"),
             (self.temporary_bitrate, "ccm tmmbr"),
+            (self.congestion_control, "ack ccfb"),
+            (self.maximum_bitrate, "goog-remb"),
         ]
         .into_iter()
         .filter_map(|(settled, name)| settled.then_some(name))

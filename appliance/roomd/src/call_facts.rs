@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use room::codec::{RtcpPort, SrtpKeys};
+use room::codec::{RtcpPort, SrtpKeys, VideoFeedback};
 use room::leg_state::EndReason;
 use room::media_plan::{LegStreams, VideoStream};
 use room::peer::{LegSecurity, Peer, PeerTrust, Protection};
@@ -457,6 +457,15 @@ pub fn route(media: &CallMedia, owner: &MediaPolicy) -> LegRoute {
             rtcp_port,
             keying: keying(srtp.as_ref(), dtls),
             ice: ice.map(|ice| Box::new(ice_route(ice))),
+            feedback: VideoFeedback::NONE,
+            sent_again: None,
+        })
+    };
+    let picture = |stream: &VideoStream, dtls, ice, remote| {
+        Some(MediumRoute {
+            feedback: stream.feedback,
+            sent_again: stream.rtx.map(|rtx| rtx.send),
+            ..way(stream.rtcp.port, &stream.srtp, dtls, ice, remote)?
         })
     };
     let (remote, dtls, ice) = (&media.remote, &media.dtls, &media.ice);
@@ -471,25 +480,10 @@ pub fn route(media: &CallMedia, owner: &MediaPolicy) -> LegRoute {
                 remote.audio,
             )
         }),
-        video: video.and_then(|video| {
-            way(
-                video.rtcp.port,
-                &video.srtp,
-                dtls.video,
-                ice.video.as_ref(),
-                remote.video,
-            )
-        }),
+        video: video.and_then(|video| picture(video, dtls.video, ice.video.as_ref(), remote.video)),
         slides: content.and_then(|content| {
-            let stream = &content.stream;
             let ice = content.ice.as_ref();
-            way(
-                stream.rtcp.port,
-                &stream.srtp,
-                content.dtls,
-                ice,
-                content.remote,
-            )
+            picture(&content.stream, content.dtls, ice, content.remote)
         }),
         video_target: target(video, owner.bitrate),
         slides_target: target(slides, owner.slides.bitrate),

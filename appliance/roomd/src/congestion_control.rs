@@ -32,6 +32,8 @@ const HEADROOM: f64 = 1.3;
 /// Where the path carries all that the sources make, a picture leaves so much faster than they make it:
 /// waiting would only make it late.
 const UNHINDERED: f64 = 2.5;
+/// The same in a call of rooms, whose pictures are to leave at once unless they are whole ones.
+const UNHINDERED_CALL: f64 = 8.0;
 /// The same where the far end does not report.
 const UNREPORTED: f64 = 4.0;
 /// Slides that flowed within this long flow.
@@ -114,9 +116,15 @@ pub struct CongestionControl<P> {
     pacer: Pacer<P>,
     knowledge: Knowledge,
     audio: Audio,
+    /// How much faster than the sources make it a picture leaves on a path that carries everything.
+    unhindered: f64,
+    /// Whether the far end reports sound as well; else what it reports is of pictures alone, and so is the target.
+    is_audio_reported: bool,
     /// When slides last had a packet.
     slides_at: Option<Instant>,
     told: [Told; 2],
+    /// Which of that is to be told again, changed or not.
+    tell_again: [bool; 2],
     gate: Gate,
     start_over: bool,
 }
@@ -135,13 +143,35 @@ impl<P> CongestionControl<P> {
                 since: now,
                 bytes: 0,
             },
+            unhindered: UNHINDERED,
+            is_audio_reported: true,
             slides_at: None,
             told: VideoRole::ALL.map(|role| Told {
                 target: sources.of(role),
                 at: now,
             }),
+            tell_again: [false; 2],
             gate: Gate::Open,
             start_over: false,
+        }
+    }
+
+    /// The same for a call whose far end reports pictures, and no sound.
+    #[must_use]
+    pub fn of_pictures(now: Instant, sources: Sources) -> Self {
+        Self {
+            unhindered: UNHINDERED_CALL,
+            is_audio_reported: false,
+            ..Self::new(now, sources)
+        }
+    }
+
+    /// The part of sound in what is reported.
+    fn reported_audio(&self) -> Bitrate {
+        if self.is_audio_reported {
+            self.audio.rate
+        } else {
+            Bitrate::ZERO
         }
     }
 
@@ -150,6 +180,16 @@ impl<P> CongestionControl<P> {
     pub fn path_changed(&mut self, now: Instant) {
         self.controller = controller(now, &self.sources, self.controller.target());
         self.knowledge = Knowledge::Nothing;
+    }
+
+    /// The encoders make at most this from now on. What was told is told again: who heard it may have begun anew.
+    pub fn set_sources(&mut self, sources: Sources) {
+        if self.sources != sources {
+            self.sources = sources;
+            let limits = limits(&sources, sources.most());
+            self.controller.set_limits(limits);
+        }
+        self.tell_again = [true; 2];
     }
 
     /// Takes a packet of a picture, which is so large.
@@ -242,7 +282,8 @@ impl<P> CongestionControl<P> {
         for (role, target) in VideoRole::ALL.into_iter().zip(targets) {
             let most = self.sources.of(role);
             let told = &mut self.told[role as usize];
-            if told.is_news(now, target, most) {
+            let again = std::mem::take(&mut self.tell_again[role as usize]);
+            if again || told.is_news(now, target, most) {
                 *told = Told { target, at: now };
                 let target = units::Bitrate::bps(target.as_bps() as u64);
                 return Some(Change::Target(role, target));
@@ -267,10 +308,10 @@ impl<P> CongestionControl<P> {
         let most = self.sources.most();
         match self.knowledge {
             Knowledge::Reports if self.controller.target() < most => {
-                self.controller.pacing_rate(self.audio.rate)
+                self.controller.pacing_rate(self.reported_audio())
             }
-            Knowledge::Reports => most * UNHINDERED,
-            Knowledge::Nothing | Knowledge::Most(_) => most * UNREPORTED,
+            Knowledge::Reports => most * self.unhindered,
+            Knowledge::Nothing | Knowledge::Most(_) => most * UNREPORTED.max(self.unhindered),
         }
     }
 
@@ -298,7 +339,7 @@ impl<P> CongestionControl<P> {
         let pictures = match self.knowledge {
             Knowledge::Nothing => return [camera_most, slides_most],
             Knowledge::Most(most) => most * 0.95 - self.audio.rate,
-            Knowledge::Reports => self.controller.encoder_target(self.audio.rate),
+            Knowledge::Reports => self.controller.encoder_target(self.reported_audio()),
         };
         let slides_flow = self
             .slides_at
@@ -336,12 +377,15 @@ impl Audio {
 }
 
 fn controller(now: Instant, sources: &Sources, first: Bitrate) -> Controller {
-    let limits = Limits {
+    Controller::new(now, limits(sources, first))
+}
+
+fn limits(sources: &Sources, first: Bitrate) -> Limits {
+    Limits {
         min: LEAST,
         max: sources.most(),
         first,
-    };
-    Controller::new(now, limits)
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! Each turn takes in what waits, facts before requests, and carries out every command before it
 //! waits again. Nothing here blocks: sockets and media have bounded queues of their own.
 
+mod congestion;
 mod guests;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -71,7 +72,7 @@ pub struct Inputs {
     pub sockets: mpsc::Receiver<SocketEvent>,
     /// What the sockets of floors see. Ends where no content is shared.
     pub floors: mpsc::Receiver<FloorEvent>,
-    /// What comes of the DTLS handshakes of media, and of ICE.
+    /// What comes of the DTLS handshakes of media and of ICE, and what congestion control finds.
     pub transports: mpsc::UnboundedReceiver<TransportEvent>,
     /// What the guest server sees. Ends where there is none.
     pub guests: mpsc::Receiver<GuestEvent>,
@@ -327,6 +328,7 @@ impl Driver {
                     self.take_handshake_event(Instant::now(), event);
                 }
                 TransportEvent::Path(event) => self.take_path_event(Instant::now(), event),
+                TransportEvent::Congestion(event) => self.take_congestion_event(event),
             },
             Some(event) = inputs.guests.recv() => self.take_guest_event(event),
             Some(news) = inputs.guest_news.recv() => self.take_guest_news(news),

@@ -40,6 +40,7 @@ pub mod process_memory;
 pub mod randomness;
 pub mod remembered_store;
 pub mod ringing;
+pub mod rtcp;
 pub mod server_location;
 pub mod service;
 pub mod service_notification;

@@ -271,6 +271,15 @@ fn the_feedback_that_both_ends_list_is_settled_under_every_profile() {
         picture_loss_indication: pli,
         full_intra_request: fir,
         temporary_bitrate: tmmbr,
+        ..VideoFeedback::NONE
+    };
+    let congestion_control = VideoFeedback {
+        congestion_control: true,
+        ..VideoFeedback::NONE
+    };
+    let maximum_bitrate = VideoFeedback {
+        maximum_bitrate: true,
+        ..VideoFeedback::NONE
     };
     let table = [
         ("", with(false, false, false, false)),
@@ -290,6 +299,15 @@ fn the_feedback_that_both_ends_list_is_settled_under_every_profile() {
             "a=rtcp-fb:97 nack\na=rtcp-fb:97 nack pli\na=rtcp-fb:* ccm fir\na=rtcp-fb:* ccm tmmbr",
             with(true, true, true, true),
         ),
+        (
+            "a=rtcp-fb:* ack ccfb\na=rtcp-fb:97 ack rpsi",
+            congestion_control,
+        ),
+        ("a=rtcp-fb:97 goog-remb", maximum_bitrate),
+        (
+            "a=rtcp-fb:* ack\na=rtcp-fb:* ccfb\na=rtcp-fb:97 transport-cc",
+            VideoFeedback::NONE,
+        ),
     ];
     for profile in ["RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF"] {
         for (attributes, feedback) in table {
@@ -307,9 +325,10 @@ fn the_feedback_that_both_ends_list_is_settled_under_every_profile() {
             assert_eq!(video.feedback, feedback, "{attributes}");
             let written: Vec<_> = text
                 .lines()
-                .filter_map(|line| line.strip_prefix("a=rtcp-fb:97 "))
+                .filter(|line| line.starts_with("a=rtcp-fb:"))
                 .collect();
-            assert_eq!(written, feedback.names().collect::<Vec<_>>());
+            let expected = feedback.names().map(|name| feedback_line(97, name));
+            assert_eq!(written, expected.collect::<Vec<_>>());
         }
     }
 }
@@ -328,9 +347,17 @@ fn our_offer_names_the_old_profiles_and_lists_the_feedback_beside() {
         ));
         for number in [97, 98] {
             for feedback in VideoFeedback::ALL.names() {
-                assert!(has(&offer, &format!("a=rtcp-fb:{number} {feedback}")));
+                assert!(has(&offer, &feedback_line(number, feedback)));
             }
         }
+    }
+}
+
+/// The line that lists a feedback. Congestion control feedback is of all payload types (RFC 8888 section 6).
+fn feedback_line(number: u8, name: &str) -> String {
+    match name {
+        "ack ccfb" => format!("a=rtcp-fb:* {name}"),
+        _ => format!("a=rtcp-fb:{number} {name}"),
     }
 }
 
@@ -621,6 +648,8 @@ fn section() -> impl Strategy<Value = String> {
         "a=rtcp-fb:* nack pli",
         "a=rtcp-fb:97 ccm fir",
         "a=rtcp-fb:98 ccm tmmbr",
+        "a=rtcp-fb:* ack ccfb",
+        "a=rtcp-fb:97 goog-remb",
         "a=rtcp-fb:* nack",
         "a=rtcp-mux",
         "a=rtcp-rsize",

@@ -208,6 +208,25 @@ impl NetworkNamespace {
         run(self.command("ip").args(words.split(' '))).with_context(|| format!("ip {words}"))
     }
 
+    /// Makes a NAT of it: what others send through here leaves by that interface from its address, at a
+    /// port of the kernel's choice (nft(8)).
+    ///
+    /// # Errors
+    /// When nft is missing, or the kernel translates nothing.
+    pub fn translate(&self, interface: &str) -> Result<()> {
+        let forward = "echo 1 > /proc/sys/net/ipv4/ip_forward";
+        run(self.command("sh").args(["-c", forward])).context("nothing is forwarded")?;
+        for words in [
+            "add table ip nat",
+            "add chain ip nat leaving { type nat hook postrouting priority 100 ; }",
+            &format!("add rule ip nat leaving oifname {interface} masquerade random"),
+        ] {
+            run(self.command("nft").args(words.split(' ')))
+                .with_context(|| format!("nft {words}"))?;
+        }
+        Ok(())
+    }
+
     /// Lets an interface of here send no more than so many kilobits a second from now on. What is above waits in a
     /// queue of 300 ms, and is lost behind it.
     ///

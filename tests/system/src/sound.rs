@@ -42,6 +42,17 @@ impl Sound {
         }
     }
 
+    /// A sine wave of that frequency in Hz, at half of full scale.
+    #[must_use]
+    pub fn tone(sample_rate: u32, frequency: f32, seconds: f32) -> Self {
+        let mut tone = Self::silence(sample_rate, seconds);
+        let step = std::f32::consts::TAU * frequency / sample_rate as f32;
+        for (index, sample) in tone.samples.iter_mut().enumerate() {
+            *sample = 0.5 * (step * index as f32).sin();
+        }
+        tone
+    }
+
     /// Reads a 16-bit WAV file; several channels become their mean.
     ///
     /// # Errors

@@ -56,11 +56,13 @@ impl Purpose {
                 "sip-tester",
                 // The guests' page, and a font for its Chinese.
                 "chromium",
+                "firefox-esr",
                 "fonts-wqy-microhei",
                 "nodejs",
                 "npm",
                 // Networks of their own for some of them.
                 "iproute2",
+                "nftables",
                 // Recorded and spoken voices.
                 "alsa-utils",
                 "espeak-ng",

@@ -111,8 +111,9 @@ impl Rig {
         let (inputs, queue) = GraphInputs::new();
         let (events, told) = mpsc::channel(1_024);
         let (to_network, outgoing) = mpsc::channel(4_096);
+        let (control, _) = mpsc::channel(1);
         let legs = OpenLegs::default();
-        legs.insert(LegHub::new(LEG, to_network, inputs.clone()));
+        legs.insert(LegHub::new(LEG, to_network, control, inputs.clone()));
         let surroundings = GraphSurroundings {
             clock: MediaClock::start(),
             inputs,

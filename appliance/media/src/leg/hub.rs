@@ -13,7 +13,7 @@ use room::units::Resolution;
 use tokio::sync::{mpsc, watch};
 
 use crate::by_role::ByRole;
-use crate::datagram::{Channel, Datagram, Medium};
+use crate::datagram::{Channel, ControlDatagram, Datagram, Medium};
 use crate::decoded_frame::DecodedFrame;
 use crate::delay_target::{DelayOrigin, DelayTarget};
 use crate::graph_input::{GraphInput, GraphInputs};
@@ -116,6 +116,8 @@ pub(crate) struct LegHub {
     meters: LegMeters,
     inputs: GraphInputs,
     outgoing: Mutex<Option<mpsc::Sender<Datagram>>>,
+    /// Where RTCP of the peer goes besides.
+    control: mpsc::Sender<ControlDatagram>,
     /// Where datagrams of the peer go; `None` while there is no pipeline.
     inlets: watch::Sender<Option<Arc<LegInlets>>>,
     observers: Mutex<Observers>,
@@ -143,6 +145,7 @@ impl LegHub {
     pub(crate) fn new(
         id: LegId,
         outgoing: mpsc::Sender<Datagram>,
+        control: mpsc::Sender<ControlDatagram>,
         inputs: GraphInputs,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -150,6 +153,7 @@ impl LegHub {
             meters: LegMeters::default(),
             inputs,
             outgoing: Mutex::new(Some(outgoing)),
+            control,
             inlets: watch::channel(None).0,
             observers: Mutex::default(),
             sound_delay: Mutex::new(DelayTarget::new(DelayOrigin::Zero)),
@@ -193,6 +197,12 @@ impl LegHub {
                 meters.dropped.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+
+    /// RTCP of the peer came, for whoever controls congestion.
+    pub(crate) fn received_control(&self, datagram: ControlDatagram) {
+        // Full: what is reported is reported again. Closed: nobody wants it.
+        let _ = self.control.try_send(datagram);
     }
 
     /// Ends the leg: no datagram leaves any more, and the owner's channels end.

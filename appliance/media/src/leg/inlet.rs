@@ -13,8 +13,9 @@ use tokio::sync::{mpsc, watch};
 use crate::arrival_delay::ArrivalDelay;
 use crate::by_role::ByRole;
 use crate::clock::MediaClock;
-use crate::datagram::{Channel, Datagram, Medium};
+use crate::datagram::{Channel, ControlDatagram, Datagram, Medium};
 use crate::delay_target;
+use crate::leg::control_outlet::ControlOutlet;
 use crate::leg::hub::{LegHub, StreamMeters};
 use crate::leg::retransmission::LossRecovery;
 use crate::retransmission::Arrival;
@@ -47,6 +48,8 @@ pub(crate) struct StreamInlet {
     pub(crate) delay: Arc<Mutex<ArrivalDelay>>,
     /// Asks for what is lost, where the peer takes such requests.
     pub(crate) recovery: Option<Arc<LossRecovery>>,
+    /// The way out of feedback, where the peer takes it.
+    pub(crate) control: Option<ControlOutlet>,
 }
 
 impl LegInlets {
@@ -86,6 +89,14 @@ impl LegInlets {
             .into_iter()
             .filter_map(|medium| self.stream(medium));
         streams.filter_map(|stream| stream.recovery.as_deref())
+    }
+
+    /// Sends feedback of ours. What finds no way out is out of date by the time there is one.
+    fn send_feedback(&self, packet: &ControlDatagram) {
+        let stream = self.stream(packet.medium);
+        if let Some(control) = stream.and_then(|stream| stream.control.as_ref()) {
+            control.send(packet.payload.to_vec());
+        }
     }
 
     /// A datagram arrived.
@@ -168,6 +179,7 @@ pub(crate) async fn pump(
     hub: Weak<LegHub>,
     mut inlets: watch::Receiver<Option<Arc<LegInlets>>>,
     mut incoming: mpsc::Receiver<Datagram>,
+    mut feedback: mpsc::Receiver<ControlDatagram>,
 ) {
     while let Some(current) = next_inlets(&mut inlets).await {
         let mut waiting = incoming.len();
@@ -190,6 +202,8 @@ pub(crate) async fn pump(
                     waiting = waiting.saturating_sub(1);
                     current.push(datagram, meters, arrival);
                 }
+                // Where nobody controls congestion this ends, and the others go on.
+                Some(packet) = feedback.recv() => current.send_feedback(&packet),
                 () = sleep_until(request), if request.is_some() => {}
             }
             if request.is_some_and(|due| due <= Instant::now()) {

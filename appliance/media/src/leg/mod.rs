@@ -10,6 +10,7 @@
 //! A leg is built once for what offer/answer settled. Directions change while it runs; anything
 //! else builds a new pipeline around the same [`LegHub`].
 
+mod control_outlet;
 mod hub;
 mod inlet;
 mod receive;
@@ -42,6 +43,7 @@ use crate::delay_target;
 use crate::error::MediaError;
 use crate::event::MediaEvent;
 use crate::graph_input::GraphInputs;
+use crate::leg::control_outlet::ControlOutlet;
 use crate::leg::inlet::{LegInlets, StreamInlet};
 use crate::leg::send::AudioSend;
 use crate::leg::statistics::Statistics;
@@ -291,9 +293,11 @@ fn build_video(
     let inlet = send::build_video(pipeline, rtpbin, role, stream, hub)?;
     let protected = build_outgoing(pipeline, rtpbin, medium, keys, hub)?;
     let delay = new_delay(90_000);
-    let recovery = repair_losses(rtpbin, medium, stream, &protected, &delay, hub)?;
+    let control = ControlOutlet::new(rtpbin, medium, stream.rtcp.size)?;
+    let recovery = repair_losses(rtpbin, medium, stream, &protected, &delay, &control, hub)?;
     let funnel = receive::build_video(pipeline, role, hub, clock, stream.feedback)?;
     let sources = build_incoming(pipeline, rtpbin, medium, keys)?;
+    receive::hand_out_control(rtpbin, medium, hub)?;
     let types = [
         Some(stream.receive_payload_type),
         stream.rtx.map(|rtx| rtx.receive),
@@ -301,6 +305,7 @@ fn build_video(
     let types = types.into_iter().flatten().map(PayloadType::value);
     let stream_inlet = StreamInlet {
         recovery,
+        control: stream.feedback.congestion_control.then_some(control),
         ..stream_inlet(sources, types.collect(), stream.direction, delay)
     };
     Ok((VideoWay { inlet, funnel }, stream_inlet))
@@ -390,6 +395,7 @@ fn stream_inlet(
         receives: AtomicBool::new(direction.receives()),
         delay,
         recovery: None,
+        control: None,
     }
 }
 
@@ -405,13 +411,14 @@ fn repair_losses(
     stream: &VideoStream,
     protected: &gst::Pad,
     delay: &Arc<Mutex<ArrivalDelay>>,
+    control: &ControlOutlet,
     hub: &Arc<LegHub>,
 ) -> Result<Option<Arc<LossRecovery>>, MediaError> {
     if !stream.feedback.generic_nack {
         return Ok(None);
     }
     retransmission::answer_requests(rtpbin, medium, stream, protected, hub)?;
-    let recovery = LossRecovery::new(rtpbin, medium, stream, delay, hub)?;
+    let recovery = LossRecovery::new(control.clone(), medium, stream, delay, hub);
     if let Some(rtx) = stream.rtx {
         let original = stream.receive_payload_type;
         retransmission::unwrap_retransmissions(rtpbin, medium, rtx.receive, original, &recovery);

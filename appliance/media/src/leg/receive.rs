@@ -10,17 +10,20 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use gst::prelude::*;
 use room::codec::{AudioCodec, VideoFeedback};
 use room::media_plan::{AudioStream, LegStreams, VideoRole};
 use tokio::sync::mpsc;
 
 use crate::clock::MediaClock;
+use crate::datagram::{ControlDatagram, Medium};
 use crate::error::MediaError;
 use crate::event::MediaEvent;
 use crate::graph_input::GraphInput;
 use crate::h264_packet_guard::{GuardVerdict, H264PacketGuard};
 use crate::leg::hub::LegHub;
+use crate::leg::transport::session;
 use crate::pipeline::{OwnedPipeline, link, pad};
 use crate::recording::sound_caps;
 use crate::rtp::RtpHeader;
@@ -241,6 +244,27 @@ pub(super) fn watch_events(
         }
         gst::PadProbeReturn::Ok
     });
+}
+
+/// Hands out the peer's RTCP about pictures on its way into rtpbin, after SRTP.
+pub(super) fn hand_out_control(
+    rtpbin: &gst::Element,
+    medium: Medium,
+    hub: &Arc<LegHub>,
+) -> Result<(), MediaError> {
+    let sink = pad(rtpbin, &format!("recv_rtcp_sink_{}", session(medium)))?;
+    let hub = Arc::downgrade(hub);
+    sink.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let datagram = info.buffer().and_then(|buffer| buffer.map_readable().ok());
+        if let Some((datagram, hub)) = datagram.zip(hub.upgrade()) {
+            hub.received_control(ControlDatagram {
+                medium,
+                payload: Bytes::copy_from_slice(&datagram),
+            });
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Ok(())
 }
 
 /// Links a new source of the peer to its decoder. Runs on a streaming thread: pads are linked, no

@@ -24,12 +24,13 @@ use std::time::{Duration, Instant};
 
 use gst::glib;
 use gst::prelude::*;
-use room::codec::{PayloadType, RtcpSize};
+use room::codec::PayloadType;
 use room::media_plan::VideoStream;
 
 use crate::arrival_delay::ArrivalDelay;
 use crate::datagram::Medium;
 use crate::error::MediaError;
+use crate::leg::control_outlet::ControlOutlet;
 use crate::leg::hub::{LegHub, RetransmissionMeters};
 use crate::leg::internal_session;
 use crate::leg::transport::session;
@@ -63,24 +64,17 @@ pub(crate) struct LossRecovery {
 impl LossRecovery {
     /// For a stream whose ways out rtpbin has already.
     pub(super) fn new(
-        rtpbin: &gst::Element,
+        control: ControlOutlet,
         medium: Medium,
         stream: &VideoStream,
         delay: &Arc<Mutex<ArrivalDelay>>,
         hub: &Arc<LegHub>,
-    ) -> Result<Arc<Self>, MediaError> {
-        let source = pad(rtpbin, &format!("send_rtcp_src_{}", session(medium)))?;
-        let control = ControlOutlet {
-            medium,
-            source: source.downgrade(),
-            rtpbin: rtpbin.downgrade(),
-            size: stream.rtcp.size,
-        };
+    ) -> Arc<Self> {
         let resending = match stream.rtx {
             Some(_) => Resending::OwnStream,
             None => Resending::SamePackets,
         };
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             lost: Mutex::new(LostPackets::new(resending)),
             wait: Mutex::new(RetransmissionWait::new()),
             delay: Arc::clone(delay),
@@ -88,7 +82,7 @@ impl LossRecovery {
             medium,
             control,
             hub: Arc::downgrade(hub),
-        }))
+        })
     }
 
     /// A packet of the stream itself came.
@@ -105,7 +99,9 @@ impl LossRecovery {
     pub(crate) fn ask(&self, now: Instant) {
         let request = lock(&self.lost).poll(now);
         if let Some(request) = request
-            && self.control.send(request.ssrc, &request.sequences)
+            && self
+                .control
+                .send(nack::packet(0, request.ssrc, &request.sequences))
         {
             let count = request.sequences.len() as u64;
             self.count(|meters| RetransmissionMeters::add(&meters.requested, count));
@@ -149,64 +145,6 @@ impl LossRecovery {
             count(&hub.meters().stream(self.medium).retransmissions);
         }
     }
-}
-
-/// The way out of RTCP, beside what rtpbin sends.
-#[derive(Debug)]
-struct ControlOutlet {
-    medium: Medium,
-    source: glib::WeakRef<gst::Pad>,
-    rtpbin: glib::WeakRef<gst::Element>,
-    size: RtcpSize,
-}
-
-impl ControlOutlet {
-    /// Asks for these packets of `media`; `false` while there is no way out.
-    fn send(&self, media: u32, sequences: &[u16]) -> bool {
-        let next = self.source.upgrade().and_then(|source| source.peer());
-        let session = self.rtpbin.upgrade();
-        let session = session.and_then(|rtpbin| internal_session(&rtpbin, self.medium));
-        let Some((next, session)) = next.zip(session) else {
-            return false;
-        };
-        if next.sticky_event::<gst::event::Segment>(0).is_none() {
-            // rtpbin opens the way with its first report: let it come at once.
-            session.emit_by_name::<()>("send-rtcp", &[&0_u64]);
-            return false;
-        }
-        let packet = self.packet(&session, media, sequences);
-        next.chain(gst::Buffer::from_slice(packet)).is_ok()
-    }
-
-    fn packet(&self, rtp_session: &glib::Object, media: u32, sequences: &[u16]) -> Vec<u8> {
-        let ours = rtp_session.property::<u32>("internal-ssrc");
-        let request = nack::packet(ours, media, sequences);
-        match self.size {
-            RtcpSize::Reduced => request,
-            RtcpSize::Compound => {
-                let names = rtp_session.property::<gst::Structure>("sdes");
-                let name = names.get::<String>("cname").unwrap_or_default();
-                [empty_report(ours, &name), request].concat()
-            }
-        }
-    }
-}
-
-/// What a compound packet begins with (RFC 3550 section 6.1): a report about nobody, and the name of
-/// who reports.
-fn empty_report(ssrc: u32, name: &str) -> Vec<u8> {
-    let name = &name.as_bytes()[..name.len().min(255)];
-    // The chunk ends with one to four zeros (section 6.5).
-    let zeros = 4 - (2 + name.len()) % 4;
-    let words = (4 + 2 + name.len() + zeros) / 4;
-    let mut packet = vec![0x80, 201, 0, 1];
-    packet.extend(ssrc.to_be_bytes());
-    packet.extend([0x81, 202, 0, words as u8]);
-    packet.extend(ssrc.to_be_bytes());
-    packet.extend([1, name.len() as u8]);
-    packet.extend(name);
-    packet.resize(packet.len() + zeros, 0);
-    packet
 }
 
 /// Lets rtpbin put packets that were sent again in their places. To be called before its way in is
@@ -414,27 +352,4 @@ impl Resender {
 fn wrap(stream: &mut RtxStream, buffer: &gst::Buffer) -> Option<gst::Buffer> {
     let packet = stream.wrap(&buffer.map_readable().ok()?)?;
     Some(stamped(gst::Buffer::from_slice(packet), buffer))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_report_is_whole_words_with_a_name_that_ends_in_zeros() {
-        for length in 0..300 {
-            let name = "n".repeat(length);
-            let packet = empty_report(9, &name);
-            assert_eq!(packet[..8], [0x80, 201, 0, 1, 0, 0, 0, 9]);
-            let (head, chunk) = packet[8..].split_at(4);
-            assert_eq!(head[..2], [0x81, 202]);
-            assert_eq!(usize::from(head[3]) * 4, chunk.len());
-            assert_eq!(chunk[..4], [0, 0, 0, 9]);
-            let length = length.min(255);
-            assert_eq!(usize::from(chunk[5]), length);
-            assert!(chunk[6..6 + length].iter().all(|byte| *byte == b'n'));
-            let zeros = &chunk[6 + length..];
-            assert!((1..=4).contains(&zeros.len()) && zeros.iter().all(|byte| *byte == 0));
-        }
-    }
 }

@@ -61,7 +61,7 @@ impl Driver {
 }
 
 /// What congestion control says of the network, as media takes it.
-const fn media_gate(gate: congestion::Gate) -> media::Gate {
+pub(super) const fn media_gate(gate: congestion::Gate) -> media::Gate {
     match gate {
         congestion::Gate::Open => media::Gate::Open,
         congestion::Gate::Closed => media::Gate::Closed,

@@ -112,3 +112,28 @@ async fn a_guest_whose_link_is_revoked_is_out_and_late_news_of_the_leg_means_not
     let again = GuestEvent::Left { guest: ANNA };
     assert_eq!(legs.take_event(again, || panic!("no new leg")), []);
 }
+
+#[tokio::test]
+async fn who_is_there_when_the_room_ends_its_meeting_hears_that_it_is_over() {
+    let mut legs = legs();
+    let mut heard = knocking(&mut legs);
+    legs.meeting_ends();
+    let reason = EndReason::LocalHangUp;
+    let facts = legs.reject(LEG, RejectCause::Decline);
+    assert_eq!(facts, [Fact::Ended { leg: LEG, reason }]);
+    let over = GuestReply::Ended(GuestEnd::MeetingOver);
+    assert_eq!(heard.recv().await, Some(over));
+
+    // Who knocks after that is declined as ever; a service that ends goes on ending.
+    legs.meeting_over();
+    let mut heard = knocking(&mut legs);
+    legs.reject(LEG, RejectCause::Decline);
+    let declined = GuestReply::Ended(GuestEnd::Declined);
+    assert_eq!(heard.recv().await, Some(declined));
+    let mut heard = knocking(&mut legs);
+    legs.shutting_down();
+    legs.meeting_ends();
+    legs.reject(LEG, RejectCause::Decline);
+    let shutting_down = GuestReply::Ended(GuestEnd::ShuttingDown);
+    assert_eq!(heard.recv().await, Some(shutting_down));
+}

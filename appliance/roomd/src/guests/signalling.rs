@@ -103,11 +103,10 @@ impl SessionEnd {
     /// What the page of such a session is told, if there is one.
     pub(super) const fn as_guest_end(self) -> GuestEnd {
         match self {
-            Self::SignedOut => GuestEnd::HungUp,
+            Self::SignedOut | Self::PlaceTaken => GuestEnd::SessionOver,
             Self::MeetingOver => GuestEnd::MeetingOver,
             Self::LinkExpired => GuestEnd::LinkExpired,
             Self::LinkRevoked => GuestEnd::LinkRevoked,
-            Self::PlaceTaken => GuestEnd::ConnectionLost,
         }
     }
 }
@@ -137,10 +136,12 @@ pub enum GuestEnd {
     NoAnswer,
     /// The room takes no more.
     Busy,
-    /// The room has hung up.
+    /// The room has hung up on the guest. Its session stays: it may knock again.
     HungUp,
-    /// The room has ended its meeting: the link is of no use any more.
+    /// The room has ended its meeting, and all links to it.
     MeetingOver,
+    /// The session has ended by itself or elsewhere: there is none to come back by.
+    SessionOver,
     /// The link has expired.
     LinkExpired,
     /// The link was revoked.
@@ -159,12 +160,13 @@ pub enum GuestEnd {
 
 impl GuestEnd {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Declined,
         Self::NoAnswer,
         Self::Busy,
         Self::HungUp,
         Self::MeetingOver,
+        Self::SessionOver,
         Self::LinkExpired,
         Self::LinkRevoked,
         Self::TakenOver,
@@ -183,6 +185,7 @@ impl GuestEnd {
             Self::Busy => "busy",
             Self::HungUp => "hung_up",
             Self::MeetingOver => "meeting_over",
+            Self::SessionOver => "session_over",
             Self::LinkExpired => "link_expired",
             Self::LinkRevoked => "link_revoked",
             Self::TakenOver => "taken_over",
@@ -197,10 +200,10 @@ impl GuestEnd {
     #[must_use]
     pub(crate) const fn sends_away(self) -> bool {
         match self {
-            Self::Declined | Self::HungUp => true,
+            Self::Declined | Self::HungUp | Self::MeetingOver => true,
             Self::NoAnswer
             | Self::Busy
-            | Self::MeetingOver
+            | Self::SessionOver
             | Self::LinkExpired
             | Self::LinkRevoked
             | Self::TakenOver

@@ -1,14 +1,17 @@
 //! Moves one leg's datagrams between its sockets and the media graph.
 //!
 //! Incoming: only what comes from the latched address, or from one that ICE has proven, and for a secured
-//! stream only what carries a valid SRTP tag, is handed to media. Outgoing: audio and RTCP at once, video and slides each
-//! through a [`Pacer`]. Until the leg has a [`LegRoute`] everything that comes in is dropped.
+//! stream only what carries a valid SRTP tag, is handed to media. Outgoing: audio and RTCP
+//! at once, video and slides through congestion control ([`LegCongestion`]) where the far end reports what
+//! arrives, and else each through a [`Pacer`]. Until the leg has a [`LegRoute`] everything that comes in is dropped.
 //!
 //! ```text
-//!  media ──Datagram──> [pacer: RTP of pictures] ──> socket ──> the pair of ICE, or the latch
+//!  media ──Datagram──> [pacer, congestion: RTP of pictures] ──> socket ──> the pair of ICE, or the latch
 //!  media <─Datagram── [SRTP tag] <── [pair or latch] <── [RTP or RTCP] <── [ICE, DTLS?] <── socket
 //!                         ▲                 ▲                                   │
 //!                         └────── keys ─────┴──────── pair ─────────────────────┴──> driver
+//!  media ──RTCP, decrypted──> [congestion] ──Change──> driver
+//!  media <──reports of what arrives── [congestion]
 //! ```
 //!
 //! A stream whose keys a DTLS handshake yields (RFC 5763) is deaf and dumb until it has them: nothing of
@@ -33,7 +36,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
-use media::{Channel, Datagram, LegDatagrams, Medium};
+use media::{Channel, ControlDatagram, Datagram, LegDatagrams, Medium};
 use room::codec::RtcpPort;
 use room::ids::LegId;
 use room::media_plan::VideoRole;
@@ -44,15 +47,18 @@ use tokio::task::AbortHandle;
 use webrtc::secure_transport::{Certificate, IceFailure, Owner};
 
 use super::address_latch::Verdict;
+use super::leg_congestion::{CongestionEvent, LegCongestion};
 use super::pacer::Pacer;
 use super::rtcp_demultiplexer::{PacketKind, packet_kind};
 use super::sockets::{LegSockets, bind};
 use super::transport_events::{
     HandshakeEvent, HandshakeOutcome, PathEvent, PathOutcome, TransportEvent,
 };
+use crate::congestion_control::Change;
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
 use crate::socket_address::{as_sent_from, canonical};
+use crate::unix_time::ntp_time;
 use connection::{Connection, ConnectionOutput};
 use port::{Port, is_shared, port_index, ports};
 pub use route::{IceRoute, Keying, LegRoute, MediumRoute};
@@ -71,7 +77,7 @@ const RECEIVED_A_TURN: usize = 32;
 pub struct Connecting {
     /// What we show in DTLS handshakes.
     pub certificate: Certificate,
-    /// Takes what comes of handshakes and of ICE.
+    /// Takes what comes of handshakes and of ICE, and what congestion control finds.
     pub events: mpsc::UnboundedSender<TransportEvent>,
 }
 
@@ -96,6 +102,7 @@ impl LegTransport {
         connecting: Option<Connecting>,
     ) -> Self {
         let (routes, route_changes) = mpsc::unbounded_channel();
+        let sources = LegRoute::default().sources();
         let task = Task {
             leg,
             ports: ports(sockets),
@@ -103,10 +110,13 @@ impl LegTransport {
             pacers: VideoRole::ALL.map(|role| (role, Pacer::new(Bitrate::kbps(2_000)))),
             counters,
             connecting,
+            congestion: LegCongestion::new(Instant::now(), ntp_time(), sources),
+            feedback: datagrams.feedback,
             incoming: datagrams.incoming,
             arrived: Vec::with_capacity(RECEIVED_A_TURN),
         };
-        let task = tasks.spawn_passing(task.run(route_changes, datagrams.outgoing));
+        let control = datagrams.received_control;
+        let task = tasks.spawn_passing(task.run(route_changes, datagrams.outgoing, control));
         Self { routes, task }
     }
 
@@ -131,6 +141,9 @@ struct Task {
     pacers: [(VideoRole, Pacer); 2],
     counters: Arc<NetworkCounters>,
     connecting: Option<Connecting>,
+    congestion: LegCongestion,
+    /// Takes our reports of what arrives.
+    feedback: mpsc::Sender<ControlDatagram>,
     incoming: mpsc::Sender<Datagram>,
     /// What this turn has received and media has not been given yet.
     arrived: Vec<Datagram>,
@@ -141,10 +154,14 @@ impl Task {
         mut self,
         mut routes: mpsc::UnboundedReceiver<LegRoute>,
         mut outgoing: mpsc::Receiver<Datagram>,
+        mut control: mpsc::Receiver<ControlDatagram>,
     ) {
         let mut buffer = vec![0; LARGEST_DATAGRAM];
         let mut batch = Vec::with_capacity(SENDS_A_TURN);
         loop {
+            let now = Instant::now();
+            self.tell_of_congestion(now);
+            let congestion = self.congestion.next_deadline(now);
             let pacers = self.pacers.iter();
             let pacing = pacers.filter_map(|(_, pacer)| pacer.next_deadline()).min();
             let connections = self.ports.iter_mut().map(|port| &mut port.connection);
@@ -155,6 +172,11 @@ impl Task {
                     None => return,
                 },
                 () = sleep_until(pacing), if pacing.is_some() => self.send_paced(),
+                () = sleep_until(congestion), if congestion.is_some() => {
+                    self.congestion.handle_timeout(Instant::now());
+                    self.send_paced();
+                }
+                Some(datagram) = control.recv() => self.take_control(&datagram),
                 () = sleep_until(connection), if connection.is_some() => {
                     self.connection_timeout(Instant::now());
                 }
@@ -172,7 +194,43 @@ impl Task {
         }
     }
 
+    /// Hands media what is to be reported, and the driver what was found.
+    fn tell_of_congestion(&mut self, now: Instant) {
+        while let Some((role, packet)) = self.congestion.poll_feedback() {
+            let report = ControlDatagram {
+                medium: Medium::of_video(role),
+                payload: packet.into(),
+            };
+            // What does not fit is in the next report again.
+            let _ = self.feedback.try_send(report);
+        }
+        while let Some(change) = self.congestion.poll_change(now) {
+            tracing::debug!(leg = %self.leg, ?change, "congestion control");
+            if let Change::Target(role, target) = change {
+                let mut pacers = self.pacers.iter_mut();
+                if let Some((_, pacer)) = pacers.find(|(paced, _)| *paced == role) {
+                    pacer.set_target(target);
+                }
+            }
+            self.tell(TransportEvent::Congestion(CongestionEvent {
+                leg: self.leg,
+                change,
+            }));
+        }
+    }
+
+    fn take_control(&mut self, datagram: &ControlDatagram) {
+        if let Some(role) = datagram.medium.video_role() {
+            let now = Instant::now();
+            self.congestion
+                .received_control(now, ntp_time(), role, &datagram.payload);
+            self.send_paced();
+        }
+    }
+
     fn set_route(&mut self, now: Instant, route: &LegRoute) {
+        self.congestion
+            .settle(now, route.reported(), route.sent_again(), route.sources());
         let certificate = self.connecting.as_ref();
         let certificate = certificate.map(|connecting| &connecting.certificate);
         for (role, pacer) in &mut self.pacers {
@@ -199,7 +257,11 @@ impl Task {
                     ),
                 }
             }
+            let before = port.destination();
             port.settle(now, medium, certificate);
+            if before.is_some() && before != port.destination() {
+                self.congestion.path_changed(now);
+            }
         }
         for index in 0..self.ports.len() {
             self.drive_connection(now, index);
@@ -239,7 +301,10 @@ impl Task {
                     };
                     self.tell(TransportEvent::Handshake(event));
                 }
-                ConnectionOutput::Path(outcome) => self.tell_path(index, outcome),
+                ConnectionOutput::Path(outcome) => {
+                    self.congestion.path_changed(now);
+                    self.tell_path(index, outcome);
+                }
             }
         }
     }
@@ -283,15 +348,26 @@ impl Task {
         }
     }
 
-    fn send(&mut self, datagram: Datagram) {
+    fn send(&mut self, mut datagram: Datagram) {
+        let now = Instant::now();
+        if let (Some(role), Channel::Rtp) = (datagram.medium.video_role(), datagram.channel) {
+            match self.congestion.push(now, role, datagram.payload) {
+                None => return,
+                Some(payload) => datagram.payload = payload,
+            }
+        }
         let paced =
             |(role, _): &&mut (VideoRole, Pacer)| Medium::of_video(*role) == datagram.medium;
         let pacer = self.pacers.iter_mut().find(paced);
         if let (Some((_, pacer)), Channel::Rtp) = (pacer, datagram.channel) {
-            pacer.push(Instant::now(), datagram.payload);
+            pacer.push(now, datagram.payload);
         } else {
             let index = self.sending_port(datagram.medium, datagram.channel);
-            self.transmit(index, &datagram.payload);
+            let leaves = self.transmit(index, &datagram.payload);
+            if leaves && datagram.channel == Channel::Rtp {
+                self.congestion
+                    .sent(now, datagram.medium, &datagram.payload);
+            }
         }
     }
 
@@ -310,24 +386,41 @@ impl Task {
 
     fn send_paced(&mut self) {
         for index in 0..self.pacers.len() {
-            let rtp = port_index(Medium::of_video(self.pacers[index].0), Channel::Rtp);
+            let medium = Medium::of_video(self.pacers[index].0);
             while let Some(payload) = self.pacers[index].1.poll(Instant::now()) {
-                self.transmit(rtp, &payload);
+                self.send_picture(medium, &payload);
             }
+        }
+        while let Some((role, payload)) = self.congestion.poll(Instant::now()) {
+            self.send_picture(Medium::of_video(role), &payload);
         }
     }
 
-    fn transmit(&self, index: usize, payload: &Bytes) {
+    fn send_picture(&mut self, medium: Medium, payload: &Bytes) {
+        let now = Instant::now();
+        if self.transmit(port_index(medium, Channel::Rtp), payload) {
+            self.congestion.sent(now, medium, payload);
+        }
+    }
+
+    /// Sends a datagram. Whether it has left.
+    fn transmit(&self, index: usize, payload: &Bytes) -> bool {
         let Some(port) = self.ports.get(index) else {
-            return;
+            return false;
         };
         let (Some(destination), Some(socket)) = (port.destination(), &port.socket) else {
-            return;
+            return false;
         };
         let target = as_sent_from(port.local, destination);
         match socket.try_send_to(payload, target) {
-            Ok(_) => drop(self.counters.datagrams.sent.fetch_add(1, Ordering::Relaxed)),
-            Err(error) => tracing::debug!(leg = %self.leg, %error, "media datagram not sent"),
+            Ok(_) => {
+                self.counters.datagrams.sent.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+            Err(error) => {
+                tracing::debug!(leg = %self.leg, %error, "media datagram not sent");
+                false
+            }
         }
     }
 
@@ -372,11 +465,10 @@ impl Task {
     }
 
     fn take_in(&mut self, index: usize, payload: &[u8], source: SocketAddr) {
-        let source = canonical(source);
+        let (now, source) = (Instant::now(), canonical(source));
         let port = &mut self.ports[index];
         match Owner::of(payload) {
             Owner::Ice | Owner::Dtls => {
-                let now = Instant::now();
                 port.connection.handle_datagram(now, source, payload);
                 return self.drive_connection(now, index);
             }
@@ -428,7 +520,11 @@ impl Task {
             Verdict::Pass => {}
             Verdict::PassAndFollow => {
                 tracing::info!(leg = %self.leg, medium = ?port.medium, %source, "media follows the peer");
+                self.congestion.path_changed(now);
             }
+        }
+        if let (Some(role), Channel::Rtp) = (port.medium.video_role(), channel) {
+            self.congestion.received(now, role, payload);
         }
         self.arrived.push(Datagram {
             medium: port.medium,

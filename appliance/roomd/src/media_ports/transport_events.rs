@@ -1,7 +1,9 @@
-//! What the transports of legs have to say to the driver: what comes of DTLS handshakes and of ICE.
+//! What the transports of legs have to say to the driver: what comes of DTLS handshakes and of
+//! ICE, and what congestion control finds.
 
 use std::net::SocketAddr;
 
+use super::leg_congestion::CongestionEvent;
 use media::Medium;
 use room::codec::SrtpKeys;
 use room::ids::LegId;
@@ -15,6 +17,8 @@ pub enum TransportEvent {
     Handshake(HandshakeEvent),
     /// ICE has found the way of a stream, or lost it.
     Path(PathEvent),
+    /// Congestion control has found something.
+    Congestion(CongestionEvent),
 }
 
 /// A handshake is over.

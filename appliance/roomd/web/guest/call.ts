@@ -46,8 +46,9 @@ export class Call {
   readonly #listener: CallListener;
   readonly #pace: OfferPace;
   readonly #audio: RTCRtpTransceiver;
-  readonly #camera: RTCRtpTransceiver;
-  readonly #slides: RTCRtpTransceiver;
+  /** Both null in a browser without H.264: then neither line is offered. */
+  readonly #camera: RTCRtpTransceiver | null;
+  readonly #slides: RTCRtpTransceiver | null;
   readonly #channel: RTCDataChannel;
   /** Whether an offer is being made or waits for its turn. */
   #offering = false;
@@ -62,28 +63,28 @@ export class Call {
   readonly far_end: MediaStream;
   readonly far_slides: MediaStream;
 
-  constructor(iceServers: RTCIceServer[], media: LocalMedia, pace: OfferPace, listener: CallListener) {
+  /** `pictures`: whether the browser takes the room's, and has some that the room takes. */
+  constructor(
+    iceServers: RTCIceServer[],
+    pictures: boolean,
+    media: LocalMedia,
+    pace: OfferPace,
+    listener: CallListener,
+  ) {
     this.#media = media;
     this.#listener = listener;
     this.#pace = pace;
     const connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
     this.#connection = connection;
     this.#audio = connection.addTransceiver("audio", { direction: "recvonly" });
-    this.#camera = connection.addTransceiver("video", {
-      direction: "recvonly",
-      sendEncodings: [{ maxBitrate: CAMERA_BITRATE, maxFramerate: 30 }],
-    });
-    this.#slides = connection.addTransceiver("video", {
-      direction: "recvonly",
-      sendEncodings: [{ maxBitrate: SCREEN_BITRATE }],
-    });
-    const codecs = RTCRtpReceiver.getCapabilities("video")?.codecs ?? [];
-    for (const transceiver of [this.#camera, this.#slides]) {
-      if ("setCodecPreferences" in transceiver) transceiver.setCodecPreferences(h264First(codecs));
-    }
+    const camera = { maxBitrate: CAMERA_BITRATE, maxFramerate: 30 };
+    this.#camera = pictures ? pictureLine(connection, camera) : null;
+    this.#slides = pictures ? pictureLine(connection, { maxBitrate: SCREEN_BITRATE }) : null;
     this.#channel = connection.createDataChannel(CHANNEL_LABEL);
-    this.far_end = new MediaStream([this.#audio.receiver.track, this.#camera.receiver.track]);
-    this.far_slides = new MediaStream([this.#slides.receiver.track]);
+    this.far_end = new MediaStream([this.#audio.receiver.track]);
+    this.far_slides = new MediaStream();
+    if (this.#camera !== null) this.far_end.addTrack(this.#camera.receiver.track);
+    if (this.#slides !== null) this.far_slides.addTrack(this.#slides.receiver.track);
     this.#listen();
     void this.#takeTracks().then(() => this.#offer(false));
   }
@@ -121,7 +122,7 @@ export class Call {
     }
     this.#bound(this.#camera, "balanced");
     this.#bound(this.#slides, "maintain-resolution");
-    const { currentDirection } = this.#slides;
+    const currentDirection = this.#slides?.currentDirection;
     if (currentDirection !== "recvonly" && currentDirection !== "sendrecv") this.#listener.slidesEnded();
     if (this.#pending !== null) {
       const { ice_restart } = this.#pending;
@@ -138,7 +139,7 @@ export class Call {
 
   async counters(): Promise<Counters> {
     const report = await this.#connection.getStats();
-    const mids = { camera: this.#camera.mid, slides: this.#slides.mid };
+    const mids = { camera: this.#camera?.mid ?? null, slides: this.#slides?.mid ?? null };
     return readCounters(report.values() as Iterable<Record<string, unknown>>, mids, performance.now());
   }
 
@@ -169,7 +170,7 @@ export class Call {
       const message = readChannelMessage(data);
       if (message !== null && !this.#closed) this.#listener.received(message);
     });
-    this.#slides.receiver.track.addEventListener("mute", () => this.#listener.slidesEnded());
+    this.#slides?.receiver.track.addEventListener("mute", () => this.#listener.slidesEnded());
     addEventListener("online", this.#networkChanged);
   }
 
@@ -223,13 +224,14 @@ export class Call {
 
   /** Puts the open tracks on their lines; whether a line's direction changed by that. */
   async #takeTracks(): Promise<boolean> {
-    const lines: [RTCRtpTransceiver, MediaStreamTrack | null][] = [
+    const lines: [RTCRtpTransceiver | null, MediaStreamTrack | null][] = [
       [this.#audio, this.#media.track("microphone")],
       [this.#camera, this.#media.track("camera")],
       [this.#slides, this.#media.screen],
     ];
     let changed = false;
     for (const [transceiver, track] of lines) {
+      if (transceiver === null) continue;
       if (transceiver.sender.track !== track) await transceiver.sender.replaceTrack(track);
       const direction = track === null ? "recvonly" : "sendrecv";
       if (transceiver.direction !== direction) {
@@ -274,10 +276,19 @@ export class Call {
   }
 
   /** What to give up first when the way to the room is narrow. Some browsers cannot be told. */
-  #bound(transceiver: RTCRtpTransceiver, preference: RTCDegradationPreference): void {
+  #bound(transceiver: RTCRtpTransceiver | null, preference: RTCDegradationPreference): void {
+    if (transceiver === null) return;
     const parameters = transceiver.sender.getParameters();
     if (parameters.encodings.length === 0) return;
     parameters.degradationPreference = preference;
     void transceiver.sender.setParameters(parameters).catch(() => undefined);
   }
+}
+
+/** A line for pictures, which first takes what the room sends. */
+function pictureLine(connection: RTCPeerConnection, encoding: RTCRtpEncodingParameters): RTCRtpTransceiver {
+  const line = connection.addTransceiver("video", { direction: "recvonly", sendEncodings: [encoding] });
+  const codecs = RTCRtpReceiver.getCapabilities("video")?.codecs ?? [];
+  if ("setCodecPreferences" in line) line.setCodecPreferences(h264First(codecs));
+  return line;
 }

@@ -30,6 +30,8 @@ const STATISTICS_INTERVAL = 1000;
 const CALLS_BEFORE_BLOCKED = 2;
 
 export class Guest {
+  /** Whether this browser can take part with pictures. */
+  readonly #pictures: boolean;
   readonly #speech: Speech;
   readonly #media = new LocalMedia(() => this.#mediaChanged());
   readonly #page: PageView;
@@ -38,7 +40,7 @@ export class Guest {
   readonly #chat: ChatView;
   #state: PageState = { name: "opening", token: null, was_in_call: false };
   #choices: DeviceChoices = { camera: [], microphone: [], speaker: [] };
-  #camera_wanted = true;
+  #camera_wanted: boolean;
   #microphone_wanted = true;
   #signalling: Signalling | null = null;
   #call: Call | null = null;
@@ -51,7 +53,9 @@ export class Guest {
   #counters: Counters | null = null;
   #slides = new SlidesPresence();
 
-  constructor() {
+  constructor(pictures: boolean) {
+    this.#pictures = pictures;
+    this.#camera_wanted = pictures;
     const preferences = readPreferences();
     this.#speech = new Speech(chooseLanguage(preferences.language, navigator.languages));
     this.#page = new PageView(
@@ -59,7 +63,7 @@ export class Guest {
       () => this.#handle({ type: "again_pressed" }),
       () => this.#handle({ type: "leave_pressed" }),
     );
-    this.#start = new StartView(this.#speech, {
+    this.#start = new StartView(this.#speech, pictures, {
       joinPressed: (guest_name) => {
         remember({ guest_name });
         this.#handle({ type: "join_pressed", guest_name });
@@ -67,7 +71,7 @@ export class Guest {
       deviceChosen: (kind, chosen) => void this.#chooseDevice(kind, chosen),
       tryDevicesAgain: () => void this.#openDevices(),
     });
-    this.#callView = new CallView(this.#speech, {
+    this.#callView = new CallView(this.#speech, pictures, {
       mutePressed: () => void this.#toggleMicrophone(),
       cameraPressed: () => void this.#toggleCamera(),
       sharePressed: () => void this.#toggleScreen(),
@@ -161,7 +165,7 @@ export class Guest {
     if (memory !== null) {
       // A reload: what was switched off stays off.
       this.#media.setMuted(memory.microphone_muted);
-      this.#camera_wanted = !memory.camera_off;
+      this.#camera_wanted = this.#pictures && !memory.camera_off;
       await this.#openDevices();
       if (this.#state.name !== "connecting") return;
     }
@@ -187,7 +191,7 @@ export class Guest {
     this.#mediaState = "connecting";
     this.#counters = null;
     this.#slides = new SlidesPresence();
-    const call: Call = new Call(session.ice_servers, this.#media, this.#offerPace, {
+    const call: Call = new Call(session.ice_servers, this.#pictures, this.#media, this.#offerPace, {
       send: (message) => this.#signalling?.send(message),
       reachable: () => this.#signalling?.open ?? false,
       mediaChanged: (state) => this.#mediaStateChanged(state),
@@ -233,7 +237,7 @@ export class Guest {
     rememberCall(null);
     this.#media.closeAll();
     this.#media.setMuted(false);
-    this.#camera_wanted = true;
+    this.#camera_wanted = this.#pictures;
     this.#microphone_wanted = true;
   }
 

@@ -31,7 +31,7 @@ export type Credential =
   | { kind: "session"; session: Session };
 
 /** Why a visitor cannot join at all. */
-export type RefusalReason = "no_link" | "link_not_valid" | "insecure_context" | "no_webrtc" | "no_h264";
+export type RefusalReason = "no_link" | "link_not_valid" | "insecure_context" | "no_webrtc";
 
 /** Why joining has failed for now. */
 export type JoinProblem =
@@ -42,7 +42,7 @@ export type JoinProblem =
   | "room_failed";
 
 /** How a call has ended: by the room's word, or by what the page saw itself. */
-export type Ending = EndReason | "left" | "session_over";
+export type Ending = EndReason | "left";
 
 /** Whether the page and the room can talk to each other. */
 export type SignallingState = "open" | "reconnecting";

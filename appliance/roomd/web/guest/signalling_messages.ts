@@ -8,6 +8,7 @@ export const END_REASONS = [
   "busy",
   "hung_up",
   "meeting_over",
+  "session_over",
   "link_expired",
   "link_revoked",
   "taken_over",

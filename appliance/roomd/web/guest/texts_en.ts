@@ -33,6 +33,9 @@ export const ENGLISH = {
   joining: "Joining …",
   without_camera_and_microphone: "The room will neither see nor hear you, but you will see and hear the room.",
 
+  sound_only:
+    "This browser has no H.264 video: you and the room will hear each other and can write, without pictures. For pictures in Firefox, install the OpenH264 plugin (Add-ons, Plugins), wait for its download and load this page again; or use Chrome, Edge or Safari.",
+
   // Devices
   camera_permission_denied:
     "The browser does not let this page use your camera. Click the camera or lock symbol beside the address, allow the camera, and try again.",
@@ -64,8 +67,6 @@ export const ENGLISH = {
   insecure_context:
     "The browser gives camera and microphone to secure pages only. Open the link with https:// at its beginning.",
   no_webrtc: "This browser cannot take part in calls. Please use a current Chrome, Edge, Firefox or Safari.",
-  no_h264:
-    "This browser has no H.264 video. In Firefox, install the OpenH264 plugin (Add-ons, Plugins), wait for its download and load this page again; or use Chrome, Edge or Safari.",
 
   // Waiting and connecting
   connecting: "Connecting to the room …",
@@ -78,6 +79,7 @@ export const ENGLISH = {
   far_end_label: "Picture from the room",
   slides_label: "Slides from the room",
   own_label: "Your own picture",
+  sound_only_call: "Sound only: this browser has no H.264 video.",
   no_picture_yet: "Waiting for the picture from the room …",
   held: "The room has put the call on hold.",
   now_in_call: "You are in the meeting.",

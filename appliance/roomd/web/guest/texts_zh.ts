@@ -33,6 +33,9 @@ export const CHINESE: Texts = {
   joining: "正在加入……",
   without_camera_and_microphone: "会议室看不到也听不到您，但您可以看到和听到会议室。",
 
+  sound_only:
+    "此浏览器不支持 H.264 视频：您与会议室可以互相听到并发送文字，但没有画面。如需在 Firefox 中使用画面，请安装 OpenH264 插件（附加组件 → 插件），等待下载完成后重新加载本页面；或使用 Chrome、Edge 或 Safari。",
+
   camera_permission_denied: "浏览器不允许本页面使用摄像头。请点击地址旁的摄像头或锁形图标，允许使用摄像头，然后重试。",
   microphone_permission_denied: "浏览器不允许本页面使用麦克风。请点击地址旁的麦克风或锁形图标，允许使用麦克风，然后重试。",
   camera_not_found: "未找到摄像头。请接入摄像头后重试，或不使用摄像头加入。",
@@ -56,8 +59,6 @@ export const CHINESE: Texts = {
   no_link: "加入会议需要链接。请按原样打开邀请人发给您的链接。",
   insecure_context: "浏览器只允许安全页面使用摄像头和麦克风。请使用以 https:// 开头的链接。",
   no_webrtc: "此浏览器无法参加通话。请使用新版 Chrome、Edge、Firefox 或 Safari。",
-  no_h264:
-    "此浏览器不支持 H.264 视频。在 Firefox 中，请安装 OpenH264 插件（附加组件 → 插件），等待下载完成后重新加载本页面；或使用 Chrome、Edge 或 Safari。",
 
   connecting: "正在连接会议室……",
   waiting_heading: "请稍候",
@@ -68,6 +69,7 @@ export const CHINESE: Texts = {
   far_end_label: "会议室画面",
   slides_label: "会议室共享的内容",
   own_label: "您的画面",
+  sound_only_call: "仅有声音：此浏览器不支持 H.264 视频。",
   no_picture_yet: "正在等待会议室画面……",
   held: "会议室已暂停通话。",
   now_in_call: "您已加入会议。",

@@ -187,10 +187,21 @@ pub(super) enum Feedback {
     CcmFir,
     /// Temporary maximum media stream bitrate request (RFC 5104 section 4.2.1).
     CcmTmmbr,
+    /// Congestion control feedback (RFC 8888 section 6), which is of all payload types or of none.
+    AckCcfb,
+    /// Receiver estimated maximum bitrate (draft-alvestrand-rmcat-remb-03 section 2.3).
+    GoogRemb,
 }
 
 impl Feedback {
-    pub(super) const ALL: [Self; 4] = [Self::Nack, Self::NackPli, Self::CcmFir, Self::CcmTmmbr];
+    pub(super) const ALL: [Self; 6] = [
+        Self::Nack,
+        Self::NackPli,
+        Self::CcmFir,
+        Self::CcmTmmbr,
+        Self::AckCcfb,
+        Self::GoogRemb,
+    ];
 
     pub(super) const fn value(self) -> &'static str {
         match self {
@@ -198,6 +209,8 @@ impl Feedback {
             Self::NackPli => "nack pli",
             Self::CcmFir => "ccm fir",
             Self::CcmTmmbr => "ccm tmmbr",
+            Self::AckCcfb => "ack ccfb",
+            Self::GoogRemb => "goog-remb",
         }
     }
 
@@ -210,7 +223,15 @@ impl Feedback {
             .all(|word| words.next() == Some(word));
         match self {
             Self::Nack => named && words.next().is_none(),
-            Self::NackPli | Self::CcmFir | Self::CcmTmmbr => named,
+            Self::NackPli | Self::CcmFir | Self::CcmTmmbr | Self::AckCcfb | Self::GoogRemb => named,
+        }
+    }
+
+    /// Whether it is of the whole line, and not of one of its payload types.
+    pub(super) const fn is_of_all(self) -> bool {
+        match self {
+            Self::AckCcfb => true,
+            Self::Nack | Self::NackPli | Self::CcmFir | Self::CcmTmmbr | Self::GoogRemb => false,
         }
     }
 
@@ -222,6 +243,8 @@ impl Feedback {
             picture_loss_indication: both(Self::NackPli),
             full_intra_request: both(Self::CcmFir),
             temporary_bitrate: both(Self::CcmTmmbr),
+            congestion_control: both(Self::AckCcfb),
+            maximum_bitrate: both(Self::GoogRemb),
         }
     }
 }
@@ -539,6 +562,14 @@ fn write_active_line(line: &ActiveLine, address: IpAddr) -> Media {
 
 fn write_attributes(line: &ActiveLine, address: IpAddr) -> Vec<Attribute> {
     let mut attributes: Vec<Attribute> = line.formats.iter().flat_map(write_format).collect();
+    let listed = |feedback: &Feedback| {
+        let mut formats = line.formats.iter();
+        feedback.is_of_all() && formats.any(|format| format.feedback.contains(feedback))
+    };
+    let of_all = Feedback::ALL.into_iter().filter(listed);
+    attributes.extend(
+        of_all.map(|feedback| Attribute::with_value("rtcp-fb", format!("* {}", feedback.value()))),
+    );
     match line.medium {
         Medium::Audio => attributes.push(Attribute::with_value("ptime", 20)),
         Medium::Video => {}
@@ -577,7 +608,7 @@ fn write_format(format: &Format) -> Vec<Attribute> {
         |name: &str, value: &str| Attribute::with_value(name, format!("{number} {value}"));
     let mut attributes = vec![attribute("rtpmap", &format.encoding.rtpmap())];
     attributes.extend(format.encoding.fmtp().map(|fmtp| attribute("fmtp", &fmtp)));
-    let feedback = format.feedback.iter();
+    let feedback = format.feedback.iter().filter(|it| !it.is_of_all());
     attributes.extend(feedback.map(|feedback| attribute("rtcp-fb", feedback.value())));
     attributes
 }

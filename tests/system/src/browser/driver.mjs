@@ -1,6 +1,5 @@
-// A Chromium with guests in it, driven by lines of JSON: one object a line on standard input is a
-// command, {"number", "command", "guest", ...}, and one a line on standard output its answer,
-// {"number", "result"} or {"number", "error"}. What pages complain of comes as {"complaint"}.
+// A browser with guests in it, driven by lines of JSON: one object a line on standard input is a command,
+// {"number", "command", "guest", ...}, and one a line on standard output its answer, {"number", "result"} or {"number", "error"}. What pages complain of comes as {"complaint"}.
 //
 // Each guest has a browser context of their own: no cookie, no memory of another guest. The end of
 // standard input ends the browser.
@@ -10,9 +9,9 @@ import { createInterface } from "node:readline";
 import { writeFile } from "node:fs/promises";
 
 const settings = JSON.parse(process.argv[2]);
-const { chromium } = createRequire(settings.packages)("playwright-core");
+const { chromium, firefox } = createRequire(settings.packages)("playwright-core");
 
-const ARGUMENTS = [
+const CHROMIUM_ARGUMENTS = [
   "--use-fake-device-for-media-stream",
   "--use-fake-ui-for-media-stream",
   "--auto-select-desktop-capture-source=Entire screen",
@@ -33,8 +32,32 @@ const ARGUMENTS = [
   "--disable-backgrounding-occluded-windows",
   "--disable-background-timer-throttling",
 ];
-if (settings.sound !== null) ARGUMENTS.push(`--use-file-for-fake-audio-capture=${settings.sound}`);
-if (settings.video !== null) ARGUMENTS.push(`--use-file-for-fake-video-capture=${settings.video}`);
+if (settings.sound !== null) CHROMIUM_ARGUMENTS.push(`--use-file-for-fake-audio-capture=${settings.sound}`);
+if (settings.video !== null) CHROMIUM_ARGUMENTS.push(`--use-file-for-fake-video-capture=${settings.video}`);
+
+// Firefox' names for the same.
+const FIREFOX_PREFERENCES = {
+  "media.navigator.streams.fake": true,
+  "media.navigator.permission.disabled": true,
+  "media.autoplay.default": 0,
+  "media.peerconnection.ice.loopback": true,
+  "media.peerconnection.ice.obfuscate_host_addresses": false,
+  // Nothing is asked of its maker's servers.
+  "media.gmp-manager.updateEnabled": false,
+  "network.captive-portal-service.enabled": false,
+  "network.connectivity-service.enabled": false,
+};
+
+async function launch() {
+  const { kind, executable } = settings;
+  if (kind === "chromium") return chromium.launch({ executablePath: executable, args: CHROMIUM_ARGUMENTS });
+  // As it is packaged, by WebDriver BiDi: playwright's own builds of Firefox are others.
+  return firefox.launch({
+    channel: "moz-firefox",
+    executablePath: executable,
+    firefoxUserPrefs: FIREFOX_PREFERENCES,
+  });
+}
 
 /** Where a page is that a program brings along: cameras are for secure origins only. */
 const OWN_PAGE = "https://call.invalid/";
@@ -100,7 +123,7 @@ function pictureOf(element) {
   return canvas.toDataURL("image/png").split(",")[1];
 }
 
-/** Runs in the page: the far end's sound of that many seconds at 48 kHz, as 16 bit samples in base64. */
+/** Runs in the page: the far end's sound of that many seconds at 48 kHz, as 16 bit samples. */
 async function heard(seconds) {
   const context = new AudioContext({ sampleRate: 48000 });
   try {
@@ -121,16 +144,31 @@ async function heard(seconds) {
     source.connect(tap);
     tap.connect(context.destination);
     await full;
-    const bytes = new Uint8Array(samples.buffer);
-    let text = "";
-    for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
-    return btoa(text);
+    return [...samples];
   } finally {
     await context.close();
   }
 }
 
-const browser = await chromium.launch({ executablePath: settings.chromium, args: ARGUMENTS });
+/** Runs in the page: the same in Firefox, which starts no AudioContext on a machine without a loudspeaker. */
+async function recorded(seconds) {
+  const tracks = document.getElementById("far_end").srcObject.getAudioTracks();
+  const recorder = new MediaRecorder(new MediaStream(tracks));
+  const parts = [];
+  recorder.ondataavailable = ({ data }) => parts.push(data);
+  const stopped = new Promise((resolve) => {
+    recorder.onstop = resolve;
+  });
+  recorder.start();
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  recorder.stop();
+  await stopped;
+  const file = await new Blob(parts).arrayBuffer();
+  const sound = await new OfflineAudioContext(1, 48000, 48000).decodeAudioData(file);
+  return [...sound.getChannelData(0)].map((sample) => Math.round(Math.max(-1, Math.min(1, sample)) * 32767));
+}
+
+const browser = await launch();
 const guests = new Map();
 
 function pageOf(command) {
@@ -145,7 +183,8 @@ const COMMANDS = {
     const context = await browser.newContext({
       // The room's own authority is one that nobody has heard of.
       ignoreHTTPSErrors: true,
-      permissions: ["camera", "microphone"],
+      // Firefox has a preference for that.
+      ...(settings.kind === "chromium" ? { permissions: ["camera", "microphone"] } : {}),
       locale: language === "zh" ? "zh-CN" : "en-GB",
       viewport: { width: 1280, height: 720 },
     });
@@ -197,9 +236,14 @@ const COMMANDS = {
     const png = await pageOf(command).locator(command.selector).evaluate(pictureOf);
     await writeFile(command.file, Buffer.from(png, "base64"));
   },
+  /** The page as a person sees it. */
+  async screenshot(command) {
+    await pageOf(command).screenshot({ path: command.file });
+  },
   async sound(command) {
-    const samples = await pageOf(command).evaluate(heard, command.seconds);
-    await writeFile(command.file, Buffer.from(samples, "base64"));
+    const listen = settings.kind === "firefox" ? recorded : heard;
+    const samples = await pageOf(command).evaluate(listen, command.seconds);
+    await writeFile(command.file, new Uint8Array(Int16Array.from(samples).buffer));
   },
   async reload(command) {
     await pageOf(command).reload();

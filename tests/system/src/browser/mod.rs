@@ -1,8 +1,8 @@
-//! Chromium with guests of a room in it: the page that roomd serves, driven as a person would.
+//! Chromium or Firefox with guests of a room in it: the page that roomd serves, driven as a person would.
 //!
 //! A Node program beside this file ([playwright-core](https://playwright.dev)) drives it: lines of
-//! JSON go in and out. Each guest has a browser context of their own. Its camera is Chromium's
-//! simulated one, and its microphone hears a recording again and again.
+//! JSON go in and out. Each guest has a browser context of their own. Its camera is the browser's
+//! simulated one. Chromium's microphone hears a recording again and again, Firefox' a tone.
 //!
 //! What the page shows is asked for by the ids of its elements (`appliance/roomd/web/guest/join.html`).
 //! A complaint of a page, an error of its scripts or a breach of its security policy, fails the test.
@@ -28,7 +28,7 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const LIMIT: Duration = Duration::from_secs(45);
 /// The driver gives up by itself before; its error says more.
 const ANSWER_LIMIT: Duration = Duration::from_secs(75);
-/// As Chromium hands out sound.
+/// As the driver hands out sound.
 const SAMPLE_RATE: u32 = 48_000;
 
 /// In what language a guest's browser asks for pages.
@@ -105,7 +105,43 @@ pub struct Received {
     pub slides_frames: u64,
 }
 
-/// A running Chromium. Ends with this value.
+/// What Firefox' microphone hears, in hertz.
+pub const FIREFOX_TONE: f32 = 1_000.0;
+
+/// A browser that others wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Chromium,
+    Firefox,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Chromium => "chromium",
+            Self::Firefox => "firefox",
+        }
+    }
+
+    /// Where Debian has it, unless the environment names another.
+    fn executable(self) -> Result<PathBuf> {
+        let (variable, usual, package) = match self {
+            // As the page's own tests find it.
+            Self::Chromium => ("ROOMD_CHROMIUM", "/usr/bin/chromium", "chromium"),
+            Self::Firefox => ("ROOMD_FIREFOX", "/usr/bin/firefox-esr", "firefox-esr"),
+        };
+        let named = std::env::var_os(variable);
+        let path = named.map_or_else(|| PathBuf::from(usual), PathBuf::from);
+        ensure!(
+            path.is_file(),
+            "{} is not there: apt-get install {package}, or name another by {variable}",
+            path.display()
+        );
+        Ok(path)
+    }
+}
+
+/// A running browser. Ends with this value.
 #[derive(Debug)]
 pub struct Browser {
     // The process ends before its folder vanishes: fields are dropped in this order.
@@ -122,7 +158,7 @@ impl Browser {
     /// # Errors
     /// When Node, Chromium or playwright-core is missing, or it does not start.
     pub fn start(sound: Option<&Sound>) -> Result<Self> {
-        Self::start_by(&mut Command::new("node"), sound, None)
+        Self::start_by(&mut Command::new("node"), Kind::Chromium, sound, None)
     }
 
     /// Starts Chromium as [`Browser::start`] does, in that network.
@@ -130,7 +166,15 @@ impl Browser {
     /// # Errors
     /// As [`Browser::start`].
     pub fn start_within(network: &NetworkNamespace, sound: Option<&Sound>) -> Result<Self> {
-        Self::start_by(&mut network.command("node"), sound, None)
+        Self::start_by(&mut network.command("node"), Kind::Chromium, sound, None)
+    }
+
+    /// Starts Firefox, whose guests' microphones hear a tone of [`FIREFOX_TONE`].
+    ///
+    /// # Errors
+    /// When Node, Firefox or playwright-core is missing, or it does not start.
+    pub fn start_firefox() -> Result<Self> {
+        Self::start_by(&mut Command::new("node"), Kind::Firefox, None, None)
     }
 
     /// Starts Chromium as [`Browser::start`] does, in that network where there is one; its cameras see a film (Y4M or
@@ -145,12 +189,17 @@ impl Browser {
     ) -> Result<Self> {
         let mut node =
             network.map_or_else(|| Command::new("node"), |network| network.command("node"));
-        Self::start_by(&mut node, sound, Some(film))
+        Self::start_by(&mut node, Kind::Chromium, sound, Some(film))
     }
 
-    fn start_by(node: &mut Command, sound: Option<&Sound>, film: Option<&Path>) -> Result<Self> {
+    fn start_by(
+        node: &mut Command,
+        kind: Kind,
+        sound: Option<&Sound>,
+        film: Option<&Path>,
+    ) -> Result<Self> {
         let packages = packages()?;
-        let chromium = chromium()?;
+        let executable = kind.executable()?;
         let folder = tempfile::tempdir()?;
         let driver = folder.path().join("driver.mjs");
         std::fs::write(&driver, DRIVER)?;
@@ -160,18 +209,19 @@ impl Browser {
         }
         let settings = json!({
             "packages": packages,
-            "chromium": chromium,
+            "kind": kind.name(),
+            "executable": executable,
             "sound": sound.map(|_| file),
             "video": film,
         });
         node.arg(&driver)
             .arg(settings.to_string())
             .current_dir(folder.path());
-        let (process, input) = ChildProcess::start_with_input("chromium", node)
+        let (process, input) = ChildProcess::start_with_input(kind.name(), node)
             .context("apt-get install nodejs brings Node")?;
         process
             .lines()
-            .wait_for("a ready Chromium", START_LIMIT, |line| {
+            .wait_for("a ready browser", START_LIMIT, |line| {
                 let line: Value = serde_json::from_str(line).ok()?;
                 line["ready"].as_str().map(drop)
             })?;
@@ -317,6 +367,14 @@ impl Guest<'_> {
         self.press("#leave")
     }
 
+    /// Opens the chat.
+    ///
+    /// # Errors
+    /// When its button is not shown.
+    pub fn open_chat(&self) -> Result<()> {
+        self.press("#chat")
+    }
+
     /// Joins once more, after the end.
     ///
     /// # Errors
@@ -433,6 +491,14 @@ impl Guest<'_> {
         Luma::read_png(&file)
     }
 
+    /// Writes what the window shows into a PNG file.
+    ///
+    /// # Errors
+    /// When the tab or the file's folder is not there.
+    pub fn screenshot(&self, file: &Path) -> Result<()> {
+        self.act("screenshot", json!({"file": file})).map(drop)
+    }
+
     /// The next seconds of the room's sound.
     ///
     /// # Errors
@@ -483,16 +549,4 @@ fn packages() -> Result<PathBuf> {
             )
         })?;
     Ok(web.join("package.json"))
-}
-
-/// As the page's own tests find it.
-fn chromium() -> Result<PathBuf> {
-    let named = std::env::var_os("ROOMD_CHROMIUM");
-    let path = named.map_or_else(|| PathBuf::from("/usr/bin/chromium"), PathBuf::from);
-    ensure!(
-        path.is_file(),
-        "{} is not there: apt-get install chromium, or name another by ROOMD_CHROMIUM",
-        path.display()
-    );
-    Ok(path)
 }

@@ -1,6 +1,7 @@
 //! Calls whose media find their way by ICE (RFC 8445). baresip takes no address of the loopback for a
 //! candidate: each end has a network of its own, with a cable between them.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,21 +12,45 @@ use system::room_setup::{PEER_AT_CABLE, Place};
 
 use crate::site::{LIMIT, Site, site};
 
+const PEER_BEHIND_NAT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 /// For half a minute without an answer.
 const CONSENT_LIMIT: Duration = Duration::from_secs(60);
 
 /// A room that offers ICE, and a peer that uses it, with the peer's network.
 fn ice_site(encryption: MediaEncryption) -> (Site, Arc<NetworkNamespace>) {
     let (place, beyond) = Place::with_cable().unwrap();
-    let site = site(|setup, config| {
+    let site = site_at(place, &beyond, PEER_AT_CABLE, encryption);
+    (site, beyond)
+}
+
+/// As much with the peer behind a NAT: the room has no way to its address.
+fn ice_site_behind_nat(encryption: MediaEncryption) -> (Site, Arc<NetworkNamespace>) {
+    let (place, nat) = Place::with_cable().unwrap();
+    let inner = Arc::new(nat.beside().unwrap());
+    nat.connect("inside0", &inner, "peer0").unwrap();
+    nat.ip("address add 10.0.0.1/24 dev inside0").unwrap();
+    nat.translate("peer0").unwrap();
+    inner
+        .ip(&format!("address add {PEER_BEHIND_NAT}/24 dev peer0"))
+        .unwrap();
+    inner.ip("route add default via 10.0.0.1").unwrap();
+    (site_at(place, &inner, PEER_BEHIND_NAT, encryption), nat)
+}
+
+fn site_at(
+    place: Place,
+    network: &Arc<NetworkNamespace>,
+    address: Ipv4Addr,
+    encryption: MediaEncryption,
+) -> Site {
+    site(|setup, config| {
         setup.place = place;
         (setup.ice, config.ice) = ("offered", Ice::On);
-        (config.address, config.network) = (PEER_AT_CABLE, Some(Arc::clone(&beyond)));
+        (config.address, config.network) = (address, Some(Arc::clone(network)));
         (setup.media_encryption, config.media_encryption) = (encryption, encryption);
         (setup.transport, config.transport) = (Transport::Tcp, Transport::Tcp);
         config.video = Video::TestPattern;
-    });
-    (site, beyond)
+    })
 }
 
 /// How often a way has been found.
@@ -80,6 +105,16 @@ fn media_with_keys_by_dtls_flow_where_ice_has_led_them() {
 fn media_in_the_clear_flow_where_ice_has_led_them() {
     assert_the_room_calls(MediaEncryption::Off);
     assert_the_peer_calls(MediaEncryption::Off);
+}
+
+#[test]
+fn a_peer_behind_a_nat_is_found_by_its_checks() {
+    for encryption in [MediaEncryption::DtlsSrtp, MediaEncryption::Off] {
+        let (mut site, _nat) = ice_site_behind_nat(encryption);
+        site.peer_calls();
+        assert_found_by_ice(&site);
+        site.assert_media_flows_on();
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn a_guest_on_aiortc_and_the_room_see_and_hear_each_other() {
     let guest = Aiortc::join(&link, "Bela").unwrap();
     wait_for_guest(&room, Mark::default(), "Bela");
     room.roomd.roomctl(&["hangup"]).unwrap();
-    assert_eq!(guest.wait_for_end(LIMIT).unwrap(), "hung_up");
+    assert_eq!(guest.wait_for_end(LIMIT).unwrap(), "meeting_over");
 }
 
 fn mean(pixels: &[u8]) -> f64 {

@@ -5,6 +5,7 @@
 mod admission;
 mod aiortc;
 mod connection;
+mod firefox;
 mod media;
 mod network_changes;
 mod slides;

@@ -1,8 +1,10 @@
 //! What guests and the room see and hear of each other.
 
+use std::path::Path;
+
 use api::snapshot::{LegKind, VideoFlow};
 use system::authority::Authority;
-use system::browser::{Browser, View};
+use system::browser::{Browser, Guest, View};
 use system::footage;
 use system::journal::Mark;
 use system::poll;
@@ -43,6 +45,9 @@ fn a_guest_and_the_room_see_and_hear_each_other() {
         (u64::from(size.width), u64::from(size.height))
     );
 
+    guest.wait_for_text("#quality_text", "connection").unwrap();
+    keep_for_readme(&guest);
+
     let picture = guest.picture(View::FarEnd).unwrap();
     assert!(picture.stamp().is_some(), "the room's clock can be read");
     wait_for_same("the guest's camera in the room", || {
@@ -61,6 +66,15 @@ fn a_guest_and_the_room_see_and_hear_each_other() {
     guest.wait_for_text("#ended", "You have left").unwrap();
     room.wait_until_idle(mark, LIMIT).unwrap();
     room.roomd.stop().unwrap();
+}
+
+/// The README's picture of the page:
+/// `RENEW_PICTURE=1 cargo nextest run -p system --test guests a_guest_and_the_room_see`.
+fn keep_for_readme(guest: &Guest<'_>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../appliance/roomd/pictures");
+    if std::env::var_os("RENEW_PICTURE").is_some() {
+        guest.screenshot(&folder.join("guest.png")).unwrap();
+    }
 }
 
 #[test]

@@ -135,7 +135,7 @@ async fn a_session_is_shown_renamed_and_ended() {
     let ended = browser.ask("DELETE", "/guest/session", None).await;
     assert_eq!(ended.status, 204);
     assert!(ended.header("set-cookie").contains("Max-Age=0"));
-    assert_eq!(page.hear_end().await, "hung_up");
+    assert_eq!(page.hear_end().await, "session_over");
     let over = room.next().await;
     assert!(matches!(over, GuestEvent::SessionOver { guest, .. } if guest == offer.guest));
     let gone = browser.get("/guest/session").await;

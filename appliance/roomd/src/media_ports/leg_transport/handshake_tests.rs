@@ -8,6 +8,8 @@ use webrtc::secure_transport::{CertificateFingerprint, DtlsFailure, DtlsParamete
 use webrtc_srtp::context::Context;
 use webrtc_srtp::protection_profile::ProtectionProfile;
 
+use room::codec::VideoFeedback;
+
 use super::*;
 use crate::media_ports::media_certificate::MediaCertificate;
 use crate::media_ports::sockets::MediaPortRange;
@@ -49,7 +51,12 @@ impl Leg {
             &mut tasks,
             LegId(1),
             sockets,
-            LegDatagrams { incoming, outgoing },
+            LegDatagrams {
+                incoming,
+                outgoing,
+                received_control: mpsc::channel(1).1,
+                feedback: mpsc::channel(1).0,
+            },
             Arc::clone(&counters),
             Some(connecting),
         );
@@ -76,6 +83,8 @@ impl Leg {
                     peer_certificate,
                 }),
                 ice: None,
+                feedback: VideoFeedback::NONE,
+                sent_again: None,
             }),
             video_target: Bitrate::kbps(1_000),
             ..LegRoute::default()

@@ -9,6 +9,8 @@ use webrtc::secure_transport::{
     RemoteCandidate,
 };
 
+use room::codec::VideoFeedback;
+
 use super::*;
 use crate::media_ports::media_certificate::MediaCertificate;
 use crate::media_ports::sockets::MediaPortRange;
@@ -53,7 +55,12 @@ impl Leg {
             &mut tasks,
             LegId(1),
             sockets,
-            LegDatagrams { incoming, outgoing },
+            LegDatagrams {
+                incoming,
+                outgoing,
+                received_control: mpsc::channel(1).1,
+                feedback: mpsc::channel(1).0,
+            },
             Arc::new(NetworkCounters::default()),
             Some(connecting),
         );
@@ -95,6 +102,8 @@ impl Leg {
                 rtcp: NOWHERE,
                 rtcp_port,
                 keying,
+                feedback: VideoFeedback::NONE,
+                sent_again: None,
                 ice: Some(Box::new(IceRoute {
                     local_address: LOOPBACK,
                     rtp: parameters(other.rtp),
@@ -246,6 +255,7 @@ async fn the_handshake_follows_the_way() {
                         assert!(matches!(event.outcome, PathOutcome::Selected(_)));
                         has_path = true;
                     }
+                    TransportEvent::Congestion(event) => panic!("nobody reports: {event:?}"),
                 }
             }
         }

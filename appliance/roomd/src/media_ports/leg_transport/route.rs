@@ -3,9 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 
 use media::{Channel, Medium};
-use room::codec::{RtcpPort, SrtpKeys};
+use room::codec::{PayloadType, RtcpPort, SrtpKeys, VideoFeedback};
 use room::units::Bitrate;
 use webrtc::secure_transport::{DtlsParameters, IceParameters};
+
+use crate::congestion_control::Sources;
+use crate::media_ports::leg_congestion::Reported;
 
 /// Where a leg's streams go. A medium that is `None` is refused or not negotiated yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +26,32 @@ pub struct LegRoute {
 }
 
 impl LegRoute {
+    /// What the encoders make at most for the leg.
+    pub(super) fn sources(&self) -> Sources {
+        let slides = self.slides.as_ref().map(|_| self.slides_target);
+        Sources {
+            camera: self.video_target,
+            slides: slides.unwrap_or_default(),
+        }
+    }
+
+    /// The payload types of what is sent again of pictures.
+    pub(super) fn sent_again(&self) -> [Option<PayloadType>; 2] {
+        [&self.video, &self.slides].map(|route| route.as_ref()?.sent_again)
+    }
+
+    /// Of which pictures the far end and we report what arrives.
+    pub(super) fn reported(&self) -> Reported {
+        let reports = |route: &Option<MediumRoute>| {
+            let feedback = route.as_ref().map(|route| route.feedback);
+            feedback.is_some_and(|feedback| feedback.congestion_control)
+        };
+        Reported {
+            main: reports(&self.video),
+            slides: reports(&self.slides),
+        }
+    }
+
     pub(super) fn medium(&self, medium: Medium) -> Option<&MediumRoute> {
         match medium {
             Medium::Audio => self.audio.as_ref(),
@@ -45,6 +74,10 @@ pub struct MediumRoute {
     pub keying: Keying,
     /// How its way is found; `None` where that is the address alone.
     pub ice: Option<Box<IceRoute>>,
+    /// The RTCP feedback about pictures that both ends settled.
+    pub feedback: VideoFeedback,
+    /// The payload type of packets that we send again in a stream of their own (RFC 4588).
+    pub sent_again: Option<PayloadType>,
 }
 
 impl MediumRoute {

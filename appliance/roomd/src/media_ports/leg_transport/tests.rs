@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::net::UdpSocket;
 
+use room::codec::VideoFeedback;
+
 use super::*;
 use crate::media_ports::sockets::MediaPortRange;
 
@@ -48,7 +50,12 @@ impl Bench {
         let (incoming, to_media) = mpsc::channel(16);
         let (from_media, outgoing) = mpsc::channel(16);
         let mut tasks = OwnedTasks::default();
-        let datagrams = LegDatagrams { incoming, outgoing };
+        let datagrams = LegDatagrams {
+            incoming,
+            outgoing,
+            received_control: mpsc::channel(1).1,
+            feedback: mpsc::channel(1).0,
+        };
         let counters = Arc::new(NetworkCounters::default());
         let transport =
             LegTransport::start(&mut tasks, LegId(1), sockets, datagrams, counters, None);
@@ -77,6 +84,8 @@ impl Bench {
                 rtcp_port,
                 keying: Keying::Plain,
                 ice: None,
+                feedback: VideoFeedback::NONE,
+                sent_again: None,
             }),
             video_target: Bitrate::kbps(1_000),
             ..LegRoute::default()

@@ -41,15 +41,18 @@ export class CallView {
   #connectionProblem: TextKey | null = null;
   #deviceProblem: TextKey | null = null;
 
-  constructor(speech: Speech, listener: CallViewListener) {
+  constructor(speech: Speech, pictures: boolean, listener: CallViewListener) {
     this.#speech = speech;
-    this.#selects = new DeviceSelects("call", speech, (kind, chosen) => listener.deviceChosen(kind, chosen));
+    this.#selects = new DeviceSelects("call", speech, pictures, (kind, chosen) => listener.deviceChosen(kind, chosen));
     button("mute").addEventListener("click", () => listener.mutePressed());
     button("camera").addEventListener("click", () => listener.cameraPressed());
     const share = button("share");
     share.addEventListener("click", () => listener.sharePressed());
     // Telephones share no screens. What is not secure has no devices at all.
-    share.hidden = navigator.mediaDevices === undefined || !("getDisplayMedia" in navigator.mediaDevices);
+    const shares = navigator.mediaDevices !== undefined && "getDisplayMedia" in navigator.mediaDevices;
+    share.hidden = !pictures || !shares;
+    button("camera").hidden = !pictures;
+    if (!pictures) speech.show(this.#noPicture, "sound_only_call");
     button("leave").addEventListener("click", () => listener.leavePressed());
     this.#toggle.addEventListener("click", () => {
       if (this.#panel.hidden) {
@@ -66,7 +69,8 @@ export class CallView {
     });
     this.#hear.addEventListener("click", () => void this.#play());
     this.#farEnd.addEventListener("loadeddata", () => {
-      this.#noPicture.hidden = true;
+      // Sound alone is data too.
+      this.#noPicture.hidden = pictures;
     });
     document.addEventListener("keydown", (event) => this.#keyPressed(event));
   }

@@ -24,7 +24,7 @@ export class DeviceSelects {
   readonly #selects: Record<DeviceKind, HTMLSelectElement>;
 
   /** The lists whose ids begin with `prefix`. `chosen` hears what a person chooses. */
-  constructor(prefix: string, speech: Speech, chosen: (kind: DeviceKind, chosen: Chosen) => void) {
+  constructor(prefix: string, speech: Speech, pictures: boolean, chosen: (kind: DeviceKind, chosen: Chosen) => void) {
     this.#speech = speech;
     this.#selects = {
       camera: select(`${prefix}_camera`),
@@ -38,9 +38,9 @@ export class DeviceSelects {
         chosen(kind, value === NONE ? { kind: "none" } : { kind: "device", id: value === "" ? null : value });
       });
     }
+    this.#showField("camera", pictures);
     // Chromium and Firefox can send sound elsewhere; in others the system decides.
-    const field = this.#selects.speaker.closest<HTMLElement>(".field");
-    if (field !== null) field.hidden = !("setSinkId" in HTMLMediaElement.prototype);
+    this.#showField("speaker", "setSinkId" in HTMLMediaElement.prototype);
   }
 
   /** Shows the devices that there are, and which one of each kind is in use; "none" for none. */
@@ -62,6 +62,11 @@ export class DeviceSelects {
       list.value = value;
       if (list.selectedIndex < 0) list.selectedIndex = 0;
     }
+  }
+
+  #showField(kind: DeviceKind, shown: boolean): void {
+    const field = this.#selects[kind].closest<HTMLElement>(".field");
+    if (field !== null) field.hidden = !shown;
   }
 
   #option(kind: DeviceKind, choice: DeviceChoice, index: number): HTMLOptionElement {

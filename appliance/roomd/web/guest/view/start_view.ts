@@ -17,6 +17,7 @@ export interface StartListener {
 
 export class StartView {
   readonly #speech: Speech;
+  readonly #pictures: boolean;
   readonly #selects: DeviceSelects;
   readonly #name = input("guest_name");
   readonly #nameProblem = any("name_problem");
@@ -29,9 +30,10 @@ export class StartView {
   #meter: LevelMeter | null = null;
   #metered: MediaStreamTrack | null = null;
 
-  constructor(speech: Speech, listener: StartListener) {
+  constructor(speech: Speech, pictures: boolean, listener: StartListener) {
     this.#speech = speech;
-    this.#selects = new DeviceSelects("start", speech, (kind, chosen) => listener.deviceChosen(kind, chosen));
+    this.#pictures = pictures;
+    this.#selects = new DeviceSelects("start", speech, pictures, (kind, chosen) => listener.deviceChosen(kind, chosen));
     button("start_try_again").addEventListener("click", () => listener.tryDevicesAgain());
     form("start_form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -84,7 +86,8 @@ export class StartView {
     }
     any("start_device_problem").hidden = kinds.every((kind) => media.problem(kind) === null);
     const without = any("start_without");
-    if (camera === null && microphone === null) this.#speech.show(without, "without_camera_and_microphone");
+    if (!this.#pictures) this.#speech.show(without, "sound_only");
+    else if (camera === null && microphone === null) this.#speech.show(without, "without_camera_and_microphone");
     else this.#speech.clear(without);
   }
 

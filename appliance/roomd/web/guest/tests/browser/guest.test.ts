@@ -290,6 +290,18 @@ visit("a session that is over ends the call", {}, async (guest) => {
   assert.ok(await guest.page.locator("#again").isHidden());
 });
 
+for (const [language, words] of [
+  ["en", "The meeting has ended."],
+  ["zh", "会议已结束，"],
+] as const) {
+  visit(`the end of the meeting is told, and nothing offered that leads nowhere (${language})`, { language }, async (guest) => {
+    await guest.joinAndSee();
+    guest.room.end("meeting_over");
+    await guest.says("#ended_text", words);
+    assert.ok(await guest.page.locator("#again").isHidden());
+  });
+}
+
 visit("a revoked link ends the call in words", { language: "zh" }, async (guest) => {
   await guest.joinAndSee();
   guest.room.end("link_revoked");
@@ -356,10 +368,20 @@ visit("a page that is not secure says so", { language: "zh" }, async (guest) => 
   await guest.says("#refused_text", "请使用以 https:// 开头的链接");
 });
 
-visit("a browser without H.264 says what helps", {}, async (guest) => {
+visit("a browser without H.264 comes in with sound and chat, and is told what helps", {}, async (guest) => {
   await guest.page.addInitScript(() => {
     RTCRtpSender.getCapabilities = () => ({ codecs: [{ mimeType: "video/VP8", clockRate: 90000 }], headerExtensions: [] });
   });
   await guest.open();
-  await guest.says("#refused_text", "install the OpenH264 plugin");
+  await guest.says("#start_without", "install the OpenH264 plugin");
+  assert.ok(await guest.page.locator("#start_camera").isHidden());
+  await guest.page.fill("#guest_name", "Anna");
+  await guest.page.click("#join");
+  await guest.says("#no_picture", "Sound only");
+  for (const control of ["#camera", "#share", "#own"]) {
+    assert.ok(await guest.page.locator(control).isHidden(), control);
+  }
+  await guest.roomReceives(({ audio_energy }) => audio_energy > 0);
+  await guest.page.click("#chat");
+  await guest.says("#chat_hint", "Nothing has been written yet.");
 });

@@ -109,11 +109,17 @@ test("leaving says goodbye first", () => {
 });
 
 test("joining again looks the session up anew, where that can help", () => {
-  for (const ending of [...END_REASONS, "left", "session_over"] as const) {
+  for (const ending of [...END_REASONS, "left"] as const) {
     const ended = { name: "ended", ending, session: SESSION } as const;
     const { state, effects } = after(ended, { type: "again_pressed" });
     assert.deepEqual(effects, mayJoinAgain(ended) ? ["look_up_session"] : [], ending);
     assert.equal(state.name, mayJoinAgain(ended) ? "opening" : "ended", ending);
+  }
+});
+
+test("who has no link and no session any more is not asked to join again", () => {
+  for (const ending of ["meeting_over", "session_over", "link_expired", "link_revoked"] as const) {
+    assert.ok(!mayJoinAgain({ name: "ended", ending, session: SESSION }), ending);
   }
 });
 

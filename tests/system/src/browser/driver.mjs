@@ -210,7 +210,12 @@ const COMMANDS = {
     await pageOf(command).fill(command.selector, command.text, { timeout: command.timeout_ms });
   },
   async press(command) {
-    await pageOf(command).click(command.selector, { timeout: command.timeout_ms });
+    const { selector, timeout_ms } = command;
+    const button = pageOf(command).locator(selector);
+    // By the keyboard: a click goes to a place, and misses what moves away from there, as when cameras appear
+    // above the button. What could not be clicked is waited for all the same.
+    await button.click({ trial: true, timeout: timeout_ms });
+    await button.press("Enter", { timeout: timeout_ms });
   },
   /** Waits until an element that is shown has these words in it. */
   async wait(command) {

@@ -246,6 +246,14 @@ impl NetworkNamespace {
         ))
     }
 
+    /// Lets an interface of here send as much as it can again.
+    ///
+    /// # Errors
+    /// When it was not limited.
+    pub fn unlimit(&self, interface: &str) -> Result<()> {
+        self.traffic_control(&format!("qdisc del dev {interface} root"))
+    }
+
     /// Runs tc(8) in here with these words.
     fn traffic_control(&self, words: &str) -> Result<()> {
         run(self.command("tc").args(words.split(' '))).with_context(|| format!("tc {words}"))

@@ -52,7 +52,8 @@ const HALVED_NEED: u64 = 25;
 /// The same of the low rung, whose small pictures have more detail in each pixel: 276 kbit/s at
 /// 360p30.
 const LOW_NEED: u64 = 40;
-/// More does not make the low rung's picture better: 690 kbit/s at 360p30.
+/// More does not make the low rung's picture better: 690 kbit/s at 360p30. It may be given more all the
+/// same, see [`part_for_learning`].
 const LOW_MOST: u64 = 100;
 /// The shorter side of the low rung's largest picture.
 const LOW_SIDE: u32 = 360;
@@ -149,7 +150,7 @@ impl Ladder {
         let low: Vec<_> = on(RungName::Low).collect();
         self.rungs = EncodeLadder {
             high: high_rung(most, &high, self.rungs.high),
-            low: low_rung(most, &low, self.rungs.low),
+            low: low_rung(most, &low, self.rungs.low, best),
         };
     }
 
@@ -203,6 +204,11 @@ impl Climber<'_> {
             Some(RungName::Low) => part(need, 9, 8),
             Some(RungName::High) | None => need,
         }
+    }
+
+    /// Whether nothing but its network, which is measured, keeps it from what the best leg takes.
+    fn waits_for_network(&self, best: &Best) -> bool {
+        self.leg.target.is_some() && best.format.is_taken_by(&[self.level])
     }
 
     /// The least part of the best leg's bitrate that it has to hold.
@@ -272,7 +278,12 @@ fn high_rung(most: &Most, legs: &[&Climber<'_>], before: Option<Rung>) -> Option
     )
 }
 
-fn low_rung(most: &Most, legs: &[&Climber<'_>], before: Option<Rung>) -> Option<Rung> {
+fn low_rung(
+    most: &Most,
+    legs: &[&Climber<'_>],
+    before: Option<Rung>,
+    best: Option<Best>,
+) -> Option<Rung> {
     let levels = levels(legs);
     let is_small = |format: &PictureFormat| {
         let size = format.resolution;
@@ -286,7 +297,10 @@ fn low_rung(most: &Most, legs: &[&Climber<'_>], before: Option<Rung>) -> Option<
     if formats.is_empty() {
         formats.push(most.format.smallest().slowed_for(&levels));
     }
-    let most = formats[0].bitrate(LOW_MOST).min(most.bitrate);
+    let useful = formats[0].bitrate(LOW_MOST);
+    let learning = best.filter(|best| legs.iter().any(|leg| leg.waits_for_network(best)));
+    let learning = learning.map_or(useful, |best| part_for_learning(best.held));
+    let most = useful.max(learning).min(most.bitrate);
     rung(
         legs,
         before,
@@ -294,6 +308,12 @@ fn low_rung(most: &Most, legs: &[&Climber<'_>], before: Option<Rung>) -> Option<
         |format| format.bitrate(LOW_NEED),
         most,
     )
+}
+
+/// What a leg has to be sent, so that congestion control may find that its network carries what the best leg's does:
+/// it learns of no more than twice what is sent, and a leg rises at three quarters of the best one.
+fn part_for_learning(best: Bitrate) -> Bitrate {
+    part(best, 9, 20)
 }
 
 /// The rung for these legs in the first of these formats for which they hold enough, or in the last

@@ -135,10 +135,17 @@ fn each_leg_takes_the_highest_rung_on_which_it_takes_nothing_from_the_others() {
             Some((640, 360, 15, 200)),
         ),
         (
-            &[far_end(), target(900)],
+            &[far_end(), takes(900)],
             &[High, Low],
             FULL,
             Some((640, 360, 30, 691)),
+        ),
+        // One whose network is measured is sent what it takes to learn that there is more: 9/20 of the best.
+        (
+            &[far_end(), target(1_300)],
+            &[High, Low],
+            FULL,
+            Some((640, 360, 30, 900)),
         ),
         // A little less is shared.
         (

@@ -25,6 +25,8 @@ struct Call {
     waiting: VecDeque<(u64, Option<Instant>)>,
     targets: [units::Bitrate; 2],
     flowing: Vec<VideoRole>,
+    /// What the encoder makes at most, in bit/s.
+    makes: f64,
     gate: Gate,
     started_over: u32,
     sent: usize,
@@ -43,6 +45,7 @@ impl Call {
             waiting: VecDeque::new(),
             targets: [SOURCES.camera, SOURCES.slides],
             flowing: vec![VideoRole::Main],
+            makes: f64::INFINITY,
             gate: Gate::Open,
             started_over: 0,
             sent: 0,
@@ -70,6 +73,7 @@ impl Call {
         if number.is_multiple_of(7) && self.gate == Gate::Open {
             for role in self.flowing.clone() {
                 let target = self.targets[role as usize].as_bps() as f64;
+                let target = target.min(self.makes);
                 let mut bytes = Bitrate::bps(target).bytes_in(TICK * 7) as usize;
                 while bytes > 0 {
                     let packet = bytes.min(1_200);
@@ -146,6 +150,19 @@ fn what_a_narrow_path_carries_is_used_and_its_queue_stays_short() {
     call.capacity = Bitrate::kbps(20_000.0);
     call.run(Duration::from_secs(20), true);
     assert_eq!(call.targets, [SOURCES.camera, SOURCES.slides]);
+}
+
+#[test]
+fn what_the_small_picture_is_sent_is_enough_to_learn_that_the_large_one_would_pass() {
+    let mut call = Call::new(300.0);
+    call.run(Duration::from_secs(10), true);
+    assert!(call.targets[0] < units::Bitrate::kbps(300));
+    // The room's ladder gives the small picture 9/20 of what the best leg has, and wants 3/4 of it for a rise.
+    call.makes = 2_000_000.0 * 0.45;
+    call.capacity = Bitrate::kbps(20_000.0);
+    call.run(Duration::from_secs(15), true);
+    let target = call.targets[0];
+    assert!(target >= units::Bitrate::kbps(1_500), "{target}");
 }
 
 #[test]

@@ -116,7 +116,10 @@ fn a_guest_on_a_slow_network_takes_a_small_picture_and_leaves_the_call_as_it_is(
     let found = shown.best_match(&recording).unwrap();
     assert!(found.psnr > LEAST_PSNR, "{found:?}");
 
-    // The guest's goes on.
+    // The guest's goes on, and it is whole again where the network allows that.
     guest.wait_for_frames(View::FarEnd, 30).unwrap();
+    let mark = room.roomd.snapshot_mark();
+    network.unlimit("room0").unwrap();
+    wait_for_whole(&room, mark, LegKind::Guest);
     room.hang_up_with(&[&lobby], LIMIT).unwrap();
 }

@@ -28,7 +28,7 @@ pub struct GuestSettings {
     pub admit: Admit,
     /// How long a link is good for, where it does not say: 5 minutes to 30 days.
     pub link_lifetime: Duration,
-    /// By which servers pages may go where they have no direct way.
+    /// By which servers pages and the room go where they have no direct way.
     pub turn: Vec<TurnServer>,
 }
 
@@ -102,15 +102,51 @@ impl fmt::Display for PublicUrl {
     }
 }
 
-/// One `[[guests.turn]]`: a TURN server (RFC 8656) that pages are told of.
+/// One `[[guests.turn]]`: a TURN server (RFC 8656) of pages and of the room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TurnServer {
     /// At least one.
     pub urls: Vec<TurnUrl>,
-    /// Who asks.
-    pub username: String,
-    /// Where its password is kept. Every guest's page is told it.
-    pub password: SecretSource,
+    /// By what the server knows us.
+    pub credentials: TurnCredentials,
+}
+
+/// By what a TURN server knows who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TurnCredentials {
+    /// A user of the server (RFC 8489 section 9.2).
+    Password {
+        /// Who asks.
+        username: String,
+        /// Where its password is kept. Every guest's page is told it.
+        password: SecretSource,
+    },
+    /// A secret of which user names and passwords are made that hold for a time
+    /// (draft-uberti-behave-turn-rest-00). Pages are told those, never the secret.
+    SharedSecret(SecretSource),
+}
+
+/// By what a TURN server is spoken with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TurnTransport {
+    /// UDP.
+    Udp,
+    /// TCP.
+    Tcp,
+    /// TLS over TCP.
+    Tls,
+    /// DTLS over UDP, which some browsers speak; the room does not.
+    Dtls,
+}
+
+impl TurnTransport {
+    /// The port where a URI names none (RFC 8656 section 18.1).
+    const fn default_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 3478,
+            Self::Tls | Self::Dtls => 5349,
+        }
+    }
 }
 
 /// A `turn:` or `turns:` URI (RFC 7065), kept as written.
@@ -137,6 +173,27 @@ impl TurnUrl {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// By what the server is spoken with.
+    #[must_use]
+    pub fn transport(&self) -> TurnTransport {
+        match (self.0.starts_with("turns:"), self.0.rsplit_once('?')) {
+            (false, Some((_, "transport=tcp"))) => TurnTransport::Tcp,
+            (false, _) => TurnTransport::Udp,
+            (true, Some((_, "transport=udp"))) => TurnTransport::Dtls,
+            (true, _) => TurnTransport::Tls,
+        }
+    }
+
+    /// The server's host and port.
+    #[must_use]
+    pub fn server(&self) -> (Host, u16) {
+        let (_, rest) = self.0.split_once(':').unwrap_or_default();
+        let server = rest.split_once('?').map_or(rest, |(server, _)| server);
+        let server = HostPort::new(server).expect("checked when it was read");
+        let port = server.port.unwrap_or(self.transport().default_port());
+        (server.host, port)
     }
 }
 
@@ -200,6 +257,17 @@ mod tests {
             "turns:[2001:db8::1]:443?transport=tcp",
         ] {
             assert_eq!(TurnUrl::new(text).unwrap().as_str(), text);
+        }
+        for (text, transport, port) in [
+            ("turn:a.example", TurnTransport::Udp, 3478),
+            ("turn:a.example:99?transport=tcp", TurnTransport::Tcp, 99),
+            ("turns:a.example?transport=tcp", TurnTransport::Tls, 5349),
+            ("turns:a.example", TurnTransport::Tls, 5349),
+            ("turns:a.example?transport=udp", TurnTransport::Dtls, 5349),
+        ] {
+            let url = TurnUrl::new(text).unwrap();
+            assert_eq!(url.transport(), transport, "{text}");
+            assert_eq!(url.server(), (Host::new("a.example").unwrap(), port));
         }
         for text in [
             "",

@@ -31,7 +31,8 @@ use std::path::Path;
 
 pub use error::{ConfigError, Problem, ProblemCause, Rule, WriteStep};
 pub use guest_settings::{
-    Admit, GuestServerIdentity, GuestSettings, PublicUrl, TurnServer, TurnUrl,
+    Admit, GuestServerIdentity, GuestSettings, PublicUrl, TurnCredentials, TurnServer,
+    TurnTransport, TurnUrl,
 };
 pub use language::Language;
 pub use location::{KeyPath, Location};

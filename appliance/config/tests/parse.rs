@@ -12,7 +12,8 @@ use std::time::Duration;
 use config::{
     Admit, AutoAnswer, Config, ConfigError, ContentSharing, FloorTransport, GuestServerIdentity,
     IceUse, Language, MediaKeys, MediaSecurity, Peer, Problem, ProblemCause, Registration,
-    Replaces, Rule, SecondCall, SecretSource, SipAddress, Transport, Warning, parse,
+    Replaces, Rule, SecondCall, SecretSource, SipAddress, Transport, TurnCredentials, Warning,
+    parse,
 };
 use room::media_plan::{AudioSink, VideoSink, VideoSource};
 use room::units::Bitrate;
@@ -502,7 +503,17 @@ fn guests_join_by_https_where_the_owner_says() {
                 password_file = \"turn.password\"\n";
     let settings = parsed(&format!("{guests}{turn}")).guests.unwrap();
     let password = SecretSource::File("/etc/roomd/turn.password".into());
-    assert_eq!(settings.turn[0].password, password);
+    let credentials = TurnCredentials::Password {
+        username: "room".to_owned(),
+        password,
+    };
+    assert_eq!(settings.turn[0].credentials, credentials);
+    let turn =
+        "[[guests.turn]]\nurls = [\"turn:192.0.2.1\"]\nshared_secret_credential = \"turn\"\n";
+    let settings = parsed(&format!("{guests}{turn}")).guests.unwrap();
+    let secret = SecretSource::Credential("turn".to_owned());
+    let credentials = TurnCredentials::SharedSecret(secret);
+    assert_eq!(settings.turn[0].credentials, credentials);
     for (key, bad) in [
         (
             "guests.public_url",
@@ -518,6 +529,10 @@ fn guests_join_by_https_where_the_owner_says() {
         (
             "guests.turn[0].urls[0]",
             "[[guests.turn]]\nurls = [\"stun:a\"]\nusername = \"a\"\npassword_file = \"p\"",
+        ),
+        (
+            "guests.turn[0].username",
+            "[[guests.turn]]\nurls = [\"turn:a\"]\nusername = \"a\"\nshared_secret_file = \"s\"",
         ),
         (
             "guests.turn[0].password_file",

@@ -16,7 +16,7 @@ use config::{
     LogLevel, LogSettings, LoopbackListener, MediaKeys, MediaSecurity, MicrophoneSettings,
     PlayoutSettings, PortRange, PublicUrl, Registration, Replaces, RoomSettings, SecondCall,
     SecretSource, SipAddress, SipSettings, SipTarget, SlidesSettings, TlsListener, Transfers,
-    Transport, TurnServer, TurnUrl, parse,
+    Transport, TurnCredentials, TurnServer, TurnUrl, parse,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option;
@@ -359,13 +359,13 @@ fn guests() -> impl Strategy<Value = GuestSettings> {
         "turns:turn.example.com:443?transport=tcp",
     ])
     .prop_map(|url| TurnUrl::new(url).unwrap());
-    let turn = (vec(turn_url, 1..3), "[a-z:0-9]{1,20}", secret()).prop_map(
-        |(urls, username, password)| TurnServer {
-            urls,
-            username,
-            password,
-        },
-    );
+    let credentials = prop_oneof![
+        ("[a-z:0-9]{1,20}", secret())
+            .prop_map(|(username, password)| TurnCredentials::Password { username, password }),
+        secret().prop_map(TurnCredentials::SharedSecret),
+    ];
+    let turn = (vec(turn_url, 1..3), credentials)
+        .prop_map(|(urls, credentials)| TurnServer { urls, credentials });
     (
         select(vec!["0.0.0.0:8443", "[::]:443"]),
         option::of(url),

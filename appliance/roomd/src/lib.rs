@@ -50,5 +50,6 @@ pub mod sip_ladders;
 pub mod sip_sockets;
 mod socket_address;
 pub mod srtp_authenticator;
+pub mod turn_servers;
 mod typed_target;
 mod unix_time;

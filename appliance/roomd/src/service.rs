@@ -56,6 +56,7 @@ use crate::randomness::random_bytes;
 use crate::remembered_store::{LastRun, RememberedStore};
 use crate::signalling::Signalling;
 use crate::sip_sockets::SipSockets;
+use crate::turn_servers::TurnServers;
 use crate::{our_addresses, service_notification, settings};
 
 /// Requests that wait for the driver.
@@ -138,13 +139,19 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     let mut watching = OwnedTasks::default();
     let address_changes = watch_addresses(&mut watching);
     let (guest_sender, guest_receiver) = guest_events();
-    let guest_server = match &config.guests {
+    let guest_settings = config.guests.as_ref();
+    let turn = TurnServers::new(
+        guest_settings.map_or(&[], |guests| &guests.turn),
+        directories.credentials.as_deref(),
+        &tls.trust,
+    )?;
+    let guest_server = match guest_settings {
         None => None,
         Some(settings) => {
             let parts = GuestServerParts {
                 room_name: config.room.name.clone(),
                 state: &directories.state,
-                credentials: directories.credentials.as_deref(),
+                turn: turn.clone(),
                 events: guest_sender,
                 address_changes: address_changes.clone(),
             };
@@ -156,6 +163,7 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
         guest_address.unwrap_or(media_address),
         MediaPortRange::new(media_ports)?,
         settings::sources(&config),
+        turn,
         guest_server.as_ref().map(GuestServer::guests),
         Arc::clone(&counters),
     );

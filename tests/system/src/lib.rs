@@ -17,6 +17,7 @@ pub mod baresip;
 pub mod browser;
 pub mod cache;
 pub mod child_process;
+pub mod coturn;
 pub mod ecdsa_identity;
 pub mod edge_proxy;
 pub mod emulated_link;

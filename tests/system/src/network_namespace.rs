@@ -208,14 +208,22 @@ impl NetworkNamespace {
         run(self.command("ip").args(words.split(' '))).with_context(|| format!("ip {words}"))
     }
 
+    /// Passes on from now on what is for others.
+    ///
+    /// # Errors
+    /// When the kernel does not let this user say so.
+    pub fn forward(&self) -> Result<()> {
+        let forward = "echo 1 > /proc/sys/net/ipv4/ip_forward";
+        run(self.command("sh").args(["-c", forward])).context("nothing is forwarded")
+    }
+
     /// Makes a NAT of it: what others send through here leaves by that interface from its address, at a
     /// port of the kernel's choice (nft(8)).
     ///
     /// # Errors
     /// When nft is missing, or the kernel translates nothing.
     pub fn translate(&self, interface: &str) -> Result<()> {
-        let forward = "echo 1 > /proc/sys/net/ipv4/ip_forward";
-        run(self.command("sh").args(["-c", forward])).context("nothing is forwarded")?;
+        self.forward()?;
         for words in [
             "add table ip nat",
             "add chain ip nat leaving { type nat hook postrouting priority 100 ; }",

@@ -148,6 +148,15 @@ pub enum Guests {
     Automatically,
 }
 
+/// The TURN server that a room and its guests have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Its ways.
+    pub urls: Vec<String>,
+    /// The file with the secret that it shares with the room.
+    pub secret_file: PathBuf,
+}
+
 /// How a room is set up.
 #[derive(Clone, Debug)]
 pub struct RoomSetup {
@@ -182,6 +191,8 @@ pub struct RoomSetup {
     pub guests: Guests,
     /// How many of them at a time: 1 to 16.
     pub max_guests: u8,
+    /// By which server they and the room reach each other where there is no direct way.
+    pub turn: Option<Turn>,
     /// What its offers name for floor control: `udp`, `tls`, or `tcp` where media may be plain.
     pub floor_transport: &'static str,
     /// Where the loudspeaker's sound is written, as bare samples at 48 kHz.
@@ -210,6 +221,7 @@ impl RoomSetup {
             slides: Slides::None,
             guests: Guests::None,
             max_guests: 4,
+            turn: None,
             floor_transport: "udp",
             recording: None,
             sound: None,
@@ -354,6 +366,14 @@ impl RoomSetup {
                 "[guests]\nlisten = \"{listen}\"\npublic_url = \"https://{address}\"\nadmit = \"{admit}\"\nmax_guests = {}",
                 self.max_guests
             )?;
+            if let Some(turn) = &self.turn {
+                writeln!(
+                    text,
+                    "[[guests.turn]]\nurls = {:?}\nshared_secret_file = \"{}\"",
+                    turn.urls,
+                    turn.secret_file.display()
+                )?;
+            }
         }
         text.push_str("[microphone]\n");
         match &self.sound {

@@ -49,6 +49,7 @@ impl Purpose {
                 // Peers.
                 "baresip-core",
                 "baresip-ffmpeg",
+                "coturn",
                 "kamailio",
                 "kamailio-outbound-modules",
                 "kamailio-tls-modules",

@@ -275,12 +275,16 @@ table!(
     Turn {
         /// `turn:HOST[:PORT][?transport=udp|tcp]`, or the same with `turns:`; at least one.
         urls: Vec<String>,
-        /// Required.
+        /// Required with a password.
         username: String,
         /// The file that holds the password.
         password_file: String,
         /// The systemd credential that holds it.
         password_credential: String,
+        /// The file that holds a secret of which passwords are made.
+        shared_secret_file: String,
+        /// The systemd credential that holds it.
+        shared_secret_credential: String,
     }
 );
 

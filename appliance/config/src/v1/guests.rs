@@ -7,7 +7,7 @@ use super::file;
 use super::words;
 use crate::error::{ProblemCause, Rule};
 use crate::guest_settings::{
-    Admit, GuestServerIdentity, GuestSettings, PublicUrl, TurnServer, TurnUrl,
+    Admit, GuestServerIdentity, GuestSettings, PublicUrl, TurnCredentials, TurnServer, TurnUrl,
 };
 use crate::location::KeyPath;
 
@@ -74,11 +74,26 @@ impl Checker<'_> {
         if server.urls.as_ref().is_none_or(Vec::is_empty) {
             self.note(at.key("urls"), missing(Rule::TurnUrl));
         }
-        if server.username.is_none() {
-            self.note(at.key("username"), missing(Rule::Text { most: 128 }));
-        }
-        if server.password_file.is_none() && server.password_credential.is_none() {
-            self.note(at.key("password_file"), missing(Rule::Path));
+        let shares_secret =
+            server.shared_secret_file.is_some() || server.shared_secret_credential.is_some();
+        let mine = [
+            ("username", server.username.is_some()),
+            ("password_file", server.password_file.is_some()),
+            ("password_credential", server.password_credential.is_some()),
+        ];
+        if shares_secret {
+            // The names and passwords are made of the secret.
+            for (key, _) in mine.into_iter().filter(|(_, given)| *given) {
+                let with = "shared_secret_file";
+                self.note(at.key(key), ProblemCause::Conflict { with });
+            }
+        } else {
+            if server.username.is_none() {
+                self.note(at.key("username"), missing(Rule::Text { most: 128 }));
+            }
+            if server.password_file.is_none() && server.password_credential.is_none() {
+                self.note(at.key("password_file"), missing(Rule::Path));
+            }
         }
         let urls = self.list(at, "urls", server.urls, &Rule::TurnUrl, TurnUrl::new);
         let username = self.text(at, "username", server.username, 128);
@@ -87,10 +102,18 @@ impl Checker<'_> {
             ("password_file", server.password_file),
             ("password_credential", server.password_credential),
         );
-        Some(TurnServer {
-            urls,
-            username: username?,
-            password: password?,
-        })
+        let shared_secret = self.secret(
+            at,
+            ("shared_secret_file", server.shared_secret_file),
+            ("shared_secret_credential", server.shared_secret_credential),
+        );
+        let credentials = match shared_secret {
+            Some(secret) => TurnCredentials::SharedSecret(secret),
+            None => TurnCredentials::Password {
+                username: username?,
+                password: password?,
+            },
+        };
+        Some(TurnServer { urls, credentials })
     }
 }

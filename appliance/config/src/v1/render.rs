@@ -10,7 +10,9 @@ use super::file::{
     Slides, Turn,
 };
 use super::words::{self, Further, Source, word};
-use crate::guest_settings::{GuestServerIdentity, GuestSettings, TurnServer, TurnUrl};
+use crate::guest_settings::{
+    GuestServerIdentity, GuestSettings, TurnCredentials, TurnServer, TurnUrl,
+};
 use crate::secret::SecretSource;
 use crate::settings::{self, Config, Registration, SecondCall, Transport};
 
@@ -216,13 +218,22 @@ impl From<&GuestSettings> for Guests {
 
 impl From<&TurnServer> for Turn {
     fn from(server: &TurnServer) -> Self {
-        let (password_file, password_credential) = secret(Some(&server.password));
+        let (username, password, shared_secret) = match &server.credentials {
+            TurnCredentials::Password { username, password } => {
+                (Some(username.clone()), Some(password), None)
+            }
+            TurnCredentials::SharedSecret(secret) => (None, None, Some(secret)),
+        };
+        let (password_file, password_credential) = secret(password);
+        let (shared_secret_file, shared_secret_credential) = secret(shared_secret);
         let urls = server.urls.iter().map(TurnUrl::as_str);
         Self {
             urls: Some(urls.map(str::to_owned).collect()),
-            username: Some(server.username.clone()),
+            username,
             password_file,
             password_credential,
+            shared_secret_file,
+            shared_secret_credential,
         }
     }
 }

@@ -32,6 +32,7 @@ impl Driver {
             LegEvent::StreamsChanged(_)
             | LegEvent::VideoTarget(..)
             | LegEvent::Closed(_)
+            | LegEvent::LocalCandidate(_)
             | LegEvent::Text(_) => {}
         }
         let facts = self.guests.take_news(news);

@@ -14,6 +14,8 @@
 mod chat;
 mod end_words;
 mod measurements;
+mod relays;
+mod sockets;
 mod transport;
 
 use std::collections::HashMap;
@@ -39,6 +41,7 @@ use crate::media_ports::sockets::MediaPortRange;
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
 use crate::randomness::random_bytes;
+use crate::turn_servers::TurnServers;
 
 use end_words::{end_of_connection, end_of_refusal, end_reason, ends_of_failure};
 use transport::{GuestTransport, Order, Parts};
@@ -83,6 +86,7 @@ pub struct GuestLegs {
     bound: IpAddr,
     ports: MediaPortRange,
     sources: Sources,
+    turn: TurnServers,
     legs: HashMap<LegId, GuestLeg>,
     /// Who is told what became of guests; `None` where there is no guest server.
     server: Option<Guests>,
@@ -102,14 +106,14 @@ enum Service {
 }
 
 impl GuestLegs {
-    /// No guests yet. Their media goes by the addresses of `bound`, where their pages are served, and is of
-    /// these sources. The
-    /// receiver has what their tasks see, for [`Self::take_news`].
+    /// No guests yet. Their media goes by the addresses of `bound`, where their pages are served, or by
+    /// those that `turn` gives, and is of these sources. The receiver has what their tasks see, for [`Self::take_news`].
     #[must_use]
     pub fn new(
         bound: IpAddr,
         ports: MediaPortRange,
         sources: Sources,
+        turn: TurnServers,
         server: Option<Guests>,
         counters: Arc<NetworkCounters>,
     ) -> (Self, mpsc::Receiver<LegNews>) {
@@ -118,6 +122,7 @@ impl GuestLegs {
             bound,
             ports,
             sources,
+            turn,
             legs: HashMap::new(),
             server,
             news,
@@ -297,6 +302,10 @@ impl GuestLegs {
                 let reason = end_reason(&why);
                 vec![Fact::Ended { leg, reason }]
             }
+            LegEvent::LocalCandidate(candidate) => {
+                self.tell(leg, GuestReply::Candidate(candidate));
+                Vec::new()
+            }
             LegEvent::Text(text) => {
                 self.pass_on(leg, &text);
                 Vec::new()
@@ -459,6 +468,7 @@ impl GuestLegs {
             seed: random_bytes().map_err(AnswerError::Here)?,
             settings: LegSettings::default(),
             sockets,
+            relays: relays::start(leg, &self.turn, &mut self.tasks),
             datagrams: media.open_leg(leg),
             sources: self.sources,
             news: self.news.clone(),

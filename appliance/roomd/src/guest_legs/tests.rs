@@ -1,6 +1,7 @@
 use room::units::Bitrate;
 
 use super::*;
+use crate::sip_sockets::TlsTrust;
 
 const ANNA: GuestId = GuestId(7);
 const LEG: LegId = LegId(3);
@@ -12,7 +13,8 @@ fn legs() -> GuestLegs {
         camera: Bitrate::kbps(2_000),
         slides: Bitrate::kbps(1_000),
     };
-    GuestLegs::new(bound, ports, sources, None, Arc::default()).0
+    let turn = TurnServers::new(&[], None, &TlsTrust::default()).unwrap();
+    GuestLegs::new(bound, ports, sources, turn, None, Arc::default()).0
 }
 
 fn offer(sdp: &str) -> (GuestEvent, mpsc::Receiver<GuestReply>) {

@@ -42,19 +42,17 @@ use super::Replies;
 use super::chat;
 use super::end_words::ends_of_failure;
 use super::measurements::Measurements;
+use super::relays::RelayNews;
+use super::sockets::{Arrival, Sockets};
 use crate::congestion_control::{Change, CongestionControl, Sources};
 use crate::guests::signalling::GuestReply;
-use crate::media_ports::any_socket::receive;
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
-use crate::socket_address::canonical;
 
 /// The largest UDP payload.
 const LARGEST_DATAGRAM: usize = 65_535;
 /// Datagrams that are sent before the sockets are looked at again.
 const SENDS_A_TURN: usize = 64;
-/// Datagrams of one socket that are taken in together.
-const RECEIVED_A_TURN: usize = 32;
 
 /// How long a browser that has taken leave may take to come back: a page that is loaded again does so
 /// within seconds, on a slow line too, and one that is closed shows no longer than this.
@@ -79,6 +77,8 @@ pub enum LegEvent {
     Connected(LegStreams),
     /// The streams were settled anew.
     StreamsChanged(LegStreams),
+    /// The browser may reach the leg in this way too: the line of a candidate.
+    LocalCandidate(String),
     /// The guest has written something.
     Text(String),
     /// The browser needs a whole picture of each stream.
@@ -128,6 +128,8 @@ pub(super) struct Parts {
     pub(super) seed: [u8; 32],
     pub(super) settings: LegSettings,
     pub(super) sockets: Vec<UdpSocket>,
+    /// What TURN servers relay.
+    pub(super) relays: mpsc::Receiver<RelayNews>,
     pub(super) datagrams: LegDatagrams,
     pub(super) sources: Sources,
     pub(super) news: mpsc::Sender<LegNews>,
@@ -150,13 +152,14 @@ impl GuestTransport {
             seed,
             settings,
             sockets,
+            relays,
             datagrams,
             sources,
             news,
             counters,
         } = parts;
-        let sockets = Sockets::new(sockets);
-        let addresses = sockets.addresses.iter().map(SocketAddr::ip).collect();
+        let sockets = Sockets::new(sockets, relays);
+        let addresses = sockets.addresses().iter().map(SocketAddr::ip).collect();
         let (leg, answer) = Leg::answer(now, seed, settings.clone(), &sockets.local(), offer)?;
         let (orders, taken) = mpsc::unbounded_channel();
         let measurements = Measurements::default();
@@ -215,76 +218,6 @@ impl GuestTransport {
     pub(super) fn order(&self, order: Order) {
         // A task that has ended has told why.
         let _ = self.orders.send(order);
-    }
-}
-
-/// The sockets of a leg, one for each of its addresses.
-struct Sockets {
-    sockets: Vec<UdpSocket>,
-    addresses: Vec<SocketAddr>,
-    /// Where the next look at them begins.
-    next: usize,
-}
-
-impl Sockets {
-    fn new(sockets: Vec<UdpSocket>) -> Self {
-        let (sockets, addresses) = sockets
-            .into_iter()
-            // Only a socket that the system has taken away has no address.
-            .filter_map(|socket| {
-                let address = socket.local_addr().ok()?;
-                Some((socket, address))
-            })
-            .unzip();
-        Self {
-            sockets,
-            addresses,
-            next: 0,
-        }
-    }
-
-    fn local(&self) -> Vec<LocalAddress> {
-        self.addresses
-            .iter()
-            .copied()
-            .map(LocalAddress::udp)
-            .collect()
-    }
-
-    /// Takes in another socket, and gives its address.
-    fn add(&mut self, socket: UdpSocket) -> Option<LocalAddress> {
-        let address = socket.local_addr().ok()?;
-        self.sockets.push(socket);
-        self.addresses.push(address);
-        Some(LocalAddress::udp(address))
-    }
-
-    /// Closes those at other addresses than these, and gives theirs.
-    fn retain(&mut self, addresses: &[IpAddr]) -> Vec<LocalAddress> {
-        let mut closed = Vec::new();
-        for index in (0..self.addresses.len()).rev() {
-            if !addresses.contains(&self.addresses[index].ip()) {
-                closed.push(LocalAddress::udp(self.addresses.remove(index)));
-                self.sockets.remove(index);
-            }
-        }
-        self.next = 0;
-        closed
-    }
-
-    async fn receive(&mut self, buffer: &mut [u8]) -> (usize, io::Result<(usize, SocketAddr)>) {
-        receive(&self.sockets, &mut self.next, buffer).await
-    }
-
-    fn send(&self, datagram: &Transmit) -> io::Result<usize> {
-        let index = self
-            .addresses
-            .iter()
-            .position(|ours| *ours == datagram.source);
-        let Some(index) = index else {
-            return Err(io::ErrorKind::AddrNotAvailable.into());
-        };
-        self.sockets[index].try_send_to(&datagram.payload, datagram.destination)
     }
 }
 
@@ -375,8 +308,8 @@ impl Task {
                     batch.drain(..).for_each(|datagram| self.take_from_media(datagram));
                     self.send_paced();
                 }
-                (socket, received) = self.sockets.receive(&mut buffer) => {
-                    self.take_burst(socket, received, &mut buffer);
+                arrival = self.sockets.receive(&mut buffer) => {
+                    self.take_arrival(arrival, &mut buffer).await;
                 }
             }
         }
@@ -532,6 +465,10 @@ impl Task {
                 Event::Closed(why) => return Some(why),
                 Event::Disconnected => {
                     tracing::info!(leg = %self.id, "a guest is not reached for the moment");
+                    // A server that has forgotten us does not say so.
+                    for address in self.sockets.renew_relayed() {
+                        self.leg.remove_local_address(Instant::now(), address);
+                    }
                     continue;
                 }
                 Event::Text { label, text } if label == chat::CHANNEL => LegEvent::Text(text),
@@ -709,38 +646,46 @@ impl Task {
         }
     }
 
-    /// Takes in what was received and what waits behind it.
-    fn take_burst(
-        &mut self,
-        socket: usize,
-        first: io::Result<(usize, SocketAddr)>,
-        buffer: &mut [u8],
-    ) {
-        let mut received = first;
-        for _ in 0..RECEIVED_A_TURN {
-            match received {
-                Ok((length, source)) => self.take_in(socket, source, &buffer[..length]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+    async fn take_arrival(&mut self, arrival: Arrival, buffer: &mut [u8]) {
+        let now = Instant::now();
+        match arrival {
+            Arrival::Datagrams { socket, first } => {
+                let leg = &mut self.leg;
+                let taken = self.sockets.take_burst(socket, first, buffer, |datagram| {
+                    leg.receive(Instant::now(), datagram);
+                });
                 // An ICMP error of an earlier send: the browser's port is closed for now.
-                Err(error) => {
+                if let Err(error) = taken {
                     tracing::debug!(leg = %self.id, %error, "a guest's socket");
-                    return;
                 }
             }
-            received = self.sockets.sockets[socket].try_recv_from(buffer);
+            Arrival::Relayed {
+                destination,
+                source,
+                payload,
+            } => self.leg.receive(
+                now,
+                Received {
+                    protocol: Protocol::Udp,
+                    source,
+                    destination,
+                    payload: &payload,
+                },
+            ),
+            Arrival::Opened(address) => self.open(now, address).await,
+            Arrival::Closed(address) => self.leg.remove_local_address(now, address),
         }
     }
 
-    fn take_in(&mut self, socket: usize, source: SocketAddr, payload: &[u8]) {
-        self.leg.receive(
-            Instant::now(),
-            Received {
-                protocol: Protocol::Udp,
-                source: canonical(source),
-                destination: self.sockets.addresses[socket],
-                payload,
-            },
-        );
+    /// The browser has to know an address at a TURN server: it lets nothing in from one that it has not
+    /// sent to.
+    async fn open(&mut self, now: Instant, address: LocalAddress) {
+        match self.leg.add_local_address(now, address) {
+            Ok(line) => self.tell(LegEvent::LocalCandidate(line)).await,
+            Err(error) => {
+                tracing::warn!(leg = %self.id, %error, "an address is of no use for a guest");
+            }
+        }
     }
 }
 

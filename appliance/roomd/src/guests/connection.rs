@@ -30,6 +30,8 @@ pub(super) const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 const LONGEST_CANDIDATE: usize = 1024;
 /// A longer media identification (mid) is none.
 const LONGEST_MID: usize = 64;
+/// The line whose transport all lines share (RFC 9143): browsers number theirs from 0.
+const BUNDLE_MID: &str = "0";
 /// How long one message may take to be written.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a goodbye may take.
@@ -72,9 +74,19 @@ enum FromPage {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ToPage<'a> {
     Waiting,
-    Answer { sdp: &'a str },
-    Held { held: bool },
-    Ended { reason: &'static str },
+    Answer {
+        sdp: &'a str,
+    },
+    Candidate {
+        candidate: &'a str,
+        mid: &'static str,
+    },
+    Held {
+        held: bool,
+    },
+    Ended {
+        reason: &'static str,
+    },
 }
 
 /// How a WebSocket comes to its end.
@@ -182,6 +194,10 @@ impl Talk {
         let message = match &reply {
             GuestReply::Waiting => ToPage::Waiting,
             GuestReply::Answer { sdp } => ToPage::Answer { sdp },
+            GuestReply::Candidate(candidate) => ToPage::Candidate {
+                candidate,
+                mid: BUNDLE_MID,
+            },
             GuestReply::Held(held) => ToPage::Held { held: *held },
             GuestReply::Ended(end) => {
                 if end.sends_away() {

@@ -37,6 +37,7 @@ use super::registry::OpenError;
 use super::token::Token;
 use super::trust_page::{TRUST_STYLE, TrustPage};
 use crate::guest_page::{self, Asset};
+use crate::turn_servers::{PageServer, TurnServers};
 use crate::unix_time::unix_seconds;
 
 /// The largest body of a request.
@@ -52,7 +53,7 @@ pub(super) struct SiteParts {
     pub(super) guests: Guests,
     pub(super) room_name: String,
     pub(super) public_url: PublicUrl,
-    pub(super) ice_servers: Vec<IceServer>,
+    pub(super) turn: TurnServers,
     /// How the room's own authority is trusted; `None` where the owner has a certificate.
     pub(super) trust: Option<TrustPage>,
     pub(super) pings: Pings,
@@ -61,11 +62,21 @@ pub(super) struct SiteParts {
 }
 
 /// A TURN server, in the words of browsers (RTCIceServer).
-#[derive(Clone, Serialize)]
-pub(super) struct IceServer {
-    pub(super) urls: Vec<String>,
-    pub(super) username: String,
-    pub(super) credential: String,
+#[derive(Serialize)]
+struct IceServer {
+    urls: Vec<String>,
+    username: String,
+    credential: String,
+}
+
+impl From<PageServer> for IceServer {
+    fn from(server: PageServer) -> Self {
+        Self {
+            urls: server.urls,
+            username: server.credentials.username,
+            credential: server.credentials.password,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -74,7 +85,7 @@ struct SessionBody<'a> {
     guest_name: &'a str,
     /// In seconds of Unix time.
     expires_at: u64,
-    ice_servers: &'a [IceServer],
+    ice_servers: Vec<IceServer>,
 }
 
 #[derive(Deserialize)]
@@ -249,11 +260,12 @@ impl Site {
     }
 
     fn session_body(&self, session: &OpenSession) -> Response {
+        let servers = self.0.turn.of_page(session.expires_at);
         Json(SessionBody {
             room_name: &self.0.room_name,
             guest_name: &session.name,
             expires_at: unix_seconds(session.expires_at),
-            ice_servers: &self.0.ice_servers,
+            ice_servers: servers.into_iter().map(IceServer::from).collect(),
         })
         .into_response()
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use config::{GuestServerIdentity, GuestSettings, Host, PublicUrl, TurnServer, TurnUrl};
+use config::{GuestServerIdentity, GuestSettings, Host, PublicUrl};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -16,7 +16,7 @@ use super::connection::Pings;
 use super::connections::{Acceptor, Patience};
 use super::handle::Guests;
 use super::links::GuestLinks;
-use super::routes::{self, IceServer, Site, SiteParts};
+use super::routes::{self, Site, SiteParts};
 use super::server_certificate::{CertificateSource, NamesSource, ServerCertificate};
 use super::signalling::GuestEvent;
 use super::store::GuestStore;
@@ -25,6 +25,7 @@ use crate::error::Error;
 use crate::http::stopped;
 use crate::our_addresses;
 use crate::sip_sockets::TlsIdentity;
+use crate::turn_servers::TurnServers;
 
 /// What the server needs besides its settings.
 #[derive(Debug)]
@@ -33,8 +34,8 @@ pub struct GuestServerParts<'a> {
     pub room_name: String,
     /// Where links, sessions and the room's own authority are kept; it exists.
     pub state: &'a Path,
-    /// `$CREDENTIALS_DIRECTORY`.
-    pub credentials: Option<&'a Path>,
+    /// What pages are told of.
+    pub turn: TurnServers,
     /// The driver reads the other end.
     pub events: mpsc::Sender<GuestEvent>,
     /// Counts changes of this machine's addresses.
@@ -54,7 +55,7 @@ impl GuestServer {
     /// Binds the listener and begins to serve.
     ///
     /// # Errors
-    /// [`Error::GuestsListen`], [`Error::TurnPassword`], and those of certificates.
+    /// [`Error::GuestsListen`], and those of certificates.
     pub async fn start(
         settings: &GuestSettings,
         parts: GuestServerParts<'_>,
@@ -78,7 +79,6 @@ impl GuestServer {
             let reached = our_addresses::reachable_address(address.ip(), None);
             PublicUrl::of_address(SocketAddr::new(reached, address.port()))
         });
-        let ice_servers = ice_servers(&settings.turn, parts.credentials)?;
         let now = SystemTime::now();
         let (source, trust) = match &settings.identity {
             GuestServerIdentity::Certificate { certificate, key } => {
@@ -106,7 +106,7 @@ impl GuestServer {
             guests: guests.clone(),
             room_name: parts.room_name,
             public_url: public_url.clone(),
-            ice_servers,
+            turn: parts.turn,
             trust,
             pings,
             attempts: std::sync::Mutex::default(),
@@ -175,20 +175,6 @@ async fn until_stopped(work: impl Future<Output = ()>, mut stop: watch::Receiver
         () = work => {}
         () = stopped(&mut stop) => {}
     }
-}
-
-fn ice_servers(turn: &[TurnServer], credentials: Option<&Path>) -> Result<Vec<IceServer>, Error> {
-    let server = |server: &TurnServer| {
-        let password = server.password.read(credentials);
-        let password = password.map_err(|source| Error::TurnPassword { source })?;
-        let urls = server.urls.iter().map(TurnUrl::as_str);
-        Ok(IceServer {
-            urls: urls.map(str::to_owned).collect(),
-            username: server.username.clone(),
-            credential: password.expose().to_owned(),
-        })
-    };
-    turn.iter().map(server).collect()
 }
 
 /// What the server is called, asked anew each time: the machine's name and addresses change.

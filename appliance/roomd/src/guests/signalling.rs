@@ -121,6 +121,9 @@ pub enum GuestReply {
         /// The session description, with the room's candidates.
         sdp: String,
     },
+    /// The room may be reached in this way too (RFC 8838): the value of an `a=candidate` attribute with its
+    /// name.
+    Candidate(String),
     /// Whether the room holds the call.
     Held(bool),
     /// It is over. The page is told, and its WebSocket closed.

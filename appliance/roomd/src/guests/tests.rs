@@ -19,6 +19,8 @@ use super::connection::Pings;
 use super::connections::Patience;
 use super::server::{GuestServer, GuestServerParts};
 use super::signalling::{GuestEvent, GuestId, GuestReply, guest_events};
+use crate::sip_sockets::TlsTrust;
+use crate::turn_servers::TurnServers;
 use client::{Browser, Page};
 
 /// Whatever can happen has happened before this is over.
@@ -64,7 +66,7 @@ impl Room {
         let parts = GuestServerParts {
             room_name: "Board room".to_owned(),
             state: state.path(),
-            credentials: None,
+            turn: TurnServers::new(&settings.turn, None, &TlsTrust::default()).unwrap(),
             events: sender,
             address_changes,
         };

@@ -26,6 +26,7 @@ use tokio::task::AbortHandle;
 
 pub use streams::AcceptedStream;
 use streams::{Destination, ToPeer};
+pub(crate) use tls::connector;
 pub use tls::{TlsIdentity, TlsSettings, TlsTrust};
 pub(crate) use tls::{read_chain, read_key};
 

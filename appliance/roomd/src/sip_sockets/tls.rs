@@ -134,6 +134,13 @@ pub(super) fn acceptor(
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
+/// A connector that checks the server's certificate and name, and shows nothing of its own.
+pub(crate) fn connector(trust: &TlsTrust) -> Result<TlsConnector, Error> {
+    let roots = Arc::new(roots(trust)?);
+    let config = ClientConfig::builder().with_root_certificates(roots);
+    Ok(TlsConnector::from(Arc::new(config.with_no_client_auth())))
+}
+
 fn roots(trust: &TlsTrust) -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
     if trust.authorities.is_empty() {

@@ -131,6 +131,16 @@ export class Call {
     }
   }
 
+  /** Another way to the room. */
+  async takeCandidate(candidate: string, sdpMid: string): Promise<void> {
+    if (this.#closed) return;
+    try {
+      await this.#connection.addIceCandidate({ candidate, sdpMid });
+    } catch {
+      // Of an answer that this page has not taken: the next one has it again.
+    }
+  }
+
   sendChatLine(text: string): boolean {
     if (this.#channel.readyState !== "open") return false;
     this.#channel.send(writeChatLine(text));

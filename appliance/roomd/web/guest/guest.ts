@@ -256,6 +256,9 @@ export class Guest {
       case "answer":
         void this.#takeAnswer(message.sdp);
         break;
+      case "candidate":
+        void this.#call?.takeCandidate(message.candidate, message.mid);
+        break;
       case "held":
         this.#handle({ type: "held", held: message.held });
         break;

@@ -28,6 +28,7 @@ export type MessageToRoom =
 export type MessageFromRoom =
   | { type: "waiting" }
   | { type: "answer"; sdp: string }
+  | { type: "candidate"; candidate: string; mid: string }
   | { type: "held"; held: boolean }
   | { type: "ended"; reason: EndReason };
 
@@ -40,6 +41,11 @@ export function parseMessage(frame: string): MessageFromRoom | null {
       return { type: "waiting" };
     case "answer":
       return typeof message.sdp === "string" ? { type: "answer", sdp: message.sdp } : null;
+    case "candidate": {
+      const { candidate, mid } = message;
+      if (typeof candidate !== "string" || typeof mid !== "string") return null;
+      return { type: "candidate", candidate, mid };
+    }
     case "held":
       return typeof message.held === "boolean" ? { type: "held", held: message.held } : null;
     case "ended":

@@ -229,19 +229,24 @@ impl Leg {
     }
 
     /// A new address of ours. The browser learns it from the answer to its next offer, or from our
-    /// checks.
+    /// checks; or sooner from the line of the candidate, `candidate:...`, which this gives.
     ///
     /// # Errors
     /// It cannot be a candidate.
-    pub fn add_local_address(&mut self, now: Instant, address: LocalAddress) -> Result<(), Error> {
+    pub fn add_local_address(
+        &mut self,
+        now: Instant,
+        address: LocalAddress,
+    ) -> Result<String, Error> {
         let candidate = candidate::local(address)?;
+        let line = candidate.to_sdp_string();
         if !self.local_addresses.contains(&address) {
             self.local_addresses.push(address);
             self.engine
                 .run(|rtc| rtc.add_local_candidate(candidate).is_some());
             self.advance(now);
         }
-        Ok(())
+        Ok(line)
     }
 
     /// An address of ours is gone.

@@ -100,7 +100,8 @@ impl Shown {
         let share = |part: &str, whole: &str| grown(part) / grown(whole).max(1.0);
         let seconds = (after.at - before.at) / 1e3;
         Self {
-            frozen_s: freezes().sum::<f64>() / 1e3,
+            // A sum of nothing would be -0.
+            frozen_s: freezes().fold(0.0, |sum, gap| sum + gap) / 1e3,
             freezes: freezes().count(),
             fps: after.shown.len() as f64 / seconds,
             chromium_frozen_s: grown("video_totalFreezesDuration"),

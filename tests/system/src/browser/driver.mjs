@@ -1,5 +1,6 @@
 // A browser with guests in it, driven by lines of JSON: one object a line on standard input is a command,
-// {"number", "command", "guest", ...}, and one a line on standard output its answer, {"number", "result"} or {"number", "error"}. What pages complain of comes as {"complaint"}.
+// {"number", "command", "guest", ...}, and one a line on standard output its answer, {"number", "result"} or
+// {"number", "error"}. What pages complain of comes as {"complaint"}.
 //
 // Each guest has a browser context of their own: no cookie, no memory of another guest. The end of
 // standard input ends the browser.

@@ -145,7 +145,7 @@ impl EmulatedLink {
     /// # Errors
     /// When the link is gone.
     pub fn change(&self, direction: Direction, conditions: Conditions) -> Result<Duration> {
-        let answer = self.ask(json!({
+        let answer = self.ask(&json!({
             "direction": direction.name(),
             "rate_bps": conditions.rate_bps,
             "queue_s": conditions.queue.as_secs_f64(),
@@ -174,7 +174,7 @@ impl EmulatedLink {
     /// # Errors
     /// When the link is gone.
     pub fn report(&self, direction: Direction) -> Result<Vec<Interval>> {
-        let answer = self.ask(json!({"direction": direction.name(), "report": true}))?;
+        let answer = self.ask(&json!({"direction": direction.name(), "report": true}))?;
         let bins = answer["bins"].as_array().context("no intervals")?;
         let interval = |bin: &Value| {
             let count = |index: usize| bin[index].as_u64().context("no count");
@@ -189,7 +189,7 @@ impl EmulatedLink {
         bins.iter().map(interval).collect()
     }
 
-    fn ask(&self, command: Value) -> Result<Value> {
+    fn ask(&self, command: &Value) -> Result<Value> {
         let mark = self.process.lines().mark();
         writeln!(self.input.borrow_mut(), "{command}")?;
         self.process

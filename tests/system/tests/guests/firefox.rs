@@ -1,4 +1,4 @@
-//! Guests in Debian's Firefox, which comes without its H.264 plugin: sound and chat both ways, no pictures.
+//! Guests in Debian's Firefox, which comes without its H.264 plugin: sound both ways and a chat that is open, no pictures.
 
 use api::snapshot::{Leg, LegState};
 use system::browser::{Browser, FIREFOX_TONE, Language, Screen};

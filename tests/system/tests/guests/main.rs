@@ -8,6 +8,7 @@ mod connection;
 mod firefox;
 mod media;
 mod network_changes;
+mod relayed;
 mod slides;
 mod slow_network;
 

@@ -101,7 +101,7 @@ async fn a_name_is_short_and_plain() {
 }
 
 #[tokio::test]
-async fn pages_are_told_of_turn_servers_and_their_password() {
+async fn pages_are_told_of_turn_servers_and_by_what_these_know_them() {
     let state = tempfile::tempdir().unwrap();
     let file = state.path().join("turn.password");
     fs::write(&file, "hunter2\n").unwrap();
@@ -109,16 +109,28 @@ async fn pages_are_told_of_turn_servers_and_their_password() {
     let mut settings = settings();
     settings.turn.push(config::TurnServer {
         urls: vec![config::TurnUrl::new("turn:192.0.2.1?transport=tcp").unwrap()],
-        username: "room".into(),
-        password: config::SecretSource::File(file),
+        credentials: config::TurnCredentials::Password {
+            username: "room".into(),
+            password: config::SecretSource::File(file.clone()),
+        },
+    });
+    settings.turn.push(config::TurnServer {
+        urls: vec![config::TurnUrl::new("turn:192.0.2.2").unwrap()],
+        credentials: config::TurnCredentials::SharedSecret(config::SecretSource::File(file)),
     });
     let room = Room::start_in(state, &settings).await;
     let token = room.link().await;
     let opened = room.browser().open_session(&token, "Anna").await;
-    let expected = json!([{
+    let opened = opened.json();
+    let expected = json!({
         "urls": ["turn:192.0.2.1?transport=tcp"],
         "username": "room",
         "credential": "hunter2",
-    }]);
-    assert_eq!(opened.json()["ice_servers"], expected);
+    });
+    let servers = &opened["ice_servers"];
+    assert_eq!(servers[0], expected);
+    // What is made of a secret ends with the session, and the secret is not told.
+    let expires_at = opened["expires_at"].as_u64().unwrap();
+    assert_eq!(servers[1]["username"], format!("{expires_at}:roomd"));
+    assert!(!servers[1].to_string().contains("hunter2"));
 }

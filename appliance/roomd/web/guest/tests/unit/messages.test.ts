@@ -9,6 +9,9 @@ import { parseMessage } from "../../signalling_messages.js";
 test("messages of the room are read, and what is none is left out", () => {
   assert.deepEqual(parseMessage('{"type":"waiting"}'), { type: "waiting" });
   assert.deepEqual(parseMessage('{"type":"answer","sdp":"v=0"}'), { type: "answer", sdp: "v=0" });
+  const candidate = { type: "candidate", candidate: "candidate:1 1 udp 1 192.0.2.1 5000 typ relay", mid: "0" };
+  assert.deepEqual(parseMessage(JSON.stringify(candidate)), candidate);
+  assert.equal(parseMessage('{"type":"candidate","candidate":1,"mid":"0"}'), null);
   assert.deepEqual(parseMessage('{"type":"held","held":true}'), { type: "held", held: true });
   assert.deepEqual(parseMessage('{"type":"ended","reason":"busy"}'), { type: "ended", reason: "busy" });
   for (const frame of ["", "null", "[]", '"waiting"', "{}", '{"type":"answer"}', '{"type":"held","held":1}', '{"type":"x"}']) {

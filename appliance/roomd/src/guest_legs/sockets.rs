@@ -1,0 +1,200 @@
+//! The ways of a guest's leg to the network: its own sockets, and its addresses at TURN servers.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use webrtc::{AddressKind, LocalAddress, Protocol, Received, Transmit};
+
+use super::relays::{RelayNews, RelaySender};
+use crate::media_ports::any_socket::receive;
+use crate::socket_address::canonical;
+
+/// Datagrams of one socket that are taken in together.
+const RECEIVED_A_TURN: usize = 32;
+
+/// What has come in by the sockets of a leg.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    /// Datagrams wait at one of the sockets, of which this is the first.
+    Datagrams {
+        socket: usize,
+        first: io::Result<(usize, SocketAddr)>,
+    },
+    /// A TURN server relays a datagram of `source` to our address there.
+    Relayed {
+        destination: SocketAddr,
+        source: SocketAddr,
+        payload: Bytes,
+    },
+    /// The leg has another address from now on.
+    Opened(LocalAddress),
+    /// An address of the leg is gone.
+    Closed(LocalAddress),
+}
+
+/// The sockets of a leg, one for each of its addresses.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    sockets: Vec<UdpSocket>,
+    addresses: Vec<SocketAddr>,
+    /// Where the next look at them begins.
+    next: usize,
+    relays: mpsc::Receiver<RelayNews>,
+    relayed: Vec<(LocalAddress, RelaySender)>,
+}
+
+impl Sockets {
+    pub(super) fn new(sockets: Vec<UdpSocket>, relays: mpsc::Receiver<RelayNews>) -> Self {
+        let (sockets, addresses) = sockets
+            .into_iter()
+            // Only a socket that the system has taken away has no address.
+            .filter_map(|socket| {
+                let address = socket.local_addr().ok()?;
+                Some((socket, address))
+            })
+            .unzip();
+        Self {
+            sockets,
+            addresses,
+            next: 0,
+            relays,
+            relayed: Vec::new(),
+        }
+    }
+
+    /// The addresses of the sockets.
+    pub(super) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// All at which the browser may reach the leg.
+    pub(super) fn local(&self) -> Vec<LocalAddress> {
+        let own = self.addresses.iter().copied().map(LocalAddress::udp);
+        let relayed = self.relayed.iter().map(|(address, _)| *address);
+        own.chain(relayed).collect()
+    }
+
+    /// Takes in another socket, and gives its address.
+    pub(super) fn add(&mut self, socket: UdpSocket) -> Option<LocalAddress> {
+        let address = socket.local_addr().ok()?;
+        self.sockets.push(socket);
+        self.addresses.push(address);
+        Some(LocalAddress::udp(address))
+    }
+
+    /// Closes those at other addresses than these, and gives theirs. What servers relay to them they get at
+    /// another address.
+    pub(super) fn retain(&mut self, addresses: &[IpAddr]) -> Vec<LocalAddress> {
+        let mut closed = Vec::new();
+        for index in (0..self.addresses.len()).rev() {
+            if !addresses.contains(&self.addresses[index].ip()) {
+                closed.push(LocalAddress::udp(self.addresses.remove(index)));
+                self.sockets.remove(index);
+            }
+        }
+        self.next = 0;
+        let is_gone = |address: &LocalAddress| match address.kind {
+            AddressKind::Relayed { local } => !addresses.contains(&local.ip()),
+            AddressKind::Host | AddressKind::ServerReflexive { .. } => false,
+        };
+        closed.extend(self.renew(is_gone));
+        closed
+    }
+
+    /// Asks the servers for other addresses than those that they have given, which are gone then.
+    pub(super) fn renew_relayed(&mut self) -> Vec<LocalAddress> {
+        self.renew(|_| true)
+    }
+
+    fn renew(&mut self, is_gone: impl Fn(&LocalAddress) -> bool) -> Vec<LocalAddress> {
+        // A relay whose sender is dropped begins anew.
+        let gone = self.relayed.extract_if(.., |(address, _)| is_gone(address));
+        gone.map(|(address, _)| address).collect()
+    }
+
+    /// Waits for something to come in. May be dropped and called again: nothing is lost.
+    pub(super) async fn receive(&mut self, buffer: &mut [u8]) -> Arrival {
+        loop {
+            let news = tokio::select! {
+                (socket, first) = receive(&self.sockets, &mut self.next, buffer) => {
+                    return Arrival::Datagrams { socket, first };
+                }
+                Some(news) = self.relays.recv() => news,
+            };
+            match news {
+                RelayNews::Opened { address, sender } => {
+                    self.relayed.push((address, sender));
+                    return Arrival::Opened(address);
+                }
+                RelayNews::Received {
+                    destination,
+                    source,
+                    payload,
+                } => {
+                    return Arrival::Relayed {
+                        destination,
+                        source,
+                        payload,
+                    };
+                }
+                RelayNews::Closed(address) => {
+                    let known = self.relayed.len();
+                    self.relayed.retain(|(other, _)| *other != address);
+                    if self.relayed.len() < known {
+                        return Arrival::Closed(address);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives `take` the datagrams that wait at a socket, of which the first is there already.
+    ///
+    /// # Errors
+    /// An ICMP error of an earlier send, say.
+    pub(super) fn take_burst(
+        &self,
+        socket: usize,
+        first: io::Result<(usize, SocketAddr)>,
+        buffer: &mut [u8],
+        mut take: impl FnMut(Received<'_>),
+    ) -> io::Result<()> {
+        let mut received = first;
+        for _ in 0..RECEIVED_A_TURN {
+            match received {
+                Ok((length, source)) => take(Received {
+                    protocol: Protocol::Udp,
+                    source: canonical(source),
+                    destination: self.addresses[socket],
+                    payload: &buffer[..length],
+                }),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+            received = self.sockets[socket].try_recv_from(buffer);
+        }
+        Ok(())
+    }
+
+    /// Sends a datagram from the address that it names.
+    ///
+    /// # Errors
+    /// There is no such address, or it takes nothing just now.
+    pub(super) fn send(&self, datagram: &Transmit) -> io::Result<()> {
+        let own = self.addresses.iter();
+        if let Some(index) = own.clone().position(|ours| *ours == datagram.source) {
+            let sent = self.sockets[index].try_send_to(&datagram.payload, datagram.destination);
+            return sent.map(|_| ());
+        }
+        let mut relayed = self.relayed.iter();
+        let relay = relayed.find(|(address, _)| address.address == datagram.source);
+        let (_, sender) = relay.ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let payload = (datagram.destination, datagram.payload.clone());
+        sender
+            .try_send(payload)
+            .map_err(|_| io::ErrorKind::WouldBlock.into())
+    }
+}

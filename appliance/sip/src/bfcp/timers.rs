@@ -10,5 +10,5 @@ pub const T1: Duration = Duration::from_millis(500);
 pub const MAX_T1: Duration = Duration::from_millis(1_250);
 /// How often a request is retransmitted before its association counts as failed.
 pub const RETRANSMISSIONS: u8 = 3;
-/// How long a response is kept for a request that comes again: 10 s.
+/// How long a response is kept for a request that comes again, since it last came: 10 s.
 pub const T2: Duration = Duration::from_secs(10);

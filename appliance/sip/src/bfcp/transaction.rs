@@ -93,7 +93,9 @@ impl PendingRequest {
 /// The most responses that are kept. One end has one request under way at a time.
 const MAX_KEPT: usize = 16;
 
-/// Responses of the last T2 to requests over an unreliable transport.
+/// Responses to requests over an unreliable transport, for T2 since the request last came. Longer than
+/// RFC 8855 section 8.3.2 asks for: copies of a request may arrive over more than T2 since the first,
+/// and its sender may have had an answer meanwhile and asked for something else.
 #[derive(Debug, Default)]
 pub(super) struct AnsweredRequests {
     kept: VecDeque<Answered>,
@@ -108,7 +110,7 @@ struct Answered {
 }
 
 impl AnsweredRequests {
-    /// The response to a request that was answered already.
+    /// The response to a request that was answered already, if it is kept. It is from now on again.
     pub(super) fn response(
         &mut self,
         now: Instant,
@@ -116,9 +118,11 @@ impl AnsweredRequests {
         primitive: Primitive,
     ) -> Option<Vec<Bytes>> {
         self.kept.retain(|answered| answered.until > now);
-        let mut kept = self.kept.iter();
-        kept.find(|answered| answered.transaction == transaction && answered.primitive == primitive)
-            .map(|answered| answered.response.clone())
+        let answered = self.kept.iter_mut().find(|answered| {
+            answered.transaction == transaction && answered.primitive == primitive
+        })?;
+        answered.until = now + T2;
+        Some(answered.response.clone())
     }
 
     pub(super) fn keep(

@@ -410,6 +410,15 @@ fn put(server: &mut Server, now: Instant, bytes: &[u8]) -> Vec<Message> {
     messages
 }
 
+/// What the server answers Anna.
+fn put_last(server: &mut Server, now: Instant, content: Content) -> Content {
+    while server.poll_output().is_some() {}
+    let request = from_anna(1, content).to_datagrams(1_200);
+    let mut answers = put(server, now, &request[0]).into_iter();
+    let answer = answers.find(|message| message.role == TransactionRole::Responder);
+    answer.unwrap().content
+}
+
 fn from_anna(transaction: u16, content: Content) -> Message {
     Message {
         conference: CONFERENCE,
@@ -646,9 +655,13 @@ fn a_request_whose_answer_is_lost_for_longer_than_it_is_kept_is_found_at_the_ser
     let mut ends = Ends::new(1, Reliability::Unreliable, WhenBusy::Queue, slow, &users);
     ends.run(20 * SECOND);
     ends.news(ANNA);
+    // The request arrives and is granted; the answer is lost, and so are its copies of 1.25 s and 3.75 s.
     ends.network.set_conditions(SERVER, address(ANNA), dead());
     ends.ask(ANNA);
-    ends.run(5 * SECOND);
+    ends.run(SECOND);
+    assert_eq!(ends.server.holder(), Some(ANNA));
+    ends.network.set_conditions(address(ANNA), SERVER, dead());
+    ends.run(4 * SECOND);
     // The last one, after 8.75 s, is held back for longer than the server keeps its answer.
     let slower = LinkConditions {
         delay: 3 * SECOND,
@@ -659,6 +672,7 @@ fn a_request_whose_answer_is_lost_for_longer_than_it_is_kept_is_found_at_the_ser
     assert_eq!(ends.server.holder(), Some(ANNA));
     ends.network.set_conditions(SERVER, address(ANNA), slow);
     ends.network.set_conditions(address(ANNA), SERVER, slow);
+    // It is refused; a query finds what was granted.
     ends.run(4 * SECOND);
     let news = ends.news(ANNA);
     assert_eq!(news.first(), Some(&E::Granted), "{news:?}");
@@ -666,4 +680,55 @@ fn a_request_whose_answer_is_lost_for_longer_than_it_is_kept_is_found_at_the_ser
         (ends.holders(), ends.server.holder()),
         (vec![ANNA], Some(ANNA))
     );
+}
+
+#[test]
+fn a_request_that_still_comes_again_is_no_new_one_however_long_its_copies_take() {
+    let start = Instant::now();
+    let mut server = server(WhenBusy::Queue);
+    server.admit(ANNA, Reliability::Unreliable);
+    let ask = &from_anna(1, floor_request(FLOOR, None)).to_datagrams(1_200)[0];
+    let give_back = Content::FloorRelease(FloorRequestId(1));
+    let give_back = &from_anna(2, give_back).to_datagrams(1_200)[0];
+    // The first answer is lost; the second, to the last retransmission, arrives.
+    let first = put(&mut server, start, ask);
+    let again = put(&mut server, start + Duration::from_millis(8_750), ask);
+    assert_eq!(first, again);
+    put(&mut server, start + 9 * SECOND, give_back);
+    assert_eq!(server.holder(), None);
+    // The last retransmission arrives twice.
+    let twice = put(&mut server, start + Duration::from_millis(10_500), ask);
+    assert_eq!((twice, server.holder()), (first, None));
+}
+
+#[test]
+fn news_that_still_come_again_are_not_news_however_long_their_copies_take() {
+    let start = Instant::now();
+    let mut ends = Ends::calm(&[ANNA]);
+    ends.run(SECOND);
+    ends.news(ANNA);
+    let holder = |transaction: u16, user: Option<UserId>| {
+        let mut other = server(WhenBusy::Queue);
+        if let Some(user) = user {
+            other.admit(user, Reliability::Unreliable);
+            let asks = Message {
+                user,
+                ..from_anna(1, floor_request(FLOOR, None))
+            };
+            other.received(start, user, &asks.to_datagrams(1_200)[0]);
+        }
+        other.admit(ANNA, Reliability::Unreliable);
+        let status = put_last(&mut other, start, Content::FloorQuery(vec![FLOOR]));
+        from_anna(transaction, status).to_datagrams(1_200)
+    };
+    let (berts, nobodys) = (holder(900, Some(BERT)), holder(901, None));
+    let mut tell = |after: u64, message: &[bytes::Bytes]| {
+        let now = ends.now + Duration::from_millis(after);
+        ends.act(ANNA, |anna| anna.received(now, &message[0]));
+        ends.participants[&ANNA].machine.holder()
+    };
+    assert_eq!(tell(0, &berts), FloorHolder::Other(Some(BERT)));
+    assert_eq!(tell(8_750, &berts), FloorHolder::Other(Some(BERT)));
+    assert_eq!(tell(9_000, &nobodys), FloorHolder::Nobody);
+    assert_eq!(tell(10_500, &berts), FloorHolder::Nobody, "an old copy");
 }

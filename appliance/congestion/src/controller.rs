@@ -47,7 +47,6 @@ const LONGEST_REPORT_INTERVAL: f64 = 0.300;
 const REPORT_INTERVAL_FOLLOW: f64 = 0.1;
 /// Near the rate of a policer the target grows so slowly, in kbit/s in a second.
 const POLICED_GROWTH: f64 = 12.0;
-/// How often it falls then, and to what part.
 /// In a silence, what was sent longer ago is forgotten: it would keep the gate closed, and nothing would ever
 /// leave that could be reported.
 const FORGOTTEN_IN_SILENCE: Duration = Duration::from_secs(1);
@@ -55,6 +54,7 @@ const FORGOTTEN_IN_SILENCE: Duration = Duration::from_secs(1);
 const SHORT_SILENCE: Duration = Duration::from_secs(2);
 /// A tick that comes so late tells that this machine had no time: what was reported meanwhile is still to be read.
 const STALL: Duration = Duration::from_millis(50);
+/// How often the target falls in a silence, and to what part.
 const SILENCE_STEP: Duration = Duration::from_millis(100);
 const SILENCE_FACTOR: f64 = 0.7;
 /// How often the controller wants to be called.
@@ -114,8 +114,8 @@ pub enum Gate {
 /// What is to be done at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Too much of a picture is lost, or the path comes back after a long silence: what waits of pictures is worth nothing. Clear it, and what could be
-    /// sent again, and begin with a whole picture when the gate opens.
+    /// Too much of a picture is lost, or the path comes back after a long silence: what waits of pictures is worth
+    /// nothing. Clear it, and what could be sent again, and begin with a whole picture when the gate opens.
     StartOver,
 }
 
@@ -168,7 +168,6 @@ pub struct Controller {
     actions: VecDeque<Action>,
     /// Bytes of retransmissions of late.
     retransmitted: VecDeque<(Instant, f64)>,
-    app_limited_since: Option<Instant>,
     is_lossy: bool,
 }
 
@@ -199,7 +198,6 @@ impl Controller {
             lost_video: VecDeque::new(),
             actions: VecDeque::new(),
             retransmitted: VecDeque::new(),
-            app_limited_since: None,
             is_lossy: false,
         }
     }
@@ -521,17 +519,11 @@ impl Controller {
     }
 
     /// Whether the sources use less than half of what they may: then nothing is learnt about more.
-    fn is_application_limited(&mut self, now: Instant) -> bool {
+    fn is_application_limited(&self, now: Instant) -> bool {
         let window = Duration::from_millis(500);
         let since = now.checked_sub(window).unwrap_or(self.began);
         let sent: f64 = self.flight.since(since).map(|packet| packet.bytes).sum();
-        let idle = Bitrate::of(sent, window) / self.target < 0.5;
-        match (idle, self.app_limited_since) {
-            (false, _) => self.app_limited_since = None,
-            (true, None) => self.app_limited_since = Some(now),
-            (true, Some(_)) => {}
-        }
-        idle
+        Bitrate::of(sent, window) / self.target < 0.5
     }
 
     fn set_target(&mut self, target: Bitrate) {

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use room::ids::LegId;
-use room::media_plan::VideoRole;
 use room::{Command, Fact};
 
 use super::Driver;
@@ -24,11 +23,7 @@ impl Driver {
         match &news.event {
             LegEvent::Connected(_) => self.watch_latency(leg),
             LegEvent::KeyframeWanted => self.media.request_keyframe(leg),
-            LegEvent::Gate(gate) => {
-                for role in VideoRole::ALL {
-                    self.media.gate(leg, role, media_gate(*gate));
-                }
-            }
+            LegEvent::Gate(gate) => self.set_gate(leg, *gate),
             LegEvent::StreamsChanged(_)
             | LegEvent::VideoTarget(..)
             | LegEvent::Closed(_)
@@ -58,13 +53,5 @@ impl Driver {
         self.latency_probes.remove(&leg);
         // A guest who never came in has media that no plan names.
         self.media.close_leg(leg);
-    }
-}
-
-/// What congestion control says of the network, as media takes it.
-pub(super) const fn media_gate(gate: congestion::Gate) -> media::Gate {
-    match gate {
-        congestion::Gate::Open => media::Gate::Open,
-        congestion::Gate::Closed => media::Gate::Closed,
     }
 }

@@ -15,8 +15,8 @@
 //! gathered from servers. The controlling agent selects the best pair that works, and a better one that
 //! works later in its place: it is not bound by `ice2` (RFC 8445 section 10), which is never said.
 //!
-//! `Over` ends only by a restart, or by another agreement on the same where no pair was found: consent that was lost does not come back by itself (RFC 7675 section
-//! 5.1). In a restart media go on where they went until a pair is selected anew, for as long as the old
+//! `Over` ends only by a restart, or by another agreement on the same where no pair was found: consent that
+//! was lost does not come back by itself (RFC 7675 section 5.1). In a restart media go on where they went until a pair is selected anew, for as long as the old
 //! consent lasts (RFC 8445 section 9).
 
 use std::collections::{HashSet, VecDeque};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use api::snapshot::LegState;
 use system::authority::Authority;
-use system::browser::{Browser, View};
+use system::browser::{Browser, Guest, View};
 use system::network_namespace::NetworkNamespace;
 use system::room_setup::{Guests, Place, Room, RoomSetup};
 
@@ -43,8 +43,14 @@ fn site() -> Site {
     }
 }
 
-/// Waits for pictures of a guest that were sent after now, on the leg that there was.
-fn assert_guest_goes_on(room: &Room, leg: u32) {
+fn join_alone<'a>(browser: &'a Browser, room: &Room) -> (Guest<'a>, u32) {
+    let guest = join(browser, room, "Anna");
+    (guest, room.only_leg().unwrap().id)
+}
+
+/// Waits for pictures at both ends that were sent after now, on the leg that there was.
+fn assert_both_go_on(room: &Room, guest: &Guest<'_>, leg: u32) {
+    guest.wait_for_frames(View::FarEnd, 60).unwrap();
     let mut seen = None;
     let mark = room.roomd.snapshot_mark();
     room.wait_for_leg(mark, "pictures of the guest", 2 * LIMIT, |now| {
@@ -59,8 +65,7 @@ fn assert_guest_goes_on(room: &Room, leg: u32) {
 fn a_guest_goes_on_after_an_outage() {
     let site = site();
     let browser = Browser::start_within(&site.outside, None).unwrap();
-    let guest = join(&browser, &site.room, "Anna");
-    let leg = site.room.only_leg().unwrap().id;
+    let (guest, leg) = join_alone(&browser, &site.room);
     let log = site.room.roomd.log();
 
     let mark = log.mark();
@@ -73,8 +78,7 @@ fn a_guest_goes_on_after_an_outage() {
     .unwrap();
     site.network.ip("link set room0 up").unwrap();
 
-    guest.wait_for_frames(View::FarEnd, 60).unwrap();
-    assert_guest_goes_on(&site.room, leg);
+    assert_both_go_on(&site.room, &guest, leg);
     assert_eq!(site.room.only_leg().unwrap().state, LegState::Established);
 }
 
@@ -82,24 +86,21 @@ fn a_guest_goes_on_after_an_outage() {
 fn a_guest_goes_on_at_another_address() {
     let site = site();
     let browser = Browser::start_within(&site.outside, None).unwrap();
-    let guest = join(&browser, &site.room, "Anna");
-    let leg = site.room.only_leg().unwrap().id;
+    let (guest, leg) = join_alone(&browser, &site.room);
 
     site.outside.ip("address flush dev guest0").unwrap();
     site.outside
         .ip("address add 10.66.0.77/24 dev guest0")
         .unwrap();
 
-    guest.wait_for_frames(View::FarEnd, 60).unwrap();
-    assert_guest_goes_on(&site.room, leg);
+    assert_both_go_on(&site.room, &guest, leg);
 }
 
 #[test]
 fn guests_go_on_when_the_room_has_another_address() {
     let site = site();
     let browser = Browser::start_within(&site.outside, None).unwrap();
-    let guest = join(&browser, &site.room, "Anna");
-    let leg = site.room.only_leg().unwrap().id;
+    let (guest, leg) = join_alone(&browser, &site.room);
     let log = site.room.roomd.log();
 
     let mark = log.mark();
@@ -114,6 +115,5 @@ fn guests_go_on_when_the_room_has_another_address() {
     })
     .unwrap();
 
-    guest.wait_for_frames(View::FarEnd, 60).unwrap();
-    assert_guest_goes_on(&site.room, leg);
+    assert_both_go_on(&site.room, &guest, leg);
 }

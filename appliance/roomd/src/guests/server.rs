@@ -88,7 +88,7 @@ impl GuestServer {
                 };
                 (CertificateSource::Files(identity), None)
             }
-            GuestServerIdentity::LocalAuthority => {
+            GuestServerIdentity::LocalAuthority | GuestServerIdentity::Acme(_) => {
                 let names = names_source(public_url.host().clone(), address.ip());
                 let authority = LocalAuthority::load_or_make(parts.state, &names(), now)?;
                 let trust = (authority.certificate().to_vec(), authority.fingerprint());

@@ -253,7 +253,7 @@ impl Keeper {
         let ordered = tokio::time::timeout(ORDER_LIMIT, self.orders.order(replaced)).await;
         let ordered = ordered.unwrap_or_else(|_| {
             let detail = format!("the order was not done within {ORDER_LIMIT:?}");
-            Err(Refused::new(Reason::Unreachable, detail))
+            Err(Refused::new(Reason::ServerFault, detail))
         });
         let now = SystemTime::now();
         self.situation.jitter = jitter();

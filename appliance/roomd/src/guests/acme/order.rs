@@ -70,7 +70,6 @@ impl From<Error> for Refused {
     fn from(error: Error) -> Self {
         let reason = match &error {
             Error::Api(problem) => reason_of(problem),
-            Error::Timeout(_) => Reason::Unreachable,
             Error::Other(other) => match other.downcast_ref() {
                 Some(ExchangeError::Unreachable { .. } | ExchangeError::TimedOut { .. }) => {
                     Reason::Unreachable
@@ -225,7 +224,12 @@ impl Orders {
         // The credentials are read once more: the account takes those that it is made of.
         let account = account.from_credentials(kept.credentials).await?;
         let contacts: Vec<_> = contact.iter().map(String::as_str).collect();
-        account.update_contacts(&contacts).await?;
+        match account.update_contacts(&contacts).await {
+            Err(Error::Api(problem)) if kind_of(&problem) == "accountDoesNotExist" => {
+                return self.new_account().await;
+            }
+            updated => updated?,
+        }
         if let Some(kept) = self.store.account() {
             self.keep(KeptAccount { contact, ..kept }).await?;
         }

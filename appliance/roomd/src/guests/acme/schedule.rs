@@ -30,7 +30,7 @@ const BACK_OFF: [Duration; 5] = [
     Duration::from_secs(6 * 60 * 60),
 ];
 /// The most that it waits for a server that was not reached: that costs the server nothing.
-const UNREACHABLE_BACK_OFF: Duration = Duration::from_secs(15 * 60);
+const UNREACHABLE_BACK_OFF: Duration = HOUR;
 /// The longest that a server's word is waited for. Limits of rates are for a week at most.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How often a server is asked for the time of renewal, whatever it says itself (RFC 9773 section 4.3.2).
@@ -388,7 +388,33 @@ mod tests {
             },
             ..Situation::default()
         };
-        assert_eq!(step(&situation, now), Step::WaitUntil(now + 15 * MINUTE));
+        assert_eq!(step(&situation, now), Step::WaitUntil(now + HOUR));
+    }
+
+    #[test]
+    fn a_server_that_refuses_for_a_month_is_asked_a_few_times_a_day() {
+        let end = march() + 30 * DAY;
+        for jitter in [0, 30_000, u16::MAX] {
+            let mut situation = Situation {
+                jitter: Jitter(jitter),
+                ..Situation::default()
+            };
+            let (mut now, mut orders) = (march(), 0);
+            while now < end {
+                match step(&situation, now) {
+                    Step::Order => {
+                        orders += 1;
+                        situation.failures = situation.failures.and(false, None, now);
+                    }
+                    Step::WaitUntil(until) => {
+                        assert!(until > now);
+                        now = until;
+                    }
+                    Step::AskForWindow => panic!("there is no certificate to ask about"),
+                }
+            }
+            assert!((90..=124).contains(&orders), "{orders}");
+        }
     }
 
     #[test]

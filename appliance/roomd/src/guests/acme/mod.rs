@@ -12,6 +12,8 @@ mod order;
 mod schedule;
 mod shown;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub(super) use keeper::{Acme, AcmeParts};
 pub use keeper::{Renewal, Renewals};

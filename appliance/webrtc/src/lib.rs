@@ -23,6 +23,7 @@ mod redundancy;
 mod relay;
 mod rtp;
 pub mod secure_transport;
+mod sent_datagrams;
 mod stats;
 mod streams;
 mod transport_feedback;

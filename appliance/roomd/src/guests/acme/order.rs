@@ -375,7 +375,9 @@ async fn why_invalid(order: &mut Order, of_order: Option<&Problem>) -> Refused {
         }
     }
     match of_order {
-        Some(problem) => not_proven(problem),
+        Some(problem) if order.state().error.is_some() => not_proven(problem),
+        // Of a question for the state of the order.
+        Some(problem) => Error::Api(problem.clone()).into(),
         None => Refused::new(Reason::NameNotProven, ""),
     }
 }

@@ -35,13 +35,28 @@ impl Connection {
     /// # Errors
     /// When it cannot be reached, or does not prove its name.
     pub fn open(address: SocketAddr, name: &str, trusted: &str) -> Result<Self> {
+        Self::open_offering(address, name, trusted, &[])
+    }
+
+    /// The same for a client that offers these protocols (ALPN, RFC 7301).
+    ///
+    /// # Errors
+    /// Also when the server speaks none of them.
+    pub fn open_offering(
+        address: SocketAddr,
+        name: &str,
+        trusted: &str,
+        protocols: &[&str],
+    ) -> Result<Self> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(trusted.as_bytes()) {
             roots.add(certificate?)?;
         }
-        let config = ClientConfig::builder()
+        let mut config = ClientConfig::builder()
             .with_root_certificates(roots)
             .with_no_client_auth();
+        let protocols = protocols.iter().map(|name| name.as_bytes().to_vec());
+        config.alpn_protocols = protocols.collect();
         let name = ServerName::try_from(name.to_owned())?;
         let client = ClientConnection::new(Arc::new(config), name)?;
         let stream = TcpStream::connect(address)?;

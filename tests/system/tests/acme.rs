@@ -14,6 +14,7 @@ use system::authority::Authority;
 use system::https::{self, Connection};
 use system::journal::Mark;
 use system::pebble::{Pebble, PebbleSettings, deserted_port};
+use system::poll;
 use system::ports;
 use system::roomd::Roomd;
 use tempfile::TempDir;
@@ -164,14 +165,20 @@ fn a_certificate_comes_is_shown_kept_and_renewed_without_dropping_anybody() {
     }
     let status = room.roomctl(&["status"]).unwrap();
     assert!(!status.contains(NAME), "{status}");
+    // Proofs are shown while one is asked for, and nothing else is by their protocol.
+    let offering =
+        |protocols: &[&str]| Connection::open_offering(stage.guests, NAME, &root, protocols);
+    assert!(offering(&["acme-tls/1"]).is_err());
+    offering(&["acme-tls/1", "http/1.1"]).unwrap();
 
     // One that connected before goes on after the renewal.
     let held = Connection::open(stage.guests, NAME, &root).unwrap();
-    let mark = room.snapshot_mark();
     room.roomctl(&["guests", "renew-certificate"]).unwrap();
-    wait_for_certificate(&room, mark);
-    let second = stage.page(&root).unwrap();
-    assert_ne!(second.certificate, first.certificate);
+    let second = poll::until("another certificate", LIMIT, || {
+        let page = stage.page(&root)?;
+        Ok((page.certificate != first.certificate).then_some(page))
+    })
+    .unwrap();
     let host = format!("{NAME}:{}", stage.guests.port());
     let answer = held.get(&host, "/join").unwrap();
     assert!(answer.head.starts_with("HTTP/1.1 200"), "{}", answer.head);
@@ -271,22 +278,23 @@ fn nonces_that_are_refused_are_no_reason_to_have_no_certificate() {
     stage.settings.refused_nonces = 20;
     stage.serve();
     let room = stage.room("");
-    let mut mark = Mark::default();
     // The third refusal of one request ends an order, so that some do fail.
-    for _ in 0..20 {
-        let done = wait_until(&room, mark, "an end of the order", |certificate| {
-            is_there(certificate) || certificate.failure.is_some()
-        });
+    for failed in 1..20 {
+        let done = wait_until(
+            &room,
+            Mark::default(),
+            "an end of the order",
+            |certificate| {
+                let failure = certificate.failure.as_ref();
+                let waits = certificate.state == GuestCertificateState::Waiting;
+                is_there(certificate) || waits && failure.is_some_and(|it| it.count == failed)
+            },
+        );
         if done.failure.is_none() {
             room.stop().unwrap();
             return;
         }
-        mark = room.snapshot_mark();
         room.roomctl(&["guests", "renew-certificate"]).unwrap();
-        wait_until(&room, mark, "an order", |certificate| {
-            certificate.state == GuestCertificateState::Ordering
-        });
-        mark = room.snapshot_mark();
     }
     panic!("no order of twenty came through");
 }

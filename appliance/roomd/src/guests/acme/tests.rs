@@ -66,13 +66,19 @@ struct Play {
     told: mpsc::Receiver<Fact>,
     orders: Arc<Mutex<Vec<Value>>>,
     renewals: super::Renewals,
-    _state: TempDir,
+    shown: super::Shown,
+    state: TempDir,
     _tasks: JoinSet<()>,
 }
 
 impl Play {
     /// Begins with this certificate in the state directory, if any.
     async fn begin(script: Script, kept: Option<(SystemTime, SystemTime)>) -> Self {
+        Self::begin_as(NAME, script, kept).await
+    }
+
+    /// The same for a room that has this name now.
+    async fn begin_as(name: &str, script: Script, kept: Option<(SystemTime, SystemTime)>) -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut tasks = JoinSet::new();
         let orders = Arc::default();
@@ -113,19 +119,20 @@ impl Play {
         };
         let (facts, told) = mpsc::channel(64);
         let parts = AcmeParts {
-            name: NAME.to_owned(),
+            name: name.to_owned(),
             state: state.path(),
             credentials: None,
             facts,
         };
         let acme = Acme::prepare(&settings, parts).await.unwrap();
-        let renewals = acme.renewals();
+        let (renewals, shown) = (acme.renewals(), acme.shown());
         tasks.spawn(acme.keep());
         Self {
             told,
             orders,
             renewals,
-            _state: state,
+            shown,
+            state,
             _tasks: tasks,
         }
     }
@@ -329,4 +336,33 @@ async fn a_certificate_that_has_not_begun_means_that_the_clock_is_behind() {
     assert!(told.not_after.is_some() && told.failure.is_none());
     assert!(until < SystemTime::now() + HOUR);
     assert!(play.orders().is_empty());
+}
+
+#[tokio::test]
+async fn a_certificate_that_seems_to_have_ended_goes_on_until_there_is_another() {
+    let script = Script::refusing(403, "unauthorized");
+    let end = SystemTime::now() - 14 * 365 * 24 * HOUR;
+    let mut play = Play::begin(script, Some((end - 90 * 24 * HOUR, end))).await;
+    let (told, _) = play.waiting().await;
+    assert_eq!(told.failure.unwrap().reason, Reason::AccountRefused);
+    assert!(
+        told.not_after
+            .is_some_and(|shown| shown < SystemTime::now())
+    );
+    assert!(play.shown.has_certificate());
+    let kept = AcmeStore::new(play.state.path()).certificate().unwrap();
+    assert!(kept.names(NAME));
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_is_not_shown_and_another_is_ordered() {
+    let script = Script::refusing(403, "rejectedIdentifier");
+    let mut play = Play::begin_as("hall.example.com", script, young()).await;
+    let (told, _) = play.waiting().await;
+    assert_eq!(told.name, "hall.example.com");
+    assert_eq!(told.not_after, None);
+    assert_eq!(told.failure.unwrap().reason, Reason::NameRefused);
+    assert!(!play.shown.has_certificate());
+    let orders = play.orders();
+    assert_eq!(orders[0]["identifiers"][0]["value"], "hall.example.com");
 }

@@ -1,5 +1,6 @@
 //! Answers the ACME server that proves the name by HTTP-01 (RFC 8555 section 8.3). Nothing else is there.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,13 +12,14 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::shown::Shown;
 
-/// Connections at a time. An ACME server comes from a handful of places.
-const MAX_CONNECTIONS: usize = 16;
+/// Connections at a time. An ACME server comes from a handful of places; where others hold all connections,
+/// the oldest gives way, so that nobody who is slow keeps it out.
+const MAX_CONNECTIONS: usize = 32;
 /// How long a connection may take.
 const LIFETIME: Duration = Duration::from_secs(10);
 /// The most that the head of a request may take.
@@ -30,11 +32,19 @@ const PATH: &str = "/.well-known/acme-challenge/";
 /// Serves the listener for as long as it is polled.
 pub(super) async fn serve(listener: TcpListener, shown: Shown) {
     let mut connections = JoinSet::new();
+    let mut oldest_first = VecDeque::<AbortHandle>::new();
     loop {
         tokio::select! {
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+            accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(timeout(LIFETIME, serve_connection(stream, shown.clone())));
+                    oldest_first.retain(|connection| !connection.is_finished());
+                    if oldest_first.len() >= MAX_CONNECTIONS
+                        && let Some(oldest) = oldest_first.pop_front()
+                    {
+                        oldest.abort();
+                    }
+                    let connection = timeout(LIFETIME, serve_connection(stream, shown.clone()));
+                    oldest_first.push_back(connections.spawn(connection));
                 }
                 // Without a pause, running out of files would become a busy loop.
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -78,6 +88,8 @@ fn answer<B>(shown: &Shown, request: &Request<B>) -> Response<Full<Bytes>> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::super::shown::Challenge;
     use super::*;
 
@@ -106,5 +118,30 @@ mod tests {
         }
         drop(proof);
         assert_eq!(ask(Method::GET, path), StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
+    async fn whoever_holds_connections_keeps_the_acme_server_out_for_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shown = Shown::new("room.example.com");
+        let _proof = shown.show_challenge(Challenge::Http {
+            token: "token".to_owned(),
+            key_authorization: "token.thumb".to_owned(),
+        });
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(listener, shown));
+        let mut silent = Vec::new();
+        for _ in 0..2 * MAX_CONNECTIONS {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut server = TcpStream::connect(address).await.unwrap();
+        let request =
+            "GET /.well-known/acme-challenge/token HTTP/1.1\r\nHost: room.example.com\r\n\r\n";
+        server.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let read = server.read_to_string(&mut answer);
+        timeout(2 * LIFETIME, read).await.unwrap().unwrap();
+        assert!(answer.ends_with("\r\n\r\ntoken.thumb"), "{answer}");
     }
 }

@@ -93,6 +93,7 @@ impl GuestServer {
                     state: parts.state,
                     credentials: parts.credentials,
                     facts: parts.facts,
+                    address_changes: parts.address_changes.clone(),
                 };
                 Some(Acme::prepare(acme, parts).await?)
             }

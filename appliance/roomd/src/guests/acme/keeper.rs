@@ -43,6 +43,8 @@ pub(in crate::guests) struct AcmeParts<'a> {
     pub(in crate::guests) credentials: Option<&'a Path>,
     /// Where the room hears of it.
     pub(in crate::guests) facts: mpsc::Sender<Fact>,
+    /// Counts changes of this machine's addresses.
+    pub(in crate::guests) address_changes: watch::Receiver<u64>,
 }
 
 /// What becomes of an owner's wish for a certificate.
@@ -114,7 +116,7 @@ impl Acme {
             shown: Shown::new(&parts.name),
         };
         Ok(Self {
-            keeper: Keeper::new(orders, parts.facts, wishes, ordering),
+            keeper: Keeper::new(orders, parts.facts, wishes, ordering, parts.address_changes),
             listener,
             renewals: Renewals {
                 asked,
@@ -177,6 +179,7 @@ struct Keeper {
     facts: mpsc::Sender<Fact>,
     wishes: mpsc::Receiver<()>,
     ordering: watch::Sender<bool>,
+    address_changes: watch::Receiver<u64>,
 }
 
 impl Keeper {
@@ -185,6 +188,7 @@ impl Keeper {
         facts: mpsc::Sender<Fact>,
         wishes: mpsc::Receiver<()>,
         ordering: watch::Sender<bool>,
+        address_changes: watch::Receiver<u64>,
     ) -> Self {
         let kept = orders.store.failures();
         let certificate = orders.store.certificate();
@@ -201,6 +205,7 @@ impl Keeper {
             facts,
             wishes,
             ordering,
+            address_changes,
         };
         if let Some(certificate) = certificate {
             keeper.hold(certificate);
@@ -237,6 +242,9 @@ impl Keeper {
                     tokio::select! {
                         () = tokio::time::sleep(pause.min(LONGEST_PAUSE)) => {}
                         Some(()) = self.wishes.recv() => self.situation.asked = true,
+                        Ok(()) = self.address_changes.changed() => {
+                            self.situation.failures = self.situation.failures.moved();
+                        }
                     }
                 }
             }

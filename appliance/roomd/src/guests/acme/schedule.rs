@@ -117,6 +117,8 @@ pub(super) struct Failures {
     pub(super) retry_after: Option<SystemTime>,
     /// Whether the server was not even reached.
     pub(super) unreachable: bool,
+    /// Whether this machine has had other addresses since.
+    pub(super) moved: bool,
 }
 
 impl Failures {
@@ -133,6 +135,16 @@ impl Failures {
             last: Some(now),
             retry_after,
             unreachable,
+            moved: false,
+        }
+    }
+
+    /// The same on another network, by which a server may be reached that was not.
+    #[must_use]
+    pub(super) fn moved(self) -> Self {
+        Self {
+            moved: true,
+            ..self
         }
     }
 
@@ -156,7 +168,12 @@ impl Failures {
             .checked_sub(1)?;
         let mut pause = BACK_OFF[step.min(BACK_OFF.len() - 1)];
         if self.unreachable {
-            pause = pause.min(UNREACHABLE_BACK_OFF);
+            let most = if self.moved {
+                BACK_OFF[0]
+            } else {
+                UNREACHABLE_BACK_OFF
+            };
+            pause = pause.min(most);
         }
         let pause = pause + jitter.of(pause / 4);
         self.last.map(|last| last + pause).max(self.retry_after)
@@ -389,6 +406,18 @@ mod tests {
             ..Situation::default()
         };
         assert_eq!(step(&situation, now), Step::WaitUntil(now + HOUR));
+        // A network that has come back is another one.
+        let moved = Situation {
+            failures: situation.failures.moved(),
+            ..situation
+        };
+        assert_eq!(step(&moved, now), Step::WaitUntil(now + BACK_OFF[0]));
+        assert!(!moved.failures.and(true, None, now).moved);
+        let refused = Situation {
+            failures: failed(9, now).moved(),
+            ..situation
+        };
+        assert_eq!(step(&refused, now), Step::WaitUntil(now + 6 * HOUR));
     }
 
     #[test]

@@ -99,6 +99,7 @@ impl From<FailuresText> for KeptFailures {
                 last: failed_at,
                 retry_after: text.retry_after.and_then(unix_time),
                 unreachable: text.unreachable,
+                moved: false,
             },
             jitter: Jitter(text.jitter),
             last,

@@ -24,7 +24,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -123,6 +123,7 @@ impl Play {
             state: state.path(),
             credentials: None,
             facts,
+            address_changes: watch::channel(0).1,
         };
         let acme = Acme::prepare(&settings, parts).await.unwrap();
         let (renewals, shown) = (acme.renewals(), acme.shown());

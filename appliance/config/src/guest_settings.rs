@@ -28,6 +28,9 @@ pub struct GuestSettings {
     pub admit: Admit,
     /// How long a link is good for, where it does not say: 5 minutes to 30 days.
     pub link_lifetime: Duration,
+    /// The TCP port by which media of guests comes whose network lets no UDP out; 0 lets the system choose, `None`: none
+    /// does.
+    pub media_tcp_port: Option<u16>,
     /// By which servers pages and the room go where they have no direct way.
     pub turn: Vec<TurnServer>,
 }
@@ -54,6 +57,16 @@ pub enum Admit {
     Ask,
     /// Whoever has the link is in.
     Automatically,
+}
+
+/// Whether media of guests may come by TCP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum MediaTcp {
+    /// It may.
+    #[default]
+    On,
+    /// It may not.
+    Off,
 }
 
 /// `https://HOST` or `https://HOST:PORT`.

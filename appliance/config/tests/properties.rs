@@ -373,17 +373,21 @@ fn guests() -> impl Strategy<Value = GuestSettings> {
         1_u8..=16,
         select(vec![Admit::Ask, Admit::Automatically]),
         5_u64..=43_200,
+        option::of(any::<u16>()),
         vec(turn, 0..3),
     )
         .prop_map(
-            |(listen, url, identity, max_guests, admit, minutes, turn)| GuestSettings {
-                listen: listen.parse().unwrap(),
-                public_url: url.map(|url| PublicUrl::new(url).unwrap()),
-                identity,
-                max_guests,
-                admit,
-                link_lifetime: Duration::from_secs(minutes * 60),
-                turn,
+            |(listen, url, identity, max_guests, admit, minutes, media_tcp_port, turn)| {
+                GuestSettings {
+                    listen: listen.parse().unwrap(),
+                    public_url: url.map(|url| PublicUrl::new(url).unwrap()),
+                    identity,
+                    max_guests,
+                    admit,
+                    link_lifetime: Duration::from_secs(minutes * 60),
+                    media_tcp_port,
+                    turn,
+                }
             },
         )
 }

@@ -9,6 +9,7 @@
 //! process: the supervisor starts a fresh one, which is safer than a room that half works.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -37,7 +38,7 @@ use crate::certificate_expiry::CertificateExpiry;
 use crate::devices::{SimulatedDevices, WantedDevices};
 use crate::driver::{Driver, Inputs, Parts, PendingRequest};
 use crate::error::Error;
-use crate::guest_legs::GuestLegs;
+use crate::guest_legs::{GuestLegs, GuestTcpListener};
 use crate::guests::signalling::guest_events;
 use crate::guests::{GuestServer, GuestServerParts};
 use crate::http;
@@ -159,9 +160,15 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
         }
     };
     let guest_address = guest_server.as_ref().map(|server| server.address().ip());
+    let guest_tcp = guest_settings.zip(guest_address);
+    let guest_tcp = match guest_tcp.map(|(settings, address)| (settings.media_tcp_port, address)) {
+        Some((Some(port), address)) => guest_tcp_listener(SocketAddr::new(address, port)).await,
+        Some((None, _)) | None => None,
+    };
     let (guests, guest_news) = GuestLegs::new(
         guest_address.unwrap_or(media_address),
         MediaPortRange::new(media_ports)?,
+        guest_tcp,
         settings::sources(&config),
         turn,
         guest_server.as_ref().map(GuestServer::guests),
@@ -228,6 +235,21 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     .await;
     let last_parts = end_of_last_parts(devices, storing, LAST_PARTS_LIMIT).await;
     result.and(last_parts)
+}
+
+/// Listens for media of guests by TCP. Where that cannot be, guests come by UDP and TURN all the same.
+async fn guest_tcp_listener(address: SocketAddr) -> Option<GuestTcpListener> {
+    match GuestTcpListener::bind(address).await {
+        Ok(listener) => {
+            let port = listener.number();
+            tracing::info!(port, "media of guests is taken by TCP");
+            Some(listener)
+        }
+        Err(error) => {
+            tracing::warn!(%address, %error, "media of guests is not taken by TCP (guests.media_tcp_port)");
+            None
+        }
+    }
 }
 
 /// Counts changes of this machine's addresses. A machine that does not tell them keeps the service

@@ -25,6 +25,7 @@ mod rtp;
 pub mod secure_transport;
 mod stats;
 mod streams;
+mod tcp_framing;
 mod transport_feedback;
 
 pub use address::{AddressKind, LocalAddress, Protocol, Received};
@@ -33,4 +34,7 @@ pub use leg::{Leg, LegSettings};
 pub use output::{Channel, CloseReason, DatagramKind, Event, Output, Transmit};
 pub use relay::{Relay, RelayCredentials, RelayEnd, RelayOutput};
 pub use stats::{CandidateKind, CandidatePair, LegStats, StreamStats};
+pub use tcp_framing::{
+    Deframer, FrameTooLong, LONGEST_FIRST_FRAME, LONGEST_FRAME, addressed_ufrag, length_prefix,
+};
 pub use transport_feedback::{PacketReport, TransportFeedback};

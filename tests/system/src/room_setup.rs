@@ -191,6 +191,8 @@ pub struct RoomSetup {
     pub guests: Guests,
     /// How many of them at a time: 1 to 16.
     pub max_guests: u8,
+    /// Whether their media may come by TCP.
+    pub takes_media_by_tcp: bool,
     /// By which server they and the room reach each other where there is no direct way.
     pub turn: Option<Turn>,
     /// What its offers name for floor control: `udp`, `tls`, or `tcp` where media may be plain.
@@ -221,6 +223,7 @@ impl RoomSetup {
             slides: Slides::None,
             guests: Guests::None,
             max_guests: 4,
+            takes_media_by_tcp: true,
             turn: None,
             floor_transport: "udp",
             recording: None,
@@ -361,9 +364,11 @@ impl RoomSetup {
         if let Some(admit) = admit {
             let listen = SocketAddr::new(self.place.listen, ports::free()?);
             let address = self.place.sip_address(listen.port());
+            let media_tcp = if self.takes_media_by_tcp { "on" } else { "off" };
             writeln!(
                 text,
-                "[guests]\nlisten = \"{listen}\"\npublic_url = \"https://{address}\"\nadmit = \"{admit}\"\nmax_guests = {}",
+                "[guests]\nlisten = \"{listen}\"\npublic_url = \"https://{address}\"\nadmit = \"{admit}\"\nmax_guests = {}\n\
+                 media_tcp = \"{media_tcp}\"\nmedia_tcp_port = 0",
                 self.max_guests
             )?;
             if let Some(turn) = &self.turn {

@@ -265,6 +265,10 @@ table!(
         admit: String,
         /// Default 1440.
         link_lifetime_minutes: i64,
+        /// `on` (default) or `off`.
+        media_tcp: String,
+        /// Default 7881; 0: the system chooses.
+        media_tcp_port: i64,
         /// The TURN servers that pages are told of; default: none.
         turn: Vec<Turn>,
     }

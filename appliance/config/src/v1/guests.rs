@@ -7,7 +7,8 @@ use super::file;
 use super::words;
 use crate::error::{ProblemCause, Rule};
 use crate::guest_settings::{
-    Admit, GuestServerIdentity, GuestSettings, PublicUrl, TurnCredentials, TurnServer, TurnUrl,
+    Admit, GuestServerIdentity, GuestSettings, MediaTcp, PublicUrl, TurnCredentials, TurnServer,
+    TurnUrl,
 };
 use crate::location::KeyPath;
 
@@ -34,12 +35,31 @@ impl Checker<'_> {
             LINK_LIFETIME_MINUTES,
             words::DEFAULT_LINK_LIFETIME_MINUTES,
         );
+        let media_tcp = self.choice(
+            at,
+            "media_tcp",
+            guests.media_tcp,
+            words::MEDIA_TCPS,
+            MediaTcp::On,
+        );
+        let media_tcp_port = self.number(
+            at,
+            "media_tcp_port",
+            guests.media_tcp_port,
+            (0, u16::MAX.into()),
+            words::DEFAULT_MEDIA_TCP_PORT,
+        );
+        let media_tcp_port = u16::try_from(media_tcp_port).expect("0 to 65535");
         Some(GuestSettings {
             public_url: self.value(at, "public_url", url, Rule::PublicUrl, PublicUrl::new),
             identity: self.guest_identity(at, guests.certificate, guests.key),
             max_guests: u8::try_from(max_guests).expect("1 to 16"),
             admit: self.choice(at, "admit", guests.admit, words::ADMITS, Admit::Ask),
             link_lifetime: Duration::from_secs(lifetime.unsigned_abs() * 60),
+            media_tcp_port: match media_tcp {
+                MediaTcp::On => Some(media_tcp_port),
+                MediaTcp::Off => None,
+            },
             turn: self.turn_servers(&at.key("turn"), guests.turn.unwrap_or_default()),
             listen: listen?,
         })

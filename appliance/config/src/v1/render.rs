@@ -11,7 +11,7 @@ use super::file::{
 };
 use super::words::{self, Further, Source, word};
 use crate::guest_settings::{
-    GuestServerIdentity, GuestSettings, TurnCredentials, TurnServer, TurnUrl,
+    GuestServerIdentity, GuestSettings, MediaTcp, TurnCredentials, TurnServer, TurnUrl,
 };
 use crate::secret::SecretSource;
 use crate::settings::{self, Config, Registration, SecondCall, Transport};
@@ -211,6 +211,14 @@ impl From<&GuestSettings> for Guests {
             max_guests: Some(i64::from(guests.max_guests)),
             admit: Some(word(words::ADMITS, guests.admit)),
             link_lifetime_minutes: Some(whole(guests.link_lifetime.as_secs() / 60)),
+            media_tcp: Some(word(
+                words::MEDIA_TCPS,
+                match guests.media_tcp_port {
+                    Some(_) => MediaTcp::On,
+                    None => MediaTcp::Off,
+                },
+            )),
+            media_tcp_port: guests.media_tcp_port.map(i64::from),
             turn: (!servers.is_empty()).then(|| servers.iter().map(Turn::from).collect()),
         }
     }

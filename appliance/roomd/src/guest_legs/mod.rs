@@ -16,6 +16,9 @@ mod end_words;
 mod measurements;
 mod relays;
 mod sockets;
+mod tcp_connection;
+mod tcp_connections;
+mod tcp_listener;
 mod transport;
 
 use std::collections::HashMap;
@@ -44,6 +47,8 @@ use crate::randomness::random_bytes;
 use crate::turn_servers::TurnServers;
 
 use end_words::{end_of_connection, end_of_refusal, end_reason, ends_of_failure};
+pub use tcp_listener::GuestTcpListener;
+use tcp_listener::TcpPort;
 use transport::{GuestTransport, Order, Parts};
 pub use transport::{LegEvent, LegNews};
 
@@ -85,6 +90,8 @@ pub struct GuestLegs {
     /// What media sockets are bound to.
     bound: IpAddr,
     ports: MediaPortRange,
+    /// Where browsers come by TCP, if they may.
+    tcp: Option<TcpPort>,
     sources: Sources,
     turn: TurnServers,
     legs: HashMap<LegId, GuestLeg>,
@@ -106,28 +113,36 @@ enum Service {
 }
 
 impl GuestLegs {
-    /// No guests yet. Their media goes by the addresses of `bound`, where their pages are served, or by
-    /// those that `turn` gives, and is of these sources. The receiver has what their tasks see, for [`Self::take_news`].
+    /// No guests yet. Their media goes by the addresses of `bound`, where their pages are served, by UDP and where
+    /// there is a listener by TCP, or by those that `turn` gives, and is of these sources. The receiver has what their tasks see, for [`Self::take_news`].
     #[must_use]
     pub fn new(
         bound: IpAddr,
         ports: MediaPortRange,
+        tcp: Option<GuestTcpListener>,
         sources: Sources,
         turn: TurnServers,
         server: Option<Guests>,
         counters: Arc<NetworkCounters>,
     ) -> (Self, mpsc::Receiver<LegNews>) {
         let (news, receiver) = mpsc::channel(NEWS);
+        let mut tasks = OwnedTasks::default();
+        let tcp = tcp.map(|listener| {
+            let port = listener.port();
+            tasks.spawn_lasting(listener.run());
+            port
+        });
         let legs = Self {
             bound,
             ports,
+            tcp,
             sources,
             turn,
             legs: HashMap::new(),
             server,
             news,
             counters,
-            tasks: OwnedTasks::default(),
+            tasks,
             service: Service::Running,
         };
         (legs, receiver)
@@ -468,6 +483,7 @@ impl GuestLegs {
             seed: random_bytes().map_err(AnswerError::Here)?,
             settings: LegSettings::default(),
             sockets,
+            tcp: self.tcp.clone(),
             relays: relays::start(leg, &self.turn, &mut self.tasks),
             datagrams: media.open_leg(leg),
             sources: self.sources,

@@ -14,7 +14,7 @@ fn legs() -> GuestLegs {
         slides: Bitrate::kbps(1_000),
     };
     let turn = TurnServers::new(&[], None, &TlsTrust::default()).unwrap();
-    GuestLegs::new(bound, ports, sources, turn, None, Arc::default()).0
+    GuestLegs::new(bound, ports, None, sources, turn, None, Arc::default()).0
 }
 
 fn offer(sdp: &str) -> (GuestEvent, mpsc::Receiver<GuestReply>) {

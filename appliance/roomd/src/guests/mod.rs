@@ -20,6 +20,7 @@ mod token;
 mod trust_page;
 
 pub use handle::Guests;
+pub(crate) use limits::network_of;
 pub use links::{FreshLink, GuestLinks, LinkError};
 pub use registry::{Invitation, InvitationId, InviteError};
 pub use server::{GuestServer, GuestServerParts};

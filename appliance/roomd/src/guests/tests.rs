@@ -42,6 +42,7 @@ fn settings() -> GuestSettings {
         max_guests: 4,
         admit: Admit::Ask,
         link_lifetime: Duration::from_secs(3600),
+        media_tcp_port: None,
         turn: Vec::new(),
     }
 }

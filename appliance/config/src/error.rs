@@ -179,6 +179,8 @@ pub enum Rule {
     WebSocketPath,
     /// `https://HOST` or `https://HOST:PORT`.
     PublicUrl,
+    /// An address by which others reach this machine, one of each IP version.
+    PublicAddress,
     /// The URI of a TURN server.
     TurnUrl,
     /// A domain, an address, or a network such as `10.1.0.0/16`.

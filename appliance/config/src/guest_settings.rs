@@ -1,7 +1,7 @@
 //! `[guests]`: people who join by a browser.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,6 +31,9 @@ pub struct GuestSettings {
     /// The TCP port by which media of guests comes whose network lets no UDP out; 0 lets the system choose, `None`: none
     /// does.
     pub media_tcp_port: Option<u16>,
+    /// The addresses of the router that forwards the ports for media to this machine, under the same numbers: at most
+    /// one of each IP version.
+    pub public_addresses: Vec<IpAddr>,
     /// By which servers pages and the room go where they have no direct way.
     pub turn: Vec<TurnServer>,
 }

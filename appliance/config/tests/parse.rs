@@ -529,6 +529,18 @@ fn guests_join_by_https_where_the_owner_says() {
         ),
         ("guests.admit", "admit = \"nobody\""),
         ("guests.max_guests", "max_guests = 17"),
+        (
+            "guests.public_addresses[0]",
+            "public_addresses = [\"127.0.0.1\"]",
+        ),
+        (
+            "guests.public_addresses[1]",
+            "public_addresses = [\"203.0.113.7\", \"room.example.com\"]",
+        ),
+        (
+            "guests.public_addresses[2]",
+            "public_addresses = [\"203.0.113.7\", \"2001:db8::7\", \"203.0.113.8\"]",
+        ),
         ("guests.media_tcp", "media_tcp = \"maybe\""),
         ("guests.media_tcp_port", "media_tcp_port = 65536"),
         ("guests.link_lifetime_minutes", "link_lifetime_minutes = 4"),

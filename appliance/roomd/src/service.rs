@@ -38,7 +38,7 @@ use crate::certificate_expiry::CertificateExpiry;
 use crate::devices::{SimulatedDevices, WantedDevices};
 use crate::driver::{Driver, Inputs, Parts, PendingRequest};
 use crate::error::Error;
-use crate::guest_legs::{GuestLegs, GuestTcpListener};
+use crate::guest_legs::{GuestLegs, GuestLegsParts, GuestTcpListener};
 use crate::guests::signalling::guest_events;
 use crate::guests::{GuestServer, GuestServerParts};
 use crate::http;
@@ -165,15 +165,18 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
         Some((Some(port), address)) => guest_tcp_listener(SocketAddr::new(address, port)).await,
         Some((None, _)) | None => None,
     };
-    let (guests, guest_news) = GuestLegs::new(
-        guest_address.unwrap_or(media_address),
-        MediaPortRange::new(media_ports)?,
-        guest_tcp,
-        settings::sources(&config),
+    let (guests, guest_news) = GuestLegs::new(GuestLegsParts {
+        bound: guest_address.unwrap_or(media_address),
+        ports: MediaPortRange::new(media_ports)?,
+        tcp: guest_tcp,
+        public_addresses: guest_settings
+            .map(|settings| settings.public_addresses.clone())
+            .unwrap_or_default(),
+        sources: settings::sources(&config),
         turn,
-        guest_server.as_ref().map(GuestServer::guests),
-        Arc::clone(&counters),
-    );
+        server: guest_server.as_ref().map(GuestServer::guests),
+        counters: Arc::clone(&counters),
+    });
     let (driver, snapshots) = Driver::new(Parts {
         policy: settings::room_policy(&config),
         remembered: interrupted.remembered.clone(),

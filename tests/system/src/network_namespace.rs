@@ -5,6 +5,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
@@ -229,6 +230,39 @@ impl NetworkNamespace {
             "add chain ip nat leaving { type nat hook postrouting priority 100 ; }",
             &format!("add rule ip nat leaving oifname {interface} masquerade random"),
         ] {
+            run(self.command("nft").args(words.split(' ')))
+                .with_context(|| format!("nft {words}"))?;
+        }
+        Ok(())
+    }
+
+    /// Makes a router of it that forwards ports: what comes in by the interface `outside` with one of these protocols
+    /// (`tcp`, `udp`) goes to that machine. What the machine begins itself, by the interface `inside`, goes nowhere
+    /// (nft(8)).
+    ///
+    /// # Errors
+    /// When nft is missing, or the kernel translates nothing.
+    pub fn forward_ports(
+        &self,
+        outside: &str,
+        inside: &str,
+        machine: Ipv4Addr,
+        protocols: &[&str],
+    ) -> Result<()> {
+        self.forward()?;
+        let mut rules = vec![
+            "add table ip nat".to_owned(),
+            "add chain ip nat coming { type nat hook prerouting priority -100 ; }".to_owned(),
+            "add table ip passing".to_owned(),
+            "add chain ip passing by { type filter hook forward priority 0 ; }".to_owned(),
+            format!("add rule ip passing by iifname {inside} ct state new drop"),
+        ];
+        rules.extend(protocols.iter().map(|protocol| {
+            format!(
+                "add rule ip nat coming iifname {outside} meta l4proto {protocol} dnat to {machine}"
+            )
+        }));
+        for words in rules {
             run(self.command("nft").args(words.split(' ')))
                 .with_context(|| format!("nft {words}"))?;
         }

@@ -191,6 +191,8 @@ pub struct RoomSetup {
     pub guests: Guests,
     /// How many of them at a time: 1 to 16.
     pub max_guests: u8,
+    /// The address of the router that forwards ports to it, by which guests come.
+    pub public_address: Option<IpAddr>,
     /// Whether their media may come by TCP.
     pub takes_media_by_tcp: bool,
     /// By which server they and the room reach each other where there is no direct way.
@@ -223,6 +225,7 @@ impl RoomSetup {
             slides: Slides::None,
             guests: Guests::None,
             max_guests: 4,
+            public_address: None,
             takes_media_by_tcp: true,
             turn: None,
             floor_transport: "udp",
@@ -363,7 +366,8 @@ impl RoomSetup {
         };
         if let Some(admit) = admit {
             let listen = SocketAddr::new(self.place.listen, ports::free()?);
-            let address = self.place.sip_address(listen.port());
+            let public = self.public_address.unwrap_or(self.place.address);
+            let address = SocketAddr::new(public, listen.port());
             let media_tcp = if self.takes_media_by_tcp { "on" } else { "off" };
             writeln!(
                 text,
@@ -371,6 +375,9 @@ impl RoomSetup {
                  media_tcp = \"{media_tcp}\"\nmedia_tcp_port = 0",
                 self.max_guests
             )?;
+            if let Some(public) = self.public_address {
+                writeln!(text, "public_addresses = [\"{public}\"]")?;
+            }
             if let Some(turn) = &self.turn {
                 writeln!(
                     text,

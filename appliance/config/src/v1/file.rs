@@ -269,6 +269,8 @@ table!(
         media_tcp: String,
         /// Default 7881; 0: the system chooses.
         media_tcp_port: i64,
+        /// Of the router that forwards ports; default: none.
+        public_addresses: Vec<String>,
         /// The TURN servers that pages are told of; default: none.
         turn: Vec<Turn>,
     }

@@ -1,5 +1,6 @@
 //! The tables `[guests]` and `[[guests.turn]]`.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::checker::Checker;
@@ -14,6 +15,17 @@ use crate::location::KeyPath;
 
 /// 5 minutes to 30 days.
 const LINK_LIFETIME_MINUTES: (i64, i64) = (5, 30 * 24 * 60);
+
+/// Whether somebody on another network may reach a machine by it.
+fn can_be_public(address: IpAddr) -> bool {
+    let is_link_local = match address {
+        IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
+        IpAddr::V6(address) => {
+            address.is_unicast_link_local() || address.to_ipv4_mapped().is_some()
+        }
+    };
+    !is_link_local && !address.is_unspecified() && !address.is_loopback() && !address.is_multicast()
+}
 
 impl Checker<'_> {
     pub(super) fn guests(&mut self, at: &KeyPath, guests: file::Guests) -> Option<GuestSettings> {
@@ -60,9 +72,26 @@ impl Checker<'_> {
                 MediaTcp::On => Some(media_tcp_port),
                 MediaTcp::Off => None,
             },
+            public_addresses: self.public_addresses(at, guests.public_addresses),
             turn: self.turn_servers(&at.key("turn"), guests.turn.unwrap_or_default()),
             listen: listen?,
         })
+    }
+
+    fn public_addresses(&mut self, at: &KeyPath, written: Option<Vec<String>>) -> Vec<IpAddr> {
+        let key = "public_addresses";
+        let read = |text: &str| text.parse().ok().filter(|address| can_be_public(*address));
+        let addresses = self.list(at, key, written, &Rule::PublicAddress, read);
+        let mut versions = addresses.iter().map(IpAddr::is_ipv4);
+        if let Some(first) = versions.next()
+            && let Some(position) = versions.position(|version| version == first)
+        {
+            let found = addresses[position + 1].to_string();
+            let rule = Rule::PublicAddress;
+            let at = at.key(key).index(position + 1);
+            self.note(at, ProblemCause::BadValue { found, rule });
+        }
+        addresses
     }
 
     fn guest_identity(

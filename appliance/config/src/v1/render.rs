@@ -202,7 +202,7 @@ impl From<&GuestSettings> for Guests {
                 (Some(path(certificate)), Some(path(key)))
             }
         };
-        let servers = &guests.turn;
+        let (public_addresses, servers) = (&guests.public_addresses, &guests.turn);
         Self {
             listen: Some(guests.listen.to_string()),
             public_url: guests.public_url.as_ref().map(ToString::to_string),
@@ -219,6 +219,8 @@ impl From<&GuestSettings> for Guests {
                 },
             )),
             media_tcp_port: guests.media_tcp_port.map(i64::from),
+            public_addresses: (!public_addresses.is_empty())
+                .then(|| public_addresses.iter().map(ToString::to_string).collect()),
             turn: (!servers.is_empty()).then(|| servers.iter().map(Turn::from).collect()),
         }
     }

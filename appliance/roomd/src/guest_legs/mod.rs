@@ -84,6 +84,27 @@ enum State {
     Connected(GuestTransport),
 }
 
+/// What the legs of guests are made of.
+#[derive(Debug)]
+pub struct GuestLegsParts {
+    /// Where their pages are served: their media goes by the same addresses.
+    pub bound: IpAddr,
+    /// Their UDP ports.
+    pub ports: MediaPortRange,
+    /// Where their browsers come by TCP; `None`: nowhere.
+    pub tcp: Option<GuestTcpListener>,
+    /// The addresses of a router that forwards the ports to this machine.
+    pub public_addresses: Vec<IpAddr>,
+    /// What they are sent.
+    pub sources: Sources,
+    /// By which servers they are reached as well.
+    pub turn: TurnServers,
+    /// Who is told what became of guests; `None` where there is no guest server.
+    pub server: Option<Guests>,
+    /// What the tasks count.
+    pub counters: Arc<NetworkCounters>,
+}
+
 /// The legs of all guests.
 #[derive(Debug)]
 pub struct GuestLegs {
@@ -92,6 +113,7 @@ pub struct GuestLegs {
     ports: MediaPortRange,
     /// Where browsers come by TCP, if they may.
     tcp: Option<TcpPort>,
+    public_addresses: Vec<IpAddr>,
     sources: Sources,
     turn: TurnServers,
     legs: HashMap<LegId, GuestLeg>,
@@ -113,18 +135,22 @@ enum Service {
 }
 
 impl GuestLegs {
-    /// No guests yet. Their media goes by the addresses of `bound`, where their pages are served, by UDP and where
-    /// there is a listener by TCP, or by those that `turn` gives, and is of these sources. The receiver has what their tasks see, for [`Self::take_news`].
+    /// No guests yet. The receiver has what their tasks see, for [`Self::take_news`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, where there is a listener.
     #[must_use]
-    pub fn new(
-        bound: IpAddr,
-        ports: MediaPortRange,
-        tcp: Option<GuestTcpListener>,
-        sources: Sources,
-        turn: TurnServers,
-        server: Option<Guests>,
-        counters: Arc<NetworkCounters>,
-    ) -> (Self, mpsc::Receiver<LegNews>) {
+    pub fn new(parts: GuestLegsParts) -> (Self, mpsc::Receiver<LegNews>) {
+        let GuestLegsParts {
+            bound,
+            ports,
+            tcp,
+            public_addresses,
+            sources,
+            turn,
+            server,
+            counters,
+        } = parts;
         let (news, receiver) = mpsc::channel(NEWS);
         let mut tasks = OwnedTasks::default();
         let tcp = tcp.map(|listener| {
@@ -136,6 +162,7 @@ impl GuestLegs {
             bound,
             ports,
             tcp,
+            public_addresses,
             sources,
             turn,
             legs: HashMap::new(),
@@ -484,6 +511,7 @@ impl GuestLegs {
             settings: LegSettings::default(),
             sockets,
             tcp: self.tcp.clone(),
+            public_addresses: self.public_addresses.clone(),
             relays: relays::start(leg, &self.turn, &mut self.tasks),
             datagrams: media.open_leg(leg),
             sources: self.sources,

@@ -48,6 +48,8 @@ pub(super) struct Sockets {
     next: usize,
     /// `None` where no browser comes by TCP.
     tcp: Option<TcpConnections>,
+    /// Of the router that forwards our ports.
+    public_addresses: Vec<IpAddr>,
     relays: mpsc::Receiver<RelayNews>,
     relayed: Vec<(LocalAddress, RelaySender)>,
 }
@@ -56,6 +58,7 @@ impl Sockets {
     pub(super) fn new(
         sockets: Vec<UdpSocket>,
         tcp: Option<TcpConnections>,
+        public_addresses: Vec<IpAddr>,
         relays: mpsc::Receiver<RelayNews>,
     ) -> Self {
         let (sockets, addresses) = sockets
@@ -71,6 +74,7 @@ impl Sockets {
             addresses,
             next: 0,
             tcp,
+            public_addresses,
             relays,
             relayed: Vec::new(),
         }
@@ -89,12 +93,30 @@ impl Sockets {
         own.chain(relayed).collect()
     }
 
-    /// What the browser reaches at the machine's address of a socket.
-    fn local_at(&self, address: SocketAddr) -> impl Iterator<Item = LocalAddress> {
+    /// What the browser reaches at the machine's address of a socket, and at a router that forwards ports to that.
+    fn local_at(&self, address: SocketAddr) -> Vec<LocalAddress> {
         let port = self.tcp.as_ref().map(TcpConnections::port);
         let tcp = port.map(|port| SocketAddr::new(address.ip(), port));
         let tcp = tcp.map(LocalAddress::tcp_passive);
-        std::iter::once(LocalAddress::udp(address)).chain(tcp)
+        let mut local: Vec<_> = std::iter::once(LocalAddress::udp(address))
+            .chain(tcp)
+            .collect();
+        // Nobody beyond a router means this machine's loopback.
+        let mut public = self.public_addresses.iter();
+        let is_same_version = |public: &&IpAddr| public.is_ipv4() == address.is_ipv4();
+        if let Some(public) = public.find(is_same_version)
+            && !address.ip().is_loopback()
+        {
+            for index in 0..local.len() {
+                let base = local[index].address;
+                local.push(LocalAddress {
+                    address: SocketAddr::new(*public, base.port()),
+                    kind: AddressKind::ServerReflexive { base },
+                    ..local[index]
+                });
+            }
+        }
+        local
     }
 
     /// Who is awaited by TCP is addressed to this name of ICE from now on.
@@ -118,7 +140,7 @@ impl Sockets {
         };
         self.sockets.push(socket);
         self.addresses.push(address);
-        self.local_at(address).collect()
+        self.local_at(address)
     }
 
     /// Closes those at other addresses than these, and gives theirs. What servers relay to them they get at
@@ -254,5 +276,35 @@ impl Sockets {
         sender
             .try_send(payload)
             .map_err(|_| io::ErrorKind::WouldBlock.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_router_that_forwards_our_ports_is_told_beside_our_own_address() {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let public = ["203.0.113.7", "2001:db8::7"].map(|address| address.parse().unwrap());
+        let (_news, relays) = mpsc::channel(1);
+        let sockets = Sockets::new(vec![socket], None, public.into(), relays);
+        let told = |address: &str| {
+            let local = sockets.local_at(address.parse().unwrap());
+            let local = local.iter().map(|local| match local.kind {
+                AddressKind::ServerReflexive { base } => format!("{} <- {base}", local.address),
+                AddressKind::Host | AddressKind::Relayed { .. } => local.address.to_string(),
+            });
+            local.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told("10.0.0.7:5000"),
+            ["10.0.0.7:5000", "203.0.113.7:5000 <- 10.0.0.7:5000"]
+        );
+        assert_eq!(
+            told("[fd00::7]:5000"),
+            ["[fd00::7]:5000", "[2001:db8::7]:5000 <- [fd00::7]:5000"]
+        );
+        assert_eq!(told("127.0.0.1:5000"), ["127.0.0.1:5000"]);
     }
 }

@@ -105,6 +105,8 @@ pub(super) struct Parts {
     pub(super) sockets: Vec<UdpSocket>,
     /// Where the browser may come by TCP, if it may.
     pub(super) tcp: Option<TcpPort>,
+    /// Of the router that forwards our ports.
+    pub(super) public_addresses: Vec<IpAddr>,
     /// What TURN servers relay.
     pub(super) relays: mpsc::Receiver<RelayNews>,
     pub(super) datagrams: LegDatagrams,
@@ -130,6 +132,7 @@ impl GuestTransport {
             settings,
             sockets,
             tcp,
+            public_addresses,
             relays,
             datagrams,
             sources,
@@ -137,7 +140,7 @@ impl GuestTransport {
             counters,
         } = parts;
         let tcp = tcp.as_ref().map(TcpConnections::new);
-        let mut sockets = Sockets::new(sockets, tcp, relays);
+        let mut sockets = Sockets::new(sockets, tcp, public_addresses, relays);
         let addresses = sockets.addresses().iter().map(SocketAddr::ip).collect();
         let (leg, answer) = Leg::answer(now, seed, settings.clone(), &sockets.local(), offer)?;
         sockets.set_ufrag(leg.local_ufrag());

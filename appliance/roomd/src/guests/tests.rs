@@ -43,6 +43,7 @@ fn settings() -> GuestSettings {
         admit: Admit::Ask,
         link_lifetime: Duration::from_secs(3600),
         media_tcp_port: None,
+        public_addresses: Vec::new(),
         turn: Vec::new(),
     }
 }

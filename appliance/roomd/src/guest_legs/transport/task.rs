@@ -125,7 +125,7 @@ impl Task {
             let deadline = self.next_deadline(now);
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(order) => self.carry_out(order),
+                    Some(order) => self.carry_out(order).await,
                     None => {
                         self.leg.close(Instant::now());
                         return self.flush().await;
@@ -181,7 +181,7 @@ impl Task {
                     Some(Order::Offer { sdp, replies, seed }) => {
                         return self.answer_offer(&sdp, &replies, seed);
                     }
-                    Some(Order::Addresses { all, opened }) => self.move_to(&all, opened),
+                    Some(Order::Addresses { all, opened }) => self.move_to(&all, opened).await,
                     // They were for the connection that is over.
                     Some(Order::Candidate(_) | Order::Text(_)) => {}
                     None => return false,
@@ -212,7 +212,7 @@ impl Task {
         }
     }
 
-    fn carry_out(&mut self, order: Order) {
+    async fn carry_out(&mut self, order: Order) {
         match order {
             Order::Candidate(candidate) => {
                 if let Err(error) = self.leg.add_remote_candidate(Instant::now(), &candidate) {
@@ -228,19 +228,18 @@ impl Task {
             Order::Offer { sdp, replies, seed } => {
                 self.answer_offer(&sdp, &replies, seed);
             }
-            Order::Addresses { all, opened } => self.move_to(&all, opened),
+            Order::Addresses { all, opened } => self.move_to(&all, opened).await,
         }
     }
 
-    /// The browser learns of new addresses by our checks (RFC 8445 section 7.3.1.3), without an offer.
-    fn move_to(&mut self, addresses: &[IpAddr], opened: Vec<UdpSocket>) {
+    /// The browser is told of new addresses without an offer, and may have learned of them by our checks before (RFC
+    /// 8445 section 7.3.1.3).
+    async fn move_to(&mut self, addresses: &[IpAddr], opened: Vec<UdpSocket>) {
         let now = Instant::now();
         tracing::info!(leg = %self.id, ?addresses, "a guest's leg has other addresses");
         for socket in opened {
             for address in self.sockets.add(socket) {
-                if let Err(error) = self.leg.add_local_address(now, address) {
-                    tracing::warn!(leg = %self.id, %error, "an address is of no use for a guest");
-                }
+                self.open(now, address).await;
             }
         }
         for address in self.sockets.retain(addresses) {
@@ -542,8 +541,8 @@ impl Task {
         }
     }
 
-    /// The browser has to know an address at a TURN server: it lets nothing in from one that it has not
-    /// sent to.
+    /// The browser has to know an address at a TURN server, which lets nothing in from one that it has not sent to,
+    /// and one of TCP, where it opens the connection.
     async fn open(&mut self, now: Instant, address: LocalAddress) {
         match self.leg.add_local_address(now, address) {
             Ok(line) => self.tell(LegEvent::LocalCandidate(line)).await,

@@ -105,6 +105,12 @@ impl PublicUrl {
         &self.0.host
     }
 
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.0.port.unwrap_or(HTTPS_PORT)
+    }
+
     /// Its host, with the port where that is not HTTPS's own, as a browser sends it in `Host`.
     #[must_use]
     pub fn authority(&self) -> String {

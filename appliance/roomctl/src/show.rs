@@ -1,6 +1,7 @@
 //! The room on a terminal.
 
 pub(crate) mod guests;
+pub(crate) mod reachability;
 mod slides;
 
 use std::fmt::Write;

@@ -39,6 +39,7 @@ use crate::devices::{SimulatedDevices, WantedDevices};
 use crate::driver::{Driver, Inputs, Parts, PendingRequest};
 use crate::error::Error;
 use crate::guest_legs::{GuestLegs, GuestLegsParts, GuestTcpListener};
+use crate::guest_reachability::{GuestReachability, GuestReachabilityParts, Page};
 use crate::guests::signalling::guest_events;
 use crate::guests::{GuestServer, GuestServerParts};
 use crate::http;
@@ -159,6 +160,18 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
             Some(GuestServer::start(settings, parts).await?)
         }
     };
+    let guest_reachability = guest_settings.zip(guest_server.as_ref());
+    let guest_reachability = guest_reachability.map(|(settings, server)| {
+        GuestReachability::new(GuestReachabilityParts {
+            page: Page {
+                url: server.public_url().clone(),
+                is_configured: settings.public_url.is_some(),
+                certificate: server.certificate(),
+            },
+            turn: turn.clone(),
+            public_addresses: settings.public_addresses.clone(),
+        })
+    });
     let guest_address = guest_server.as_ref().map(|server| server.address().ip());
     let guest_tcp = guest_settings.zip(guest_address);
     let guest_tcp = match guest_tcp.map(|(settings, address)| (settings.media_tcp_port, address)) {
@@ -200,7 +213,8 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
         ladder_sender,
         counters,
     )
-    .with_guest_links(guest_server.as_ref().map(GuestServer::links));
+    .with_guest_links(guest_server.as_ref().map(GuestServer::links))
+    .with_guest_reachability(guest_reachability);
     let api = http::Server::start(&config.http, room, directories.credentials.as_deref());
     let api = api.await.map_err(Error::Api)?;
     watching.spawn_lasting(certificates.watch(fact_sender.clone()));

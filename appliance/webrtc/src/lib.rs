@@ -9,6 +9,7 @@
 //! transport-wide feedback, the data channel) is the leg's.
 
 mod address;
+mod allocation_errors;
 mod candidate;
 mod capture_clock;
 mod description;

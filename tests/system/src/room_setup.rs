@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use api::guests::FreshInvitation;
+use api::reachability::{Finding, Reachability};
 use api::snapshot::{EndReason, Leg, LegState, Snapshot, VideoFlow};
 
 use crate::authority::Authority;
@@ -446,6 +447,16 @@ impl Room {
     pub fn invite(&self) -> Result<FreshInvitation> {
         let printed = self.roomd.roomctl(&["--json", "guests", "invite"])?;
         serde_json::from_str(&printed).context("no invitation")
+    }
+
+    /// Tests the ways of guests: what `roomctl guests test` finds, and whether it ends as if all were well.
+    ///
+    /// # Errors
+    /// When it finds nothing.
+    pub fn test_guests(&self) -> Result<(Vec<Finding>, bool)> {
+        let output = self.roomd.roomctl_output(&["--json", "guests", "test"])?;
+        let found: Reachability = serde_json::from_slice(&output.stdout).context("no findings")?;
+        Ok((found.findings, output.status.success()))
     }
 
     /// Waits for a snapshot after the mark with a leg, over or not, in which `find` finds

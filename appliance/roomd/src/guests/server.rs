@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use config::{GuestServerIdentity, GuestSettings, Host, PublicUrl};
+use rustls::sign::CertifiedKey;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -48,6 +49,7 @@ pub struct GuestServer {
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
     address: SocketAddr,
+    certificate: watch::Receiver<Arc<CertifiedKey>>,
     links: GuestLinks,
 }
 
@@ -114,6 +116,7 @@ impl GuestServer {
         }));
         let tls = TlsAcceptor::from(Arc::new(certificate.tls_config()));
         let acceptor = Acceptor::new(tls, routes::router(site), patience);
+        let shown = certificate.shown();
         let mut tasks = JoinSet::new();
         tasks.spawn(acceptor.serve(listener, stopping.clone()));
         tasks.spawn(until_stopped(
@@ -129,6 +132,7 @@ impl GuestServer {
             tasks,
             stop,
             address,
+            certificate: shown,
             links: GuestLinks {
                 guests,
                 public_url,
@@ -149,6 +153,18 @@ impl GuestServer {
     #[must_use]
     pub fn links(&self) -> GuestLinks {
         self.links.clone()
+    }
+
+    /// Where guests find the pages.
+    #[must_use]
+    pub fn public_url(&self) -> &PublicUrl {
+        &self.links.public_url
+    }
+
+    /// The certificate that it shows at any time.
+    #[must_use]
+    pub fn certificate(&self) -> watch::Receiver<Arc<CertifiedKey>> {
+        self.certificate.clone()
     }
 
     /// The bound address, with the port that the system chose.

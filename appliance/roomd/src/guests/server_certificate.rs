@@ -65,6 +65,11 @@ impl ServerCertificate {
         })
     }
 
+    /// The certificate that is shown at any time.
+    pub(super) fn shown(&self) -> watch::Receiver<Arc<CertifiedKey>> {
+        self.shown.subscribe()
+    }
+
     /// TLS of a server that shows this certificate, and each that follows. HTTP/1.1 is spoken.
     pub(super) fn tls_config(&self) -> ServerConfig {
         let shown = Arc::new(Shown(self.shown.subscribe()));

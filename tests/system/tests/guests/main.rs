@@ -9,6 +9,7 @@ mod firefox;
 mod forwarded;
 mod media;
 mod network_changes;
+mod reachability;
 mod relayed;
 mod slides;
 mod slow_network;

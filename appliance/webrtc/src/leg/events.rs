@@ -16,6 +16,7 @@ use crate::address::{LocalAddress, Protocol};
 use crate::output::{CloseReason, DatagramKind, Event, Output, Transmit};
 use crate::rtp;
 use crate::stats::{self, CandidateKind, CandidatePair};
+use crate::transport_feedback::TransportFeedback;
 
 /// Outputs of the engine after one input. More than that is a loop.
 const OUTPUTS: usize = 100_000;
@@ -86,13 +87,15 @@ impl Leg {
         if kind != DatagramKind::Connectivity && !self.may_send(now) {
             return;
         }
-        self.outputs.push_back(Output::Transmit(Transmit {
+        let datagram = Transmit {
             protocol: Protocol::of_engine(transmit.proto),
             source: transmit.source,
             destination: transmit.destination,
             payload: payload.into(),
             kind,
-        }));
+        };
+        self.sent_datagrams.sent(now, &datagram);
+        self.outputs.push_back(Output::Transmit(datagram));
     }
 
     /// What a datagram of ours is (RFC 7983).
@@ -214,13 +217,27 @@ impl Leg {
         match packet {
             Rtcp::Twcc(report) => {
                 if let Some(feedback) = self.transport_reports.read(&mut self.engine, report) {
+                    self.send_lost_again(now, &feedback);
                     self.event(Event::TransportFeedback(feedback));
                 }
+            }
+            Rtcp::Nack(request) => {
+                let entries = request.reports.iter();
+                let sequences = entries.flat_map(|it| rtp::requested_sequences(it.pid, it.blp));
+                self.sent_datagrams
+                    .asked(*request.ssrc, &sequences.collect());
             }
             Rtcp::Remb(limit) => {
                 self.event(Event::ReceiverEstimatedMaximumBitrate(limit.bitrate as u64));
             }
             _ => {}
+        }
+    }
+
+    fn send_lost_again(&mut self, now: Instant, feedback: &TransportFeedback) {
+        let lost = self.sent_datagrams.reported(now, feedback);
+        if self.may_send(now) {
+            self.outputs.extend(lost.into_iter().map(Output::Transmit));
         }
     }
 

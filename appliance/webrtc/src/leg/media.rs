@@ -241,6 +241,7 @@ impl Leg {
     /// Forgets the packets that could be sent again: after a congestion they would only add to it, and
     /// the whole picture that follows does without them.
     pub fn flush_retransmissions(&mut self, medium: Medium) {
+        self.sent_datagrams.clear();
         if let Some(mid) = self.media[medium as usize].mid() {
             self.engine.run(|rtc| {
                 if let Some(stream) = rtc.direct_api().stream_tx_by_mid(mid, None) {

@@ -269,6 +269,15 @@ impl NetworkNamespace {
         Ok(())
     }
 
+    /// Breaks all TCP connections of here that are from that address, as if the network had (ss(8)).
+    ///
+    /// # Errors
+    /// When ss is missing.
+    pub fn break_connections(&self, address: Ipv4Addr) -> Result<()> {
+        let mut kill = self.command("ss");
+        run(kill.args(["--tcp", "--kill", "src", &address.to_string()]))
+    }
+
     /// Lets an interface of here send no more than so many kilobits a second from now on. What is above waits in a
     /// queue of 300 ms, and is lost behind it.
     ///

@@ -13,21 +13,24 @@ use system::network_namespace::NetworkNamespace;
 use system::room_setup::{Guests, Place, Room, RoomSetup, Turn};
 use system::sound::Sound;
 
-use crate::{LIMIT, join, setup, wait_for_same};
+use crate::{LIMIT, assert_both_go_on, join, setup, wait_for_same};
 
 /// Above this, one second of speech is heard clearly in another sound.
 const CLEAR: f32 = 0.8;
 
 const ROOM: Ipv4Addr = Ipv4Addr::new(10, 67, 1, 1);
+/// What a slow network carries.
+const SLOW_KBPS: u32 = 700;
 /// The router, towards the room and towards the guest.
 const ROUTER: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 67, 1, 2), Ipv4Addr::new(10, 67, 2, 2)];
 
 struct Site {
     // The room ends before its networks do: fields are dropped in this order.
     room: Room,
+    network: Arc<NetworkNamespace>,
     outside: NetworkNamespace,
     _coturn: Coturn,
-    _router: NetworkNamespace,
+    router: NetworkNamespace,
 }
 
 /// Which ways there are besides UDP.
@@ -80,9 +83,10 @@ fn site(way: Way<'_>, setup: RoomSetup) -> Site {
     let room = room.start(&authority).unwrap();
     Site {
         room,
+        network,
         outside,
         _coturn: coturn,
-        _router: router,
+        router,
     }
 }
 
@@ -133,6 +137,48 @@ fn a_guest_and_the_room_see_and_hear_each_other_by_tcp() {
     let received = Sound::read_samples(&heard, 48_000).unwrap();
     let clearest = received.clearest_second(&said).unwrap();
     assert!(clearest > CLEAR, "the room hears the guest: {clearest}");
+}
+
+#[test]
+fn a_guest_by_tcp_goes_on_when_the_connection_breaks() {
+    let site = site(Way::Tcp, setup(Guests::Automatically));
+    let browser = Browser::start_within(&site.outside, None).unwrap();
+    let guest = join(&browser, &site.room, "Anna");
+    let leg = site.room.only_leg().unwrap().id;
+    let log = site.room.roomd.log();
+    let mark = log.mark();
+    site.network.break_connections(ROOM).unwrap();
+    log.wait_after(mark, "word of another path", 2 * LIMIT, |line| {
+        line.contains("media for a guest goes by this path")
+            .then_some(())
+    })
+    .unwrap();
+    assert_both_go_on(&site.room, &guest, leg);
+}
+
+#[test]
+fn a_guest_by_tcp_goes_on_where_the_network_becomes_slow() {
+    let site = site(Way::Tcp, setup(Guests::Automatically));
+    let browser = Browser::start_within(&site.outside, None).unwrap();
+    let guest = join(&browser, &site.room, "Anna");
+    let room = &site.room;
+    let leg = room.only_leg().unwrap().id;
+    let wait_for_target = |what: &str, wanted: &dyn Fn(u64) -> bool| {
+        let mark = room.roomd.snapshot_mark();
+        room.wait_for_leg(mark, what, LIMIT, |leg| {
+            let rung = leg.video.as_ref()?.stats.as_ref()?.rung?;
+            wanted(rung.target_bps).then_some(())
+        })
+        .unwrap();
+    };
+    wait_for_target("the whole picture", &|target| target > 2_000_000);
+    site.router.limit("outside0", SLOW_KBPS).unwrap();
+    let most = u64::from(SLOW_KBPS) * 1_000;
+    wait_for_target("a smaller picture", &|target| target < most);
+    assert_both_go_on(room, &guest, leg);
+    site.router.unlimit("outside0").unwrap();
+    wait_for_target("the whole picture again", &|target| target > 2_000_000);
+    assert_both_go_on(room, &guest, leg);
 }
 
 #[test]

@@ -237,8 +237,8 @@ impl NetworkNamespace {
     }
 
     /// Makes a router of it that forwards ports: what comes in by the interface `outside` with one of these protocols
-    /// (`tcp`, `udp`) goes to that machine. What the machine begins itself, by the interface `inside`, goes nowhere
-    /// (nft(8)).
+    /// (`tcp`, `udp`) goes to that machine. What the machine begins itself by UDP, by the interface `inside`, goes
+    /// nowhere (nft(8)).
     ///
     /// # Errors
     /// When nft is missing, or the kernel translates nothing.
@@ -255,7 +255,7 @@ impl NetworkNamespace {
             "add chain ip nat coming { type nat hook prerouting priority -100 ; }".to_owned(),
             "add table ip passing".to_owned(),
             "add chain ip passing by { type filter hook forward priority 0 ; }".to_owned(),
-            format!("add rule ip passing by iifname {inside} ct state new drop"),
+            format!("add rule ip passing by iifname {inside} meta l4proto udp ct state new drop"),
         ];
         rules.extend(protocols.iter().map(|protocol| {
             format!(

@@ -15,7 +15,7 @@ pub(crate) const DEFAULT_SOCKET: &str = "/run/roomd/api.sock";
 const EXIT_STATUS_ENGLISH: &str = "\
 Exit status:
   0  done, or already so
-  1  denied by the room, or refused by roomd
+  1  denied by the room, refused by roomd, or a problem was found
   2  wrong usage, or a leg must be named
   3  roomd cannot be reached
   4  the answer cannot be understood or written";
@@ -216,6 +216,8 @@ pub enum GuestsCommand {
     },
     /// Have the guests' server certified anew by ACME now, whatever failed before.
     RenewCertificate,
+    /// Test whether guests reach the room: the page, the TURN servers, the public address.
+    Test,
 }
 
 /// Whether guests knock.

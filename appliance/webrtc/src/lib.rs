@@ -9,6 +9,7 @@
 //! transport-wide feedback, the data channel) is the leg's.
 
 mod address;
+mod allocation_errors;
 mod candidate;
 mod capture_clock;
 mod description;
@@ -26,6 +27,7 @@ pub mod secure_transport;
 mod sent_datagrams;
 mod stats;
 mod streams;
+mod tcp_framing;
 mod transport_feedback;
 
 pub use address::{AddressKind, LocalAddress, Protocol, Received};
@@ -34,4 +36,7 @@ pub use leg::{Leg, LegSettings};
 pub use output::{Channel, CloseReason, DatagramKind, Event, Output, Transmit};
 pub use relay::{Relay, RelayCredentials, RelayEnd, RelayOutput};
 pub use stats::{CandidateKind, CandidatePair, LegStats, StreamStats};
+pub use tcp_framing::{
+    Deframer, FrameTooLong, LONGEST_FIRST_FRAME, LONGEST_FRAME, addressed_ufrag, length_prefix,
+};
 pub use transport_feedback::{PacketReport, TransportFeedback};

@@ -112,6 +112,7 @@ pub struct Leg {
     rng: ChaCha20Rng,
     engine: Engine,
     engine_deadline: Instant,
+    local_ufrag: String,
     state: State,
     /// Until when we may send, once connected.
     consent_until: Option<Instant>,
@@ -163,6 +164,7 @@ impl Leg {
         let mut rng = ChaCha20Rng::from_seed(seed);
         let credentials = ice_credentials(&mut rng);
         let name = word(&mut rng, 16);
+        let local_ufrag = credentials.ufrag.clone();
         let mut engine = Engine::new(now, credentials, settings.longest_text);
         for address in addresses {
             let candidate = candidate::local(*address)?;
@@ -176,6 +178,7 @@ impl Leg {
             rng,
             engine,
             engine_deadline: now,
+            local_ufrag,
             state: State::Establishing { until },
             consent_until: None,
             consent_counted: None,
@@ -263,6 +266,13 @@ impl Leg {
                 .run(|rtc| rtc.direct_api().invalidate_candidate(&candidate));
             self.advance(now);
         }
+    }
+
+    /// The name of ICE that the browser's checks are addressed to (RFC 8445 section 5.3), by which a TCP connection is
+    /// known to be for this leg. An ICE restart changes it.
+    #[must_use]
+    pub fn local_ufrag(&self) -> &str {
+        &self.local_ufrag
     }
 
     /// Whether a datagram that has come in is for this leg.

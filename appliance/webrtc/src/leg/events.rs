@@ -217,6 +217,10 @@ impl Leg {
         match packet {
             Rtcp::Twcc(report) => {
                 if let Some(feedback) = self.transport_reports.read(&mut self.engine, report) {
+                    let told = u32::try_from(feedback.packets.len()).unwrap_or(u32::MAX);
+                    if self.reported_packets.is_exceeded_by(now, told) {
+                        return self.close_with(CloseReason::LimitExceeded("reported packets"));
+                    }
                     self.send_lost_again(now, &feedback);
                     self.event(Event::TransportFeedback(feedback));
                 }

@@ -62,6 +62,10 @@ const TEXTS: u32 = 100;
 /// Parts of RTCP within a second. A browser sends some hundred where much is lost.
 const RTCP_PACKETS: u32 = 2_000;
 
+/// Packets of which transport-wide reports tell within a second. We send some hundred, and each is told of once; a report
+/// of forty bytes may claim thousands.
+const REPORTED_PACKETS: u32 = 10_000;
+
 /// Addresses from which checks of ICE may come until ICE restarts.
 const REMOTE_ADDRESSES: usize = 64;
 
@@ -138,6 +142,7 @@ pub struct Leg {
     channels: Vec<(ChannelId, String)>,
     texts: RateLimit,
     rtcp_packets: RateLimit,
+    reported_packets: RateLimit,
     offers: VecDeque<Instant>,
     candidates: usize,
     remote_addresses: Vec<std::net::SocketAddr>,
@@ -199,6 +204,7 @@ impl Leg {
             channels: Vec::new(),
             texts: RateLimit::per_second(TEXTS),
             rtcp_packets: RateLimit::per_second(RTCP_PACKETS),
+            reported_packets: RateLimit::per_second(REPORTED_PACKETS),
             offers: VecDeque::new(),
             candidates: 0,
             remote_addresses: Vec::new(),

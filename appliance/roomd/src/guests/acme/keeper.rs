@@ -270,7 +270,10 @@ impl Keeper {
             Err(refused) => Err(refused),
         };
         match outcome {
-            Ok(()) => self.succeeded(),
+            Ok(()) => {
+                self.situation.ordered_at = Some(now);
+                self.succeeded();
+            }
             Err(refused) => self.failed(&refused, now),
         }
         self.keep_failures().await;

@@ -432,7 +432,12 @@ impl Task {
                     // The next one leaves only if the path has room for it beside this one.
                     self.transmit_all();
                 }
-                Leaving::Again(datagram) => self.transmit(&datagram),
+                // One that was made for another path does not bring that back.
+                Leaving::Again(datagram) => {
+                    if self.path == Some((datagram.source, datagram.destination)) {
+                        self.transmit(&datagram);
+                    }
+                }
             }
         }
     }

@@ -37,6 +37,7 @@ pub mod network_counters;
 pub mod our_addresses;
 pub mod owned_tasks;
 pub mod pictures;
+mod pinned_certificate;
 pub mod process_memory;
 pub mod randomness;
 pub mod remembered_store;

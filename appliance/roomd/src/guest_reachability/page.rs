@@ -7,13 +7,11 @@ use std::time::Duration;
 
 use api::reachability::{Finding, FindingCode};
 use config::{Host, PublicUrl};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::ClientConfig;
 use rustls::client::verify_server_name;
-use rustls::crypto::{self, WebPkiSupportedAlgorithms};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::ServerName;
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -22,6 +20,7 @@ use tokio_rustls::TlsConnector;
 use super::is_private;
 use crate::guests::ShownCertificate;
 use crate::our_addresses;
+use crate::pinned_certificate::{PinnedCertificate, fingerprint_of};
 
 /// How long looking a name up may take.
 const LOOK_UP: Duration = Duration::from_secs(3);
@@ -147,7 +146,7 @@ async fn connect(
         let stream = stream.map_err(ConnectError::Reach)?;
         let another = |error| ConnectError::Another(io::Error::other(error));
         let certificate = ours.end_entity_cert().map_err(another)?;
-        let verifier = Arc::new(OnlyOurs::new(certificate.clone().into_owned()));
+        let verifier = Arc::new(PinnedCertificate::new(fingerprint_of(certificate)));
         let config = ClientConfig::builder()
             .dangerous()
             .with_custom_certificate_verifier(verifier)
@@ -173,62 +172,6 @@ fn is_certified(host: &Host, ours: &CertifiedKey) -> bool {
     let certificate = ours.end_entity_cert().ok();
     let certificate = certificate.and_then(|it| ParsedCertificate::try_from(it).ok());
     certificate.is_some_and(|it| verify_server_name(&it, &server_name(host)).is_ok())
-}
-
-/// Takes our certificate and no other. That its holder has the key, the signature of the handshake shows.
-#[derive(Debug)]
-struct OnlyOurs {
-    certificate: CertificateDer<'static>,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl OnlyOurs {
-    fn new(certificate: CertificateDer<'static>) -> Self {
-        let provider = crypto::aws_lc_rs::default_provider();
-        Self {
-            certificate,
-            algorithms: provider.signature_verification_algorithms,
-        }
-    }
-}
-
-impl ServerCertVerifier for OnlyOurs {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        if *end_entity == self.certificate {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            Err(CertificateError::ApplicationVerificationFailure.into())
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        crypto::verify_tls12_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        crypto::verify_tls13_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

@@ -2,55 +2,39 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use api::reachability::FindingCode as Code;
 use system::authority::Authority;
 use system::coturn::Coturn;
-use system::network_namespace::NetworkNamespace;
-use system::room_setup::{Guests, Place, Room, RoomSetup, Turn};
+use system::room_setup::{Guests, Room, RoomSetup, Turn};
+use system::routed_networks::RoutedNetworks;
 
 use crate::{setup, start};
 
-const ROOM: Ipv4Addr = Ipv4Addr::new(10, 69, 1, 1);
-const ROUTER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
-const SERVER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+/// The room and its router, and the router and the server.
+const INSIDE: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 69, 1, 1), Ipv4Addr::new(10, 69, 1, 2)];
+const OUTSIDE: [Ipv4Addr; 2] = [
+    Ipv4Addr::new(198, 51, 100, 2),
+    Ipv4Addr::new(198, 51, 100, 1),
+];
 
 struct Site {
     // The room ends before its networks do: fields are dropped in this order.
     room: Room,
-    network: Arc<NetworkNamespace>,
     _coturn: Coturn,
-    _networks: [NetworkNamespace; 2],
+    networks: RoutedNetworks,
 }
 
 /// A room that knows the server by these, and its secret, or another one.
 fn site(urls: &[&str], public: IpAddr, secret: Option<PathBuf>) -> Site {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new(folder.path()).unwrap();
-    let network = Arc::new(NetworkNamespace::new().unwrap());
-    let router = network.beside().unwrap();
-    let outside = network.beside().unwrap();
-    network.connect("room0", &router, "inside0").unwrap();
-    outside.connect("server0", &router, "outside0").unwrap();
-    network.ip("address add 10.69.1.1/24 dev room0").unwrap();
-    network.ip("route add default via 10.69.1.2").unwrap();
-    router.ip("address add 10.69.1.2/24 dev inside0").unwrap();
-    router
-        .ip("address add 198.51.100.2/24 dev outside0")
-        .unwrap();
-    outside
-        .ip("address add 198.51.100.1/24 dev server0")
-        .unwrap();
-    router.translate("outside0").unwrap();
-    let coturn = Coturn::start(&outside, &[SERVER], &authority).unwrap();
+    let networks = RoutedNetworks::lay(INSIDE, OUTSIDE).unwrap();
+    networks.router.translate("outside0").unwrap();
+    let [_, server] = OUTSIDE;
+    let coturn = Coturn::start(&networks.outside, &[server], &authority).unwrap();
     let room = RoomSetup {
-        place: Place {
-            address: ROOM.into(),
-            listen: Ipv4Addr::UNSPECIFIED.into(),
-            peers: "10.69.1.0/24",
-            network: Some(Arc::clone(&network)),
-        },
+        place: networks.place("10.69.1.0/24"),
         public_address: Some(public),
         turn: Some(Turn {
             urls: urls.iter().map(|url| (*url).to_owned()).collect(),
@@ -61,9 +45,8 @@ fn site(urls: &[&str], public: IpAddr, secret: Option<PathBuf>) -> Site {
     let room = room.start(&authority).unwrap();
     Site {
         room,
-        network,
         _coturn: coturn,
-        _networks: [router, outside],
+        networks,
     }
 }
 
@@ -80,7 +63,7 @@ fn what_works_is_told_and_what_cannot_be_known_from_inside() {
         "turn:198.51.100.1:3478?transport=tcp",
         "turns:198.51.100.1:5349?transport=tcp",
     ];
-    let site = site(&urls, ROUTER.into(), None);
+    let site = site(&urls, OUTSIDE[0].into(), None);
     // The router does not lead its own network back to itself.
     let page = [Code::PageNotReachedFromHere, Code::PublicAddressRight];
     let expected = [&page[..], &[Code::TurnRelays; 3]].concat();
@@ -93,9 +76,9 @@ fn where_no_udp_gets_out_addresses_at_the_server_are_tried_by_themselves() {
         "turn:198.51.100.1:3478?transport=udp",
         "turn:198.51.100.1:3478?transport=tcp",
     ];
-    let site = site(&urls, ROUTER.into(), None);
+    let site = site(&urls, OUTSIDE[0].into(), None);
     let no_udp = "rule add pref 100 ipproto udp prohibit";
-    site.network.ip(no_udp).unwrap();
+    site.networks.inside.ip(no_udp).unwrap();
     let expected = [
         Code::PageNotReachedFromHere,
         Code::TurnServerNotReached,

@@ -304,8 +304,8 @@ impl Endpoint {
             }
             Self::RevokeInvitation => "End a link, and the calls of who came by it",
             Self::RenewCertificate => {
-                "Have the guests' server certified anew by ACME now, whatever failed before; the snapshot \
-                 tells what becomes of it"
+                "Have the guests' server certified anew by ACME now, whatever failed before, unless its server \
+                 wants it later; the snapshot tells what becomes of it"
             }
             Self::TestGuests => {
                 "Test whether guests reach the room, as far as that can be told from inside: the page, the TURN \

@@ -220,7 +220,7 @@ fn responses_of(endpoint: Endpoint) -> Vec<(&'static str, Response)> {
             vec![("200", of_type(JSON, &Admission::name(), description))]
         }
         Endpoint::RenewCertificate => {
-            let description = "A certificate is ordered, or is being ordered already";
+            let description = "A certificate is ordered as soon as its server lets it, or is being ordered already";
             vec![("200", of_type(JSON, &Admission::name(), description))]
         }
         Endpoint::TestGuests => {

@@ -214,7 +214,7 @@ pub enum GuestsCommand {
         /// Its number, from the list.
         invitation: u32,
     },
-    /// Have the guests' server certified anew by ACME now, whatever failed before.
+    /// Have the guests' server certified anew by ACME now, whatever failed before, unless its server wants it later.
     RenewCertificate,
     /// Test whether guests reach the room: the page, the TURN servers, the public address.
     Test,

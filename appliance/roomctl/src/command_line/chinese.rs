@@ -141,7 +141,7 @@ const CHINESE: [ChineseHelp; 28] = [
     ),
     (
         "guests renew-certificate",
-        "立即通过 ACME 重新签发访客服务器的证书,无论此前是否失败",
+        "立即通过 ACME 重新签发访客服务器的证书,无论此前是否失败,除非其服务器要求稍后",
         &[],
     ),
     (

@@ -11,6 +11,7 @@
 //!
 //! Owned by the driver. What has to be told to the room comes out as facts, in order.
 
+mod active_connections;
 mod chat;
 mod end_words;
 mod measurements;

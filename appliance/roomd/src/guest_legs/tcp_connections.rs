@@ -1,15 +1,18 @@
 //! The TCP connections of one guest's leg.
 //!
-//! Whoever knows the leg's name of ICE may open some; the leg finds out by the password whether it is the browser. One
-//! that has ended is forgotten: ICE learns of it by silence, and a browser that wants another opens it.
+//! Whoever knows the leg's name of ICE may open some; the leg finds out by the password whether it is the browser. The
+//! leg opens others itself, where the browser listens. One that has ended is forgotten: ICE learns of it by silence, and
+//! who wants another opens it.
 
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::task::Poll;
+use std::time::Instant;
 
-use webrtc::{Protocol, Received, Transmit};
+use webrtc::{DatagramKind, Protocol, Received, Transmit};
 
+use super::active_connections::{ActiveConnections, is_active};
 use super::tcp_connection::TcpConnection;
 use super::tcp_listener::{Arriving, TcpPort};
 
@@ -23,6 +26,7 @@ pub(super) struct TcpConnections {
     port: TcpPort,
     /// `None` as long as nobody has the leg's name of ICE.
     arriving: Option<Arriving>,
+    active: ActiveConnections,
     connections: Vec<TcpConnection>,
     /// Where the next look at them begins.
     next: usize,
@@ -34,6 +38,7 @@ impl TcpConnections {
         Self {
             port: port.clone(),
             arriving: None,
+            active: ActiveConnections::new(port.attempts().clone()),
             connections: Vec::new(),
             next: 0,
         }
@@ -56,6 +61,7 @@ impl TcpConnections {
     pub(super) fn retain(&mut self, addresses: &[IpAddr]) {
         let is_ours = |connection: &TcpConnection| addresses.contains(&connection.path().0.ip());
         self.connections.retain(is_ours);
+        self.active.retain(addresses);
     }
 
     /// Whether the connection between these addresses takes nothing just now.
@@ -70,6 +76,9 @@ impl TcpConnections {
             while let Some(arriving) = &mut self.arriving
                 && let Poll::Ready(connection) = arriving.poll_next(context)
             {
+                self.add(connection);
+            }
+            while let Poll::Ready(connection) = self.active.poll_next(context) {
                 self.add(connection);
             }
             for offset in 0..self.connections.len() {
@@ -101,6 +110,7 @@ impl TcpConnections {
             return;
         };
         let (destination, source) = connection.path();
+        let was_answered = connection.is_answered();
         let advanced = connection.advance(|payload| {
             take(Received {
                 protocol: Protocol::Tcp,
@@ -109,21 +119,35 @@ impl TcpConnections {
                 payload,
             });
         });
+        if connection.is_answered() && !was_answered {
+            self.active.answered(source);
+        }
         if let Err(error) = advanced {
             tracing::debug!(%source, %error, "a connection for media of a guest is over");
             self.connections.remove(index);
         }
     }
 
-    /// Sends a datagram by the connection between the addresses that it names.
+    /// Sends a datagram by the connection between the addresses that it names. A check of ICE opens one, where the
+    /// browser listens.
     ///
     /// # Errors
     /// There is none, or it takes nothing just now.
     pub(super) fn send(&mut self, datagram: &Transmit) -> io::Result<()> {
         let path = (datagram.source, datagram.destination);
         let mut connections = self.connections.iter_mut();
-        let connection = connections.find(|connection| connection.path() == path);
-        let connection = connection.ok_or(io::ErrorKind::AddrNotAvailable)?;
-        connection.send(&datagram.payload)
+        if let Some(connection) = connections.find(|connection| connection.path() == path) {
+            return connection.send(&datagram.payload);
+        }
+        if !is_active(datagram.source) || datagram.kind != DatagramKind::Connectivity {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        }
+        let ours = self.connections.iter();
+        let open = ours.filter(|connection| is_active(connection.path().0));
+        let (now, open) = (Instant::now(), open.count());
+        self.active.connect(now, path, &datagram.payload, open)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,7 @@ use tokio::task::{self, JoinSet};
 use tokio::time::timeout;
 use webrtc::{Deframer, LONGEST_FIRST_FRAME, addressed_ufrag};
 
+use super::active_connections::RoomAttempts;
 use super::tcp_connection::TcpConnection;
 use crate::guests::network_of;
 
@@ -50,6 +51,7 @@ fn lock(awaiting: &Awaiting) -> MutexGuard<'_, HashMap<String, mpsc::Sender<TcpC
 pub(super) struct TcpPort {
     number: u16,
     awaiting: Awaiting,
+    attempts: RoomAttempts,
 }
 
 /// The connections that come for one leg. No more do when this is dropped.
@@ -65,6 +67,11 @@ impl TcpPort {
     /// Its number.
     pub(super) fn number(&self) -> u16 {
         self.number
+    }
+
+    /// What all legs together may attempt where they connect themselves.
+    pub(super) fn attempts(&self) -> &RoomAttempts {
+        &self.attempts
     }
 
     /// Awaits connections whose first message is addressed to `ufrag`.
@@ -124,6 +131,7 @@ impl GuestTcpListener {
         let port = TcpPort {
             number: listener.local_addr()?.port(),
             awaiting: Awaiting::default(),
+            attempts: RoomAttempts::default(),
         };
         Ok(Self { listener, port })
     }

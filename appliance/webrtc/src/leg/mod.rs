@@ -66,6 +66,9 @@ const RTCP_PACKETS: u32 = 2_000;
 /// of forty bytes may claim thousands.
 const REPORTED_PACKETS: u32 = 10_000;
 
+/// Addresses where the browser listens by TCP, and where we connect, until ICE restarts.
+const TCP_PASSIVE_CANDIDATES: usize = 4;
+
 /// Addresses from which checks of ICE may come until ICE restarts.
 const REMOTE_ADDRESSES: usize = 64;
 
@@ -145,6 +148,8 @@ pub struct Leg {
     reported_packets: RateLimit,
     offers: VecDeque<Instant>,
     candidates: usize,
+    /// Where the browser listens by TCP.
+    tcp_passive_candidates: Vec<std::net::SocketAddr>,
     remote_addresses: Vec<std::net::SocketAddr>,
     local_addresses: Vec<LocalAddress>,
     remote_kinds: Vec<(std::net::SocketAddr, CandidateKind)>,
@@ -207,6 +212,7 @@ impl Leg {
             reported_packets: RateLimit::per_second(REPORTED_PACKETS),
             offers: VecDeque::new(),
             candidates: 0,
+            tcp_passive_candidates: Vec::new(),
             remote_addresses: Vec::new(),
             local_addresses: addresses.to_vec(),
             remote_kinds: Vec::new(),
@@ -233,8 +239,7 @@ impl Leg {
         }
         self.candidates += 1;
         if let Some(candidate) = candidate::remote(line)? {
-            self.remember_remote(&candidate);
-            self.engine.run(|rtc| rtc.add_remote_candidate(candidate));
+            self.try_remote(candidate);
             self.advance(now);
         }
         Ok(())
@@ -436,7 +441,7 @@ impl LocalAddress {
     /// How it is reached, as statistics say it.
     fn candidate_kind(&self) -> CandidateKind {
         match self.kind {
-            AddressKind::Host => CandidateKind::Host,
+            AddressKind::Host | AddressKind::TcpActive => CandidateKind::Host,
             AddressKind::ServerReflexive { .. } => CandidateKind::ServerReflexive,
             AddressKind::Relayed { .. } => CandidateKind::Relayed,
         }

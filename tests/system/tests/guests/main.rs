@@ -13,6 +13,7 @@ mod reachability;
 mod relayed;
 mod slides;
 mod slow_network;
+mod webrtcbin;
 
 use std::time::Duration;
 

@@ -260,6 +260,12 @@ impl Sockets {
         }
     }
 
+    /// The browser's addresses of TCP connections that are closed since this was asked last.
+    pub(super) fn take_closed_connections(&mut self) -> Vec<SocketAddr> {
+        let tcp = self.tcp.as_mut();
+        tcp.map_or_else(Vec::new, TcpConnections::take_closed)
+    }
+
     /// Sends a datagram from the address that it names.
     ///
     /// # Errors

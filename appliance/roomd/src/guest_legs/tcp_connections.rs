@@ -28,6 +28,8 @@ pub(super) struct TcpConnections {
     arriving: Option<Arriving>,
     active: ActiveConnections,
     connections: Vec<TcpConnection>,
+    /// The browser's addresses of those that are closed, until somebody asks.
+    closed: Vec<SocketAddr>,
     /// Where the next look at them begins.
     next: usize,
 }
@@ -40,6 +42,7 @@ impl TcpConnections {
             arriving: None,
             active: ActiveConnections::new(port.attempts().clone()),
             connections: Vec::new(),
+            closed: Vec::new(),
             next: 0,
         }
     }
@@ -59,8 +62,13 @@ impl TcpConnections {
 
     /// Closes those at other addresses of ours than these.
     pub(super) fn retain(&mut self, addresses: &[IpAddr]) {
-        let is_ours = |connection: &TcpConnection| addresses.contains(&connection.path().0.ip());
-        self.connections.retain(is_ours);
+        let is_lost = |connection: &mut TcpConnection| {
+            let (local, _) = connection.path();
+            !addresses.contains(&local.ip())
+        };
+        let lost = self.connections.extract_if(.., is_lost);
+        self.closed
+            .extend(lost.map(|connection| connection.path().1));
         self.active.retain(addresses);
     }
 
@@ -98,7 +106,7 @@ impl TcpConnections {
             let known = self.connections.iter().enumerate();
             let silent = known.min_by_key(|(_, known)| known.heard_at());
             if let Some((index, _)) = silent {
-                self.connections.remove(index);
+                self.close(index);
             }
         }
         self.connections.push(connection);
@@ -124,8 +132,18 @@ impl TcpConnections {
         }
         if let Err(error) = advanced {
             tracing::debug!(%source, %error, "a connection for media of a guest is over");
-            self.connections.remove(index);
+            self.close(index);
         }
+    }
+
+    fn close(&mut self, index: usize) {
+        let (_, remote) = self.connections.remove(index).path();
+        self.closed.push(remote);
+    }
+
+    /// The browser's addresses of those that are closed since this was asked last.
+    pub(super) fn take_closed(&mut self) -> Vec<SocketAddr> {
+        std::mem::take(&mut self.closed)
     }
 
     /// Sends a datagram by the connection between the addresses that it names. A check of ICE opens one, where the

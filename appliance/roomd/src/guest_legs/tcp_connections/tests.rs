@@ -58,6 +58,7 @@ async fn all_closed(connections: &mut TcpConnections) {
         let ready = connections.ready().await;
         connections.advance(ready, |frame| panic!("nobody has sent {frame:?}"));
         if connections.connections.is_empty() {
+            assert_eq!(connections.take_closed().len(), 1);
             return;
         }
     }

@@ -526,6 +526,9 @@ impl Task {
                 self.sockets.advance_connection(connection, |datagram| {
                     leg.receive(Instant::now(), datagram);
                 });
+                for remote in self.sockets.take_closed_connections() {
+                    self.leg.connection_closed(remote);
+                }
                 self.send_paced();
             }
             Arrival::Relayed {

@@ -21,6 +21,7 @@ mod tcp_connection;
 mod tcp_connections;
 mod tcp_listener;
 mod transport;
+mod unknown_connections;
 
 use std::collections::HashMap;
 use std::net::IpAddr;

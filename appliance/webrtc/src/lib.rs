@@ -9,6 +9,7 @@
 //! transport-wide feedback, the data channel) is the leg's.
 
 mod address;
+mod arrived_packets;
 mod candidate;
 mod capture_clock;
 mod description;

@@ -132,7 +132,6 @@ impl Leg {
             }
             Engine::IceConnectionStateChange(state) => self.ice_state(state),
             Engine::MediaAdded(_) | Engine::MediaChanged(_) => self.tell_streams(),
-            Engine::RtpPacket(packet) => self.rtp_received(now, &packet),
             Engine::SenderFeedback(feedback) => self.sender_reported(&feedback),
             Engine::KeyframeRequest(request) => {
                 let state = self
@@ -148,7 +147,7 @@ impl Leg {
             }
             Engine::RawPacket(packet) => match *packet {
                 RawPacket::RtcpRx(packet) => self.rtcp_received(now, &packet),
-                RawPacket::RtpRx(header, _) => self.source_seen(*header.ssrc),
+                RawPacket::RtpRx(header, payload) => self.rtp_received(now, &header, &payload),
                 RawPacket::RtcpTx(_) | RawPacket::RtpTx(..) => {}
             },
             Engine::ChannelOpen(id, label) => self.channel_opened(id, label),

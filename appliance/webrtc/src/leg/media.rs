@@ -6,9 +6,10 @@ use room::codec::Direction;
 use room::media_plan::Medium;
 use str0m::Input;
 use str0m::media::{KeyframeRequestKind, Mid, SenderFeedback};
-use str0m::rtp::RtpWrite;
+use str0m::rtp::{RtpHeader, RtpWrite};
 
 use super::{Leg, SOURCES, State};
+use crate::arrived_packets::ArrivedPackets;
 use crate::capture_clock::SenderTime;
 use crate::description::Line;
 use crate::engine;
@@ -38,6 +39,7 @@ pub(super) struct MediumState {
     ssrc: u32,
     sent: Numbering,
     received: Numbering,
+    arrived: ArrivedPackets,
     /// The payload type of repeated sound, where the browser takes it.
     pub(super) redundancy_payload_type: Option<u8>,
     pub(super) redundancy: Redundancy,
@@ -64,6 +66,7 @@ impl MediumState {
             ssrc,
             sent: Numbering::of_sent(clock_hz(medium)),
             received: Numbering::of_received(clock_hz(medium)),
+            arrived: ArrivedPackets::default(),
             redundancy_payload_type: None,
             redundancy: Redundancy::default(),
             repetitions: Repetitions::default(),
@@ -96,6 +99,15 @@ impl MediumState {
             .filter(|(_, direction)| direction.receives())
             .map(|(payload_type, _)| payload_type)
     }
+}
+
+/// Whose packets those of a source of the browser's are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SourceMedium {
+    ssrc: u32,
+    medium: Medium,
+    /// The source whose packets it sends again (RFC 4588), where it is one that does.
+    repairs: Option<u32>,
 }
 
 /// The RTP clock of Opus and of H.264.
@@ -254,41 +266,51 @@ impl Leg {
         }
     }
 
-    /// A packet of the browser's, for media.
-    pub(super) fn rtp_received(&mut self, now: Instant, packet: &str0m::rtp::RtpPacket) {
-        let ssrc = *packet.header.ssrc;
-        let Some(medium) = self.medium_of_source(ssrc) else {
+    /// A packet of the browser's, for media: one that came by itself, or one that was sent again.
+    pub(super) fn rtp_received(&mut self, now: Instant, header: &RtpHeader, payload: &[u8]) {
+        let ssrc = *header.ssrc;
+        if !self.source_seen(ssrc) {
+            return;
+        }
+        let Some(source) = self.source_media(ssrc) else {
             return;
         };
-        let state = &mut self.media[medium as usize];
+        let (ssrc, sequence, payload) = match source.repairs {
+            None => (ssrc, header.sequence_number, payload),
+            Some(original) => {
+                let Some((sequence, payload)) = rtp::retransmitted(payload) else {
+                    return;
+                };
+                (original, sequence, payload)
+            }
+        };
+        // Padding, by which browsers probe what the path carries.
+        if payload.is_empty() {
+            return;
+        }
+        let state = &mut self.media[source.medium as usize];
         let Some(payload_type) = state.receives() else {
             return;
         };
-        let header = &packet.header;
-        let place = state
-            .received
-            .place(now, ssrc, header.sequence_number, header.timestamp);
-        let Some(place) = place else {
+        let place = state.received.place(now, ssrc, sequence, header.timestamp);
+        let Some(place) = place.filter(|place| state.arrived.is_new(place.sequence)) else {
             return;
         };
         let itself = Unwrapped {
             sequence: place.sequence,
             timestamp: place.timestamp,
-            payload: &packet.payload,
+            payload,
             is_primary: true,
         };
         let packets = if state.redundancy_payload_type == Some(*header.payload_type) {
-            state.repetitions.unwrap(
-                payload_type,
-                place.sequence,
-                place.timestamp,
-                &packet.payload,
-            )
+            state
+                .repetitions
+                .unwrap(payload_type, place.sequence, place.timestamp, payload)
         } else {
             state.repetitions.came(place.sequence, place.timestamp);
             vec![itself]
         };
-        let ssrc = state.ssrc;
+        let (medium, ssrc) = (source.medium, state.ssrc);
         for packet in packets {
             let plain = rtp::RtpPacket {
                 marker: header.marker && packet.is_primary,
@@ -342,31 +364,45 @@ impl Leg {
         }));
     }
 
-    /// Which medium a source of the browser's belongs to.
-    fn medium_of_source(&mut self, ssrc: u32) -> Option<Medium> {
-        let known = self.source_media.iter().find(|(known, _)| *known == ssrc);
-        if let Some((_, medium)) = known {
-            return Some(*medium);
+    /// Whose packets those of a source of the browser's are.
+    fn source_media(&mut self, ssrc: u32) -> Option<SourceMedium> {
+        let known = self.source_media.iter().find(|known| known.ssrc == ssrc);
+        if let Some(known) = known {
+            return Some(*known);
         }
-        let mid = self.engine.run(|rtc| {
+        let mids = self.media.each_ref().map(MediumState::mid);
+        let found = self.engine.run(|rtc| {
             let mut api = rtc.direct_api();
-            api.stream_rx(&ssrc.into()).map(|stream| stream.mid())
+            Medium::ALL.into_iter().zip(mids).find_map(|(medium, mid)| {
+                let stream = api.stream_rx_by_mid(mid?, None)?;
+                let original = *stream.ssrc();
+                let repairs = match stream.rtx() {
+                    _ if original == ssrc => None,
+                    Some(again) if *again == ssrc => Some(original),
+                    Some(_) | None => return None,
+                };
+                Some(SourceMedium {
+                    ssrc,
+                    medium,
+                    repairs,
+                })
+            })
         });
-        let mid = mid.flatten()?;
-        let state = self.media.iter().find(|state| state.mid() == Some(mid))?;
-        let medium = state.medium;
-        self.source_media.push((ssrc, medium));
-        Some(medium)
+        let found = found.flatten()?;
+        self.source_media.push(found);
+        Some(found)
     }
 
-    /// A packet with this SSRC has come, and was genuine.
-    pub(super) fn source_seen(&mut self, ssrc: u32) {
+    /// A packet with this SSRC has come, and was genuine. Whether there is room for its source.
+    fn source_seen(&mut self, ssrc: u32) -> bool {
         if self.sources.contains(&ssrc) {
-            return;
+            return true;
         }
         self.sources.push(ssrc);
-        if self.sources.len() > SOURCES {
+        let has_room = self.sources.len() <= SOURCES;
+        if !has_room {
             self.close_with(CloseReason::LimitExceeded("sources"));
         }
+        has_room
     }
 }

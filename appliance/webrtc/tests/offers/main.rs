@@ -64,7 +64,7 @@ fn each_browser_gets_sound_pictures_and_slides() {
         let [_, expected @ ..] = u32::to_be_bytes(level);
         assert_eq!([profile_idc, profile_iop, level_idc], expected);
         assert_eq!(picture.direction, Direction::SendRecv);
-        assert!(picture.feedback.picture_loss_indication && !picture.feedback.generic_nack);
+        assert!(picture.feedback.picture_loss_indication && picture.feedback.generic_nack);
         assert_eq!((picture.rtx, &picture.srtp), (None, &None));
         let slides = streams.slides.unwrap();
         assert_eq!(slides.direction, Direction::Inactive);

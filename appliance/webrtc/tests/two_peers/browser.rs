@@ -132,6 +132,14 @@ impl Browser {
         offer.to_sdp_string()
     }
 
+    /// Sends again whatever it is asked for, as browsers do.
+    pub(crate) fn keep_for_retransmission(&mut self) {
+        let mid = self.mids[Medium::Video as usize];
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_tx_by_mid(mid, None).unwrap();
+        stream.set_rtx_cache(4_096, Duration::from_secs(3), None);
+    }
+
     pub(crate) fn timeout(&mut self, now: Instant) {
         if self.rtc.is_alive() {
             self.rtc.handle_input(Input::Timeout(now)).unwrap();

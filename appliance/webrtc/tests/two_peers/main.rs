@@ -4,6 +4,7 @@
 
 mod browser;
 mod hostile;
+mod recovery;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

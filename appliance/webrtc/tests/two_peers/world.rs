@@ -24,6 +24,7 @@ const SOUND_BYTES: usize = 80;
 const OPUS: u8 = 111;
 const RED: u8 = 63;
 
+/// Packets of a picture, unless a test says otherwise.
 const PICTURE_PACKETS: u32 = 4;
 
 pub(crate) fn address(text: &str) -> SocketAddr {
@@ -125,6 +126,11 @@ pub(crate) struct World {
     browser_sources: [Source; 3],
     pub(crate) leg_ssrcs: [u32; 3],
     pub(crate) video: Medium,
+    /// Packets of each picture, by its number.
+    pub(crate) picture_packets: fn(u64) -> u32,
+    pictures: u64,
+    /// When the browser has sent each packet of a medium, by its number.
+    pub(crate) sent_by_browser_at: [Vec<Instant>; 3],
 }
 
 impl World {
@@ -174,6 +180,9 @@ impl World {
             browser_sources: Default::default(),
             leg_ssrcs: [11, 22, 33],
             video: Medium::Video,
+            picture_packets: |_| PICTURE_PACKETS,
+            pictures: 0,
+            sent_by_browser_at: Default::default(),
         }
     }
 
@@ -241,8 +250,10 @@ impl World {
         self.send_both(Medium::Audio, elapsed * 48, true);
         // 25 pictures a second.
         if self.ticks.is_multiple_of(2) {
-            for index in 1..=PICTURE_PACKETS {
-                self.send_both(self.video, elapsed * 90, index == PICTURE_PACKETS);
+            let packets = (self.picture_packets)(self.pictures);
+            self.pictures += 1;
+            for index in 1..=packets {
+                self.send_both(self.video, elapsed * 90, index == packets);
             }
         }
     }
@@ -260,6 +271,7 @@ impl World {
             let source = &mut self.browser_sources[medium as usize];
             let bytes = payload(medium, source.number);
             source.number += 1;
+            self.sent_by_browser_at[medium as usize].push(self.now);
             self.browser
                 .send_rtp(self.now, medium, timestamp, marker, &bytes);
         }
@@ -326,12 +338,18 @@ impl World {
 
     /// The numbers of packets of a medium that media got from the leg.
     pub(crate) fn received_by_media(&self, wanted: Medium) -> Vec<u32> {
-        let of_medium = |(_, event): &(Instant, Event)| match event {
+        let arrivals = self.arrivals_at_media(wanted).into_iter();
+        arrivals.map(|(_, number)| number).collect()
+    }
+
+    /// When media got which packets of a medium from the leg.
+    pub(crate) fn arrivals_at_media(&self, wanted: Medium) -> Vec<(Instant, u32)> {
+        let of_medium = |(at, event): &(Instant, Event)| match event {
             Event::Media {
                 medium,
                 channel: Channel::Rtp,
                 payload,
-            } if *medium == wanted => Some(number(wanted, &payload[12..])),
+            } if *medium == wanted => Some((*at, number(wanted, &payload[12..]))),
             _ => None,
         };
         self.events.iter().filter_map(of_medium).collect()
@@ -373,6 +391,13 @@ impl World {
                 number(wanted, itself)
             })
             .collect()
+    }
+
+    /// NACKs that the leg has sent for a medium.
+    pub(crate) fn nacks_sent(&self, medium: Medium) -> u64 {
+        let streams = self.leg.stats().streams.iter();
+        let mut of_medium = streams.filter(|stream| stream.medium == medium);
+        of_medium.next().map_or(0, |stream| stream.nacks_sent)
     }
 
     pub(crate) fn saw(&self, event: &Event) -> bool {

@@ -89,6 +89,11 @@ pub(crate) fn is_rtcp(packet: &[u8]) -> bool {
         .is_some_and(|second| (64..96).contains(&(second & 0x7f)))
 }
 
+/// The sequence number of an RTP packet.
+pub(crate) fn sequence(packet: &[u8]) -> Option<u16> {
+    Some(u16::from_be_bytes(packet.get(2..4)?.try_into().ok()?))
+}
+
 /// The SSRC and, with the id of its header extension, the transport-wide number of an RTP packet.
 pub(crate) fn ssrc_and_transport_sequence(
     packet: &[u8],

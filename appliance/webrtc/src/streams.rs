@@ -37,6 +37,7 @@ pub(crate) fn audio(engine: &Engine, line: &Line, allowed: Direction) -> Option<
         receive_telephone_event: None,
         max_bitrate: line.max_bitrate,
         direction: both(direction(media), allowed),
+        generic_nack: line.takes_nack(payload_type.value()),
         srtp: None,
         rtcp: RTCP,
     })

@@ -14,6 +14,7 @@ use super::media::{MediumState, clock_hz};
 use super::{DATA_CHANNELS, Leg, State};
 use crate::address::{LocalAddress, Protocol};
 use crate::output::{CloseReason, DatagramKind, Event, Output, Transmit};
+use crate::redundancy::Repair;
 use crate::rtp;
 use crate::stats::{self, CandidateKind, CandidatePair};
 
@@ -86,13 +87,23 @@ impl Leg {
         if kind != DatagramKind::Connectivity && !self.may_send(now) {
             return;
         }
-        self.outputs.push_back(Output::Transmit(Transmit {
+        let datagram = Transmit {
             protocol: Protocol::of_engine(transmit.proto),
             source: transmit.source,
             destination: transmit.destination,
             payload: payload.into(),
             kind,
-        }));
+        };
+        let audio = self.state_of(Medium::Audio);
+        if audio.takes_nack
+            && let DatagramKind::Rtp {
+                medium: Medium::Audio,
+                ..
+            } = kind
+        {
+            audio.sent_sound.sent(now, &datagram);
+        }
+        self.outputs.push_back(Output::Transmit(datagram));
     }
 
     /// What a datagram of ours is (RFC 7983).
@@ -212,10 +223,18 @@ impl Leg {
         }
         match packet {
             Rtcp::Twcc(report) => {
-                if let Some(feedback) = self.transport_reports.read(&mut self.engine, report) {
+                let read = self.transport_reports.read(&mut self.engine, report);
+                if let Some(mut feedback) = read {
+                    let sound = &self.state_of(Medium::Audio).sent_sound;
+                    let mut packets = feedback.packets.iter_mut();
+                    packets
+                        .by_ref()
+                        .filter(|packet| sound.is_again(packet.sequence))
+                        .for_each(|packet| packet.received = None);
                     self.event(Event::TransportFeedback(feedback));
                 }
             }
+            Rtcp::Nack(nack) => self.sound_requested(now, nack),
             Rtcp::Remb(limit) => {
                 self.event(Event::ReceiverEstimatedMaximumBitrate(limit.bitrate as u64));
             }
@@ -225,10 +244,19 @@ impl Leg {
 
     fn peer_stats(&mut self, now: Instant, stats: &PeerStats) {
         self.stats.sent_loss = stats.egress_loss_fraction;
+        let round_trip = stats
+            .selected_candidate_pair
+            .as_ref()
+            .and_then(|pair| pair.current_round_trip_time);
+        self.stats.round_trip_time = round_trip;
+        self.ask_for_sound();
         let audio = self.state_of(Medium::Audio);
         // Receiver reports know of sound alone, but come more seldom.
         let loss = stats.egress_loss_fraction.or(audio.stats.sent_loss);
-        audio.redundancy.loss(loss.unwrap_or(0.0));
+        let loss = loss.unwrap_or(0.0);
+        let is_sent_again = audio.takes_nack && audio.sent_sound.is_asked_for(now, loss);
+        let repair = Repair::of(is_sent_again, round_trip);
+        audio.redundancy.loss(loss, repair);
         audio.stats.redundancy = audio.redundancy.level() as u8;
         let Some(pair) = &stats.selected_candidate_pair else {
             return;
@@ -241,7 +269,6 @@ impl Leg {
             self.consent_until = Some(now + self.settings.consent_timeout);
             self.restarted_until = None;
         }
-        self.stats.round_trip_time = pair.current_round_trip_time;
         let local_address = self
             .local_addresses
             .iter()

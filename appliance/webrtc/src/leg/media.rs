@@ -6,6 +6,7 @@ use room::codec::Direction;
 use room::media_plan::Medium;
 use str0m::Input;
 use str0m::media::{KeyframeRequestKind, Mid, SenderFeedback};
+use str0m::rtp::rtcp::Nack;
 use str0m::rtp::{RtpHeader, RtpWrite};
 
 use super::{Leg, SOURCES, State};
@@ -17,8 +18,9 @@ use crate::error::Error;
 use crate::keyframe_gate::KeyframeGate;
 use crate::numbering::Numbering;
 use crate::output::{Channel, CloseReason, Event, Output};
-use crate::redundancy::{Redundancy, Repetitions, Unwrapped};
+use crate::redundancy::{Redundancy, Repair, Repetitions, Unwrapped};
 use crate::rtp::{self, ControlPacket};
+use crate::sent_sound::SentSound;
 use crate::stats::{Meter, StreamStats};
 
 /// One medium of a leg.
@@ -44,6 +46,9 @@ pub(super) struct MediumState {
     pub(super) redundancy_payload_type: Option<u8>,
     pub(super) redundancy: Redundancy,
     repetitions: Repetitions,
+    /// Whether the browser asks for sound that is lost, and sends it again when asked.
+    pub(super) takes_nack: bool,
+    pub(super) sent_sound: SentSound,
     sender_time: Option<SenderTime>,
     /// Requests of media, on their way to the browser.
     pub(super) asks_browser: KeyframeGate,
@@ -70,6 +75,8 @@ impl MediumState {
             redundancy_payload_type: None,
             redundancy: Redundancy::default(),
             repetitions: Repetitions::default(),
+            takes_nack: false,
+            sent_sound: SentSound::default(),
             sender_time: None,
             asks_browser: KeyframeGate::new(keyframe_interval),
             asks_media: KeyframeGate::new(keyframe_interval),
@@ -312,6 +319,10 @@ impl Leg {
         };
         let (medium, ssrc) = (source.medium, state.ssrc);
         for packet in packets {
+            // What is repeated may have been sent again as well.
+            if !packet.is_primary && !state.arrived.is_new(packet.sequence) {
+                continue;
+            }
             let plain = rtp::RtpPacket {
                 marker: header.marker && packet.is_primary,
                 sequence: packet.sequence as u16,
@@ -324,6 +335,42 @@ impl Leg {
                 channel: Channel::Rtp,
                 payload: plain.write(payload_type),
             }));
+        }
+    }
+
+    /// Has the engine ask for lost sound where the browser sends it again in time. By itself it never does: it takes
+    /// what has no stream of retransmissions for something that is not sent again.
+    pub(super) fn ask_for_sound(&mut self) {
+        let round_trip = self.stats.round_trip_time;
+        let audio = self.state_of(Medium::Audio);
+        let (Some(mid), takes_nack) = (audio.mid(), audio.takes_nack) else {
+            return;
+        };
+        let asks = Repair::of(takes_nack, round_trip) == Repair::Retransmission;
+        self.engine.run(|rtc| {
+            if let Some(stream) = rtc.direct_api().stream_rx_by_mid(mid, None) {
+                stream.suppress_nack(!asks);
+            }
+        });
+    }
+
+    /// The browser asks for packets of sound.
+    pub(super) fn sound_requested(&mut self, now: Instant, nack: &Nack) {
+        let audio = self.state_of(Medium::Audio);
+        let is_ours = audio.sources.is_some_and(|(main, _)| main == *nack.ssrc);
+        if !audio.takes_nack || !is_ours {
+            return;
+        }
+        let mut again = Vec::new();
+        for entry in nack.reports.iter() {
+            let following = (0..16_u16).filter(|bit| entry.blp & 1 << bit != 0);
+            let numbers = following.map(|bit| entry.pid.wrapping_add(bit + 1));
+            for sequence in [entry.pid].into_iter().chain(numbers) {
+                again.extend(audio.sent_sound.requested(now, sequence));
+            }
+        }
+        if self.may_send(now) {
+            self.outputs.extend(again.into_iter().map(Output::Transmit));
         }
     }
 
@@ -390,6 +437,9 @@ impl Leg {
         });
         let found = found.flatten()?;
         self.source_media.push(found);
+        if found.medium == Medium::Audio {
+            self.ask_for_sound();
+        }
         Some(found)
     }
 

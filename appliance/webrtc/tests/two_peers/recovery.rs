@@ -4,10 +4,12 @@
 //! 4 Mbit/s with larger ones. A picture is in time when its last packet is with media at the latest so
 //! long after it would have been on a network that loses nothing.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use netem::{LinkConditions, Loss, Probability};
 use room::media_plan::Medium;
+use webrtc::DatagramKind;
 
 use crate::world::World;
 
@@ -156,4 +158,92 @@ fn lost_pictures_of_a_browser_are_whole_in_time() {
         assert!(recovered.in_two * 100.0 >= bar.in_two, "{recovered:.3?}");
         assert!(recovered.never * 100.0 <= bar.never, "{recovered:.3?}");
     }
+}
+
+/// A network whose loss sets in while sound flows.
+fn sound_through(mut world: World, loss: f64, round_trip: Duration) -> World {
+    world.connect();
+    let conditions = LinkConditions {
+        delay: round_trip / 2,
+        ..LinkConditions::default()
+    };
+    world.net.set_default_conditions(conditions);
+    world.media = true;
+    world.run_for(Duration::from_secs(4));
+    world.net.set_default_conditions(LinkConditions {
+        loss: Loss::Random(Probability::percent(loss).unwrap()),
+        ..conditions
+    });
+    world.run_for(Duration::from_secs(30));
+    world.net.set_default_conditions(conditions);
+    world.run_for(Duration::from_secs(1));
+    world.media = false;
+    world.run_for(Duration::from_secs(1));
+    world
+}
+
+/// The shares of sound that have reached the browser and media.
+fn heard(world: &World) -> [f64; 2] {
+    let at_media = world.received_by_media(Medium::Audio);
+    let distinct: BTreeSet<u32> = at_media.iter().copied().collect();
+    assert_eq!(distinct.len(), at_media.len(), "nothing is heard twice");
+    let (at_browser, _) = world.heard_by_browser();
+    let share = |heard: usize, sent: u32| heard as f64 / f64::from(sent);
+    [
+        share(at_browser.len(), world.sent_by_leg(Medium::Audio)),
+        share(distinct.len(), world.sent_by_browser(Medium::Audio)),
+    ]
+}
+
+fn sound_sent_again(world: &World) -> usize {
+    let again = |kind: &DatagramKind| {
+        let (medium, retransmission) = (Medium::Audio, true);
+        matches!(kind, DatagramKind::Rtp { medium: it, retransmission: again, transport_sequence: None }
+            if (*it, *again) == (medium, retransmission))
+    };
+    world.sent.iter().filter(|(_, kind)| again(kind)).count()
+}
+
+#[test]
+fn lost_sound_is_sent_again_both_ways_where_the_browser_agrees() {
+    for loss in [2.0, 5.0] {
+        let world = sound_through(World::with_sound_nack(41), loss, Duration::from_millis(60));
+        let [at_browser, at_media] = heard(&world);
+        assert!(
+            at_browser > 0.995 && at_media > 0.995,
+            "{at_browser} {at_media}"
+        );
+        // Nothing is repeated beside that, and little is sent in vain.
+        assert_eq!(world.heard_by_browser().1, 0);
+        let sent = f64::from(world.sent_by_leg(Medium::Audio));
+        let again = sound_sent_again(&world) as f64 / sent * 100.0;
+        assert!((0.5 * loss..1.5 * loss).contains(&again), "{again}");
+        assert!(world.nacks_sent(Medium::Audio) > 0);
+    }
+}
+
+#[test]
+fn sound_that_would_come_again_too_late_is_repeated_instead() {
+    let world = sound_through(World::with_sound_nack(42), 5.0, Duration::from_millis(250));
+    let (_, with_others) = world.heard_by_browser();
+    assert!(with_others > 1_000, "{with_others}");
+    let asked = world.nacks_sent(Medium::Audio);
+    assert!(asked < 10, "{asked}");
+}
+
+#[test]
+fn without_loss_no_sound_is_asked_for_and_none_is_repeated() {
+    let world = sound_through(World::with_sound_nack(43), 0.0, Duration::from_millis(60));
+    assert_eq!(heard(&world), [1.0, 1.0]);
+    assert_eq!(world.heard_by_browser().1, 0);
+    assert_eq!(sound_sent_again(&world), 0);
+    assert_eq!(world.nacks_sent(Medium::Audio), 0);
+}
+
+#[test]
+fn a_browser_that_does_not_agree_is_not_asked_for_sound() {
+    let world = sound_through(World::new(44), 5.0, Duration::from_millis(60));
+    assert_eq!(world.nacks_sent(Medium::Audio), 0);
+    assert_eq!(sound_sent_again(&world), 0);
+    assert!(world.heard_by_browser().1 > 1_000);
 }

@@ -143,11 +143,38 @@ impl World {
         )
     }
 
+    /// With a browser that asks for lost sound, and sends it again as libwebrtc does.
+    pub(crate) fn with_sound_nack(seed: u64) -> Self {
+        let mut world = Self::with_offer(
+            seed,
+            &[LocalAddress::udp(room_udp())],
+            Some(browser_address()),
+            None,
+            |offer| {
+                let map = format!("a=rtpmap:{OPUS} opus/48000/2\r\n");
+                assert!(offer.contains(&map));
+                offer.replace(&map, &format!("{map}a=rtcp-fb:{OPUS} nack\r\n"))
+            },
+        );
+        world.browser.sends_sound_again = true;
+        world
+    }
+
     pub(crate) fn with(
         seed: u64,
         addresses: &[LocalAddress],
         udp: Option<SocketAddr>,
         tcp: Option<SocketAddr>,
+    ) -> Self {
+        Self::with_offer(seed, addresses, udp, tcp, str::to_owned)
+    }
+
+    fn with_offer(
+        seed: u64,
+        addresses: &[LocalAddress],
+        udp: Option<SocketAddr>,
+        tcp: Option<SocketAddr>,
+        change: impl Fn(&str) -> String,
     ) -> Self {
         let now = Instant::now();
         // Chromium speaks DTLS 1.3, others 1.2.
@@ -157,6 +184,7 @@ impl World {
             DtlsVersion::Dtls13
         };
         let (mut browser, offer) = Browser::with_dtls(now, version, udp, tcp);
+        let offer = change(&offer);
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_be_bytes());
         let settings = LegSettings::default();

@@ -6,6 +6,7 @@ mod admission;
 mod aiortc;
 mod connection;
 mod firefox;
+mod lost_sound;
 mod media;
 mod network_changes;
 mod relayed;

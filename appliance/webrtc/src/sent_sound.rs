@@ -86,9 +86,11 @@ impl SentSound {
         });
     }
 
-    /// The browser asks for a packet: the datagram that leaves again.
+    /// The browser asks for a packet: the datagram that leaves again, by the way that the last one took.
     pub(crate) fn requested(&mut self, now: Instant, sequence: u16) -> Option<Transmit> {
         self.asked = Some(now);
+        let newest = &self.sent.back()?.datagram;
+        let (protocol, source, destination) = (newest.protocol, newest.source, newest.destination);
         let since = |at: Instant| now.saturating_duration_since(at);
         let (start, count) = self
             .second
@@ -109,7 +111,12 @@ impl SentSound {
             }
             self.again.push_back(number);
         }
-        Some(sent.datagram.clone())
+        Some(Transmit {
+            protocol,
+            source,
+            destination,
+            ..sent.datagram.clone()
+        })
     }
 
     /// Whether a packet with this transport-wide number has left more than once: when it came says nothing of
@@ -174,6 +181,19 @@ mod tests {
         assert!(sound.is_again(39));
         assert_eq!(sound.requested(at(100), 24), None, "it was never sent");
         assert_eq!(sound.requested(at(500), 22), None, "it is too old");
+    }
+
+    #[test]
+    fn what_leaves_again_takes_the_way_of_the_last_packet() {
+        let now = Instant::now();
+        let mut sound = SentSound::default();
+        sound.sent(now, &datagram(1, false, None));
+        let mut moved = datagram(2, false, None);
+        moved.destination = "198.51.100.9:9".parse().unwrap();
+        sound.sent(now, &moved);
+        let again = sound.requested(now, 1).unwrap();
+        assert_eq!(again.destination, moved.destination);
+        assert_eq!(again.payload, datagram(1, false, None).payload);
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub(crate) struct SentPacket {
     pub(crate) bytes: f64,
     pub(crate) kind: PacketKind,
     pub(crate) fate: Fate,
+    /// It was sent again under its number after it was missed: when that arrives says nothing of the path.
+    is_repeated: bool,
 }
 
 /// All of them, in the order of their numbers. That is nearly the order in which they were sent: what is sent
@@ -60,8 +62,10 @@ impl Flight {
         let place = self
             .packets
             .partition_point(|packet| packet.sequence < sequence);
-        let known = self.packets.get(place);
-        if known.is_some_and(|packet| packet.sequence == sequence) {
+        let is_missed = sequence <= self.told_until;
+        let known = self.packets.get_mut(place);
+        if let Some(packet) = known.filter(|packet| packet.sequence == sequence) {
+            packet.is_repeated |= is_missed;
             return;
         }
         self.packets.insert(
@@ -72,6 +76,7 @@ impl Flight {
                 bytes: bytes as f64,
                 kind,
                 fate: Fate::Unknown,
+                is_repeated: false,
             },
         );
         self.in_flight += bytes as f64;
@@ -114,13 +119,14 @@ impl Flight {
         self.told_until = self.told_until.max(last.min(newest));
     }
 
-    /// A packet has arrived. Gives it, unless that was known or it is forgotten.
+    /// A packet has arrived. Gives it, unless that was known, it was lost and sent again under its number, or it is
+    /// forgotten.
     pub(crate) fn received(&mut self, sequence: u64) -> Option<SentPacket> {
         let first = self
             .packets
             .partition_point(|packet| packet.sequence < sequence);
         let packet = self.packets.get_mut(first)?;
-        if packet.sequence != sequence || packet.fate == Fate::Received {
+        if packet.sequence != sequence || packet.fate == Fate::Received || packet.is_repeated {
             return None;
         }
         if packet.fate == Fate::Unknown {
@@ -176,6 +182,23 @@ mod tests {
         assert_eq!(numbers(flight.lost_before(at(20))), [1]);
         assert_eq!(numbers(flight.since(at(30)).copied().collect()), [2]);
         assert!(flight.received(2).is_some());
+        assert!(flight.in_flight().abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_was_missed_and_is_sent_again_under_its_number_stays_lost() {
+        let mut flight = Flight::default();
+        let begin = Instant::now();
+        let later = begin + Duration::from_millis(100);
+        for sequence in 1..=3 {
+            flight.sent(begin, sequence, 100, PacketKind::Video);
+        }
+        flight.told(1, 3);
+        flight.received(1);
+        flight.received(3);
+        flight.sent(later, 2, 100, PacketKind::Retransmission);
+        assert!(flight.received(2).is_none());
+        assert_eq!(flight.lost_before(later).len(), 1);
         assert!(flight.in_flight().abs() < 1e-9);
     }
 

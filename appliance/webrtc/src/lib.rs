@@ -24,6 +24,7 @@ mod redundancy;
 mod relay;
 mod rtp;
 pub mod secure_transport;
+mod sent_datagrams;
 mod sent_sound;
 mod stats;
 mod streams;

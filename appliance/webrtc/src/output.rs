@@ -45,11 +45,12 @@ pub enum DatagramKind {
     Rtp {
         /// The stream.
         medium: Medium,
-        /// Whether it is sent again, on the browser's request (RFC 4588).
+        /// Whether it is sent again: on the browser's request (RFC 4588), or since the browser has reported it as
+        /// lost. In the second case the datagram and its transport-wide number are those of the first time.
         retransmission: bool,
         /// Its transport-wide number, extended beyond 16 bits, where the browser takes such numbers
         /// (draft-holmer-rmcat-transport-wide-cc-extensions-01). They grow by one in the order in which
-        /// packets are handed out.
+        /// packets are handed out for the first time.
         transport_sequence: Option<u64>,
     },
 }

@@ -89,11 +89,6 @@ pub(crate) fn is_rtcp(packet: &[u8]) -> bool {
         .is_some_and(|second| (64..96).contains(&(second & 0x7f)))
 }
 
-/// The sequence number of an RTP packet.
-pub(crate) fn sequence(packet: &[u8]) -> Option<u16> {
-    Some(u16::from_be_bytes(packet.get(2..4)?.try_into().ok()?))
-}
-
 /// The SSRC and, with the id of its header extension, the transport-wide number of an RTP packet.
 pub(crate) fn ssrc_and_transport_sequence(
     packet: &[u8],
@@ -105,6 +100,19 @@ pub(crate) fn ssrc_and_transport_sequence(
         Some(u16::from_be_bytes(value.get(..2)?.try_into().ok()?))
     });
     Some((ssrc, number))
+}
+
+/// The SSRC and the sequence number of an RTP packet.
+pub(crate) fn ssrc_and_sequence(packet: &[u8]) -> Option<(u32, u16)> {
+    let ssrc = packet.get(8..12)?.try_into().ok()?;
+    let sequence = packet.get(2..4)?.try_into().ok()?;
+    Some((u32::from_be_bytes(ssrc), u16::from_be_bytes(sequence)))
+}
+
+/// The sequence numbers that an entry of a request for packets names (RFC 4585 section 6.2.1).
+pub(crate) fn requested_sequences(first: u16, following: u16) -> impl Iterator<Item = u16> {
+    let following = (0..16).filter(move |bit| following >> bit & 1 == 1);
+    std::iter::once(first).chain(following.map(move |bit| first.wrapping_add(bit + 1)))
 }
 
 /// The value of a header extension (RFC 8285), in the short or the long form.

@@ -63,7 +63,7 @@ impl SentSound {
         else {
             return;
         };
-        let Some(sequence) = rtp::sequence(&datagram.payload) else {
+        let Some((_, sequence)) = rtp::ssrc_and_sequence(&datagram.payload) else {
             return;
         };
         if self.sent.len() == PACKETS {
@@ -154,7 +154,7 @@ mod tests {
             protocol: Protocol::Udp,
             source: address,
             destination: address,
-            payload: Bytes::from(vec![0x80, 111, high, low]),
+            payload: Bytes::from(vec![0x80, 111, high, low, 0, 0, 0, 0, 0, 0, 0, 7]),
             kind: DatagramKind::Rtp {
                 medium: Medium::Audio,
                 retransmission,

@@ -32,14 +32,14 @@ use crate::setting::{Lengths, Setting};
 const USAGE_ENGLISH: &str = "\
 Usage: cargo xtask bench [AREA | ROW]... [--quick]
 
-  AREA      sip, media or network: measure that area only and keep the report's other rows
+  AREA      sip, media, network or webrtc: measure that area only and keep the report's other rows
   ROW       media.glass_ms, ...: measure that row only, and those that come out with it
   --quick   measure for a shorter time: coarse figures";
 
 const USAGE_CHINESE: &str = "\
 用法：cargo xtask bench [领域 | 行]... [--quick]
 
-  领域      sip、media 或 network：只测量该领域，保留报告中的其他行
+  领域      sip、media、network 或 webrtc：只测量该领域，保留报告中的其他行
   行        如 media.glass_ms：只测量该行及同时得出的行
   --quick   缩短测量时间，结果较粗略";
 

@@ -28,6 +28,10 @@ pub(crate) struct Lengths {
     pub(crate) step_runs: u32,
     /// Calls in each of which packets are lost.
     pub(crate) loss_runs: u32,
+    /// Calls of guests whose beginning is timed.
+    pub(crate) guest_calls: usize,
+    /// The time over which the load of guests is measured.
+    pub(crate) guest_load: Duration,
 }
 
 impl Lengths {
@@ -41,6 +45,8 @@ impl Lengths {
         media: Duration::from_secs(30),
         step_runs: 3,
         loss_runs: 2,
+        guest_calls: 20,
+        guest_load: Duration::from_secs(20),
     };
 
     /// Enough to see whether everything can be measured, and about how it stands.
@@ -53,6 +59,8 @@ impl Lengths {
         media: Duration::from_secs(10),
         step_runs: 1,
         loss_runs: 1,
+        guest_calls: 5,
+        guest_load: Duration::from_secs(10),
     };
 }
 

@@ -223,6 +223,7 @@ impl Talk {
             Ok(FromPage::Candidate { candidate, mid }) => self.hear_candidate(candidate, mid).await,
             Ok(FromPage::Leave) => {
                 let guest = self.guest;
+                self.guests.left(guest);
                 self.tell(GuestEvent::Left { guest }).await?;
                 Err(Goodbye::Closed(close_code::NORMAL))
             }

@@ -270,6 +270,11 @@ impl Guests {
         open(&state.registry, guest).ok()
     }
 
+    /// A guest says that it leaves: others need not wait for its place.
+    pub(super) fn left(&self, guest: GuestId) {
+        self.lock().registry.keep_place(guest, false);
+    }
+
     pub(super) fn rename(&self, guest: GuestId, name: &str) {
         let mut state = self.lock();
         if state.registry.rename(guest, name) {
@@ -319,6 +324,7 @@ impl Guests {
         let mut state = self.lock();
         state.registry.session(guest)?;
         state.registry.seen(guest, SystemTime::now());
+        state.registry.keep_place(guest, true);
         let (close, closed) = watch::channel(None);
         let (going, gone) = oneshot::channel();
         let number = state.next_connection;

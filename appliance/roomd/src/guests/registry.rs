@@ -75,6 +75,8 @@ pub(super) struct Session {
     pub(super) standing: Standing,
     /// The last sign of the guest; a restart counts as one.
     pub(super) seen_at: SystemTime,
+    /// Whether its place is kept for it while it is away: not after it has said that it leaves.
+    pub(super) keeps_place: bool,
 }
 
 /// Why there is no invitation.
@@ -211,8 +213,8 @@ impl Registry {
         self.sessions.iter().find(|session| session.guest == guest)
     }
 
-    /// Opens a session. Where all `places` are taken, the guest that is absent longest, and longer than
-    /// [`ABSENCE`], loses its own.
+    /// Opens a session. Where all `places` are taken, a guest that has left loses its own, or else the one that is
+    /// absent longest, and longer than [`ABSENCE`].
     pub(super) fn open_session(
         &mut self,
         token: &TokenDigest,
@@ -233,6 +235,7 @@ impl Registry {
             digest: cookie,
             standing: Standing::New,
             seen_at: now,
+            keeps_place: true,
         };
         self.next_guest += 1;
         self.sessions.push(session.clone());
@@ -247,16 +250,17 @@ impl Registry {
     ) -> Result<Vec<Ended>, OpenError> {
         let mut ended = Vec::new();
         while self.sessions.len() >= places {
-            let absent_since = |session: &&Session| session.seen_at;
+            let first_to_go = |session: &&Session| (session.keeps_place, session.seen_at);
             let is_absent = |session: &&Session| {
                 let absence = now.duration_since(session.seen_at).unwrap_or_default();
-                absence >= ABSENCE && !is_present(session.guest)
+                let is_over = !session.keeps_place || absence >= ABSENCE;
+                is_over && !is_present(session.guest)
             };
             let absent = self
                 .sessions
                 .iter()
                 .filter(is_absent)
-                .min_by_key(absent_since);
+                .min_by_key(first_to_go);
             let guest = absent.ok_or(OpenError::MeetingFull)?.guest;
             ended.extend(
                 self.end_session(guest)
@@ -277,6 +281,13 @@ impl Registry {
     pub(super) fn seen(&mut self, guest: GuestId, now: SystemTime) {
         if let Some(session) = self.session_mut(guest) {
             session.seen_at = now;
+        }
+    }
+
+    /// Says whether a guest that is away keeps its place.
+    pub(super) fn keep_place(&mut self, guest: GuestId, keeps_place: bool) {
+        if let Some(session) = self.session_mut(guest) {
+            session.keeps_place = keeps_place;
         }
     }
 
@@ -402,6 +413,23 @@ mod tests {
         assert_eq!(full, OpenError::MeetingFull);
         let (_, ended) = open(&mut registry, &token, &guests[..1], later).unwrap();
         assert_eq!(ended, [(guests[1], SessionEnd::PlaceTaken)]);
+    }
+
+    #[test]
+    fn a_guest_that_has_left_makes_place_at_once_unless_it_is_back() {
+        let (mut registry, now) = (Registry::default(), SystemTime::now());
+        let token = digest();
+        registry.invite(token, None, Admit::Ask, HOUR, now).unwrap();
+        let open_one = |registry: &mut Registry| open(registry, &token, &[], now);
+        let guests: Vec<GuestId> = (0..PLACES)
+            .map(|_| open_one(&mut registry).unwrap().0.guest)
+            .collect();
+        registry.keep_place(guests[1], false);
+        registry.keep_place(guests[2], false);
+        registry.keep_place(guests[2], true);
+        let (_, ended) = open_one(&mut registry).unwrap();
+        assert_eq!(ended, [(guests[1], SessionEnd::PlaceTaken)]);
+        assert_eq!(open_one(&mut registry).unwrap_err(), OpenError::MeetingFull);
     }
 
     #[derive(Clone, Copy, Debug)]

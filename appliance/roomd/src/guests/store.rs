@@ -138,6 +138,7 @@ impl StoredSession {
             },
             created_at: unix_time(self.created_at)?,
             seen_at: now,
+            keeps_place: true,
         })
     }
 }

@@ -17,6 +17,7 @@ use crate::output::{CloseReason, DatagramKind, Event, Output, Transmit};
 use crate::redundancy::Repair;
 use crate::rtp;
 use crate::stats::{self, CandidateKind, CandidatePair};
+use crate::transport_feedback::TransportFeedback;
 
 /// Outputs of the engine after one input. More than that is a loop.
 const OUTPUTS: usize = 100_000;
@@ -103,6 +104,7 @@ impl Leg {
         {
             audio.sent_sound.sent(now, &datagram);
         }
+        self.sent_datagrams.sent(now, &datagram);
         self.outputs.push_back(Output::Transmit(datagram));
     }
 
@@ -225,20 +227,34 @@ impl Leg {
             Rtcp::Twcc(report) => {
                 let read = self.transport_reports.read(&mut self.engine, report);
                 if let Some(mut feedback) = read {
-                    let sound = &self.state_of(Medium::Audio).sent_sound;
-                    let mut packets = feedback.packets.iter_mut();
-                    packets
-                        .by_ref()
-                        .filter(|packet| sound.is_again(packet.sequence))
-                        .for_each(|packet| packet.received = None);
+                    let sound = &self.media[Medium::Audio as usize].sent_sound;
+                    for packet in &mut feedback.packets {
+                        if sound.is_again(packet.sequence) {
+                            packet.received = None;
+                        }
+                    }
+                    self.send_lost_again(now, &feedback);
                     self.event(Event::TransportFeedback(feedback));
                 }
             }
-            Rtcp::Nack(nack) => self.sound_requested(now, nack),
+            Rtcp::Nack(request) => {
+                let entries = request.reports.iter();
+                let sequences = entries.flat_map(|it| rtp::requested_sequences(it.pid, it.blp));
+                let sequences = sequences.collect();
+                self.sent_datagrams.asked(*request.ssrc, &sequences);
+                self.sound_requested(now, *request.ssrc, &sequences);
+            }
             Rtcp::Remb(limit) => {
                 self.event(Event::ReceiverEstimatedMaximumBitrate(limit.bitrate as u64));
             }
             _ => {}
+        }
+    }
+
+    fn send_lost_again(&mut self, now: Instant, feedback: &TransportFeedback) {
+        let lost = self.sent_datagrams.reported(now, feedback);
+        if self.may_send(now) {
+            self.outputs.extend(lost.into_iter().map(Output::Transmit));
         }
     }
 

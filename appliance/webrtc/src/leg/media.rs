@@ -1,12 +1,12 @@
 //! Media through a leg: plain packets of media to the browser, and the browser's to media.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use room::codec::Direction;
 use room::media_plan::Medium;
 use str0m::Input;
 use str0m::media::{KeyframeRequestKind, Mid, SenderFeedback};
-use str0m::rtp::rtcp::Nack;
 use str0m::rtp::{RtpHeader, RtpWrite};
 
 use super::{Leg, SOURCES, State};
@@ -260,6 +260,7 @@ impl Leg {
     /// Forgets the packets that could be sent again: after a congestion they would only add to it, and
     /// the whole picture that follows does without them.
     pub fn flush_retransmissions(&mut self, medium: Medium) {
+        self.sent_datagrams.clear();
         if let Some(mid) = self.media[medium as usize].mid() {
             self.engine.run(|rtc| {
                 if let Some(stream) = rtc.direct_api().stream_tx_by_mid(mid, None) {
@@ -354,23 +355,17 @@ impl Leg {
         });
     }
 
-    /// The browser asks for packets of sound.
-    pub(super) fn sound_requested(&mut self, now: Instant, nack: &Nack) {
-        let audio = self.state_of(Medium::Audio);
-        let is_ours = audio.sources.is_some_and(|(main, _)| main == *nack.ssrc);
-        if !audio.takes_nack || !is_ours {
+    /// The browser asks for packets of one of our sources, which may be that of sound.
+    pub(super) fn sound_requested(&mut self, now: Instant, ssrc: u32, sequences: &BTreeSet<u16>) {
+        let may_send = self.may_send(now);
+        let audio = &mut self.media[Medium::Audio as usize];
+        let is_ours = audio.sources.is_some_and(|(main, _)| main == ssrc);
+        if !audio.takes_nack || !is_ours || !may_send {
             return;
         }
-        let mut again = Vec::new();
-        for entry in nack.reports.iter() {
-            let following = (0..16_u16).filter(|bit| entry.blp & 1 << bit != 0);
-            let numbers = following.map(|bit| entry.pid.wrapping_add(bit + 1));
-            for sequence in [entry.pid].into_iter().chain(numbers) {
-                again.extend(audio.sent_sound.requested(now, sequence));
-            }
-        }
-        if self.may_send(now) {
-            self.outputs.extend(again.into_iter().map(Output::Transmit));
+        for sequence in sequences {
+            let again = audio.sent_sound.requested(now, *sequence);
+            self.outputs.extend(again.map(Output::Transmit));
         }
     }
 

@@ -40,6 +40,7 @@ use crate::engine::{self, Engine};
 use crate::error::Error;
 use crate::output::{CloseReason, Event, Output};
 use crate::rate_limit::RateLimit;
+use crate::sent_datagrams::SentDatagrams;
 use crate::stats::{CandidateKind, LegStats};
 use crate::transport_feedback::TransportReports;
 use media::{MediumState, SourceMedium};
@@ -125,6 +126,7 @@ pub struct Leg {
     /// The name that ties the browser's streams together for media.
     name: String,
     transport_reports: TransportReports,
+    sent_datagrams: SentDatagrams,
     payload_types: PayloadTypes,
     /// The certificates of the browser, as its first offer names them.
     fingerprints: Vec<String>,
@@ -184,6 +186,7 @@ impl Leg {
             capture_clock: CaptureClock::default(),
             name,
             transport_reports: TransportReports::new(now),
+            sent_datagrams: SentDatagrams::default(),
             payload_types: PayloadTypes::default(),
             fingerprints: description::fingerprints(offer)
                 .map(str::to_owned)

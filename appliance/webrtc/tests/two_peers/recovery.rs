@@ -127,20 +127,17 @@ const fn bar(camera: Camera, round_trip: u64, lost: f64, burst: u32, whole: [f64
     }
 }
 
-/// Two to three times what was measured for each (`never`), and 2 to 4 below it (`in_two`): the seeds are
-/// fixed, what is sent at which moment is not.
-const BARS: [Bar; 11] = [
-    bar(Camera::Usual, 20, 5.0, 1, [97.0, 1.0]),
-    bar(Camera::Usual, 50, 2.0, 1, [98.0, 0.5]),
-    bar(Camera::Usual, 50, 5.0, 5, [97.0, 1.0]),
-    bar(Camera::Usual, 100, 5.0, 1, [95.0, 2.0]),
-    bar(Camera::Usual, 100, 10.0, 1, [89.0, 6.0]),
-    bar(Camera::Usual, 200, 2.0, 1, [97.0, 0.5]),
-    bar(Camera::Usual, 200, 5.0, 1, [95.0, 1.5]),
-    bar(Camera::Usual, 200, 10.0, 5, [91.0, 7.0]),
-    bar(Camera::Large, 50, 5.0, 5, [96.0, 2.0]),
-    bar(Camera::Large, 100, 5.0, 1, [95.0, 3.0]),
-    bar(Camera::Large, 200, 5.0, 1, [90.0, 9.0]),
+/// Four standard deviations from what was measured: the seeds are fixed, the order of what is sent at one moment is
+/// not. Of the large pictures over a long path a packet is asked for once only.
+const BARS: [Bar; 8] = [
+    bar(Camera::Usual, 50, 2.0, 1, [98.5, 1.0]),
+    bar(Camera::Usual, 50, 5.0, 5, [96.5, 1.4]),
+    bar(Camera::Usual, 100, 5.0, 1, [95.0, 3.0]),
+    bar(Camera::Usual, 200, 2.0, 1, [97.5, 1.0]),
+    bar(Camera::Usual, 200, 5.0, 1, [96.0, 2.0]),
+    bar(Camera::Usual, 200, 10.0, 5, [90.0, 8.0]),
+    bar(Camera::Large, 100, 5.0, 1, [95.0, 4.4]),
+    bar(Camera::Large, 200, 5.0, 1, [86.0, 14.0]),
 ];
 
 #[test]

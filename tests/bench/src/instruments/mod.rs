@@ -1,5 +1,6 @@
 //! What measures. No instrument knows which row it serves.
 
+pub(crate) mod first_pictures;
 pub(crate) mod footage_camera;
 pub(crate) mod gstreamer_floor;
 pub(crate) mod media_pair;

@@ -2,6 +2,7 @@
 //! room with a guest.
 
 pub(crate) mod baresip_pair;
+pub(crate) mod chromium_pair;
 pub(crate) mod linked_call;
 pub(crate) mod recordings;
 pub(crate) mod room_api;

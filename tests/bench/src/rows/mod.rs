@@ -1,6 +1,8 @@
 //! The rows of the report, one module for what is measured together.
 
 mod flood;
+mod guest_first_picture;
+mod guest_legs;
 mod idle;
 mod invite_to_200;
 mod lip_sync;
@@ -29,11 +31,13 @@ pub(crate) enum Area {
     Media,
     /// Guests on bad networks.
     Network,
+    /// Guests on good ones.
+    WebRtc,
 }
 
 impl Area {
     /// All areas.
-    pub(crate) const ALL: [Self; 3] = [Self::Sip, Self::Media, Self::Network];
+    pub(crate) const ALL: [Self; 4] = [Self::Sip, Self::Media, Self::Network, Self::WebRtc];
 
     /// The first part of its rows' names.
     pub(crate) fn name(self) -> &'static str {
@@ -41,6 +45,7 @@ impl Area {
             Self::Sip => "sip",
             Self::Media => "media",
             Self::Network => "network",
+            Self::WebRtc => "webrtc",
         }
     }
 
@@ -68,6 +73,7 @@ impl Area {
                 idle::MEASUREMENT,
             ],
             Self::Network => &[network_step::MEASUREMENT, network_loss::MEASUREMENT],
+            Self::WebRtc => &[guest_first_picture::MEASUREMENT, guest_legs::MEASUREMENT],
         }
     }
 }

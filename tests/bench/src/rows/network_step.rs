@@ -2,6 +2,7 @@
 //!
 //! A room's guest and a pair of Chromiums take turns, each call on a link of its own.
 
+use std::fmt;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use system::emulated_link::{Conditions, Direction, Interval};
 use super::Measurement;
 use crate::instruments::shown_frames::{self, Look, Shown};
 use crate::peers::linked_call::{LinkedCall, SETTLING, Sender, within_call};
+use crate::plot::{Line, Plot};
 use crate::report::{Figure, Goal, Row};
 use crate::setting::Setting;
 use crate::statistics::Samples;
@@ -26,6 +28,10 @@ const USED_FROM: Duration = Duration::from_secs(5);
 /// Packets wait less than this when the sender has settled, and do so for [`CALM`].
 const SHORT_WAIT: Duration = Duration::from_millis(75);
 const CALM: Duration = Duration::from_secs(1);
+/// A plot begins this long before the step,
+const SHOWN_BEFORE: Duration = Duration::from_secs(3);
+/// and shows what is carried within so many intervals of the link's at a time.
+const SMOOTHED: usize = 8;
 
 const FROZEN: Figure = Figure {
     name: "network.step_frozen_s",
@@ -65,6 +71,20 @@ struct Step {
     used_percent: f64,
     /// Of the wide link, in the second before the step.
     used_before_percent: f64,
+    course: Course,
+}
+
+/// What the link saw around the step, by the seconds since.
+#[derive(Clone)]
+struct Course {
+    kbps: Vec<(f64, f64)>,
+    wait_ms: Vec<(f64, f64)>,
+}
+
+impl fmt::Debug for Course {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} intervals", self.wait_ms.len())
+    }
 }
 
 fn measure(setting: &Setting) -> Result<Vec<Row>> {
@@ -80,6 +100,7 @@ fn measure(setting: &Setting) -> Result<Vec<Row>> {
             }
         }
     }
+    save_plots(setting, &room, &anchor)?;
     let row = |figure: &Figure, value: fn(&Step) -> f64, rest: String| -> Result<Row> {
         let ours = Samples::new(room.iter().map(value)).context("no calls")?;
         let anchor = Samples::new(anchor.iter().map(value)).context("no calls")?;
@@ -138,6 +159,60 @@ fn measure(setting: &Setting) -> Result<Vec<Row>> {
     ])
 }
 
+impl Course {
+    fn around(step: Duration, intervals: &[Interval]) -> Self {
+        let begin = step.saturating_sub(SHOWN_BEFORE);
+        let shown: Vec<&Interval> = intervals.iter().filter(|it| it.at >= begin).collect();
+        let seconds = |at: Duration| at.as_secs_f64() - step.as_secs_f64();
+        let kbps = shown.windows(SMOOTHED).map(|window| {
+            let bytes: u64 = window.iter().map(|it| it.carried_bytes).sum();
+            let (first, last) = (window[0].at, window[SMOOTHED - 1].at);
+            let long = (last - first) * SMOOTHED as u32 / (SMOOTHED as u32 - 1);
+            let kbps = bytes as f64 * 8e-3 / long.as_secs_f64().max(f64::EPSILON);
+            (seconds(last), kbps)
+        });
+        let wait_ms = shown.iter().map(|it| {
+            let wait = it.longest_wait.as_secs_f64() * 1e3;
+            (seconds(it.at), wait)
+        });
+        Self {
+            kbps: kbps.collect(),
+            wait_ms: wait_ms.collect(),
+        }
+    }
+}
+
+/// How the first call of each went.
+fn save_plots(setting: &Setting, room: &[Step], anchor: &[Step]) -> Result<()> {
+    let (Some(room), Some(anchor)) = (room.first(), anchor.first()) else {
+        return Ok(());
+    };
+    let lines = |points: fn(&Course) -> &Vec<(f64, f64)>| {
+        [("roomd", room), ("Chromium", anchor)].map(|(name, step)| Line {
+            name: name.to_owned(),
+            points: points(&step.course).clone(),
+        })
+    };
+    let plot = |title: &str, y_label, lines: [Line; 2]| Plot {
+        title: title.to_owned(),
+        x_label: "s since the link fell from 3 to 1 Mbit/s",
+        y_label,
+        lines: lines.into(),
+    };
+    let used = plot(
+        "What the link carries",
+        "kbit/s",
+        lines(|course| &course.kbps),
+    );
+    setting.save_plot(USED.name, &used)?;
+    let waits = plot(
+        "The longest wait in the queue",
+        "ms",
+        lines(|course| &course.wait_ms),
+    );
+    setting.save_plot(SETTLED.name, &waits)
+}
+
 /// What a call of each was like, for a note.
 fn pictures(room: &[Step], anchor: &[Step]) -> String {
     let of = |steps: &[Step]| steps.first().map(|step| step.shown.summary());
@@ -175,6 +250,7 @@ fn step(call: &LinkedCall<'_>) -> Result<Step> {
             at,
             WIDE_BPS,
         ),
+        course: Course::around(at, &intervals),
     })
 }
 

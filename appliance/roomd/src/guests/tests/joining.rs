@@ -158,3 +158,20 @@ async fn a_link_that_is_opened_again_by_the_same_browser_is_the_same_session() {
     room.guest(&token).await;
     assert_eq!(room.server.links().list()[0].1, 2);
 }
+
+#[tokio::test]
+async fn a_guest_that_leaves_makes_place_for_another_at_once() {
+    let mut room = Room::start().await;
+    let token = room.link().await;
+    let mut guests = Vec::new();
+    for _ in 0..4 {
+        guests.push(room.guest(&token).await);
+    }
+    let mut page = guests[2].page().await;
+    page.say(&json!({"type": "leave"})).await;
+    assert!(matches!(room.next().await, GuestEvent::Left { .. }));
+    assert_eq!(page.hear().await, None);
+    assert_eq!(room.browser().open_session(&token, "Ben").await.status, 200);
+    let full = room.browser().open_session(&token, "Cara").await;
+    assert_eq!((full.status, full.code().as_str()), (503, "meeting_full"));
+}

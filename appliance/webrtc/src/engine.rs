@@ -20,7 +20,7 @@
 //!   when it comes at last: at 4 Mbit/s a quarter of a second, which is all that a repair takes on a long path.
 //!   Asking cannot be done without the engine, which encrypts; but the packets are taken where they have been
 //!   decrypted and before its register looks at them. In the two-peers harness (5 % lost at random, 200 ms
-//!   there and back, 2.6 Mbit/s), of 100 pictures 8.4 were never whole with the register, and 0.4 are without.
+//!   there and back, 2.6 Mbit/s), of 100 pictures eight were never whole with the register, and less than one is without.
 //! - It never asks for a whole picture by itself. Media does, when the decoder lacks something, and the leg
 //!   lets one request in an interval pass ([`keyframe_gate`](crate::keyframe_gate)).
 //! - Sound is asked for again only where the browser sends it again; repeated sound (RFC 2198) is taken

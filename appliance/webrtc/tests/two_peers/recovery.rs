@@ -127,8 +127,8 @@ const fn bar(camera: Camera, round_trip: u64, lost: f64, burst: u32, whole: [f64
     }
 }
 
-/// Four standard deviations from what was measured: the seeds are fixed, the order of what is sent at one moment is
-/// not. Of the large pictures over a long path a packet is asked for once only.
+/// Some four standard deviations from what was measured: a run repeats itself to the packet, and one packet more or
+/// less on the way makes it another one. Of the large pictures over a long path a packet is asked for once only.
 const BARS: [Bar; 8] = [
     bar(Camera::Usual, 50, 2.0, 1, [98.5, 1.0]),
     bar(Camera::Usual, 50, 5.0, 5, [96.5, 1.4]),

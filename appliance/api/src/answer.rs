@@ -123,6 +123,8 @@ pub enum ProblemCode {
     NoSipLadder,
     /// 404: guests are not configured.
     NoGuests,
+    /// 404: no ACME server certifies the guests' server.
+    NoAcme,
     /// 404: there is no such invitation.
     UnknownInvitation,
     /// 400: the label or the lifetime of a link is out of bounds.
@@ -145,7 +147,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Unauthorized,
         Self::ForeignHost,
         Self::ForeignOrigin,
@@ -161,6 +163,7 @@ impl ProblemCode {
         Self::NoPicture,
         Self::NoSipLadder,
         Self::NoGuests,
+        Self::NoAcme,
         Self::UnknownInvitation,
         Self::InvalidInvitation,
         Self::TooManyInvitations,
@@ -188,6 +191,7 @@ impl ProblemCode {
             | Self::NoPicture
             | Self::NoSipLadder
             | Self::NoGuests
+            | Self::NoAcme
             | Self::UnknownInvitation => 404,
             Self::MethodNotAllowed => 405,
             Self::TooManyInvitations => 409,

@@ -81,6 +81,8 @@ pub enum Endpoint {
     Invite,
     /// Ends a link.
     RevokeInvitation,
+    /// Has the guests' server certified anew.
+    RenewCertificate,
     /// This description.
     OpenApi,
     /// Metrics for Prometheus.
@@ -89,7 +91,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Snapshot,
         Self::Events,
         Self::Call,
@@ -116,6 +118,7 @@ impl Endpoint {
         Self::Invitations,
         Self::Invite,
         Self::RevokeInvitation,
+        Self::RenewCertificate,
         Self::OpenApi,
         Self::Metrics,
     ];
@@ -143,7 +146,8 @@ impl Endpoint {
             | Self::Resume
             | Self::Dtmf
             | Self::Register
-            | Self::Invite => Method::Post,
+            | Self::Invite
+            | Self::RenewCertificate => Method::Post,
             Self::Microphone | Self::Camera | Self::Slides | Self::Volume | Self::Layout => {
                 Method::Put
             }
@@ -180,6 +184,7 @@ impl Endpoint {
             Self::RefusedSipLadder => "/v1/sip-ladder/refused",
             Self::Invitations | Self::Invite => "/v1/guests/invitations",
             Self::RevokeInvitation => "/v1/guests/invitations/{invitation}",
+            Self::RenewCertificate => "/v1/guests/certificate/renewal",
             Self::OpenApi => "/v1/openapi.json",
             Self::Metrics => "/metrics",
         }
@@ -239,6 +244,7 @@ impl Endpoint {
             Self::Invitations => "get_invitations",
             Self::Invite => "invite",
             Self::RevokeInvitation => "revoke_invitation",
+            Self::RenewCertificate => "renew_certificate",
             Self::OpenApi => "get_openapi",
             Self::Metrics => "get_metrics",
         }
@@ -291,6 +297,10 @@ impl Endpoint {
                  holds it"
             }
             Self::RevokeInvitation => "End a link, and the calls of who came by it",
+            Self::RenewCertificate => {
+                "Have the guests' server certified anew by ACME now, whatever failed before; the snapshot \
+                 tells what becomes of it"
+            }
             Self::OpenApi => "This description",
             Self::Metrics => "Metrics in Prometheus text format",
         }

@@ -12,6 +12,7 @@ pub mod answer;
 mod call_end;
 mod call_end_text;
 mod endpoint;
+pub mod guest_certificate;
 pub mod guests;
 mod language;
 mod openapi;

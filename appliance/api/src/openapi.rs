@@ -181,6 +181,7 @@ fn body_of(endpoint: Endpoint) -> Option<String> {
         | Endpoint::RefusedSipLadder
         | Endpoint::Invitations
         | Endpoint::RevokeInvitation
+        | Endpoint::RenewCertificate
         | Endpoint::OpenApi
         | Endpoint::Metrics => return None,
     };
@@ -213,6 +214,10 @@ fn responses_of(endpoint: Endpoint) -> Vec<(&'static str, Response)> {
         }
         Endpoint::RevokeInvitation => {
             let description = "The link is no good any more";
+            vec![("200", of_type(JSON, &Admission::name(), description))]
+        }
+        Endpoint::RenewCertificate => {
+            let description = "A certificate is ordered, or is being ordered already";
             vec![("200", of_type(JSON, &Admission::name(), description))]
         }
         Endpoint::OpenApi => vec![("200", of_media_type(JSON, "An OpenAPI 3.1 document"))],

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::guest_certificate::GuestCertificate;
+
 pub use crate::call_end::{EndExplanation, EndReason, LegRefusal};
 
 /// The room at one moment.
@@ -44,6 +46,9 @@ pub struct Snapshot {
     /// How long the room's certificates are good for, by their files.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub certificates: BTreeMap<String, Certificate>,
+    /// How the guests' server stands with who certifies it; absent where nobody does by ACME.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest_certificate: Option<GuestCertificate>,
     /// Why what must survive a restart could last not be stored; absent when it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_fault: Option<String>,

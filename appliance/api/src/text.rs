@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::answer::{DeniedCode, ProblemCode};
+use crate::guest_certificate::GuestCertificateReason;
 use crate::language::Language;
 use crate::snapshot::{
     CallDirection, CameraState, CertificateValidity, DeviceState, HeldBy, Layout, LegRefusal,
@@ -65,6 +66,66 @@ words!(CertificateValidity {
     Expired => "has expired", "已过期";
     NotYetValid => "not valid yet, is the clock right?", "尚未生效,时钟是否正确?";
 });
+
+words!(GuestCertificateReason {
+    Unreachable => "the ACME server cannot be reached", "无法连接 ACME 服务器";
+    ServerUntrusted => "the certificate of the ACME server is not trusted", "ACME 服务器的证书不受信任";
+    AccountRefused => "the ACME server does not take the account", "ACME 服务器不接受该账户";
+    NameRefused => "the ACME server does not certify this name", "ACME 服务器不为该域名签发证书";
+    NoChallenge => "the ACME server cannot prove the name in the configured way", "ACME 服务器不支持所配置的验证方式";
+    NameNotProven => "the ACME server did not find this room under its name", "ACME 服务器未能在该域名下找到此会议室";
+    RateLimited => "the ACME server wants fewer orders", "ACME 服务器限制了请求频率";
+    ServerFault => "the ACME server failed", "ACME 服务器出错";
+    ClockWrong => "the clock is wrong by the time of the certificate", "时钟与证书的有效期不符";
+    NotStored => "the certificate cannot be stored", "无法保存证书";
+});
+
+impl GuestCertificateReason {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(self, language: Language) -> &'static str {
+        let (english, chinese) = match self {
+            Self::Unreachable => (
+                "look at the network, and at guests.acme.directory",
+                "请检查网络和 guests.acme.directory",
+            ),
+            Self::ServerUntrusted => (
+                "look at the clock, and name the authority of a server of your own in guests.acme.authority",
+                "请检查时钟,并在 guests.acme.authority 中指定自有服务器的颁发机构",
+            ),
+            Self::AccountRefused => (
+                "look at contact and external_account_id in [guests.acme]",
+                "请检查 [guests.acme] 中的 contact 和 external_account_id",
+            ),
+            Self::NameRefused => (
+                "look at guests.public_url, and at the CAA records of its name",
+                "请检查 guests.public_url 及该域名的 CAA 记录",
+            ),
+            Self::NoChallenge => (
+                "add or remove guests.acme.http_listen",
+                "请添加或删除 guests.acme.http_listen",
+            ),
+            Self::NameNotProven => (
+                "the name has to lead to this room: port 443 to guests.listen, or port 80 to guests.acme.http_listen",
+                "该域名必须指向此会议室:443 端口到 guests.listen,或 80 端口到 guests.acme.http_listen",
+            ),
+            Self::RateLimited => ("wait", "请等待"),
+            Self::ServerFault => (
+                "wait, or ask who runs the server",
+                "请等待,或联系服务器的管理者",
+            ),
+            Self::ClockWrong => ("set the clock", "请校准时钟"),
+            Self::NotStored => (
+                "look whether the disk is full, and into the log of roomd",
+                "请检查磁盘是否已满,并查看 roomd 的日志",
+            ),
+        };
+        match language {
+            Language::English => english,
+            Language::Chinese => chinese,
+        }
+    }
+}
 
 words!(DeviceState {
     NotConfigured => "not configured", "未配置";
@@ -136,6 +197,7 @@ words!(ProblemCode {
     NoPicture => "there is no such picture now", "目前没有该画面";
     NoSipLadder => "no SIP messages are remembered of that", "没有保存相应的 SIP 消息";
     NoGuests => "no guests are configured", "未配置访客";
+    NoAcme => "no ACME server certifies the guests' server", "访客服务器的证书不由 ACME 签发";
     UnknownInvitation => "there is no such invitation", "没有这个邀请";
     InvalidInvitation => "the label or the lifetime of the link is out of bounds", "链接的名称或有效期超出范围";
     TooManyInvitations => "there are as many links as there may be", "链接数量已达上限";
@@ -190,6 +252,10 @@ impl ProblemCode {
             Self::NoGuests => (
                 "add the table [guests] to the configuration and restart roomd",
                 "请在配置中添加 [guests] 并重启 roomd",
+            ),
+            Self::NoAcme => (
+                "add the table [guests.acme] to the configuration and restart roomd",
+                "请在配置中添加 [guests.acme] 并重启 roomd",
             ),
             Self::UnknownInvitation => (
                 "take its number from /v1/guests/invitations",

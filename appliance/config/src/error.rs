@@ -179,8 +179,16 @@ pub enum Rule {
     WebSocketPath,
     /// `https://HOST` or `https://HOST:PORT`.
     PublicUrl,
+    /// The same with a name that everybody finds, not an address.
+    PublicName,
     /// The URI of a TURN server.
     TurnUrl,
+    /// The `https` URL of an ACME server's directory.
+    DirectoryUrl,
+    /// A mail address.
+    MailAddress,
+    /// `true`: who says so has read the terms of service.
+    Agreed,
     /// A domain, an address, or a network such as `10.1.0.0/16`.
     Peer,
     /// `FIRST-LAST`, even first, at least four ports.

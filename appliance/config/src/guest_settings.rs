@@ -44,6 +44,86 @@ pub enum GuestServerIdentity {
         /// Its private key (PEM).
         key: PathBuf,
     },
+    /// A certificate of an ACME server (RFC 8555) for the host of `public_url`, which is a name. Until it has
+    /// come, and for everything else that the server is called, it is one of the room's own authority.
+    Acme(AcmeSettings),
+}
+
+/// `[guests.acme]`: who certifies the guests' server. Its terms of service are agreed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcmeSettings {
+    /// Where the server's directory is (RFC 8555 section 7.1.1).
+    pub directory: DirectoryUrl,
+    /// Whom the server may write to.
+    pub contact: Option<MailAddress>,
+    /// Whose certificate the server itself shows (PEM); `None`: one that the system trusts.
+    pub authority: Option<PathBuf>,
+    /// Where HTTP-01 is answered (RFC 8555 section 8.3); `None`: the name is proven by TLS-ALPN-01
+    /// (RFC 8737), at the guests' own listener.
+    pub http_listen: Option<SocketAddr>,
+    /// By what the server knows the owner already.
+    pub external_account: Option<ExternalAccount>,
+}
+
+/// A key by which a new account is bound to one that the owner has (RFC 8555 section 7.3.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalAccount {
+    /// The name of the key.
+    pub id: String,
+    /// Where the key is kept, in base64url as servers hand it out.
+    pub key: SecretSource,
+}
+
+/// The longest URL of an ACME server that is taken.
+const LONGEST_DIRECTORY_URL: usize = 1024;
+
+/// The `https` URL of an ACME server's directory, kept as written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DirectoryUrl(String);
+
+impl DirectoryUrl {
+    /// Reads `https://HOST[:PORT]/PATH`. It has no user and no fragment.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("https://")?;
+        let (server, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let plain = path
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        let valid = text.len() <= LONGEST_DIRECTORY_URL && plain && HostPort::new(server).is_some();
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    /// The URL as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// `USER@DOMAIN`: one address, without the header fields that a `mailto:` URL may have (RFC 8555 section 7.3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MailAddress(String);
+
+impl MailAddress {
+    /// Reads an address of at most 254 characters.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let (user, domain) = text.rsplit_once('@')?;
+        // What a URL would have to escape, or read as more than one address.
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!$'*+-/=^_`{|}~.".contains(&byte);
+        let valid = text.len() <= 254
+            && !user.is_empty()
+            && user.bytes().all(plain)
+            && matches!(Host::new(domain), Some(Host::Name(_)));
+        valid.then(|| Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for MailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// Whether a guest waits for somebody in the room.
@@ -246,6 +326,40 @@ mod tests {
             "https://ro\u{e9}m",
         ] {
             assert_eq!(PublicUrl::new(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_an_https_url_and_a_contact_one_mail_address() {
+        for text in [
+            "https://acme-v02.api.letsencrypt.org/directory",
+            "https://ca.example:9000/acme/acme/directory?profile=a",
+            "https://[::1]:14000/dir",
+            "https://ca.example",
+        ] {
+            assert_eq!(DirectoryUrl::new(text).unwrap().as_str(), text);
+        }
+        for text in [
+            "",
+            "http://ca.example/directory",
+            "https:///directory",
+            "https://user@ca.example/",
+            "https://ca.example/#a",
+            "https://ca.example/a b",
+        ] {
+            assert_eq!(DirectoryUrl::new(text), None, "{text}");
+        }
+        assert!(MailAddress::new("room.owner+acme@mail.example.com").is_some());
+        for text in [
+            "",
+            "owner",
+            "@example.com",
+            "owner@",
+            "a@b.example,c@d.example",
+            "a@b.example?subject=x",
+            "a@192.0.2.1",
+        ] {
+            assert_eq!(MailAddress::new(text), None, "{text}");
         }
     }
 

@@ -31,8 +31,8 @@ use std::path::Path;
 
 pub use error::{ConfigError, Problem, ProblemCause, Rule, WriteStep};
 pub use guest_settings::{
-    Admit, GuestServerIdentity, GuestSettings, PublicUrl, TurnCredentials, TurnServer,
-    TurnTransport, TurnUrl,
+    AcmeSettings, Admit, DirectoryUrl, ExternalAccount, GuestServerIdentity, GuestSettings,
+    MailAddress, PublicUrl, TurnCredentials, TurnServer, TurnTransport, TurnUrl,
 };
 pub use language::Language;
 pub use location::{KeyPath, Location};
@@ -45,7 +45,7 @@ pub use settings::{
     RoomSettings, SecondCall, SipAddress, SipSettings, SipTarget, SlidesSettings, TlsListener,
     Transfers, Transport,
 };
-pub use store::{Loaded, Origin, Store, write_atomically};
+pub use store::{Loaded, Origin, Store, write_atomically, write_private_atomically};
 pub use warning::Warning;
 
 /// The largest configuration that is read, in bytes.

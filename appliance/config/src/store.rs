@@ -126,6 +126,19 @@ impl Store {
 /// step, [`WriteStep::SyncDirectory`]: then the new one is in its place.
 pub fn write_atomically(file: &Path, content: &[u8]) -> Result<(), ConfigError> {
     let mode = fs::metadata(file).map_or(0o640, |metadata| metadata.mode() & 0o777);
+    write_with_mode(file, mode, content)
+}
+
+/// The same for what the service alone may read, such as a private key: the file has mode 0600, whatever
+/// it had before.
+///
+/// # Errors
+/// [`ConfigError::Write`].
+pub fn write_private_atomically(file: &Path, content: &[u8]) -> Result<(), ConfigError> {
+    write_with_mode(file, 0o600, content)
+}
+
+fn write_with_mode(file: &Path, mode: u32, content: &[u8]) -> Result<(), ConfigError> {
     let temporary = temporary_beside(file);
     let written = write_and_replace(file, &temporary, mode, content, sync_directory);
     written.map_err(|(step, source)| {

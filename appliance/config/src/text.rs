@@ -254,6 +254,19 @@ impl Rule {
             Self::TurnUrl => {
                 "the URI of a TURN server, such as \"turn:turn.example.com?transport=udp\"".into()
             }
+            Self::PublicName => {
+                "an https URL with a name that everybody finds, such as \"https://room.example.com\": \
+                 ACME certifies no addresses"
+                    .into()
+            }
+            Self::DirectoryUrl => {
+                "the https URL of an ACME directory, such as \"https://ca.example.com/acme/directory\""
+                    .into()
+            }
+            Self::MailAddress => "a mail address such as \"owner@example.com\"".into(),
+            Self::Agreed => {
+                "true, once you have read and agreed to the terms of service of the ACME server".into()
+            }
             Self::HostPort => "a host, or host and port, such as \"sip.example.com:5061\"".into(),
             Self::Peer => "a domain, an address or a network such as \"10.1.0.0/16\"".into(),
             Self::PortRange => {
@@ -287,6 +300,14 @@ impl Rule {
             Self::TurnUrl => {
                 "TURN 服务器的 URI,例如 \"turn:turn.example.com?transport=udp\"".into()
             }
+            Self::PublicName => {
+                "带有公共域名的 https 地址,例如 \"https://room.example.com\":ACME 不为 IP 地址签发证书".into()
+            }
+            Self::DirectoryUrl => {
+                "ACME 目录的 https 地址,例如 \"https://ca.example.com/acme/directory\"".into()
+            }
+            Self::MailAddress => "邮件地址,例如 \"owner@example.com\"".into(),
+            Self::Agreed => "true(请先阅读并同意 ACME 服务器的服务条款)".into(),
             Self::HostPort => "主机名,可带端口,例如 \"sip.example.com:5061\"".into(),
             Self::Peer => "域名、地址或网络,例如 \"10.1.0.0/16\"".into(),
             Self::PortRange => "起止端口,起始为偶数,至少四个端口,例如 \"16384-16483\"".into(),

@@ -546,6 +546,75 @@ fn guests_join_by_https_where_the_owner_says() {
 }
 
 #[test]
+fn acme_certifies_a_name_once_its_terms_are_agreed_to() {
+    let guests = "version = 1\n[guests]\nlisten = \"[::]:443\"\n";
+    let named = format!("{guests}public_url = \"https://room.example.com\"\n");
+    let agreed = "[guests.acme]\nterms_of_service_agreed = true\n";
+    let settings = parsed(&format!("{named}{agreed}")).guests.unwrap();
+    let GuestServerIdentity::Acme(acme) = settings.identity else {
+        panic!("{:?}", settings.identity);
+    };
+    let lets_encrypt = "https://acme-v02.api.letsencrypt.org/directory";
+    assert_eq!(acme.directory.as_str(), lets_encrypt);
+    assert!(acme.contact.is_none() && acme.authority.is_none() && acme.http_listen.is_none());
+    assert!(acme.external_account.is_none());
+
+    let bound = "external_account_id = \"kid-1\"\nexternal_account_key_file = \"acme.key\"\n";
+    let settings = parsed(&format!("{named}{agreed}{bound}")).guests.unwrap();
+    let GuestServerIdentity::Acme(acme) = settings.identity else {
+        panic!("{:?}", settings.identity);
+    };
+    let account = acme.external_account.unwrap();
+    assert_eq!(account.id, "kid-1");
+    assert_eq!(
+        account.key,
+        SecretSource::File("/etc/roomd/acme.key".into())
+    );
+
+    let files = "certificate = \"c\"\nkey = \"k\"\n";
+    let by_address = format!("{guests}public_url = \"https://192.0.2.7\"\n");
+    for (text, keys) in [
+        (format!("{guests}{agreed}"), &["guests.public_url"][..]),
+        (format!("{by_address}{agreed}"), &["guests.public_url"]),
+        (
+            format!("{named}{files}{agreed}"),
+            &["guests.certificate", "guests.key"],
+        ),
+        (
+            format!("{named}[guests.acme]\n"),
+            &["guests.acme.terms_of_service_agreed"],
+        ),
+        (
+            format!("{named}[guests.acme]\nterms_of_service_agreed = false\n"),
+            &["guests.acme.terms_of_service_agreed"],
+        ),
+        (
+            format!("{named}{agreed}directory = \"http://ca.example/\"\n"),
+            &["guests.acme.directory"],
+        ),
+        (
+            format!("{named}{agreed}contact = \"mailto:a@example.com,b@example.com\"\n"),
+            &["guests.acme.contact"],
+        ),
+        (
+            format!("{named}{agreed}external_account_id = \"a\"\n"),
+            &["guests.acme.external_account_key_file"],
+        ),
+        (
+            format!("{named}{agreed}external_account_key_credential = \"a\"\n"),
+            &["guests.acme.external_account_key_file"],
+        ),
+    ] {
+        let found = problems(&text);
+        let found: Vec<_> = found
+            .iter()
+            .map(|problem| problem.key.to_string())
+            .collect();
+        assert_eq!(found, keys, "{text}");
+    }
+}
+
+#[test]
 fn what_needs_a_second_key_says_which() {
     let cases = [
         ("[microphone]\nsource = \"file\"\n", "microphone.file"),

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{
-    Account, AccountCertificate, AccountName, Admit, AutoAnswer, CameraSettings,
-    ClientCertificates, Config, ContentSharing, Credentials, FloorTransport, GuestServerIdentity,
-    GuestSettings, HostPort, HttpSettings, IceUse, IncomingSettings, JoinSettings, LogFormat,
-    LogLevel, LogSettings, LoopbackListener, MediaKeys, MediaSecurity, MicrophoneSettings,
-    PlayoutSettings, PortRange, PublicUrl, Registration, Replaces, RoomSettings, SecondCall,
-    SecretSource, SipAddress, SipSettings, SipTarget, SlidesSettings, TlsListener, Transfers,
-    Transport, TurnCredentials, TurnServer, TurnUrl, parse,
+    Account, AccountCertificate, AccountName, AcmeSettings, Admit, AutoAnswer, CameraSettings,
+    ClientCertificates, Config, ContentSharing, Credentials, DirectoryUrl, ExternalAccount,
+    FloorTransport, GuestServerIdentity, GuestSettings, HostPort, HttpSettings, IceUse,
+    IncomingSettings, JoinSettings, LogFormat, LogLevel, LogSettings, LoopbackListener,
+    MailAddress, MediaKeys, MediaSecurity, MicrophoneSettings, PlayoutSettings, PortRange,
+    PublicUrl, Registration, Replaces, RoomSettings, SecondCall, SecretSource, SipAddress,
+    SipSettings, SipTarget, SlidesSettings, TlsListener, Transfers, Transport, TurnCredentials,
+    TurnServer, TurnUrl, parse,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option;
@@ -349,11 +350,19 @@ fn guests() -> impl Strategy<Value = GuestSettings> {
         "https://room.example.com",
         "https://[2001:db8::1]:8443",
     ]);
-    let identity = option::of((file(), file())).prop_map(|files| {
+    let address = option::of(url).prop_map(|url| url.map(|url| PublicUrl::new(url).unwrap()));
+    let files = option::of((file(), file())).prop_map(|files| {
         files.map_or(GuestServerIdentity::LocalAuthority, |(certificate, key)| {
             GuestServerIdentity::Certificate { certificate, key }
         })
     });
+    let identity = prop_oneof![
+        (address, files),
+        acme().prop_map(|acme| {
+            let name = PublicUrl::new("https://room.example.com:8443");
+            (name, GuestServerIdentity::Acme(acme))
+        }),
+    ];
     let turn_url = select(vec![
         "turn:192.0.2.1",
         "turns:turn.example.com:443?transport=tcp",
@@ -368,7 +377,6 @@ fn guests() -> impl Strategy<Value = GuestSettings> {
         .prop_map(|(urls, credentials)| TurnServer { urls, credentials });
     (
         select(vec!["0.0.0.0:8443", "[::]:443"]),
-        option::of(url),
         identity,
         1_u8..=16,
         select(vec![Admit::Ask, Admit::Automatically]),
@@ -376,14 +384,38 @@ fn guests() -> impl Strategy<Value = GuestSettings> {
         vec(turn, 0..3),
     )
         .prop_map(
-            |(listen, url, identity, max_guests, admit, minutes, turn)| GuestSettings {
+            |(listen, (public_url, identity), max_guests, admit, minutes, turn)| GuestSettings {
                 listen: listen.parse().unwrap(),
-                public_url: url.map(|url| PublicUrl::new(url).unwrap()),
+                public_url,
                 identity,
                 max_guests,
                 admit,
                 link_lifetime: Duration::from_secs(minutes * 60),
                 turn,
+            },
+        )
+}
+
+fn acme() -> impl Strategy<Value = AcmeSettings> {
+    let contact = option::of(Just("owner@example.com"));
+    let account = ("[a-z0-9]{1,20}", secret()).prop_map(|(id, key)| ExternalAccount { id, key });
+    (
+        select(vec![
+            "https://ca.example:9000/acme/directory",
+            "https://[::1]/",
+        ]),
+        contact,
+        option::of(file()),
+        option::of(Just("[::]:80")),
+        option::of(account),
+    )
+        .prop_map(
+            |(directory, contact, authority, http_listen, external_account)| AcmeSettings {
+                directory: DirectoryUrl::new(directory).unwrap(),
+                contact: contact.map(|contact| MailAddress::new(contact).unwrap()),
+                authority,
+                http_listen: http_listen.map(|address| address.parse().unwrap()),
+                external_account,
             },
         )
 }

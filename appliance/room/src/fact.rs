@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use crate::dtmf::DtmfDigit;
 use crate::end_explanation::EndExplanation;
 use crate::guest::Guest;
+use crate::guest_certificate::GuestCertificate;
 use crate::ids::{Generation, LegId};
 use crate::leg_state::EndReason;
 use crate::leg_stats::LegStats;
@@ -236,6 +237,8 @@ pub enum Fact {
     /// How long the certificates of this room are good for, by their files: all of them, when one has
     /// changed.
     Certificates(BTreeMap<String, Certificate>),
+    /// How the guests' server stands with who certifies it.
+    GuestCertificate(Box<GuestCertificate>),
     /// Sound levels over the last interval.
     Levels {
         /// What leaves the room, mute included.

@@ -14,6 +14,7 @@ pub mod dtmf;
 mod end_explanation;
 pub mod fact;
 mod guest;
+mod guest_certificate;
 pub mod h264_level;
 pub mod ids;
 pub mod input_queue;
@@ -44,6 +45,9 @@ pub use fact::{
     RegistrationFailure, RegistrationState,
 };
 pub use guest::{Guest, GuestAdmission, GuestPolicy, LegKind};
+pub use guest_certificate::{
+    GuestCertificate, GuestCertificateFailure, GuestCertificateReason, GuestCertificateState,
+};
 pub use ids::{Generation, LegId};
 pub use input_queue::{Input, InputQueue};
 pub use leg_state::{CallDirection, EndReason, HeldBy, HoldChange, LegRefusal, LegState};

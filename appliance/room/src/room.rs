@@ -463,6 +463,9 @@ impl Room {
             Fact::MediaApplied { generation } => self.media_applied(generation),
             Fact::MediaFault(fault) => self.media_fault(fault),
             Fact::Certificates(certificates) => self.current.certificates = certificates,
+            Fact::GuestCertificate(certificate) => {
+                self.current.guest_certificate = Some(*certificate);
+            }
             Fact::Levels {
                 microphone,
                 loudspeaker,

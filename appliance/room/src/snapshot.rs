@@ -12,6 +12,7 @@ use crate::command::Remembered;
 use crate::end_explanation::EndExplanation;
 use crate::fact::{Certificate, MediaFault, RegistrationState};
 use crate::guest::LegKind;
+use crate::guest_certificate::GuestCertificate;
 use crate::ids::{Generation, LegId};
 use crate::leg_state::{CallDirection, HoldChange, LegRefusal, LegState};
 use crate::leg_stats::LegStats;
@@ -67,6 +68,8 @@ pub struct RoomSnapshot {
     pub media_applied: Generation,
     /// How long the room's certificates are good for, by their files.
     pub certificates: BTreeMap<String, Certificate>,
+    /// How the guests' server stands with who certifies it; `None` where nobody does by ACME.
+    pub guest_certificate: Option<GuestCertificate>,
     /// Why the room's memory could last not be stored; `None` when it was.
     pub store_fault: Option<String>,
 }
@@ -100,6 +103,7 @@ impl RoomSnapshot {
             media_wanted: Generation(1),
             media_applied: Generation::default(),
             certificates: BTreeMap::new(),
+            guest_certificate: None,
             store_fault: None,
         }
     }

@@ -170,7 +170,7 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         svg: Option<PathBuf>,
     },
-    /// Links by which guests join from a browser.
+    /// Links by which guests join from a browser, and the certificate of their server.
     Guests {
         /// What to do.
         #[command(subcommand)]
@@ -214,6 +214,8 @@ pub enum GuestsCommand {
         /// Its number, from the list.
         invitation: u32,
     },
+    /// Have the guests' server certified anew by ACME now, whatever failed before.
+    RenewCertificate,
 }
 
 /// Whether guests knock.
@@ -384,6 +386,7 @@ mod tests {
             "roomctl answer x",
             "roomctl sip-ladder 3 --refused",
             "roomctl guests",
+            "roomctl guests renew-certificate now",
             "roomctl guests invite --lifetime 4",
             "roomctl guests revoke",
         ] {

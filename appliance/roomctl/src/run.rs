@@ -252,6 +252,9 @@ impl Session {
                 let admission = self.client.delete(&path).await?;
                 self.show_admission(admission)
             }
+            GuestsCommand::RenewCertificate => {
+                self.ask(Endpoint::RenewCertificate, None, None).await
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! The room on a terminal.
 
+mod guest_certificate;
 pub(crate) mod guests;
 mod slides;
 
@@ -39,6 +40,11 @@ impl Clock {
     /// The time since then as `H:MM:SS`.
     fn since(self, unix_ms: u64) -> String {
         hours_minutes_seconds(self.unix_ms.saturating_sub(unix_ms) / 1000)
+    }
+
+    /// Whether that moment is over.
+    fn is_past(self, unix_ms: u64) -> bool {
+        self.unix_ms >= unix_ms
     }
 
     /// The time until then as `H:MM:SS`.
@@ -107,6 +113,9 @@ pub(crate) fn status(
         if certificate.validity != CertificateValidity::Good {
             sheet.certificate(file, *certificate);
         }
+    }
+    if let Some(certificate) = &snapshot.guest_certificate {
+        sheet.guest_certificate(certificate, clock);
     }
     if let Some(fault) = &snapshot.store_fault {
         sheet.line(
@@ -589,6 +598,7 @@ pub(crate) mod samples {
             media_wanted: 1,
             media_applied: 1,
             certificates: std::collections::BTreeMap::new(),
+            guest_certificate: None,
             store_fault: None,
         }
     }

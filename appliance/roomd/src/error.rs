@@ -35,6 +35,15 @@ pub enum Error {
         /// Why.
         source: config::SecretError,
     },
+    /// The key that binds an ACME account cannot be read.
+    #[error("guests.acme: {source}")]
+    AcmeKey {
+        /// Why.
+        source: config::SecretError,
+    },
+    /// The key that binds an ACME account is not in base64url.
+    #[error("guests.acme: the key of the external account is not in base64url")]
+    AcmeKeyEncoding,
     /// A certificate, key or authority does not fit.
     #[error("TLS set-up: {source}")]
     Tls {

@@ -36,6 +36,10 @@ fn chinese(error: &Error) -> String {
         Error::TurnPassword { source } => {
             format!("guests.turn：{}", source.text(Language::Chinese))
         }
+        Error::AcmeKey { source } => {
+            format!("guests.acme：{}", source.text(Language::Chinese))
+        }
+        Error::AcmeKeyEncoding => "guests.acme：外部账户的密钥不是 base64url 编码".to_owned(),
         Error::Tls { source } => format!("TLS 设置有误：{source}"),
         Error::ClientCertificates { source } => {
             format!("sip.client_certificates：{source}（请在 sip.ca_files 中写明证书颁发机构）")
@@ -181,6 +185,15 @@ mod tests {
                 },
                 "127.0.0.1:8443",
             ),
+            (
+                Error::AcmeKey {
+                    source: config::SecretError::NoCredentials {
+                        name: "acme".to_owned(),
+                    },
+                },
+                "guests.acme",
+            ),
+            (Error::AcmeKeyEncoding, "base64url"),
             (
                 Error::TurnPassword {
                     source: config::SecretError::NoCredentials {

@@ -152,6 +152,8 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
                 room_name: config.room.name.clone(),
                 state: &directories.state,
                 turn: turn.clone(),
+                credentials: directories.credentials.as_deref(),
+                facts: fact_sender.clone(),
                 events: guest_sender,
                 address_changes: address_changes.clone(),
             };

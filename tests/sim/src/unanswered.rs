@@ -114,6 +114,7 @@ impl Unanswered {
             | Fact::MicrophoneBack
             | Fact::MediaFault(_)
             | Fact::Certificates(_)
+            | Fact::GuestCertificate(_)
             | Fact::Levels { .. }
             | Fact::Registration { .. }
             | Fact::RegistrationFlows { .. }

@@ -6,7 +6,7 @@
 //! event, a line or a state, within a limit that says what was waited for when it is over.
 //!
 //! - Programs: [`roomd`] (set up as a [`room_setup`] says), [`baresip`], [`pjsua`], [`sipp`],
-//!   [`browser`] with guests in it, [`aiortc`] as one more, [`kamailio`] as registrar and as [`edge_proxy`], each a [`child_process`], where it matters in a
+//!   [`browser`] with guests in it, [`aiortc`] as one more, [`pebble`] as certificate authority, [`kamailio`] as registrar and as [`edge_proxy`], each a [`child_process`], where it matters in a
 //!   [`network_namespace`] of its own, two of them joined by an [`emulated_link`].
 //! - What they send each other: [`footage`], [`sound`], [`picture`], and whether it arrived:
 //!   [`picture::Luma::psnr`], [`picture::Luma::stamp`], [`sound::Sound::correlation`], [`pesq`].
@@ -22,10 +22,12 @@ pub mod ecdsa_identity;
 pub mod edge_proxy;
 pub mod emulated_link;
 pub mod footage;
+pub mod https;
 pub mod journal;
 pub mod kamailio;
 mod netstring;
 pub mod network_namespace;
+pub mod pebble;
 pub mod pesq;
 pub mod picture;
 pub mod pjsua;

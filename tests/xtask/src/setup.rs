@@ -54,6 +54,7 @@ impl Purpose {
                 "kamailio-outbound-modules",
                 "kamailio-tls-modules",
                 "kamailio-websocket-modules",
+                "pebble",
                 "sip-tester",
                 // The guests' page, and a font for its Chinese.
                 "chromium",

@@ -267,6 +267,30 @@ table!(
         link_lifetime_minutes: i64,
         /// The TURN servers that pages are told of; default: none.
         turn: Vec<Turn>,
+        /// Who certifies the server by ACME; default: nobody.
+        acme: Acme,
+    }
+);
+
+table!(
+    /// `[guests.acme]`
+    Acme {
+        /// Where the server's directory is; default: that of Let's Encrypt.
+        directory: String,
+        /// `true`; required.
+        terms_of_service_agreed: bool,
+        /// A mail address; default: none.
+        contact: String,
+        /// The authority of a server of the owner's own; default: the system's.
+        authority: String,
+        /// `ADDRESS:PORT`; default: nobody listens, and the name is proven by TLS-ALPN-01.
+        http_listen: String,
+        /// The name of a key that an account is bound by; default: none.
+        external_account_id: String,
+        /// The file that holds the key.
+        external_account_key_file: String,
+        /// The systemd credential that holds it.
+        external_account_key_credential: String,
     }
 );
 

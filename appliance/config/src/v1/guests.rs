@@ -1,4 +1,4 @@
-//! The tables `[guests]` and `[[guests.turn]]`.
+//! The tables `[guests]`, `[guests.acme]` and `[[guests.turn]]`.
 
 use std::time::Duration;
 
@@ -7,9 +7,11 @@ use super::file;
 use super::words;
 use crate::error::{ProblemCause, Rule};
 use crate::guest_settings::{
-    Admit, GuestServerIdentity, GuestSettings, PublicUrl, TurnCredentials, TurnServer, TurnUrl,
+    AcmeSettings, Admit, DirectoryUrl, ExternalAccount, GuestServerIdentity, GuestSettings,
+    MailAddress, PublicUrl, TurnCredentials, TurnServer, TurnUrl,
 };
 use crate::location::KeyPath;
+use crate::settings::Host;
 
 /// 5 minutes to 30 days.
 const LINK_LIFETIME_MINUTES: (i64, i64) = (5, 30 * 24 * 60);
@@ -34,9 +36,12 @@ impl Checker<'_> {
             LINK_LIFETIME_MINUTES,
             words::DEFAULT_LINK_LIFETIME_MINUTES,
         );
+        if guests.acme.is_some() {
+            self.has_public_name(at, url.as_deref());
+        }
         Some(GuestSettings {
             public_url: self.value(at, "public_url", url, Rule::PublicUrl, PublicUrl::new),
-            identity: self.guest_identity(at, guests.certificate, guests.key),
+            identity: self.guest_identity(at, guests.certificate, guests.key, guests.acme),
             max_guests: u8::try_from(max_guests).expect("1 to 16"),
             admit: self.choice(at, "admit", guests.admit, words::ADMITS, Admit::Ask),
             link_lifetime: Duration::from_secs(lifetime.unsigned_abs() * 60),
@@ -50,7 +55,23 @@ impl Checker<'_> {
         at: &KeyPath,
         certificate: Option<String>,
         key: Option<String>,
+        acme: Option<file::Acme>,
     ) -> GuestServerIdentity {
+        if let Some(acme) = acme {
+            for (key, _) in [
+                ("certificate", certificate.is_some()),
+                ("key", key.is_some()),
+            ]
+            .into_iter()
+            .filter(|(_, given)| *given)
+            {
+                self.note(at.key(key), ProblemCause::Conflict { with: "acme" });
+            }
+            return self.acme(&at.key("acme"), acme).map_or(
+                GuestServerIdentity::LocalAuthority,
+                GuestServerIdentity::Acme,
+            );
+        }
         let given = ("certificate", certificate.is_some());
         self.go_together(at, ("key", key.is_some()), given);
         let certificate = self.path(at, "certificate", certificate);
@@ -60,6 +81,89 @@ impl Checker<'_> {
             .map_or(GuestServerIdentity::LocalAuthority, |(certificate, key)| {
                 GuestServerIdentity::Certificate { certificate, key }
             })
+    }
+
+    /// What ACME certifies is a name that everybody finds: not an address, and not one of this machine.
+    fn has_public_name(&mut self, at: &KeyPath, url: Option<&str>) {
+        let Some(url) = url else {
+            let cause = ProblemCause::MissingFor {
+                because: "acme",
+                rule: Rule::PublicName,
+            };
+            self.note(at.key("public_url"), cause);
+            return;
+        };
+        // One that is no URL is refused as such.
+        if let Some(Host::Address(_)) = PublicUrl::new(url).as_ref().map(PublicUrl::host) {
+            let cause = ProblemCause::BadValue {
+                found: url.to_owned(),
+                rule: Rule::PublicName,
+            };
+            self.note(at.key("public_url"), cause);
+        }
+    }
+
+    fn acme(&mut self, at: &KeyPath, acme: file::Acme) -> Option<AcmeSettings> {
+        match acme.terms_of_service_agreed {
+            Some(true) => {}
+            None => self.note(
+                at.key("terms_of_service_agreed"),
+                ProblemCause::Missing { rule: Rule::Agreed },
+            ),
+            Some(false) => self.note(
+                at.key("terms_of_service_agreed"),
+                ProblemCause::BadValue {
+                    found: false.to_string(),
+                    rule: Rule::Agreed,
+                },
+            ),
+        }
+        let directory = self.value(
+            at,
+            "directory",
+            acme.directory
+                .or_else(|| Some(words::LETS_ENCRYPT.to_owned())),
+            Rule::DirectoryUrl,
+            DirectoryUrl::new,
+        );
+        let contact = self.value(
+            at,
+            "contact",
+            acme.contact,
+            Rule::MailAddress,
+            MailAddress::new,
+        );
+        let authority = self.path(at, "authority", acme.authority);
+        let http_listen = self.value(
+            at,
+            "http_listen",
+            acme.http_listen,
+            Rule::SocketAddress,
+            |text| text.parse().ok(),
+        );
+        let given = acme.external_account_key_file.is_some()
+            || acme.external_account_key_credential.is_some();
+        self.go_together(
+            at,
+            ("external_account_key_file", given),
+            ("external_account_id", acme.external_account_id.is_some()),
+        );
+        let id = self.text(at, "external_account_id", acme.external_account_id, 256);
+        let key = self.secret(
+            at,
+            ("external_account_key_file", acme.external_account_key_file),
+            (
+                "external_account_key_credential",
+                acme.external_account_key_credential,
+            ),
+        );
+        Some(AcmeSettings {
+            directory: directory?,
+            contact,
+            authority,
+            http_listen,
+            external_account: id.zip(key).map(|(id, key)| ExternalAccount { id, key }),
+        })
     }
 
     fn turn_servers(&mut self, at: &KeyPath, servers: Vec<file::Turn>) -> Vec<TurnServer> {

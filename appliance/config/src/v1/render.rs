@@ -6,12 +6,12 @@ use room::media_plan::{AudioSource, VideoSource};
 
 use super::VERSION;
 use super::file::{
-    Account, Camera, File, Guests, Http, Incoming, Join, Log, Microphone, Playout, Room, Sip,
+    Account, Acme, Camera, File, Guests, Http, Incoming, Join, Log, Microphone, Playout, Room, Sip,
     Slides, Turn,
 };
 use super::words::{self, Further, Source, word};
 use crate::guest_settings::{
-    GuestServerIdentity, GuestSettings, TurnCredentials, TurnServer, TurnUrl,
+    AcmeSettings, GuestServerIdentity, GuestSettings, TurnCredentials, TurnServer, TurnUrl,
 };
 use crate::secret::SecretSource;
 use crate::settings::{self, Config, Registration, SecondCall, Transport};
@@ -196,11 +196,12 @@ impl From<&settings::HttpSettings> for Http {
 
 impl From<&GuestSettings> for Guests {
     fn from(guests: &GuestSettings) -> Self {
-        let (certificate, key) = match &guests.identity {
-            GuestServerIdentity::LocalAuthority => (None, None),
+        let (certificate, key, acme) = match &guests.identity {
+            GuestServerIdentity::LocalAuthority => (None, None, None),
             GuestServerIdentity::Certificate { certificate, key } => {
-                (Some(path(certificate)), Some(path(key)))
+                (Some(path(certificate)), Some(path(key)), None)
             }
+            GuestServerIdentity::Acme(acme) => (None, None, Some(Acme::from(acme))),
         };
         let servers = &guests.turn;
         Self {
@@ -212,6 +213,25 @@ impl From<&GuestSettings> for Guests {
             admit: Some(word(words::ADMITS, guests.admit)),
             link_lifetime_minutes: Some(whole(guests.link_lifetime.as_secs() / 60)),
             turn: (!servers.is_empty()).then(|| servers.iter().map(Turn::from).collect()),
+            acme,
+        }
+    }
+}
+
+impl From<&AcmeSettings> for Acme {
+    fn from(acme: &AcmeSettings) -> Self {
+        let bound = acme.external_account.as_ref();
+        let (external_account_key_file, external_account_key_credential) =
+            secret(bound.map(|bound| &bound.key));
+        Self {
+            directory: Some(acme.directory.as_str().to_owned()),
+            terms_of_service_agreed: Some(true),
+            contact: acme.contact.as_ref().map(ToString::to_string),
+            authority: acme.authority.as_deref().map(path),
+            http_listen: acme.http_listen.map(|address| address.to_string()),
+            external_account_id: bound.map(|bound| bound.id.clone()),
+            external_account_key_file,
+            external_account_key_credential,
         }
     }
 }

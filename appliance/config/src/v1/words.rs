@@ -111,6 +111,8 @@ pub(super) const DEFAULT_EXPIRES_S: i64 = 600;
 pub(super) const DEFAULT_MAX_LEGS: i64 = 4;
 pub(super) const DEFAULT_RING_SECONDS: i64 = 45;
 pub(super) const DEFAULT_MAX_GUESTS: i64 = 4;
+/// The directory of Let's Encrypt.
+pub(super) const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
 pub(super) const DEFAULT_LINK_LIFETIME_MINUTES: i64 = 24 * 60;
 pub(super) const DEFAULT_WEBSOCKET_PATH: &str = "/";
 pub(super) const DEFAULT_SOCKET: &str = "/run/roomd/api.sock";

@@ -7,7 +7,8 @@ use room::media_plan::{CameraState, Layout, MicrophoneState, VideoSource};
 use room::snapshot::DeviceState;
 use room::units::AudioLevel;
 use room::{
-    Admission, Certificate, CertificateValidity, Command, DeniedReason, Fact, LegState,
+    Admission, Certificate, CertificateValidity, Command, DeniedReason, Fact, GuestCertificate,
+    GuestCertificateFailure, GuestCertificateReason, GuestCertificateState, LegState,
     RegistrationFailure, RegistrationState, Remembered, Request, RoomPolicy,
 };
 
@@ -234,6 +235,35 @@ fn certificates_are_shown_as_they_were_last_told() {
         let before = rig.room.snapshot().generation;
         rig.told(Fact::Certificates(told));
         assert_eq!(rig.room.snapshot().generation, before);
+    }
+}
+
+#[test]
+fn the_certificate_of_the_guests_server_is_shown_as_it_was_last_told() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.room.snapshot().guest_certificate, None);
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000);
+    let failure = GuestCertificateFailure {
+        reason: GuestCertificateReason::NameNotProven,
+        detail: "connection refused".to_owned(),
+        count: 1,
+        at,
+    };
+    for (state, failure) in [
+        (GuestCertificateState::Ordering, None),
+        (GuestCertificateState::Waiting { until: at }, Some(failure)),
+        (GuestCertificateState::Waiting { until: at }, None),
+    ] {
+        let told = GuestCertificate {
+            name: "room.example.com".to_owned(),
+            state,
+            not_after: Some(at),
+            failure,
+        };
+        let before = rig.room.snapshot().generation;
+        rig.told(Fact::GuestCertificate(Box::new(told.clone())));
+        assert_eq!(rig.room.snapshot().guest_certificate, Some(told));
+        assert!(rig.room.snapshot().generation > before);
     }
 }
 

@@ -43,7 +43,7 @@ type ChineseHelp = (
     &'static [(&'static str, &'static str)],
 );
 
-const CHINESE: [ChineseHelp; 26] = [
+const CHINESE: [ChineseHelp; 27] = [
     ("status", "显示会议室及其通话", &[]),
     (
         "call",
@@ -119,7 +119,11 @@ const CHINESE: [ChineseHelp; 26] = [
             ("svg", "改为写入 SVG 图片"),
         ],
     ),
-    ("guests", "访客从浏览器加入会议的链接", &[]),
+    (
+        "guests",
+        "访客从浏览器加入会议的链接,以及访客服务器的证书",
+        &[],
+    ),
     (
         "guests invite",
         "创建并输出一个会议链接;此后无法再次查看",
@@ -134,6 +138,11 @@ const CHINESE: [ChineseHelp; 26] = [
         "guests revoke",
         "撤销一个链接,并结束由它加入的通话",
         &[("invitation", "编号,见列表")],
+    ),
+    (
+        "guests renew-certificate",
+        "立即通过 ACME 重新签发访客服务器的证书,无论此前是否失败",
+        &[],
     ),
     ("openapi", "输出 API 的描述", &[]),
     (

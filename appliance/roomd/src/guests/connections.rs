@@ -18,12 +18,14 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use super::acme::ACME_TLS;
 use super::limits::network_of;
 use crate::http::stopped;
 
@@ -220,6 +222,14 @@ async fn serve_connection(
         },
         () = stopped(&mut stop) => return,
     };
+    if stream.get_ref().1.alpn_protocol() == Some(ACME_TLS) {
+        // The certificate was the answer: nothing is spoken after it (RFC 8737 section 3).
+        let mut stream = stream;
+        if let Err(error) = stream.shutdown().await {
+            tracing::debug!(%source, %error, "who proves the server's name did not wait");
+        }
+        return;
+    }
     let routes = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());

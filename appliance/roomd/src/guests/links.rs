@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use config::{Admit, PublicUrl};
 
+use super::acme::{Renewal, Renewals, Shown};
 use super::handle::Guests;
 use super::registry::{Invitation, InvitationId, InviteError};
 use super::store::NotStored;
@@ -17,6 +18,7 @@ pub struct GuestLinks {
     pub(super) admit: Admit,
     pub(super) lifetime: Duration,
     pub(super) fingerprint: Option<String>,
+    pub(super) acme: Option<(Shown, Renewals)>,
 }
 
 /// A link that was just made. Nobody can be shown its URL again.
@@ -28,7 +30,7 @@ pub struct FreshLink {
     pub public_url: PublicUrl,
     /// Its secret part.
     pub token: Token,
-    /// The SHA-256 of the certificate of the room's own authority, where it has one.
+    /// The SHA-256 of the certificate of the room's own authority, where guests have to trust that.
     pub fingerprint: Option<String>,
 }
 
@@ -80,8 +82,21 @@ impl GuestLinks {
             invitation,
             public_url: self.public_url.clone(),
             token,
-            fingerprint: self.fingerprint.clone(),
+            fingerprint: self.fingerprint.clone().filter(|_| !self.is_certified()),
         })
+    }
+
+    /// Has the server certified anew by ACME; `None` where it never is.
+    #[must_use]
+    pub fn renew_certificate(&self) -> Option<Renewal> {
+        let (_, renewals) = self.acme.as_ref()?;
+        Some(renewals.renew())
+    }
+
+    /// Whether browsers trust the server without further ado.
+    fn is_certified(&self) -> bool {
+        let acme = self.acme.as_ref();
+        acme.is_some_and(|(shown, _)| shown.has_certificate())
     }
 
     /// The links that are good now, each with the number of guests that came by it.

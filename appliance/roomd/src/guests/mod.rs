@@ -1,5 +1,6 @@
 //! The guests' server: people who join the room's meeting by a browser.
 
+mod acme;
 mod authority;
 mod connection;
 mod connections;
@@ -19,6 +20,7 @@ mod tests;
 mod token;
 mod trust_page;
 
+pub use acme::{Renewal, Renewals};
 pub use handle::Guests;
 pub use links::{FreshLink, GuestLinks, LinkError};
 pub use registry::{Invitation, InvitationId, InviteError};

@@ -24,6 +24,7 @@ use config::PublicUrl;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use super::acme;
 use super::connection::{self, MAX_MESSAGE_BYTES, Pings};
 use super::connections::Peer;
 use super::guest_name;
@@ -56,9 +57,20 @@ pub(super) struct SiteParts {
     pub(super) turn: TurnServers,
     /// How the room's own authority is trusted; `None` where the owner has a certificate.
     pub(super) trust: Option<TrustPage>,
+    /// What is shown by ACME, if anything: then there is nothing to trust first.
+    pub(super) acme: Option<acme::Shown>,
     pub(super) pings: Pings,
     pub(super) attempts: Mutex<Attempts>,
     pub(super) stop: watch::Receiver<bool>,
+}
+
+impl SiteParts {
+    /// How the room's own authority is trusted, while guests see a certificate of it.
+    fn trust(&self) -> Option<&TrustPage> {
+        let acme = self.acme.as_ref();
+        let certified = acme.is_some_and(acme::Shown::has_certificate);
+        self.trust.as_ref().filter(|_| !certified)
+    }
 }
 
 /// A TURN server, in the words of browsers (RTCIceServer).
@@ -305,7 +317,7 @@ async fn trust(
     let asked = asked.and_then(|value| value.to_str().ok());
     let language = language.as_deref().or(asked);
     let language = language.map_or_else(Language::default, Language::from_accept_language);
-    match &site.0.trust {
+    match site.0.trust() {
         Some(trust) => {
             let html = HeaderValue::from_static("text/html; charset=utf-8");
             ([(CONTENT_TYPE, html)], trust.html(language)).into_response()
@@ -315,7 +327,7 @@ async fn trust(
 }
 
 async fn authority(State(site): State<Site>) -> Response {
-    match &site.0.trust {
+    match site.0.trust() {
         Some(trust) => {
             // The type by which systems offer to trust it.
             let certificate = HeaderValue::from_static("application/x-x509-ca-cert");
@@ -341,6 +353,7 @@ async fn within_time(request: Request, next: Next) -> Response {
 
 async fn protected(State(site): State<Site>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    // Also with a certificate by ACME: browsers that insist on one could not come any more without it.
     let transport_security = match site.0.trust {
         Some(_) => TransportSecurity::Lenient,
         None => TransportSecurity::Strict,

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use config::{GuestServerIdentity, GuestSettings, Host, PublicUrl};
+use room::Fact;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::acme::{Acme, AcmeParts};
 use super::authority::{LocalAuthority, ServerNames};
 use super::connection::Pings;
 use super::connections::{Acceptor, Patience};
@@ -36,6 +38,10 @@ pub struct GuestServerParts<'a> {
     pub state: &'a Path,
     /// What pages are told of.
     pub turn: TurnServers,
+    /// Where systemd's credentials are.
+    pub credentials: Option<&'a Path>,
+    /// Where the room hears of its certificate by ACME.
+    pub facts: mpsc::Sender<Fact>,
     /// The driver reads the other end.
     pub events: mpsc::Sender<GuestEvent>,
     /// Counts changes of this machine's addresses.
@@ -80,6 +86,25 @@ impl GuestServer {
             PublicUrl::of_address(SocketAddr::new(reached, address.port()))
         });
         let now = SystemTime::now();
+        let acme = match (&settings.identity, public_url.host()) {
+            (GuestServerIdentity::Acme(acme), Host::Name(name)) => {
+                let parts = AcmeParts {
+                    name: name.clone(),
+                    state: parts.state,
+                    credentials: parts.credentials,
+                    facts: parts.facts,
+                    address_changes: parts.address_changes.clone(),
+                };
+                Some(Acme::prepare(acme, parts).await?)
+            }
+            // An address is refused with the configuration.
+            (GuestServerIdentity::Acme(_), Host::Address(_))
+            | (GuestServerIdentity::LocalAuthority | GuestServerIdentity::Certificate { .. }, _) => {
+                None
+            }
+        };
+        let shown = acme.as_ref().map(Acme::shown);
+        let renewals = acme.as_ref().map(Acme::renewals);
         let (source, trust) = match &settings.identity {
             GuestServerIdentity::Certificate { certificate, key } => {
                 let identity = TlsIdentity {
@@ -88,7 +113,7 @@ impl GuestServer {
                 };
                 (CertificateSource::Files(identity), None)
             }
-            GuestServerIdentity::LocalAuthority => {
+            GuestServerIdentity::LocalAuthority | GuestServerIdentity::Acme(_) => {
                 let names = names_source(public_url.host().clone(), address.ip());
                 let authority = LocalAuthority::load_or_make(parts.state, &names(), now)?;
                 let trust = (authority.certificate().to_vec(), authority.fingerprint());
@@ -108,11 +133,12 @@ impl GuestServer {
             public_url: public_url.clone(),
             turn: parts.turn,
             trust,
+            acme: shown.clone(),
             pings,
             attempts: std::sync::Mutex::default(),
             stop: stopping.clone(),
         }));
-        let tls = TlsAcceptor::from(Arc::new(certificate.tls_config()));
+        let tls = TlsAcceptor::from(Arc::new(certificate.tls_config(shown.clone())));
         let acceptor = Acceptor::new(tls, routes::router(site), patience);
         let mut tasks = JoinSet::new();
         tasks.spawn(acceptor.serve(listener, stopping.clone()));
@@ -121,6 +147,9 @@ impl GuestServer {
             stopping.clone(),
         ));
         tasks.spawn(until_stopped(guests.clone().keep(), stopping.clone()));
+        if let Some(acme) = acme {
+            tasks.spawn(until_stopped(acme.keep(), stopping.clone()));
+        }
         let mut storing = stopping;
         let stored = async move { stopped(&mut storing).await };
         tasks.spawn(guests.clone().store(store, stored));
@@ -135,6 +164,7 @@ impl GuestServer {
                 admit: settings.admit,
                 lifetime: settings.link_lifetime,
                 fingerprint,
+                acme: shown.zip(renewals),
             },
         })
     }

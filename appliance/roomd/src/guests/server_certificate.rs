@@ -2,7 +2,7 @@
 //!
 //! One of the room's own authority is made anew a month before its end, and when the machine gets another
 //! name or address. The owner's files are read again each hour, so that whoever renews them need not
-//! restart the room. Connections that stand keep what they have seen.
+//! restart the room. One by ACME goes before that of the own authority, for the name that it certifies. Connections that stand keep what they have seen.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,6 +13,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
+use super::acme::{self, ACME_TLS, Resolved};
 use super::authority::{Leaf, LocalAuthority, ServerNames};
 use crate::error::Error;
 use crate::sip_sockets::{TlsIdentity, read_chain, read_key};
@@ -66,12 +67,19 @@ impl ServerCertificate {
     }
 
     /// TLS of a server that shows this certificate, and each that follows. HTTP/1.1 is spoken.
-    pub(super) fn tls_config(&self) -> ServerConfig {
-        let shown = Arc::new(Shown(self.shown.subscribe()));
+    ///
+    /// Where there is ACME, what that shows goes before.
+    pub(super) fn tls_config(&self, acme: Option<acme::Shown>) -> ServerConfig {
+        let mut protocols = vec![b"http/1.1".to_vec()];
+        protocols.extend(acme.as_ref().map(|_| ACME_TLS.to_vec()));
+        let shown = Arc::new(Shown {
+            own: self.shown.subscribe(),
+            acme,
+        });
         let mut config = ServerConfig::builder()
             .with_no_client_auth()
             .with_cert_resolver(shown);
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = protocols;
         config
     }
 
@@ -119,12 +127,19 @@ fn from_files(identity: &TlsIdentity) -> Result<CertifiedKey, Error> {
     CertifiedKey::from_der(chain, key, &default_provider()).map_err(|source| Error::Tls { source })
 }
 
-/// Shows the newest certificate, whatever name is asked for.
+/// Shows what ACME has for the name that is asked for, or else the newest certificate.
 #[derive(Debug)]
-struct Shown(watch::Receiver<Arc<CertifiedKey>>);
+struct Shown {
+    own: watch::Receiver<Arc<CertifiedKey>>,
+    acme: Option<acme::Shown>,
+}
 
 impl ResolvesServerCert for Shown {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.borrow().clone())
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        match self.acme.as_ref().map(|acme| acme.resolve(&hello)) {
+            Some(Resolved::Certificate(certificate)) => Some(certificate),
+            Some(Resolved::Refused) => None,
+            Some(Resolved::OwnAuthority) | None => Some(self.own.borrow().clone()),
+        }
     }
 }

@@ -67,6 +67,8 @@ impl Room {
             room_name: "Board room".to_owned(),
             state: state.path(),
             turn: TurnServers::new(&settings.turn, None, &TlsTrust::default()).unwrap(),
+            credentials: None,
+            facts: mpsc::channel(64).0,
             events: sender,
             address_changes,
         };

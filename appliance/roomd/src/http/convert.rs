@@ -18,6 +18,7 @@ use room::{
 };
 
 use super::convert_ends::{end_explanation, end_reason, leg_refusal, registration_failure};
+use super::convert_guest_certificate::guest_certificate_to_api;
 
 /// One moment in the process's time and in the world's, to tell the second by the first.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +113,10 @@ pub(super) fn snapshot_to_api(snapshot: &RoomSnapshot, clock: &WallClock) -> Sna
             .iter()
             .map(|(file, certificate)| (file.clone(), certificate_to_api(*certificate)))
             .collect(),
+        guest_certificate: snapshot
+            .guest_certificate
+            .as_ref()
+            .map(guest_certificate_to_api),
         store_fault: snapshot.store_fault.clone(),
     }
 }

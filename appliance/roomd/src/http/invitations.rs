@@ -1,4 +1,4 @@
-//! The routes of guests' links.
+//! The routes of guests' links, and of their server's certificate.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::problem::{Refusal, Speaks};
 use super::routes::{Api, Body};
-use crate::guests::{GuestLinks, InvitationId, LinkError};
+use crate::guests::{GuestLinks, InvitationId, LinkError, Renewal};
 
 /// What a link's name may have, in characters.
 const LONGEST_LABEL: usize = 64;
@@ -78,6 +78,18 @@ pub(super) async fn revoke(State(api): State<Api>, speaks: Speaks, Number(id): N
         Ok(()) => Json(api::Admission::Accepted { leg: None }).into_response(),
         Err(error) => refused(error, speaks),
     }
+}
+
+pub(super) async fn renew_certificate(State(api): State<Api>, speaks: Speaks) -> Response {
+    let Some(links) = api.guest_links() else {
+        return Refusal::new(ProblemCode::NoGuests, speaks).into_response();
+    };
+    let admission = match links.renew_certificate() {
+        None => return Refusal::new(ProblemCode::NoAcme, speaks).into_response(),
+        Some(Renewal::Asked) => api::Admission::Accepted { leg: None },
+        Some(Renewal::UnderWay) => api::Admission::AlreadySo,
+    };
+    Json(admission).into_response()
 }
 
 fn refused(error: LinkError, speaks: Speaks) -> Response {

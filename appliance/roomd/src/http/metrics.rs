@@ -177,6 +177,24 @@ fn render_room(page: &mut Page, room: &RoomSnapshot) {
             since_1970.map_or(0.0, |time| time.as_secs_f64()),
         );
     }
+    if let Some(certificate) = &room.guest_certificate {
+        if let Some(end) = certificate.not_after {
+            let since_1970 = end.duration_since(UNIX_EPOCH);
+            page.gauge(
+                "roomd_guest_certificate_expiry_timestamp_seconds",
+                "The end of the time of the certificate by ACME, in seconds since 1970",
+                since_1970.map_or(0.0, |time| time.as_secs_f64()),
+            );
+        }
+        page.gauge(
+            "roomd_guest_certificate_failed_orders",
+            "Orders of a certificate by ACME that failed since the last one that did not",
+            certificate
+                .failure
+                .as_ref()
+                .map_or(0.0, |failure| f64::from(failure.count)),
+        );
+    }
     page.family(
         "roomd_registered",
         "gauge",

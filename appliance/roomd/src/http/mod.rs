@@ -17,6 +17,7 @@
 mod connections;
 mod convert;
 mod convert_ends;
+mod convert_guest_certificate;
 mod convert_ladder;
 mod events;
 mod guard;

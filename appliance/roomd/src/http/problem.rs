@@ -98,6 +98,7 @@ impl IntoResponse for Refusal {
             | ProblemCode::NoPicture
             | ProblemCode::NoSipLadder
             | ProblemCode::NoGuests
+            | ProblemCode::NoAcme
             | ProblemCode::UnknownInvitation
             | ProblemCode::InvalidInvitation
             | ProblemCode::TooManyInvitations

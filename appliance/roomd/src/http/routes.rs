@@ -119,6 +119,7 @@ fn route(endpoint: Endpoint) -> MethodRouter<Api> {
         Endpoint::Invitations => get(invitations::list),
         Endpoint::Invite => post(invitations::invite),
         Endpoint::RevokeInvitation => delete(invitations::revoke),
+        Endpoint::RenewCertificate => post(invitations::renew_certificate),
         Endpoint::OpenApi => get(openapi),
         Endpoint::Metrics => get(metrics_text),
     }

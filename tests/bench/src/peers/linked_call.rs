@@ -20,7 +20,7 @@ use system::authority::Authority;
 use system::browser::{Browser, Guest, Language, Screen, View};
 use system::emulated_link::{Conditions, EmulatedLink};
 use system::network_namespace::NetworkNamespace;
-use system::room_setup::{Camera, Guests, Place, RoomSetup};
+use system::room_setup::{Camera, Guests, Place, Room, RoomSetup};
 
 use super::recordings::Recordings;
 
@@ -146,10 +146,7 @@ pub(crate) fn within_call<T>(
             guest.wait_for_screen(Screen::Call)?;
             guest.press_camera()?;
             let measured = measure(&guest);
-            if let Some(folder) = std::env::var_os(LOGS) {
-                let log = room.roomd.log().entries().join("\n");
-                std::fs::write(Path::new(&folder).join(format!("room-{seed}.log")), log)?;
-            }
+            keep_log(&room, &format!("room-{seed}.log"))?;
             measured
         }
         Sender::Chromium => {
@@ -162,6 +159,16 @@ pub(crate) fn within_call<T>(
             measure(&callee)
         }
     }
+}
+
+/// Keeps what a room has logged, where somebody wants it.
+pub(crate) fn keep_log(room: &Room, name: &str) -> Result<()> {
+    let Some(folder) = std::env::var_os(LOGS) else {
+        return Ok(());
+    };
+    let log = room.roomd.log().entries().join("\n");
+    std::fs::write(Path::new(&folder).join(name), log)?;
+    Ok(())
 }
 
 /// An expression that calls a function with a text.

@@ -13,6 +13,7 @@ use system::room_setup::{Camera, Guests, Room, RoomSetup};
 use super::{Measurement, distributions};
 use crate::instruments::first_pictures::{wait_for_width, watch};
 use crate::peers::chromium_pair::ChromiumPair;
+use crate::peers::linked_call::keep_log;
 use crate::plot::Plot;
 use crate::report::{Figure, Goal, Row};
 use crate::setting::Setting;
@@ -71,6 +72,7 @@ fn measure(setting: &Setting) -> Result<Vec<Row>> {
         }
         page.close_tab()?;
     }
+    keep_log(&room, "first-pictures.log")?;
     let samples = |values: Vec<f64>| Samples::new(values).context("no calls");
     let (ours, anchor) = (samples(ours)?, samples(anchor)?);
     let (ours_full, anchor_full) = (samples(ours_full)?, samples(anchor_full)?);

@@ -32,6 +32,7 @@ fn good_body(endpoint: Endpoint) -> Option<&'static str> {
         | Endpoint::RefusedSipLadder
         | Endpoint::Invitations
         | Endpoint::RevokeInvitation
+        | Endpoint::RenewCertificate
         | Endpoint::OpenApi
         | Endpoint::Metrics => None,
     }
@@ -66,7 +67,8 @@ async fn every_endpoint_of_the_list_has_its_route() {
             // This room has no guests.
             | Endpoint::Invitations
             | Endpoint::Invite
-            | Endpoint::RevokeInvitation => StatusCode::NOT_FOUND,
+            | Endpoint::RevokeInvitation
+            | Endpoint::RenewCertificate => StatusCode::NOT_FOUND,
             Endpoint::Snapshot
             | Endpoint::Call
             | Endpoint::HangUpAll

@@ -83,6 +83,8 @@ pub enum Endpoint {
     RevokeInvitation,
     /// Has the guests' server certified anew.
     RenewCertificate,
+    /// Tests whether guests reach the room.
+    TestGuests,
     /// This description.
     OpenApi,
     /// Metrics for Prometheus.
@@ -91,7 +93,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Snapshot,
         Self::Events,
         Self::Call,
@@ -119,6 +121,7 @@ impl Endpoint {
         Self::Invite,
         Self::RevokeInvitation,
         Self::RenewCertificate,
+        Self::TestGuests,
         Self::OpenApi,
         Self::Metrics,
     ];
@@ -147,7 +150,8 @@ impl Endpoint {
             | Self::Dtmf
             | Self::Register
             | Self::Invite
-            | Self::RenewCertificate => Method::Post,
+            | Self::RenewCertificate
+            | Self::TestGuests => Method::Post,
             Self::Microphone | Self::Camera | Self::Slides | Self::Volume | Self::Layout => {
                 Method::Put
             }
@@ -185,6 +189,7 @@ impl Endpoint {
             Self::Invitations | Self::Invite => "/v1/guests/invitations",
             Self::RevokeInvitation => "/v1/guests/invitations/{invitation}",
             Self::RenewCertificate => "/v1/guests/certificate/renewal",
+            Self::TestGuests => "/v1/guests/test",
             Self::OpenApi => "/v1/openapi.json",
             Self::Metrics => "/metrics",
         }
@@ -245,6 +250,7 @@ impl Endpoint {
             Self::Invite => "invite",
             Self::RevokeInvitation => "revoke_invitation",
             Self::RenewCertificate => "renew_certificate",
+            Self::TestGuests => "test_guests",
             Self::OpenApi => "get_openapi",
             Self::Metrics => "get_metrics",
         }
@@ -298,8 +304,12 @@ impl Endpoint {
             }
             Self::RevokeInvitation => "End a link, and the calls of who came by it",
             Self::RenewCertificate => {
-                "Have the guests' server certified anew by ACME now, whatever failed before; the snapshot \
-                 tells what becomes of it"
+                "Have the guests' server certified anew by ACME now, whatever failed before, unless its server \
+                 wants it later; the snapshot tells what becomes of it"
+            }
+            Self::TestGuests => {
+                "Test whether guests reach the room, as far as that can be told from inside: the page, the TURN \
+                 servers, the public address; takes some seconds"
             }
             Self::OpenApi => "This description",
             Self::Metrics => "Metrics in Prometheus text format",

@@ -1,6 +1,7 @@
 //! The room's interface for programs: what travels between roomd and its clients.
 //!
-//! The crate owns the JSON types ([`snapshot`], [`request`], [`answer`], [`guests`], [`sip_ladder`]), the list of endpoints
+//! The crate owns the JSON types ([`snapshot`], [`request`], [`answer`], [`guests`],
+//! [`reachability`], [`sip_ladder`]), the list of endpoints
 //! ([`Endpoint`]), the OpenAPI text that is generated from both ([`openapi`]), and the words for
 //! every state and reason in English and Chinese ([`Localized`]). It moves no byte itself.
 //!
@@ -16,6 +17,8 @@ pub mod guest_certificate;
 pub mod guests;
 mod language;
 mod openapi;
+pub mod reachability;
+mod reachability_text;
 pub mod request;
 pub mod sip_ladder;
 pub mod snapshot;

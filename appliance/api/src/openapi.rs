@@ -17,6 +17,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::answer::{Admission, Problem};
 use crate::endpoint::{Endpoint, Method};
 use crate::guests::{FreshInvitation, Invitations};
+use crate::reachability::Reachability;
 use crate::request;
 use crate::sip_ladder::SipLadder;
 use crate::snapshot::Snapshot;
@@ -84,6 +85,7 @@ fn components() -> utoipa::openapi::Components {
     collect::<request::Invite>(&mut schemas);
     collect::<Invitations>(&mut schemas);
     collect::<FreshInvitation>(&mut schemas);
+    collect::<Reachability>(&mut schemas);
     let token = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     ComponentsBuilder::new()
         .schemas_from_iter(schemas)
@@ -182,6 +184,7 @@ fn body_of(endpoint: Endpoint) -> Option<String> {
         | Endpoint::Invitations
         | Endpoint::RevokeInvitation
         | Endpoint::RenewCertificate
+        | Endpoint::TestGuests
         | Endpoint::OpenApi
         | Endpoint::Metrics => return None,
     };
@@ -217,8 +220,12 @@ fn responses_of(endpoint: Endpoint) -> Vec<(&'static str, Response)> {
             vec![("200", of_type(JSON, &Admission::name(), description))]
         }
         Endpoint::RenewCertificate => {
-            let description = "A certificate is ordered, or is being ordered already";
+            let description = "A certificate is ordered as soon as its server lets it, or is being ordered already";
             vec![("200", of_type(JSON, &Admission::name(), description))]
+        }
+        Endpoint::TestGuests => {
+            let description = "What was found";
+            vec![("200", of_type(JSON, &Reachability::name(), description))]
         }
         Endpoint::OpenApi => vec![("200", of_media_type(JSON, "An OpenAPI 3.1 document"))],
         Endpoint::Metrics => vec![("200", of_media_type("text/plain", "The metrics"))],

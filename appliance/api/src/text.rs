@@ -32,6 +32,7 @@ macro_rules! words {
         }
     };
 }
+pub(crate) use words;
 
 words!(RoomState {
     Idle => "idle", "空闲";

@@ -181,6 +181,8 @@ pub enum Rule {
     PublicUrl,
     /// The same with a name that everybody finds, not an address.
     PublicName,
+    /// An address by which others reach this machine, one of each IP version.
+    PublicAddress,
     /// The URI of a TURN server.
     TurnUrl,
     /// The `https` URL of an ACME server's directory.

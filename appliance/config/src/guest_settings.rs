@@ -1,7 +1,7 @@
 //! `[guests]`: people who join by a browser.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,6 +28,12 @@ pub struct GuestSettings {
     pub admit: Admit,
     /// How long a link is good for, where it does not say: 5 minutes to 30 days.
     pub link_lifetime: Duration,
+    /// The TCP port by which media of guests comes whose network lets no UDP out; 0 lets the system choose, `None`: none
+    /// does.
+    pub media_tcp_port: Option<u16>,
+    /// The addresses of the router that forwards the ports for media to this machine, under the same numbers: at most
+    /// one of each IP version.
+    pub public_addresses: Vec<IpAddr>,
     /// By which servers pages and the room go where they have no direct way.
     pub turn: Vec<TurnServer>,
 }
@@ -136,6 +142,16 @@ pub enum Admit {
     Automatically,
 }
 
+/// Whether media of guests may come by TCP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum MediaTcp {
+    /// It may.
+    #[default]
+    On,
+    /// It may not.
+    Off,
+}
+
 /// `https://HOST` or `https://HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PublicUrl(HostPort);
@@ -167,6 +183,12 @@ impl PublicUrl {
     #[must_use]
     pub fn host(&self) -> &Host {
         &self.0.host
+    }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.0.port.unwrap_or(HTTPS_PORT)
     }
 
     /// Its host, with the port where that is not HTTPS's own, as a browser sends it in `Host`.

@@ -251,6 +251,9 @@ impl Rule {
             Self::PublicUrl => {
                 "the https URL of this server, such as \"https://room.example.com:8443\"".into()
             }
+            Self::PublicAddress => {
+                "an address that others reach, one of each IP version, such as \"203.0.113.7\"".into()
+            }
             Self::TurnUrl => {
                 "the URI of a TURN server, such as \"turn:turn.example.com?transport=udp\"".into()
             }
@@ -296,6 +299,9 @@ impl Rule {
             Self::WebSocketPath => "以 \"/\" 开头的路径,例如 \"/ws\"".into(),
             Self::PublicUrl => {
                 "本服务器的 https 地址,例如 \"https://room.example.com:8443\"".into()
+            }
+            Self::PublicAddress => {
+                "他人可以到达的地址,每个 IP 版本一个,例如 \"203.0.113.7\"".into()
             }
             Self::TurnUrl => {
                 "TURN 服务器的 URI,例如 \"turn:turn.example.com?transport=udp\"".into()

@@ -497,6 +497,14 @@ fn guests_join_by_https_where_the_owner_says() {
     assert_eq!(settings.max_guests, 4);
     assert_eq!(settings.link_lifetime, Duration::from_secs(24 * 60 * 60));
     assert!(settings.public_url.is_none() && settings.turn.is_empty());
+    assert_eq!(settings.media_tcp_port, Some(7881));
+    for (written, port) in [
+        ("media_tcp_port = 0", Some(0)),
+        ("media_tcp = \"off\"", None),
+    ] {
+        let settings = parsed(&format!("{guests}{written}\n")).guests.unwrap();
+        assert_eq!(settings.media_tcp_port, port, "{written}");
+    }
     assert!(parsed("version = 1\n").guests.is_none());
 
     let turn = "[[guests.turn]]\nurls = [\"turn:192.0.2.1\"]\nusername = \"room\"\n\
@@ -521,6 +529,20 @@ fn guests_join_by_https_where_the_owner_says() {
         ),
         ("guests.admit", "admit = \"nobody\""),
         ("guests.max_guests", "max_guests = 17"),
+        (
+            "guests.public_addresses[0]",
+            "public_addresses = [\"127.0.0.1\"]",
+        ),
+        (
+            "guests.public_addresses[1]",
+            "public_addresses = [\"203.0.113.7\", \"room.example.com\"]",
+        ),
+        (
+            "guests.public_addresses[2]",
+            "public_addresses = [\"203.0.113.7\", \"2001:db8::7\", \"203.0.113.8\"]",
+        ),
+        ("guests.media_tcp", "media_tcp = \"maybe\""),
+        ("guests.media_tcp_port", "media_tcp_port = 65536"),
         ("guests.link_lifetime_minutes", "link_lifetime_minutes = 4"),
         (
             "guests.turn[0].urls",

@@ -22,7 +22,7 @@ use config::{
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
 use room::media_plan::{AudioSink, AudioSource, VideoSink, VideoSource};
 use room::units::{Bitrate, FrameRate, Resolution, Volume};
 
@@ -381,17 +381,32 @@ fn guests() -> impl Strategy<Value = GuestSettings> {
         1_u8..=16,
         select(vec![Admit::Ask, Admit::Automatically]),
         5_u64..=43_200,
+        option::of(any::<u16>()),
+        subsequence(vec!["203.0.113.7", "2001:db8::7"], 0..=2),
         vec(turn, 0..3),
     )
         .prop_map(
-            |(listen, (public_url, identity), max_guests, admit, minutes, turn)| GuestSettings {
-                listen: listen.parse().unwrap(),
-                public_url,
-                identity,
+            |(
+                listen,
+                (public_url, identity),
                 max_guests,
                 admit,
-                link_lifetime: Duration::from_secs(minutes * 60),
+                minutes,
+                media_tcp_port,
+                public,
                 turn,
+            )| {
+                GuestSettings {
+                    listen: listen.parse().unwrap(),
+                    public_url,
+                    identity,
+                    max_guests,
+                    admit,
+                    link_lifetime: Duration::from_secs(minutes * 60),
+                    media_tcp_port,
+                    public_addresses: public.iter().map(|text| text.parse().unwrap()).collect(),
+                    turn,
+                }
             },
         )
 }

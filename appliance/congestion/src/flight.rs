@@ -68,6 +68,11 @@ impl Flight {
             packet.is_repeated |= is_missed;
             return;
         }
+        // Given up before it left, and sent for its loss: what has told of it as missing tells nothing more.
+        let is_overdue = |later: &SentPacket| later.at + LATE < now;
+        if self.packets.get(place).is_some_and(is_overdue) {
+            return;
+        }
         self.packets.insert(
             place,
             SentPacket {
@@ -183,6 +188,25 @@ mod tests {
         assert_eq!(numbers(flight.since(at(30)).copied().collect()), [2]);
         assert!(flight.received(2).is_some());
         assert!(flight.in_flight().abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_leaves_long_after_packets_with_higher_numbers_is_not_waited_for() {
+        let mut flight = Flight::default();
+        let begin = Instant::now();
+        flight.sent(begin, 3, 100, PacketKind::Video);
+        let later = begin + LATE + Duration::from_millis(1);
+        flight.sent(later, 2, 100, PacketKind::Retransmission);
+        flight.sent(later, 4, 100, PacketKind::Video);
+        let numbers = |packets: Vec<SentPacket>| -> Vec<u64> {
+            packets.iter().map(|packet| packet.sequence).collect()
+        };
+        assert_eq!(numbers(flight.since(begin).copied().collect()), [4, 3]);
+        assert_eq!(
+            numbers(flight.lost_before(later + LATE)),
+            [3, 4],
+            "all are judged"
+        );
     }
 
     #[test]

@@ -140,10 +140,15 @@ impl<P> Pacer<P> {
             || rate.time_for(self.video_bytes as f64) > LONGEST_QUEUE
     }
 
-    /// Drops all that waits.
-    pub fn clear(&mut self) {
+    /// Drops what waits to be sent again.
+    pub fn clear_again(&mut self) {
         self.again.clear();
         self.copies.clear();
+    }
+
+    /// Drops all that waits.
+    pub fn clear(&mut self) {
+        self.clear_again();
         self.video.clear();
         self.video_bytes = 0;
     }

@@ -15,7 +15,7 @@ pub(crate) const DEFAULT_SOCKET: &str = "/run/roomd/api.sock";
 const EXIT_STATUS_ENGLISH: &str = "\
 Exit status:
   0  done, or already so
-  1  denied by the room, or refused by roomd
+  1  denied by the room, refused by roomd, or a problem was found
   2  wrong usage, or a leg must be named
   3  roomd cannot be reached
   4  the answer cannot be understood or written";
@@ -214,8 +214,10 @@ pub enum GuestsCommand {
         /// Its number, from the list.
         invitation: u32,
     },
-    /// Have the guests' server certified anew by ACME now, whatever failed before.
+    /// Have the guests' server certified anew by ACME now, whatever failed before, unless its server wants it later.
     RenewCertificate,
+    /// Test whether guests reach the room: the page, the TURN servers, the public address.
+    Test,
 }
 
 /// Whether guests knock.

@@ -13,7 +13,7 @@ use api::{Admission, Language, Localized, Problem};
 pub enum ExitStatus {
     /// The room did it, or it was so already.
     Done = 0,
-    /// The room denied it, or roomd refused the request.
+    /// The room denied it, roomd refused the request, or a test has found a problem.
     Denied = 1,
     /// The command line is wrong, or does not say which leg is meant.
     Usage = 2,
@@ -36,6 +36,8 @@ pub enum Error {
     Denied(Admission),
     /// roomd refused the request before the room saw it.
     Refused(Problem),
+    /// The test of the ways of guests has found a problem, which was printed.
+    ProblemFound,
     /// No leg is in the state that the command needs.
     NoLeg,
     /// Several legs are; one must be named.
@@ -71,7 +73,9 @@ impl Error {
     #[must_use]
     pub fn exit_status(&self) -> ExitStatus {
         match self {
-            Self::Denied(_) | Self::Refused(_) | Self::NoLeg => ExitStatus::Denied,
+            Self::Denied(_) | Self::Refused(_) | Self::ProblemFound | Self::NoLeg => {
+                ExitStatus::Denied
+            }
             Self::WhichLeg { .. } => ExitStatus::Usage,
             Self::Unreachable { .. } => ExitStatus::Unreachable,
             Self::BadAnswer { .. } | Self::Write { .. } => ExitStatus::BadAnswer,
@@ -92,6 +96,7 @@ impl Error {
         Some(match self {
             Self::Denied(admission) => denial(admission, Language::English)?,
             Self::Refused(problem) => format!("{} ({})", problem.message, problem.hint),
+            Self::ProblemFound => "not every way of guests works".into(),
             Self::NoLeg => "there is no leg to do that with (see roomctl status)".into(),
             Self::WhichLeg { candidates } => {
                 format!("several legs fit, name one of them: {}", list(candidates))
@@ -112,6 +117,7 @@ impl Error {
         Some(match self {
             Self::Denied(admission) => denial(admission, Language::Chinese)?,
             Self::Refused(problem) => format!("{}({})", problem.message, problem.hint),
+            Self::ProblemFound => "并非访客的所有途径都正常".into(),
             Self::NoLeg => "没有可执行此操作的通话(参见 roomctl status)".into(),
             Self::WhichLeg { candidates } => {
                 format!("有多路通话符合,请指明其中之一:{}", list(candidates))

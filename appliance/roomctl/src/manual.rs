@@ -17,7 +17,7 @@ const MORE_SECTIONS: &str = r#".SH "EXIT STATUS"
 Done, or already so.
 .TP
 \fB1\fR
-Denied by the room, or refused by roomd.
+Denied by the room, refused by roomd, or a problem was found.
 .TP
 \fB2\fR
 Wrong usage, or a leg must be named.

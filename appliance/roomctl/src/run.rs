@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use api::guests::{Admit, FreshInvitation, Invitations};
+use api::reachability::{Reachability, Verdict};
 use api::snapshot::{HeldBy, Leg, LegState, MicrophoneState};
 use api::{Admission, Endpoint, Language, SipLadder, Snapshot, request};
 use serde::Serialize;
@@ -18,6 +19,7 @@ use crate::command_line::{
 use crate::error::Error;
 use crate::manual::write_manual;
 use crate::show::guests as show_guests;
+use crate::show::reachability as show_reachability;
 use crate::show::{self, Clock};
 use crate::sip_ladder::text::Detail;
 use crate::sip_ladder::{Drawing, newest_leg, svg, text};
@@ -246,6 +248,23 @@ impl Session {
                     self.style,
                     Clock::now(),
                 ))
+            }
+            GuestsCommand::Test => {
+                let found: Reachability = self.client.post(Endpoint::TestGuests, &()).await?;
+                if self.json {
+                    print_json(&found)?;
+                } else {
+                    print(&show_reachability::findings(
+                        &found,
+                        self.language,
+                        self.style,
+                    ))?;
+                }
+                let mut findings = found.findings.iter();
+                if findings.any(|finding| finding.verdict == Verdict::Problem) {
+                    return Err(Error::ProblemFound);
+                }
+                Ok(())
             }
             GuestsCommand::Revoke { invitation } => {
                 let path = Endpoint::RevokeInvitation.path_for_invitation(*invitation);

@@ -2,6 +2,7 @@
 
 mod guest_certificate;
 pub(crate) mod guests;
+pub(crate) mod reachability;
 mod slides;
 
 use std::fmt::Write;

@@ -176,8 +176,9 @@ impl<P> CongestionControl<P> {
     }
 
     /// Packets go by another path from now on, or are numbered anew: what is known of the old one is worth
-    /// nothing but as a guess.
+    /// nothing but as a guess, and what waits to be sent again is addressed and numbered for that.
     pub fn path_changed(&mut self, now: Instant) {
+        self.pacer.clear_again();
         self.controller = controller(now, &self.sources, self.controller.target());
         self.knowledge = Knowledge::Nothing;
     }

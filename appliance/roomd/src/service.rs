@@ -9,6 +9,7 @@
 //! process: the supervisor starts a fresh one, which is safer than a room that half works.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -37,7 +38,8 @@ use crate::certificate_expiry::CertificateExpiry;
 use crate::devices::{SimulatedDevices, WantedDevices};
 use crate::driver::{Driver, Inputs, Parts, PendingRequest};
 use crate::error::Error;
-use crate::guest_legs::GuestLegs;
+use crate::guest_legs::{GuestLegs, GuestLegsParts, GuestTcpListener};
+use crate::guest_reachability::{GuestReachability, GuestReachabilityParts, Page};
 use crate::guests::signalling::guest_events;
 use crate::guests::{GuestServer, GuestServerParts};
 use crate::http;
@@ -160,15 +162,36 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
             Some(GuestServer::start(settings, parts).await?)
         }
     };
+    let guest_reachability = guest_settings.zip(guest_server.as_ref());
+    let guest_reachability = guest_reachability.map(|(settings, server)| {
+        GuestReachability::new(GuestReachabilityParts {
+            page: Page {
+                url: server.public_url().clone(),
+                is_configured: settings.public_url.is_some(),
+                certificate: server.certificate(),
+            },
+            turn: turn.clone(),
+            public_addresses: settings.public_addresses.clone(),
+        })
+    });
     let guest_address = guest_server.as_ref().map(|server| server.address().ip());
-    let (guests, guest_news) = GuestLegs::new(
-        guest_address.unwrap_or(media_address),
-        MediaPortRange::new(media_ports)?,
-        settings::sources(&config),
+    let guest_tcp = guest_settings.zip(guest_address);
+    let guest_tcp = match guest_tcp.map(|(settings, address)| (settings.media_tcp_port, address)) {
+        Some((Some(port), address)) => guest_tcp_listener(SocketAddr::new(address, port)).await,
+        Some((None, _)) | None => None,
+    };
+    let (guests, guest_news) = GuestLegs::new(GuestLegsParts {
+        bound: guest_address.unwrap_or(media_address),
+        ports: MediaPortRange::new(media_ports)?,
+        tcp: guest_tcp,
+        public_addresses: guest_settings
+            .map(|settings| settings.public_addresses.clone())
+            .unwrap_or_default(),
+        sources: settings::sources(&config),
         turn,
-        guest_server.as_ref().map(GuestServer::guests),
-        Arc::clone(&counters),
-    );
+        server: guest_server.as_ref().map(GuestServer::guests),
+        counters: Arc::clone(&counters),
+    });
     let (driver, snapshots) = Driver::new(Parts {
         policy: settings::room_policy(&config),
         remembered: interrupted.remembered.clone(),
@@ -192,7 +215,8 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
         ladder_sender,
         counters,
     )
-    .with_guest_links(guest_server.as_ref().map(GuestServer::links));
+    .with_guest_links(guest_server.as_ref().map(GuestServer::links))
+    .with_guest_reachability(guest_reachability);
     let api = http::Server::start(&config.http, room, directories.credentials.as_deref());
     let api = api.await.map_err(Error::Api)?;
     watching.spawn_lasting(certificates.watch(fact_sender.clone()));
@@ -230,6 +254,21 @@ pub async fn run(config: Config, directories: &Directories) -> Result<(), Error>
     .await;
     let last_parts = end_of_last_parts(devices, storing, LAST_PARTS_LIMIT).await;
     result.and(last_parts)
+}
+
+/// Listens for media of guests by TCP. Where that cannot be, guests come by UDP and TURN all the same.
+async fn guest_tcp_listener(address: SocketAddr) -> Option<GuestTcpListener> {
+    match GuestTcpListener::bind(address).await {
+        Ok(listener) => {
+            let port = listener.number();
+            tracing::info!(port, "media of guests is taken by TCP");
+            Some(listener)
+        }
+        Err(error) => {
+            tracing::warn!(%address, %error, "media of guests is not taken by TCP (guests.media_tcp_port)");
+            None
+        }
+    }
 }
 
 /// Counts changes of this machine's addresses. A machine that does not tell them keeps the service

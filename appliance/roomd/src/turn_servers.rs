@@ -41,6 +41,18 @@ pub(crate) struct TurnWay {
     pub(crate) port: u16,
 }
 
+impl TurnWay {
+    /// What a URI says of it.
+    pub(crate) fn of(url: &TurnUrl) -> Self {
+        let (host, port) = url.server();
+        Self {
+            transport: url.transport(),
+            host,
+            port,
+        }
+    }
+}
+
 /// One server.
 pub(crate) struct TurnServer {
     urls: Vec<TurnUrl>,
@@ -132,19 +144,18 @@ impl TurnServers {
         0..self.0.servers.len().min(MOST_SERVERS)
     }
 
+    /// The ways to all servers as they are written, each with the number of its server.
+    pub(crate) fn urls(&self) -> impl Iterator<Item = (usize, &TurnUrl)> {
+        let servers = self.0.servers.iter().enumerate();
+        servers.flat_map(|(index, server)| server.urls.iter().map(move |url| (index, url)))
+    }
+
     /// The ways to a server, in the order in which they are tried.
     pub(crate) fn ways(&self, index: usize) -> Vec<TurnWay> {
         let urls = self.0.servers[index].urls.iter();
         let mut ways: Vec<TurnWay> = urls
             .filter(|url| url.transport() != TurnTransport::Dtls)
-            .map(|url| {
-                let (host, port) = url.server();
-                TurnWay {
-                    transport: url.transport(),
-                    host,
-                    port,
-                }
-            })
+            .map(TurnWay::of)
             .collect();
         ways.sort_by_key(|way| way.transport);
         ways

@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 pub enum Protocol {
     /// UDP.
     Udp,
-    /// TCP, framed by lengths of two bytes (RFC 4571). Framing is the work of who owns the sockets.
+    /// TCP, framed by lengths of two bytes (RFC 4571). Who owns the sockets frames, by [`length_prefix`](crate::length_prefix) and
+    /// [`Deframer`](crate::Deframer).
     Tcp,
 }
 

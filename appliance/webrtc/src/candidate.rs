@@ -19,9 +19,14 @@ pub(crate) fn local(address: LocalAddress) -> Result<Candidate, Error> {
             .host(address.address)
             .tcptype(TcpType::Passive)
             .build(),
-        (AddressKind::ServerReflexive { base }, _) => {
+        (AddressKind::ServerReflexive { base }, Protocol::Udp) => {
             Candidate::server_reflexive(address.address, base, protocol)
         }
+        (AddressKind::ServerReflexive { base }, Protocol::Tcp) => Candidate::builder()
+            .tcp()
+            .server_reflexive(address.address, base)
+            .tcptype(TcpType::Passive)
+            .build(),
         (AddressKind::Relayed { local }, _) => Candidate::relayed(address.address, local, protocol),
     };
     candidate.map_err(|_| Error::LocalAddress(address.address))

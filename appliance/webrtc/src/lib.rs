@@ -10,6 +10,7 @@
 
 mod address;
 mod arrived_packets;
+mod allocation_errors;
 mod candidate;
 mod capture_clock;
 mod description;
@@ -28,6 +29,7 @@ mod sent_datagrams;
 mod sent_sound;
 mod stats;
 mod streams;
+mod tcp_framing;
 mod transport_feedback;
 
 pub use address::{AddressKind, LocalAddress, Protocol, Received};
@@ -36,4 +38,7 @@ pub use leg::{Leg, LegSettings};
 pub use output::{Channel, CloseReason, DatagramKind, Event, Output, Transmit};
 pub use relay::{Relay, RelayCredentials, RelayEnd, RelayOutput};
 pub use stats::{CandidateKind, CandidatePair, LegStats, StreamStats};
+pub use tcp_framing::{
+    Deframer, FrameTooLong, LONGEST_FIRST_FRAME, LONGEST_FRAME, addressed_ufrag, length_prefix,
+};
 pub use transport_feedback::{PacketReport, TransportFeedback};

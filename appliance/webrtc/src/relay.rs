@@ -32,6 +32,7 @@ use turn_client_proto::types::{AddressFamily, TurnCredentials};
 use turn_client_proto::udp::TurnClientUdp;
 
 use crate::address::Protocol;
+use crate::allocation_errors::{TransactionId, allocation_errors};
 use crate::engine::contained;
 
 turn_client_proto::impl_client!(Client, (Udp, TurnClientUdp), (Tcp, TurnClientTcp));
@@ -52,6 +53,9 @@ const ALLOCATION_TIME: Duration = Duration::from_secs(20);
 
 /// No client is asked again sooner than this.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+
+/// The server asks who we are, at first, and whenever it does not believe it.
+const UNAUTHORIZED: u16 = 401;
 
 /// By what a TURN server knows us: long-term credentials (RFC 8489 section 9.2), lasting or limited in time.
 #[derive(Clone, PartialEq, Eq)]
@@ -89,7 +93,10 @@ pub enum RelayOutput {
 /// Why a relay is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RelayEnd {
-    /// The server gives no address: it does not answer, does not know us, or has none.
+    /// The server knows nobody of our name with our password (RFC 8489 section 9.2.5).
+    #[error("the TURN server does not take our name and password")]
+    Unauthorized,
+    /// The server gives no address: it does not answer, or has none.
     #[error("the TURN server gives no address")]
     Refused,
     /// The address is gone.
@@ -123,6 +130,8 @@ pub struct Relay {
     epoch: Instant,
     deadline: Option<Instant>,
     address: Option<SocketAddr>,
+    /// The request that the server has answered by asking who we are.
+    challenged: Option<TransactionId>,
     peers: Vec<Peer>,
     /// The server relays nothing to these.
     refused: Vec<IpAddr>,
@@ -158,6 +167,7 @@ impl Relay {
             epoch: now,
             deadline: None,
             address: None,
+            challenged: None,
             peers: Vec::new(),
             refused: Vec::new(),
             outputs: VecDeque::new(),
@@ -174,6 +184,9 @@ impl Relay {
 
     /// Takes what has come from the server: a datagram, or the next stretch of the stream.
     pub fn receive(&mut self, now: Instant, bytes: &[u8]) {
+        if self.is_unauthorized(bytes) {
+            return self.end(RelayEnd::Unauthorized);
+        }
         let (transport, server, local) = (self.transport(), self.server, self.local);
         let received = self.run(now, |client, at| {
             let mut received = Vec::new();
@@ -192,6 +205,17 @@ impl Relay {
             self.outputs.push_back(output);
         }
         self.advance(now);
+    }
+
+    /// Whether the server asks who we are although we have said it: the client would tell it without end.
+    fn is_unauthorized(&mut self, bytes: &[u8]) -> bool {
+        if self.address.is_some() {
+            return false;
+        }
+        let errors = allocation_errors(bytes).into_iter();
+        let mut challenges = errors.filter(|(_, code)| *code == UNAUTHORIZED);
+        // The first request is sent again until it is answered, and so may be its answer.
+        challenges.any(|(id, _)| *self.challenged.get_or_insert(id) != id)
     }
 
     /// Sends a datagram to a peer, from our address at the server. What cannot be sent yet is dropped.

@@ -59,14 +59,14 @@ impl SentDatagrams {
         else {
             return;
         };
-        if medium.video_role().is_none() || self.sent.back().is_some_and(|it| it.number >= number) {
-            return;
-        }
         let path = Some((datagram.source, datagram.destination));
         if self.path != path {
-            // What was lost on another way may not come by this one.
+            // What was lost on another way may not come by this one. Sound tells of it as well.
             self.sent.clear();
             self.path = path;
+        }
+        if medium.video_role().is_none() || self.sent.back().is_some_and(|it| it.number >= number) {
+            return;
         }
         let is_old = |sent: &Sent| now.saturating_duration_since(sent.at) > LONGEST;
         while self.sent.len() >= MOST || self.sent.front().is_some_and(is_old) {
@@ -237,6 +237,16 @@ mod tests {
             numbers(&all.reported(later, &report(10..=19, &[10, 11]))),
             [11]
         );
+    }
+
+    #[test]
+    fn sound_that_takes_another_path_leaves_nothing_of_the_old_one() {
+        let now = Instant::now();
+        let mut sent = sent(now, 1..=10);
+        let mut moved = datagram(11, Medium::Audio);
+        moved.destination = ([127, 0, 0, 1], 3).into();
+        sent.sent(now, &moved);
+        assert!(sent.reported(now, &report(1..=11, &[4])).is_empty());
     }
 
     #[test]

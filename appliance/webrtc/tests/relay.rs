@@ -272,13 +272,18 @@ fn allocation_permission_and_channel_last_for_hours() {
 }
 
 #[test]
-fn a_wrong_password_and_a_silent_server_are_refusals() {
-    let mut world = World::new(Protocol::Udp, "wrong");
-    world.pass(Duration::from_secs(60));
-    assert_eq!(world.end(), Some(RelayEnd::Refused));
-    assert_eq!(world.relay.next_deadline(), None);
-    assert!(world.sent.len() < 20, "{}", world.sent.len());
+fn a_wrong_password_is_told_apart_at_once() {
+    for protocol in [Protocol::Udp, Protocol::Tcp] {
+        let mut world = World::new(protocol, "wrong");
+        world.pass(Duration::from_secs(1));
+        assert_eq!(world.end(), Some(RelayEnd::Unauthorized));
+        assert_eq!(world.relay.next_deadline(), None);
+        assert!(world.sent.len() < 20, "{}", world.sent.len());
+    }
+}
 
+#[test]
+fn a_silent_server_is_a_refusal() {
     let now = Instant::now();
     let mut silent = Relay::new(
         now,

@@ -37,6 +37,7 @@ pub mod process_usage;
 pub mod python;
 pub mod room_setup;
 pub mod roomd;
+pub mod routed_networks;
 pub mod sipp;
 pub mod sound;
 pub mod supervisor;

@@ -5,6 +5,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
@@ -233,6 +234,48 @@ impl NetworkNamespace {
                 .with_context(|| format!("nft {words}"))?;
         }
         Ok(())
+    }
+
+    /// Makes a router of it that forwards ports: what comes in by the interface `outside` with one of these protocols
+    /// (`tcp`, `udp`) goes to that machine. What the machine begins itself by UDP, by the interface `inside`, goes
+    /// nowhere (nft(8)).
+    ///
+    /// # Errors
+    /// When nft is missing, or the kernel translates nothing.
+    pub fn forward_ports(
+        &self,
+        outside: &str,
+        inside: &str,
+        machine: Ipv4Addr,
+        protocols: &[&str],
+    ) -> Result<()> {
+        self.forward()?;
+        let mut rules = vec![
+            "add table ip nat".to_owned(),
+            "add chain ip nat coming { type nat hook prerouting priority -100 ; }".to_owned(),
+            "add table ip passing".to_owned(),
+            "add chain ip passing by { type filter hook forward priority 0 ; }".to_owned(),
+            format!("add rule ip passing by iifname {inside} meta l4proto udp ct state new drop"),
+        ];
+        rules.extend(protocols.iter().map(|protocol| {
+            format!(
+                "add rule ip nat coming iifname {outside} meta l4proto {protocol} dnat to {machine}"
+            )
+        }));
+        for words in rules {
+            run(self.command("nft").args(words.split(' ')))
+                .with_context(|| format!("nft {words}"))?;
+        }
+        Ok(())
+    }
+
+    /// Breaks all TCP connections of here that are from that address, as if the network had (ss(8)).
+    ///
+    /// # Errors
+    /// When ss is missing.
+    pub fn break_connections(&self, address: Ipv4Addr) -> Result<()> {
+        let mut kill = self.command("ss");
+        run(kill.args(["--tcp", "--kill", "src", &address.to_string()]))
     }
 
     /// Lets an interface of here send no more than so many kilobits a second from now on. What is above waits in a

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use api::guests::FreshInvitation;
+use api::reachability::{Finding, Reachability};
 use api::snapshot::{EndReason, Leg, LegState, Snapshot, VideoFlow};
 
 use crate::authority::Authority;
@@ -191,6 +192,10 @@ pub struct RoomSetup {
     pub guests: Guests,
     /// How many of them at a time: 1 to 16.
     pub max_guests: u8,
+    /// The address of the router that forwards ports to it, by which guests come.
+    pub public_address: Option<IpAddr>,
+    /// Whether their media may come by TCP.
+    pub takes_media_by_tcp: bool,
     /// By which server they and the room reach each other where there is no direct way.
     pub turn: Option<Turn>,
     /// What its offers name for floor control: `udp`, `tls`, or `tcp` where media may be plain.
@@ -221,6 +226,8 @@ impl RoomSetup {
             slides: Slides::None,
             guests: Guests::None,
             max_guests: 4,
+            public_address: None,
+            takes_media_by_tcp: true,
             turn: None,
             floor_transport: "udp",
             recording: None,
@@ -360,12 +367,18 @@ impl RoomSetup {
         };
         if let Some(admit) = admit {
             let listen = SocketAddr::new(self.place.listen, ports::free()?);
-            let address = self.place.sip_address(listen.port());
+            let public = self.public_address.unwrap_or(self.place.address);
+            let address = SocketAddr::new(public, listen.port());
+            let media_tcp = if self.takes_media_by_tcp { "on" } else { "off" };
             writeln!(
                 text,
-                "[guests]\nlisten = \"{listen}\"\npublic_url = \"https://{address}\"\nadmit = \"{admit}\"\nmax_guests = {}",
+                "[guests]\nlisten = \"{listen}\"\npublic_url = \"https://{address}\"\nadmit = \"{admit}\"\nmax_guests = {}\n\
+                 media_tcp = \"{media_tcp}\"\nmedia_tcp_port = 0",
                 self.max_guests
             )?;
+            if let Some(public) = self.public_address {
+                writeln!(text, "public_addresses = [\"{public}\"]")?;
+            }
             if let Some(turn) = &self.turn {
                 writeln!(
                     text,
@@ -434,6 +447,16 @@ impl Room {
     pub fn invite(&self) -> Result<FreshInvitation> {
         let printed = self.roomd.roomctl(&["--json", "guests", "invite"])?;
         serde_json::from_str(&printed).context("no invitation")
+    }
+
+    /// Tests the ways of guests: what `roomctl guests test` finds, and whether it ends as if all were well.
+    ///
+    /// # Errors
+    /// When it finds nothing.
+    pub fn test_guests(&self) -> Result<(Vec<Finding>, bool)> {
+        let output = self.roomd.roomctl_output(&["--json", "guests", "test"])?;
+        let found: Reachability = serde_json::from_slice(&output.stdout).context("no findings")?;
+        Ok((found.findings, output.status.success()))
     }
 
     /// Waits for a snapshot after the mark with a leg, over or not, in which `find` finds

@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -146,6 +146,17 @@ impl Roomd {
     pub fn roomctl<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Result<String> {
         let printed = output_of(roomctl(&socket(self.folder.path()))?.args(arguments))?;
         Ok(String::from_utf8_lossy(&printed).into_owned())
+    }
+
+    /// Runs `roomctl` with these arguments, whatever its exit status is.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn roomctl_output<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Result<Output> {
+        let output = roomctl(&socket(self.folder.path()))?
+            .args(arguments)
+            .output();
+        output.context("roomctl cannot be run")
     }
 
     /// The snapshot as it is now.

@@ -265,6 +265,12 @@ table!(
         admit: String,
         /// Default 1440.
         link_lifetime_minutes: i64,
+        /// `on` (default) or `off`.
+        media_tcp: String,
+        /// Default 7881; 0: the system chooses.
+        media_tcp_port: i64,
+        /// Of the router that forwards ports; default: none.
+        public_addresses: Vec<String>,
         /// The TURN servers that pages are told of; default: none.
         turn: Vec<Turn>,
         /// Who certifies the server by ACME; default: nobody.

@@ -1,5 +1,6 @@
 //! The tables `[guests]`, `[guests.acme]` and `[[guests.turn]]`.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::checker::Checker;
@@ -8,13 +9,24 @@ use super::words;
 use crate::error::{ProblemCause, Rule};
 use crate::guest_settings::{
     AcmeSettings, Admit, DirectoryUrl, ExternalAccount, GuestServerIdentity, GuestSettings,
-    MailAddress, PublicUrl, TurnCredentials, TurnServer, TurnUrl,
+    MailAddress, MediaTcp, PublicUrl, TurnCredentials, TurnServer, TurnUrl,
 };
 use crate::location::KeyPath;
 use crate::settings::Host;
 
 /// 5 minutes to 30 days.
 const LINK_LIFETIME_MINUTES: (i64, i64) = (5, 30 * 24 * 60);
+
+/// Whether somebody on another network may reach a machine by it.
+fn can_be_public(address: IpAddr) -> bool {
+    let is_link_local = match address {
+        IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
+        IpAddr::V6(address) => {
+            address.is_unicast_link_local() || address.to_ipv4_mapped().is_some()
+        }
+    };
+    !is_link_local && !address.is_unspecified() && !address.is_loopback() && !address.is_multicast()
+}
 
 impl Checker<'_> {
     pub(super) fn guests(&mut self, at: &KeyPath, guests: file::Guests) -> Option<GuestSettings> {
@@ -39,15 +51,51 @@ impl Checker<'_> {
         if guests.acme.is_some() {
             self.has_public_name(at, url.as_deref());
         }
+        let media_tcp = self.choice(
+            at,
+            "media_tcp",
+            guests.media_tcp,
+            words::MEDIA_TCPS,
+            MediaTcp::On,
+        );
+        let media_tcp_port = self.number(
+            at,
+            "media_tcp_port",
+            guests.media_tcp_port,
+            (0, u16::MAX.into()),
+            words::DEFAULT_MEDIA_TCP_PORT,
+        );
+        let media_tcp_port = u16::try_from(media_tcp_port).expect("0 to 65535");
         Some(GuestSettings {
             public_url: self.value(at, "public_url", url, Rule::PublicUrl, PublicUrl::new),
             identity: self.guest_identity(at, guests.certificate, guests.key, guests.acme),
             max_guests: u8::try_from(max_guests).expect("1 to 16"),
             admit: self.choice(at, "admit", guests.admit, words::ADMITS, Admit::Ask),
             link_lifetime: Duration::from_secs(lifetime.unsigned_abs() * 60),
+            media_tcp_port: match media_tcp {
+                MediaTcp::On => Some(media_tcp_port),
+                MediaTcp::Off => None,
+            },
+            public_addresses: self.public_addresses(at, guests.public_addresses),
             turn: self.turn_servers(&at.key("turn"), guests.turn.unwrap_or_default()),
             listen: listen?,
         })
+    }
+
+    fn public_addresses(&mut self, at: &KeyPath, written: Option<Vec<String>>) -> Vec<IpAddr> {
+        let key = "public_addresses";
+        let read = |text: &str| text.parse().ok().filter(|address| can_be_public(*address));
+        let addresses = self.list(at, key, written, &Rule::PublicAddress, read);
+        let mut versions = addresses.iter().map(IpAddr::is_ipv4);
+        if let Some(first) = versions.next()
+            && let Some(position) = versions.position(|version| version == first)
+        {
+            let found = addresses[position + 1].to_string();
+            let rule = Rule::PublicAddress;
+            let at = at.key(key).index(position + 1);
+            self.note(at, ProblemCause::BadValue { found, rule });
+        }
+        addresses
     }
 
     fn guest_identity(

@@ -11,7 +11,8 @@ use super::file::{
 };
 use super::words::{self, Further, Source, word};
 use crate::guest_settings::{
-    AcmeSettings, GuestServerIdentity, GuestSettings, TurnCredentials, TurnServer, TurnUrl,
+    AcmeSettings, GuestServerIdentity, GuestSettings, MediaTcp, TurnCredentials, TurnServer,
+    TurnUrl,
 };
 use crate::secret::SecretSource;
 use crate::settings::{self, Config, Registration, SecondCall, Transport};
@@ -203,7 +204,7 @@ impl From<&GuestSettings> for Guests {
             }
             GuestServerIdentity::Acme(acme) => (None, None, Some(Acme::from(acme))),
         };
-        let servers = &guests.turn;
+        let (public_addresses, servers) = (&guests.public_addresses, &guests.turn);
         Self {
             listen: Some(guests.listen.to_string()),
             public_url: guests.public_url.as_ref().map(ToString::to_string),
@@ -212,6 +213,16 @@ impl From<&GuestSettings> for Guests {
             max_guests: Some(i64::from(guests.max_guests)),
             admit: Some(word(words::ADMITS, guests.admit)),
             link_lifetime_minutes: Some(whole(guests.link_lifetime.as_secs() / 60)),
+            media_tcp: Some(word(
+                words::MEDIA_TCPS,
+                match guests.media_tcp_port {
+                    Some(_) => MediaTcp::On,
+                    None => MediaTcp::Off,
+                },
+            )),
+            media_tcp_port: guests.media_tcp_port.map(i64::from),
+            public_addresses: (!public_addresses.is_empty())
+                .then(|| public_addresses.iter().map(ToString::to_string).collect()),
             turn: (!servers.is_empty()).then(|| servers.iter().map(Turn::from).collect()),
             acme,
         }

@@ -2,7 +2,7 @@
 
 use room::media_plan::{AudioSink, VideoSink};
 
-use crate::guest_settings::Admit;
+use crate::guest_settings::{Admit, MediaTcp};
 use crate::settings::{
     AutoAnswer, ClientCertificates, ContentSharing, FloorTransport, IceUse, LogFormat, LogLevel,
     MediaKeys, MediaSecurity, Replaces, Transfers, Transport,
@@ -90,6 +90,7 @@ pub(super) const REPLACES: Words<Replaces> = &[
 pub(super) const SECOND_CALLS: Words<Further> = &[("busy", Further::Busy), ("add", Further::Add)];
 pub(super) const ADMITS: Words<Admit> =
     &[("ask", Admit::Ask), ("automatically", Admit::Automatically)];
+pub(super) const MEDIA_TCPS: Words<MediaTcp> = &[("on", MediaTcp::On), ("off", MediaTcp::Off)];
 pub(super) const LOG_FORMATS: Words<LogFormat> =
     &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 pub(super) const LOG_LEVELS: Words<LogLevel> = &[
@@ -114,6 +115,7 @@ pub(super) const DEFAULT_MAX_GUESTS: i64 = 4;
 /// The directory of Let's Encrypt.
 pub(super) const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
 pub(super) const DEFAULT_LINK_LIFETIME_MINUTES: i64 = 24 * 60;
+pub(super) const DEFAULT_MEDIA_TCP_PORT: i64 = 7881;
 pub(super) const DEFAULT_WEBSOCKET_PATH: &str = "/";
 pub(super) const DEFAULT_SOCKET: &str = "/run/roomd/api.sock";
 

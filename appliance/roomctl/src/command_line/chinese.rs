@@ -3,7 +3,7 @@
 const EXIT_STATUS_CHINESE: &str = "\
 退出状态:
   0  已完成,或原本如此
-  1  被会议室或 roomd 拒绝
+  1  被会议室或 roomd 拒绝,或发现问题
   2  用法错误,或必须指明通话
   3  无法连接 roomd
   4  无法理解或写入答复";
@@ -43,7 +43,7 @@ type ChineseHelp = (
     &'static [(&'static str, &'static str)],
 );
 
-const CHINESE: [ChineseHelp; 27] = [
+const CHINESE: [ChineseHelp; 28] = [
     ("status", "显示会议室及其通话", &[]),
     (
         "call",
@@ -141,7 +141,12 @@ const CHINESE: [ChineseHelp; 27] = [
     ),
     (
         "guests renew-certificate",
-        "立即通过 ACME 重新签发访客服务器的证书,无论此前是否失败",
+        "立即通过 ACME 重新签发访客服务器的证书,无论此前是否失败,除非其服务器要求稍后",
+        &[],
+    ),
+    (
+        "guests test",
+        "测试访客能否到达会议室:页面、TURN 服务器、公网地址",
         &[],
     ),
     ("openapi", "输出 API 的描述", &[]),

@@ -39,10 +39,10 @@ impl Sheet {
             }
             (GuestCertificateState::Ordering, _, Language::Chinese) => ",正在申请".to_owned(),
             (GuestCertificateState::Waiting, Some(next), Language::English) => {
-                format!(", tried again in {}", clock.until(next))
+                format!(", next step in {}", clock.until(next))
             }
             (GuestCertificateState::Waiting, Some(next), Language::Chinese) => {
-                format!(",{} 后重试", clock.until(next))
+                format!(",{} 后进行下一步", clock.until(next))
             }
             (GuestCertificateState::Waiting, None, _) => String::new(),
         };
@@ -61,6 +61,7 @@ impl Sheet {
         let reason = self.style.paint(Tone::Bad, &reason);
         let (hint, count) = (failure.reason.hint(self.language), failure.count);
         let line = match self.language {
+            Language::English if count == 1 => format!("{reason} ({hint}); failed once"),
             Language::English => format!("{reason} ({hint}); failed {count} times"),
             Language::Chinese => format!("{reason}({hint});已失败 {count} 次"),
         };
@@ -119,7 +120,7 @@ mod tests {
         };
         let text = shown(failed.clone(), Language::English);
         for words in [
-            "room.example.com: the room's own authority stands in, tried again in 1:00:00\n",
+            "room.example.com: the room's own authority stands in, next step in 1:00:00\n",
             "did not find this room under its name (the name has to lead to this room",
             "failed 3 times\n",
             "Connection refused",
@@ -127,8 +128,14 @@ mod tests {
             assert!(text.contains(words), "{text}");
         }
         assert!(!text.contains('\u{1b}'), "{text}");
-        let text = shown(failed, Language::Chinese);
+        let text = shown(failed.clone(), Language::Chinese);
         assert!(text.contains("已失败 3 次"), "{text}");
+        let mut once = failed;
+        if let Some(failure) = &mut once.failure {
+            failure.count = 1;
+        }
+        let text = shown(once, Language::English);
+        assert!(text.contains("; failed once\n"), "{text}");
         let ordering = GuestCertificate {
             state: GuestCertificateState::Ordering,
             next_unix_ms: None,

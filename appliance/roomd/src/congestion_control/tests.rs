@@ -227,3 +227,17 @@ fn another_path_is_no_queue() {
     call.run(Duration::from_secs(10), true);
     assert_eq!(call.targets[0], SOURCES.camera);
 }
+
+#[test]
+fn on_another_path_pictures_leave_and_nothing_that_was_to_be_sent_again_on_the_old_one() {
+    let now = Instant::now();
+    let mut control = CongestionControl::new(now, SOURCES);
+    control.push(now, VideoRole::Main, 100, "picture");
+    control.push_again(now, 100, "again");
+    control.path_changed(now);
+    let later = now + Duration::from_secs(1);
+    let left: Vec<&str> = std::iter::from_fn(|| control.poll(later))
+        .map(|departure| departure.packet)
+        .collect();
+    assert_eq!(left, ["picture"]);
+}

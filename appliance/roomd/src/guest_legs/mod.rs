@@ -16,6 +16,9 @@ mod end_words;
 mod measurements;
 mod relays;
 mod sockets;
+mod tcp_connection;
+mod tcp_connections;
+mod tcp_listener;
 mod transport;
 
 use std::collections::HashMap;
@@ -44,6 +47,8 @@ use crate::randomness::random_bytes;
 use crate::turn_servers::TurnServers;
 
 use end_words::{end_of_connection, end_of_refusal, end_reason, ends_of_failure};
+pub use tcp_listener::GuestTcpListener;
+use tcp_listener::TcpPort;
 use transport::{GuestTransport, Order, Parts};
 pub use transport::{LegEvent, LegNews};
 
@@ -79,12 +84,36 @@ enum State {
     Connected(GuestTransport),
 }
 
+/// What the legs of guests are made of.
+#[derive(Debug)]
+pub struct GuestLegsParts {
+    /// Where their pages are served: their media goes by the same addresses.
+    pub bound: IpAddr,
+    /// Their UDP ports.
+    pub ports: MediaPortRange,
+    /// Where their browsers come by TCP; `None`: nowhere.
+    pub tcp: Option<GuestTcpListener>,
+    /// The addresses of a router that forwards the ports to this machine.
+    pub public_addresses: Vec<IpAddr>,
+    /// What they are sent.
+    pub sources: Sources,
+    /// By which servers they are reached as well.
+    pub turn: TurnServers,
+    /// Who is told what became of guests; `None` where there is no guest server.
+    pub server: Option<Guests>,
+    /// What the tasks count.
+    pub counters: Arc<NetworkCounters>,
+}
+
 /// The legs of all guests.
 #[derive(Debug)]
 pub struct GuestLegs {
     /// What media sockets are bound to.
     bound: IpAddr,
     ports: MediaPortRange,
+    /// Where browsers come by TCP, if they may.
+    tcp: Option<TcpPort>,
+    public_addresses: Vec<IpAddr>,
     sources: Sources,
     turn: TurnServers,
     legs: HashMap<LegId, GuestLeg>,
@@ -106,28 +135,41 @@ enum Service {
 }
 
 impl GuestLegs {
-    /// No guests yet. Their media goes by the addresses of `bound`, where their pages are served, or by
-    /// those that `turn` gives, and is of these sources. The receiver has what their tasks see, for [`Self::take_news`].
+    /// No guests yet. The receiver has what their tasks see, for [`Self::take_news`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, where there is a listener.
     #[must_use]
-    pub fn new(
-        bound: IpAddr,
-        ports: MediaPortRange,
-        sources: Sources,
-        turn: TurnServers,
-        server: Option<Guests>,
-        counters: Arc<NetworkCounters>,
-    ) -> (Self, mpsc::Receiver<LegNews>) {
+    pub fn new(parts: GuestLegsParts) -> (Self, mpsc::Receiver<LegNews>) {
+        let GuestLegsParts {
+            bound,
+            ports,
+            tcp,
+            public_addresses,
+            sources,
+            turn,
+            server,
+            counters,
+        } = parts;
         let (news, receiver) = mpsc::channel(NEWS);
+        let mut tasks = OwnedTasks::default();
+        let tcp = tcp.map(|listener| {
+            let port = listener.port();
+            tasks.spawn_lasting(listener.run());
+            port
+        });
         let legs = Self {
             bound,
             ports,
+            tcp,
+            public_addresses,
             sources,
             turn,
             legs: HashMap::new(),
             server,
             news,
             counters,
-            tasks: OwnedTasks::default(),
+            tasks,
             service: Service::Running,
         };
         (legs, receiver)
@@ -468,6 +510,8 @@ impl GuestLegs {
             seed: random_bytes().map_err(AnswerError::Here)?,
             settings: LegSettings::default(),
             sockets,
+            tcp: self.tcp.clone(),
+            public_addresses: self.public_addresses.clone(),
             relays: relays::start(leg, &self.turn, &mut self.tasks),
             datagrams: media.open_leg(leg),
             sources: self.sources,

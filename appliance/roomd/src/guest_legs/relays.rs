@@ -15,20 +15,18 @@
 //! The tasks end when their leg's does, and give their addresses back.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::{Buf, Bytes, BytesMut};
-use config::{Host, TurnTransport};
+use bytes::Bytes;
+use config::TurnTransport;
 use room::ids::LegId;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::{TcpStream, UdpSocket, lookup_host};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use webrtc::{AddressKind, LocalAddress, Protocol, Relay, RelayCredentials, RelayEnd, RelayOutput};
 
 use crate::owned_tasks::OwnedTasks;
+use crate::turn_connection::{Connection, TurnConnectionError};
 use crate::turn_servers::{TurnServers, TurnWay};
 
 /// Datagrams and word of addresses that wait for a leg. Datagrams beyond it are dropped.
@@ -36,12 +34,6 @@ const NEWS: usize = 256;
 
 /// Datagrams of a leg that wait for its relay. Those beyond it are dropped.
 const UNSENT: usize = 256;
-
-/// Bytes that wait for a stream that takes none. More stay with the leg.
-const UNSENT_BYTES: usize = 128 * 1024;
-
-/// Bytes that may wait for a stream at all: requests of ours come on top of datagrams.
-const MOST_UNSENT_BYTES: usize = 4 * UNSENT_BYTES;
 
 /// What is read together, the largest UDP payload.
 const READ_BYTES: usize = 65_535;
@@ -52,9 +44,6 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// How long a server gets that was reached in none of its ways, doubled each time.
 const SHORTEST_BACK_OFF: Duration = Duration::from_secs(5);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(300);
-
-/// How long giving back an address may take.
-const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What is sent by a relay: to whom, and the datagram.
 pub(super) type RelaySender = mpsc::Sender<(SocketAddr, Bytes)>;
@@ -103,16 +92,12 @@ pub(super) fn start(
 /// Why an address is none, or no more.
 #[derive(Debug, thiserror::Error)]
 enum RelayError {
-    #[error("its name is not known: {0}")]
-    Name(io::Error),
-    #[error("it is not reached: {0}")]
-    Connect(io::Error),
+    #[error("{0}")]
+    Way(#[from] TurnConnectionError),
     #[error("it takes too long")]
     TimeOut,
     #[error("the connection has failed: {0}")]
     Connection(io::Error),
-    #[error("the stream is not read")]
-    Stalled,
     #[error("{0}")]
     Relay(#[from] RelayEnd),
 }
@@ -176,12 +161,12 @@ impl Keeper {
 
     async fn keep(&self, way: &TurnWay) -> Kept {
         let connected = tokio::select! {
-            connected = timeout(CONNECT_TIME, self.connect(way)) => connected,
+            connected = timeout(CONNECT_TIME, Connection::open(&self.servers, way)) => connected,
             () = self.news.closed() => return Kept::LegOver,
         };
         let connection = match connected {
             Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return Kept::Never(error),
+            Ok(Err(error)) => return Kept::Never(error.into()),
             Err(_) => return Kept::Never(RelayError::TimeOut),
         };
         let credentials = self.servers.own_credentials(self.index, SystemTime::now());
@@ -194,169 +179,6 @@ impl Keeper {
         )
         .run()
         .await
-    }
-
-    async fn connect(&self, way: &TurnWay) -> Result<Connection, RelayError> {
-        let (host, name) = match &way.host {
-            Host::Address(address) => (address.to_string(), ServerName::from(*address)),
-            Host::Name(name) => {
-                let unusable = |_| RelayError::Name(io::ErrorKind::InvalidInput.into());
-                let server_name = ServerName::try_from(name.clone()).map_err(unusable)?;
-                (name.clone(), server_name)
-            }
-        };
-        let found = lookup_host((host, way.port)).await;
-        let mut found = found.map_err(RelayError::Name)?;
-        let server = found
-            .next()
-            .ok_or_else(|| RelayError::Name(io::ErrorKind::NotFound.into()))?;
-        let connected = match way.transport {
-            TurnTransport::Udp => Connection::by_udp(server).await,
-            TurnTransport::Tcp => Connection::by_tcp(server).await,
-            TurnTransport::Tls | TurnTransport::Dtls => {
-                let stream = TcpStream::connect(server).await;
-                let stream = stream.map_err(RelayError::Connect)?;
-                let local = stream.local_addr().map_err(RelayError::Connect)?;
-                let unsupported = RelayError::Connect(io::ErrorKind::Unsupported.into());
-                let tls = self.servers.tls().ok_or(unsupported)?;
-                let stream = tls.connect(name, stream).await;
-                stream.map(|stream| Connection::of_stream(stream, local, server))
-            }
-        };
-        connected.map_err(RelayError::Connect)
-    }
-}
-
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-/// A way to a server that is open.
-struct Connection {
-    local: SocketAddr,
-    server: SocketAddr,
-    kind: ConnectionKind,
-}
-
-enum ConnectionKind {
-    Datagrams(UdpSocket),
-    Stream {
-        reader: ReadHalf<Box<dyn Stream>>,
-        writer: WriteHalf<Box<dyn Stream>>,
-        /// What the stream has not taken yet.
-        unsent: BytesMut,
-    },
-}
-
-impl Connection {
-    async fn by_udp(server: SocketAddr) -> io::Result<Self> {
-        let any = match server {
-            SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-            SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-        };
-        let socket = UdpSocket::bind(any).await?;
-        // Nobody else reaches this socket.
-        socket.connect(server).await?;
-        Ok(Self {
-            local: socket.local_addr()?,
-            server,
-            kind: ConnectionKind::Datagrams(socket),
-        })
-    }
-
-    async fn by_tcp(server: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(server).await?;
-        stream.set_nodelay(true)?;
-        let local = stream.local_addr()?;
-        Ok(Self::of_stream(stream, local, server))
-    }
-
-    fn of_stream(stream: impl Stream + 'static, local: SocketAddr, server: SocketAddr) -> Self {
-        let stream: Box<dyn Stream> = Box::new(stream);
-        let (reader, writer) = tokio::io::split(stream);
-        let unsent = BytesMut::new();
-        Self {
-            local,
-            server,
-            kind: ConnectionKind::Stream {
-                reader,
-                writer,
-                unsent,
-            },
-        }
-    }
-
-    const fn protocol(&self) -> Protocol {
-        match self.kind {
-            ConnectionKind::Datagrams(_) => Protocol::Udp,
-            ConnectionKind::Stream { .. } => Protocol::Tcp,
-        }
-    }
-
-    /// Whether it takes more datagrams just now.
-    fn has_room(&self) -> bool {
-        match &self.kind {
-            ConnectionKind::Datagrams(_) => true,
-            ConnectionKind::Stream { unsent, .. } => unsent.len() < UNSENT_BYTES,
-        }
-    }
-
-    fn send(&mut self, message: &[u8]) -> Result<(), RelayError> {
-        match &mut self.kind {
-            // What a datagram's way does not take is lost, as on any network.
-            ConnectionKind::Datagrams(socket) => {
-                let _ = socket.try_send(message);
-            }
-            ConnectionKind::Stream { unsent, .. } => {
-                if unsent.len() + message.len() > MOST_UNSENT_BYTES {
-                    return Err(RelayError::Stalled);
-                }
-                unsent.extend_from_slice(message);
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits for something to come in, sending meanwhile what waits; its length. May be dropped and called
-    /// again: nothing is lost.
-    async fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut self.kind {
-            ConnectionKind::Datagrams(socket) => loop {
-                match socket.recv(buffer).await {
-                    // ICMP: the server is not there at the moment. It is asked again.
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                    received => return received,
-                }
-            },
-            ConnectionKind::Stream {
-                reader,
-                writer,
-                unsent,
-            } => loop {
-                tokio::select! {
-                    read = reader.read(buffer) => {
-                        return match read? {
-                            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-                            length => Ok(length),
-                        };
-                    }
-                    written = writer.write(unsent), if !unsent.is_empty() => {
-                        unsent.advance(written?);
-                        writer.flush().await?;
-                    }
-                }
-            },
-        }
-    }
-
-    async fn finish(&mut self) {
-        if let ConnectionKind::Stream { writer, unsent, .. } = &mut self.kind {
-            let farewell = async {
-                writer.write_all(unsent).await?;
-                writer.shutdown().await
-            };
-            // The server notices by itself what does not reach it.
-            let _ = timeout(FAREWELL, farewell).await;
-        }
     }
 }
 

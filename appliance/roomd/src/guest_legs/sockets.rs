@@ -1,4 +1,5 @@
-//! The ways of a guest's leg to the network: its own sockets, and its addresses at TURN servers.
+//! The ways of a guest's leg to the network: its own sockets, the TCP connections that its browser opens, and its
+//! addresses at TURN servers.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -9,6 +10,7 @@ use tokio::sync::mpsc;
 use webrtc::{AddressKind, LocalAddress, Protocol, Received, Transmit};
 
 use super::relays::{RelayNews, RelaySender};
+use super::tcp_connections::TcpConnections;
 use crate::media_ports::any_socket::receive;
 use crate::socket_address::canonical;
 
@@ -23,6 +25,8 @@ pub(super) enum Arrival {
         socket: usize,
         first: io::Result<(usize, SocketAddr)>,
     },
+    /// A TCP connection has something to do.
+    Connection(usize),
     /// A TURN server relays a datagram of `source` to our address there.
     Relayed {
         destination: SocketAddr,
@@ -42,12 +46,21 @@ pub(super) struct Sockets {
     addresses: Vec<SocketAddr>,
     /// Where the next look at them begins.
     next: usize,
+    /// `None` where no browser comes by TCP.
+    tcp: Option<TcpConnections>,
+    /// Of the router that forwards our ports.
+    public_addresses: Vec<IpAddr>,
     relays: mpsc::Receiver<RelayNews>,
     relayed: Vec<(LocalAddress, RelaySender)>,
 }
 
 impl Sockets {
-    pub(super) fn new(sockets: Vec<UdpSocket>, relays: mpsc::Receiver<RelayNews>) -> Self {
+    pub(super) fn new(
+        sockets: Vec<UdpSocket>,
+        tcp: Option<TcpConnections>,
+        public_addresses: Vec<IpAddr>,
+        relays: mpsc::Receiver<RelayNews>,
+    ) -> Self {
         let (sockets, addresses) = sockets
             .into_iter()
             // Only a socket that the system has taken away has no address.
@@ -60,6 +73,8 @@ impl Sockets {
             sockets,
             addresses,
             next: 0,
+            tcp,
+            public_addresses,
             relays,
             relayed: Vec::new(),
         }
@@ -72,17 +87,60 @@ impl Sockets {
 
     /// All at which the browser may reach the leg.
     pub(super) fn local(&self) -> Vec<LocalAddress> {
-        let own = self.addresses.iter().copied().map(LocalAddress::udp);
+        let own = self.addresses.iter();
+        let own = own.flat_map(|address| self.local_at(*address));
         let relayed = self.relayed.iter().map(|(address, _)| *address);
         own.chain(relayed).collect()
     }
 
-    /// Takes in another socket, and gives its address.
-    pub(super) fn add(&mut self, socket: UdpSocket) -> Option<LocalAddress> {
-        let address = socket.local_addr().ok()?;
+    /// What the browser reaches at the machine's address of a socket, and at a router that forwards ports to that.
+    fn local_at(&self, address: SocketAddr) -> Vec<LocalAddress> {
+        let port = self.tcp.as_ref().map(TcpConnections::port);
+        let tcp = port.map(|port| SocketAddr::new(address.ip(), port));
+        let tcp = tcp.map(LocalAddress::tcp_passive);
+        let mut local: Vec<_> = std::iter::once(LocalAddress::udp(address))
+            .chain(tcp)
+            .collect();
+        // Nobody beyond a router means this machine's loopback.
+        let mut public = self.public_addresses.iter();
+        let is_same_version = |public: &&IpAddr| public.is_ipv4() == address.is_ipv4();
+        if let Some(public) = public.find(is_same_version)
+            && !address.ip().is_loopback()
+        {
+            for index in 0..local.len() {
+                let base = local[index].address;
+                local.push(LocalAddress {
+                    address: SocketAddr::new(*public, base.port()),
+                    kind: AddressKind::ServerReflexive { base },
+                    ..local[index]
+                });
+            }
+        }
+        local
+    }
+
+    /// Who is awaited by TCP is addressed to this name of ICE from now on.
+    pub(super) fn set_ufrag(&mut self, ufrag: &str) {
+        if let Some(tcp) = &mut self.tcp {
+            tcp.set_ufrag(ufrag);
+        }
+    }
+
+    /// Whether what is to go from one of our addresses to one of the browser's waits for a connection that takes
+    /// nothing just now.
+    pub(super) fn is_full(&self, path: (SocketAddr, SocketAddr)) -> bool {
+        let tcp = self.tcp.as_ref();
+        tcp.is_some_and(|tcp| tcp.is_full(path))
+    }
+
+    /// Takes in another socket, and gives what the browser reaches with it.
+    pub(super) fn add(&mut self, socket: UdpSocket) -> Vec<LocalAddress> {
+        let Ok(address) = socket.local_addr() else {
+            return Vec::new();
+        };
         self.sockets.push(socket);
         self.addresses.push(address);
-        Some(LocalAddress::udp(address))
+        self.local_at(address)
     }
 
     /// Closes those at other addresses than these, and gives theirs. What servers relay to them they get at
@@ -91,11 +149,15 @@ impl Sockets {
         let mut closed = Vec::new();
         for index in (0..self.addresses.len()).rev() {
             if !addresses.contains(&self.addresses[index].ip()) {
-                closed.push(LocalAddress::udp(self.addresses.remove(index)));
+                let address = self.addresses.remove(index);
+                closed.extend(self.local_at(address));
                 self.sockets.remove(index);
             }
         }
         self.next = 0;
+        if let Some(tcp) = &mut self.tcp {
+            tcp.retain(addresses);
+        }
         let is_gone = |address: &LocalAddress| match address.kind {
             AddressKind::Relayed { local } => !addresses.contains(&local.ip()),
             AddressKind::Host | AddressKind::ServerReflexive { .. } => false,
@@ -118,10 +180,17 @@ impl Sockets {
     /// Waits for something to come in. May be dropped and called again: nothing is lost.
     pub(super) async fn receive(&mut self, buffer: &mut [u8]) -> Arrival {
         loop {
+            let tcp = async {
+                match &mut self.tcp {
+                    Some(tcp) => tcp.ready().await,
+                    None => std::future::pending().await,
+                }
+            };
             let news = tokio::select! {
                 (socket, first) = receive(&self.sockets, &mut self.next, buffer) => {
                     return Arrival::Datagrams { socket, first };
                 }
+                connection = tcp => return Arrival::Connection(connection),
                 Some(news) = self.relays.recv() => news,
             };
             match news {
@@ -179,11 +248,22 @@ impl Sockets {
         Ok(())
     }
 
+    /// Sends by a TCP connection what waits for it, and gives `take` what has come by it.
+    pub(super) fn advance_connection(&mut self, connection: usize, take: impl FnMut(Received<'_>)) {
+        if let Some(tcp) = &mut self.tcp {
+            tcp.advance(connection, take);
+        }
+    }
+
     /// Sends a datagram from the address that it names.
     ///
     /// # Errors
     /// There is no such address, or it takes nothing just now.
-    pub(super) fn send(&self, datagram: &Transmit) -> io::Result<()> {
+    pub(super) fn send(&mut self, datagram: &Transmit) -> io::Result<()> {
+        if datagram.protocol == Protocol::Tcp {
+            let tcp = self.tcp.as_mut().ok_or(io::ErrorKind::AddrNotAvailable)?;
+            return tcp.send(datagram);
+        }
         let own = self.addresses.iter();
         if let Some(index) = own.clone().position(|ours| *ours == datagram.source) {
             let sent = self.sockets[index].try_send_to(&datagram.payload, datagram.destination);
@@ -196,5 +276,35 @@ impl Sockets {
         sender
             .try_send(payload)
             .map_err(|_| io::ErrorKind::WouldBlock.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_router_that_forwards_our_ports_is_told_beside_our_own_address() {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let public = ["203.0.113.7", "2001:db8::7"].map(|address| address.parse().unwrap());
+        let (_news, relays) = mpsc::channel(1);
+        let sockets = Sockets::new(vec![socket], None, public.into(), relays);
+        let told = |address: &str| {
+            let local = sockets.local_at(address.parse().unwrap());
+            let local = local.iter().map(|local| match local.kind {
+                AddressKind::ServerReflexive { base } => format!("{} <- {base}", local.address),
+                AddressKind::Host | AddressKind::Relayed { .. } => local.address.to_string(),
+            });
+            local.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told("10.0.0.7:5000"),
+            ["10.0.0.7:5000", "203.0.113.7:5000 <- 10.0.0.7:5000"]
+        );
+        assert_eq!(
+            told("[fd00::7]:5000"),
+            ["[fd00::7]:5000", "[2001:db8::7]:5000 <- [fd00::7]:5000"]
+        );
+        assert_eq!(told("127.0.0.1:5000"), ["127.0.0.1:5000"]);
     }
 }

@@ -14,7 +14,17 @@ fn legs() -> GuestLegs {
         slides: Bitrate::kbps(1_000),
     };
     let turn = TurnServers::new(&[], None, &TlsTrust::default()).unwrap();
-    GuestLegs::new(bound, ports, sources, turn, None, Arc::default()).0
+    let parts = GuestLegsParts {
+        bound,
+        ports,
+        tcp: None,
+        public_addresses: Vec::new(),
+        sources,
+        turn,
+        server: None,
+        counters: Arc::default(),
+    };
+    GuestLegs::new(parts).0
 }
 
 fn offer(sdp: &str) -> (GuestEvent, mpsc::Receiver<GuestReply>) {

@@ -3,7 +3,7 @@
 //! ```text
 //!  driver ──Order──> ┌──────── task ────────┐ ──LegNews──> driver
 //!                    │  webrtc::Leg         │
-//!  media ─Datagram─> │  CongestionControl   │ <──UDP──> browser
+//!  media ─Datagram─> │  CongestionControl   │ <─UDP, TCP─> browser
 //!  media <─Datagram─ └──────────────────────┘
 //! ```
 //!
@@ -29,6 +29,8 @@ use super::Replies;
 use super::measurements::Measurements;
 use super::relays::RelayNews;
 use super::sockets::Sockets;
+use super::tcp_connections::TcpConnections;
+use super::tcp_listener::TcpPort;
 use crate::congestion_control::{CongestionControl, Sources};
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
@@ -101,6 +103,10 @@ pub(super) struct Parts {
     pub(super) seed: [u8; 32],
     pub(super) settings: LegSettings,
     pub(super) sockets: Vec<UdpSocket>,
+    /// Where the browser may come by TCP, if it may.
+    pub(super) tcp: Option<TcpPort>,
+    /// Of the router that forwards our ports.
+    pub(super) public_addresses: Vec<IpAddr>,
     /// What TURN servers relay.
     pub(super) relays: mpsc::Receiver<RelayNews>,
     pub(super) datagrams: LegDatagrams,
@@ -125,15 +131,19 @@ impl GuestTransport {
             seed,
             settings,
             sockets,
+            tcp,
+            public_addresses,
             relays,
             datagrams,
             sources,
             news,
             counters,
         } = parts;
-        let sockets = Sockets::new(sockets, relays);
+        let tcp = tcp.as_ref().map(TcpConnections::new);
+        let mut sockets = Sockets::new(sockets, tcp, public_addresses, relays);
         let addresses = sockets.addresses().iter().map(SocketAddr::ip).collect();
         let (leg, answer) = Leg::answer(now, seed, settings.clone(), &sockets.local(), offer)?;
+        sockets.set_ufrag(leg.local_ufrag());
         let (orders, taken) = mpsc::unbounded_channel();
         let measurements = Measurements::default();
         let task = Task {

@@ -174,7 +174,7 @@ fn forget_old(sources: &mut HashMap<IpAddr, Limit>, now: Instant) {
 }
 
 /// Who has an address: in IPv6 a whole /64 is one site's.
-pub(super) fn network_of(address: IpAddr) -> IpAddr {
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         v4 @ IpAddr::V4(_) => v4,
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),

@@ -22,9 +22,11 @@ mod trust_page;
 
 pub use acme::{Renewal, Renewals};
 pub use handle::Guests;
+pub(crate) use limits::network_of;
 pub use links::{FreshLink, GuestLinks, LinkError};
 pub use registry::{Invitation, InvitationId, InviteError};
 pub use server::{GuestServer, GuestServerParts};
+pub use server_certificate::ShownCertificate;
 pub use store::{GuestStore, NotStored};
 pub use token::Token;
 

@@ -19,7 +19,9 @@ use super::connections::{Acceptor, Patience};
 use super::handle::Guests;
 use super::links::GuestLinks;
 use super::routes::{self, Site, SiteParts};
-use super::server_certificate::{CertificateSource, NamesSource, ServerCertificate};
+use super::server_certificate::{
+    CertificateSource, NamesSource, ServerCertificate, ShownCertificate,
+};
 use super::signalling::GuestEvent;
 use super::store::GuestStore;
 use super::trust_page::TrustPage;
@@ -54,6 +56,7 @@ pub struct GuestServer {
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
     address: SocketAddr,
+    certificate: ShownCertificate,
     links: GuestLinks,
 }
 
@@ -140,6 +143,7 @@ impl GuestServer {
         }));
         let tls = TlsAcceptor::from(Arc::new(certificate.tls_config(shown.clone())));
         let acceptor = Acceptor::new(tls, routes::router(site), patience);
+        let certificate_shown = certificate.shown(shown.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(acceptor.serve(listener, stopping.clone()));
         tasks.spawn(until_stopped(
@@ -158,6 +162,7 @@ impl GuestServer {
             tasks,
             stop,
             address,
+            certificate: certificate_shown,
             links: GuestLinks {
                 guests,
                 public_url,
@@ -179,6 +184,18 @@ impl GuestServer {
     #[must_use]
     pub fn links(&self) -> GuestLinks {
         self.links.clone()
+    }
+
+    /// Where guests find the pages.
+    #[must_use]
+    pub fn public_url(&self) -> &PublicUrl {
+        &self.links.public_url
+    }
+
+    /// The certificate that it shows at any time.
+    #[must_use]
+    pub fn certificate(&self) -> ShownCertificate {
+        self.certificate.clone()
     }
 
     /// The bound address, with the port that the system chose.

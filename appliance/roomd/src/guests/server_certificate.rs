@@ -66,16 +66,21 @@ impl ServerCertificate {
         })
     }
 
+    /// What is shown at any time. Where there is ACME, what that shows goes before.
+    pub(super) fn shown(&self, acme: Option<acme::Shown>) -> ShownCertificate {
+        ShownCertificate {
+            own: self.shown.subscribe(),
+            acme,
+        }
+    }
+
     /// TLS of a server that shows this certificate, and each that follows. HTTP/1.1 is spoken.
     ///
     /// Where there is ACME, what that shows goes before.
     pub(super) fn tls_config(&self, acme: Option<acme::Shown>) -> ServerConfig {
         let mut protocols = vec![b"http/1.1".to_vec()];
         protocols.extend(acme.as_ref().map(|_| ACME_TLS.to_vec()));
-        let shown = Arc::new(Shown {
-            own: self.shown.subscribe(),
-            acme,
-        });
+        let shown = Arc::new(self.shown(acme));
         let mut config = ServerConfig::builder()
             .with_no_client_auth()
             .with_cert_resolver(shown);
@@ -128,13 +133,28 @@ fn from_files(identity: &TlsIdentity) -> Result<CertifiedKey, Error> {
 }
 
 /// Shows what ACME has for the name that is asked for, or else the newest certificate.
-#[derive(Debug)]
-struct Shown {
+#[derive(Clone, Debug)]
+pub struct ShownCertificate {
     own: watch::Receiver<Arc<CertifiedKey>>,
     acme: Option<acme::Shown>,
 }
 
-impl ResolvesServerCert for Shown {
+impl ShownCertificate {
+    /// Shows what the room has by itself.
+    #[must_use]
+    pub fn own(own: watch::Receiver<Arc<CertifiedKey>>) -> Self {
+        Self { own, acme: None }
+    }
+
+    /// What those see who come by `public_url`.
+    #[must_use]
+    pub fn by_public_url(&self) -> Arc<CertifiedKey> {
+        let acme = self.acme.as_ref().and_then(acme::Shown::certificate);
+        acme.unwrap_or_else(|| self.own.borrow().clone())
+    }
+}
+
+impl ResolvesServerCert for ShownCertificate {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         match self.acme.as_ref().map(|acme| acme.resolve(&hello)) {
             Some(Resolved::Certificate(certificate)) => Some(certificate),

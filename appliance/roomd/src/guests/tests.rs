@@ -42,6 +42,8 @@ fn settings() -> GuestSettings {
         max_guests: 4,
         admit: Admit::Ask,
         link_lifetime: Duration::from_secs(3600),
+        media_tcp_port: None,
+        public_addresses: Vec::new(),
         turn: Vec::new(),
     }
 }

@@ -9,6 +9,7 @@ use sip::ladder::Ladder;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::guest_reachability::GuestReachability;
 use crate::guests::GuestLinks;
 use crate::network_counters::NetworkCounters;
 use crate::sip_ladders::{LadderOf, LadderQuestion};
@@ -22,6 +23,7 @@ pub struct RoomHandle {
     ladders: mpsc::Sender<LadderQuestion>,
     counters: Arc<NetworkCounters>,
     guest_links: Option<GuestLinks>,
+    guest_reachability: Option<GuestReachability>,
 }
 
 /// Whose picture.
@@ -85,6 +87,7 @@ impl RoomHandle {
             ladders,
             counters,
             guest_links: None,
+            guest_reachability: None,
         }
     }
 
@@ -95,6 +98,20 @@ impl RoomHandle {
             guest_links,
             ..self
         }
+    }
+
+    /// The same room, whose ways for guests can be tested.
+    #[must_use]
+    pub fn with_guest_reachability(self, guest_reachability: Option<GuestReachability>) -> Self {
+        Self {
+            guest_reachability,
+            ..self
+        }
+    }
+
+    /// Who tests the ways of guests; `None` where there are no guests.
+    pub(super) fn guest_reachability(&self) -> Option<&GuestReachability> {
+        self.guest_reachability.as_ref()
     }
 
     /// Who makes links for guests; `None` where there are no guests.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::reachability::Reachability;
 use api::{Endpoint, Language, Localized, ProblemCode, request};
 use axum::Router;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -120,6 +121,7 @@ fn route(endpoint: Endpoint) -> MethodRouter<Api> {
         Endpoint::Invite => post(invitations::invite),
         Endpoint::RevokeInvitation => delete(invitations::revoke),
         Endpoint::RenewCertificate => post(invitations::renew_certificate),
+        Endpoint::TestGuests => post(test_guests),
         Endpoint::OpenApi => get(openapi),
         Endpoint::Metrics => get(metrics_text),
     }
@@ -394,6 +396,14 @@ fn admitted(admission: Admission, language: Language) -> Response {
         }
     };
     (status, Json(answer)).into_response()
+}
+
+async fn test_guests(State(api): State<Api>, speaks: Speaks) -> Response {
+    let Some(reachability) = api.room.guest_reachability() else {
+        return Refusal::new(ProblemCode::NoGuests, speaks).into_response();
+    };
+    let findings = reachability.test().await;
+    Json(Reachability { findings }).into_response()
 }
 
 // --- around every route ---

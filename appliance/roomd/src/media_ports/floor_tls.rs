@@ -4,18 +4,13 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{self, WebPkiSupportedAlgorithms};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, ServerConfig,
-    SignatureScheme,
-};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ServerConfig};
 use sip::offer_answer::Fingerprint;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::media_certificate::{MediaCertificate, fingerprint_of};
+use super::media_certificate::MediaCertificate;
+use crate::pinned_certificate::PinnedCertificate;
 
 /// By what floors prove themselves.
 #[derive(Debug)]
@@ -49,7 +44,7 @@ impl FloorTls {
     pub(super) fn connector(&self, peer: Fingerprint) -> Result<TlsConnector, rustls::Error> {
         let config = ClientConfig::builder()
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Agreed::new(peer)))
+            .with_custom_certificate_verifier(Arc::new(PinnedCertificate::new(peer)))
             .with_client_auth_cert(vec![self.certificate.clone()], self.key.clone_key())?;
         Ok(Arc::new(config).into())
     }
@@ -60,108 +55,8 @@ impl FloorTls {
     /// As [`Self::connector`].
     pub(super) fn acceptor(&self, peer: Fingerprint) -> Result<TlsAcceptor, rustls::Error> {
         let config = ServerConfig::builder()
-            .with_client_cert_verifier(Arc::new(Agreed::new(peer)))
+            .with_client_cert_verifier(Arc::new(PinnedCertificate::new(peer)))
             .with_single_cert(vec![self.certificate.clone()], self.key.clone_key())?;
         Ok(Arc::new(config).into())
-    }
-}
-
-/// Takes the agreed certificate and no other. That its holder has the key, the signature of the
-/// handshake shows.
-#[derive(Debug)]
-struct Agreed {
-    peer: Fingerprint,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl Agreed {
-    fn new(peer: Fingerprint) -> Self {
-        let provider = crypto::aws_lc_rs::default_provider();
-        Self {
-            peer,
-            algorithms: provider.signature_verification_algorithms,
-        }
-    }
-
-    fn check(&self, certificate: &CertificateDer<'_>) -> Result<(), rustls::Error> {
-        if fingerprint_of(certificate) == self.peer {
-            Ok(())
-        } else {
-            Err(CertificateError::ApplicationVerificationFailure.into())
-        }
-    }
-}
-
-impl ServerCertVerifier for Agreed {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        self.check(end_entity)
-            .map(|()| ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        crypto::verify_tls12_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        crypto::verify_tls13_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
-}
-
-impl ClientCertVerifier for Agreed {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _now: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        self.check(end_entity)
-            .map(|()| ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        crypto::verify_tls12_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        crypto::verify_tls13_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
     }
 }

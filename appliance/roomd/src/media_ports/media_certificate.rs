@@ -3,13 +3,13 @@
 //! Session descriptions name it (RFC 8122): nobody has to vouch for it, and it is as good as the
 //! signalling that carries them. It signs itself, is made at each start, and names nobody.
 
-use aws_lc_rs::digest;
 use rcgen::{CertificateParams, DnType, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sip::offer_answer::Fingerprint;
 use webrtc::secure_transport::Certificate;
 
 use crate::error::Error;
+use crate::pinned_certificate::fingerprint_of;
 
 /// A certificate with its key, ECDSA on P-256 (RFC 8827 section 6.5).
 #[derive(Debug)]
@@ -49,10 +49,4 @@ impl MediaCertificate {
         let key = self.key.secret_der().to_vec();
         Certificate::new(self.certificate.to_vec(), key)
     }
-}
-
-pub(super) fn fingerprint_of(certificate: &CertificateDer<'_>) -> Fingerprint {
-    let hash = digest::digest(&digest::SHA256, certificate);
-    let hash = hash.as_ref().try_into();
-    Fingerprint(hash.expect("SHA-256 has 32 octets"))
 }

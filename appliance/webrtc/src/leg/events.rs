@@ -227,9 +227,13 @@ impl Leg {
             Rtcp::Twcc(report) => {
                 let read = self.transport_reports.read(&mut self.engine, report);
                 if let Some(mut feedback) = read {
+                    let told = u32::try_from(feedback.packets.len()).unwrap_or(u32::MAX);
+                    if self.reported_packets.is_exceeded_by(now, told) {
+                        return self.close_with(CloseReason::LimitExceeded("reported packets"));
+                    }
                     let sound = &self.media[Medium::Audio as usize].sent_sound;
                     for packet in &mut feedback.packets {
-                        if sound.is_again(packet.sequence) {
+                        if packet.received.is_some() && sound.is_again(packet.sequence) {
                             packet.received = None;
                         }
                     }

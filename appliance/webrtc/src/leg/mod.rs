@@ -62,6 +62,10 @@ const TEXTS: u32 = 100;
 /// Parts of RTCP within a second. A browser sends some hundred where much is lost.
 const RTCP_PACKETS: u32 = 2_000;
 
+/// Packets of which transport-wide reports tell within a second. We send some hundred, and each is told of once; a report
+/// of forty bytes may claim thousands.
+const REPORTED_PACKETS: u32 = 10_000;
+
 /// Addresses from which checks of ICE may come until ICE restarts.
 const REMOTE_ADDRESSES: usize = 64;
 
@@ -112,6 +116,7 @@ pub struct Leg {
     rng: ChaCha20Rng,
     engine: Engine,
     engine_deadline: Instant,
+    local_ufrag: String,
     state: State,
     /// Until when we may send, once connected.
     consent_until: Option<Instant>,
@@ -137,6 +142,7 @@ pub struct Leg {
     channels: Vec<(ChannelId, String)>,
     texts: RateLimit,
     rtcp_packets: RateLimit,
+    reported_packets: RateLimit,
     offers: VecDeque<Instant>,
     candidates: usize,
     remote_addresses: Vec<std::net::SocketAddr>,
@@ -163,6 +169,7 @@ impl Leg {
         let mut rng = ChaCha20Rng::from_seed(seed);
         let credentials = ice_credentials(&mut rng);
         let name = word(&mut rng, 16);
+        let local_ufrag = credentials.ufrag.clone();
         let mut engine = Engine::new(now, credentials, settings.longest_text);
         for address in addresses {
             let candidate = candidate::local(*address)?;
@@ -176,6 +183,7 @@ impl Leg {
             rng,
             engine,
             engine_deadline: now,
+            local_ufrag,
             state: State::Establishing { until },
             consent_until: None,
             consent_counted: None,
@@ -196,6 +204,7 @@ impl Leg {
             channels: Vec::new(),
             texts: RateLimit::per_second(TEXTS),
             rtcp_packets: RateLimit::per_second(RTCP_PACKETS),
+            reported_packets: RateLimit::per_second(REPORTED_PACKETS),
             offers: VecDeque::new(),
             candidates: 0,
             remote_addresses: Vec::new(),
@@ -263,6 +272,13 @@ impl Leg {
                 .run(|rtc| rtc.direct_api().invalidate_candidate(&candidate));
             self.advance(now);
         }
+    }
+
+    /// The name of ICE that the browser's checks are addressed to (RFC 8445 section 5.3), by which a TCP connection is
+    /// known to be for this leg. An ICE restart changes it.
+    #[must_use]
+    pub fn local_ufrag(&self) -> &str {
+        &self.local_ufrag
     }
 
     /// Whether a datagram that has come in is for this leg.

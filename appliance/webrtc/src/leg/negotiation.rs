@@ -90,6 +90,7 @@ impl Leg {
         if restarted {
             let credentials = ice_credentials(&mut self.rng);
             answer = with_credentials(&answer, &after, &credentials);
+            self.local_ufrag.clone_from(&credentials.ufrag);
             self.engine
                 .run(|rtc| rtc.direct_api().set_local_ice_credentials(credentials));
         }

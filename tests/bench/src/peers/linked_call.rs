@@ -10,24 +10,21 @@
 //! when nobody sets anything. The two Chromiums are told of each other by the benchmark, beside the link.
 
 use std::net::Ipv4Addr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use system::authority::Authority;
-use system::browser::{Browser, Guest, Language, Screen, View};
+use system::browser::{Browser, Guest, Screen, View};
 use system::emulated_link::{Conditions, EmulatedLink};
 use system::network_namespace::NetworkNamespace;
-use system::room_setup::{Camera, Guests, Place, Room, RoomSetup};
+use system::room_setup::Place;
 
+use super::guest_room;
 use super::recordings::Recordings;
 
 const NEAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 const FAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
-/// Names a folder for what the rooms log, their congestion control among it.
-const LOGS: &str = "ROOMD_BENCH_LOGS";
 /// Pictures after which a call stands.
 const FIRST_FRAMES: u32 = 3;
 
@@ -126,27 +123,19 @@ pub(crate) fn within_call<T>(
     };
     match sender {
         Sender::Room => {
-            let folder = tempfile::tempdir()?;
-            let authority = Authority::new(folder.path())?;
-            let setup = RoomSetup {
-                place: Place {
-                    address: NEAR.into(),
-                    listen: NEAR.into(),
-                    peers: "10.77.0.0/24",
-                    network: Some(Arc::clone(&near)),
-                },
-                camera: Camera::Recording(recordings.video.clone()),
-                sound: Some(recordings.speech.clone()),
-                guests: Guests::Automatically,
-                ..RoomSetup::new("room")
+            let place = Place {
+                address: NEAR.into(),
+                listen: NEAR.into(),
+                peers: "10.77.0.0/24",
+                network: Some(Arc::clone(&near)),
             };
-            let room = setup.start(&authority)?;
-            let guest = receiving.visit(&room.invite()?.url, Language::English)?;
+            let room = guest_room::start(recordings, place)?;
+            let guest = guest_room::visit(&room, &receiving)?;
             guest.join_as("Anna")?;
             guest.wait_for_screen(Screen::Call)?;
             guest.press_camera()?;
             let measured = measure(&guest);
-            keep_log(&room, &format!("room-{seed}.log"))?;
+            guest_room::keep_log(&room, &format!("room-{seed}.log"))?;
             measured
         }
         Sender::Chromium => {
@@ -159,16 +148,6 @@ pub(crate) fn within_call<T>(
             measure(&callee)
         }
     }
-}
-
-/// Keeps what a room has logged, where somebody wants it.
-pub(crate) fn keep_log(room: &Room, name: &str) -> Result<()> {
-    let Some(folder) = std::env::var_os(LOGS) else {
-        return Ok(());
-    };
-    let log = room.roomd.log().entries().join("\n");
-    std::fs::write(Path::new(&folder).join(name), log)?;
-    Ok(())
 }
 
 /// An expression that calls a function with a text.

@@ -3,6 +3,7 @@
 
 pub(crate) mod baresip_pair;
 pub(crate) mod chromium_pair;
+pub(crate) mod guest_room;
 pub(crate) mod linked_call;
 pub(crate) mod recordings;
 pub(crate) mod room_api;

@@ -6,14 +6,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use system::authority::Authority;
-use system::browser::{Browser, Language, Screen};
-use system::room_setup::{Camera, Guests, Room, RoomSetup};
+use system::browser::Browser;
+use system::room_setup::{Place, Room};
 
 use super::{Measurement, distributions};
 use crate::instruments::first_pictures::{wait_for_width, watch};
 use crate::peers::chromium_pair::ChromiumPair;
-use crate::peers::linked_call::keep_log;
+use crate::peers::guest_room;
 use crate::plot::Plot;
 use crate::report::{Figure, Goal, Row};
 use crate::setting::Setting;
@@ -39,8 +38,6 @@ pub(super) const MEASUREMENT: Measurement = Measurement {
 
 /// Columns of the film.
 const FULL_WIDTH: u64 = 1280;
-/// Chromium takes more than 20 s to its full resolution.
-const LONGEST: Duration = Duration::from_secs(90);
 const HANG_UP: Duration = Duration::from_secs(10);
 /// Calls of the Chromium pair that are followed to their full resolution, which takes long.
 const FOLLOWED: usize = 3;
@@ -48,15 +45,7 @@ const FOLLOWED: usize = 3;
 fn measure(setting: &Setting) -> Result<Vec<Row>> {
     let film = setting.recordings.chromium_video()?;
     let sound = &setting.recordings.speech;
-    let folder = tempfile::tempdir()?;
-    let authority = Authority::new(folder.path())?;
-    let setup = RoomSetup {
-        camera: Camera::Recording(setting.recordings.video.clone()),
-        sound: Some(sound.clone()),
-        guests: Guests::Automatically,
-        ..RoomSetup::new("room")
-    };
-    let room = setup.start(&authority)?;
+    let room = guest_room::start(&setting.recordings, Place::loopback())?;
     let browser = Browser::start_with_film(None, Some(sound), &film)?;
     let pair = ChromiumPair::start(sound, &film)?;
     let (mut ours, mut ours_full) = (Vec::new(), Vec::new());
@@ -66,13 +55,13 @@ fn measure(setting: &Setting) -> Result<Vec<Row>> {
         ours.push(first);
         ours_full.push(full / 1e3);
         let page = pair.call(watch)?;
-        anchor.push(wait_for_width(&page, 1, LONGEST)?);
+        anchor.push(wait_for_width(&page, 1)?);
         if run < FOLLOWED {
-            anchor_full.push(wait_for_width(&page, FULL_WIDTH, LONGEST)? / 1e3);
+            anchor_full.push(wait_for_width(&page, FULL_WIDTH)? / 1e3);
         }
         page.close_tab()?;
     }
-    keep_log(&room, "first-pictures.log")?;
+    guest_room::keep_log(&room, "first-pictures.log")?;
     let samples = |values: Vec<f64>| Samples::new(values).context("no calls");
     let (ours, anchor) = (samples(ours)?, samples(anchor)?);
     let (ours_full, anchor_full) = (samples(ours_full)?, samples(anchor_full)?);
@@ -106,12 +95,11 @@ fn measure(setting: &Setting) -> Result<Vec<Row>> {
 
 /// Milliseconds to the first picture, and to the first whole one.
 fn guest_call(room: &Room, browser: &Browser) -> Result<[f64; 2]> {
-    let guest = browser.visit(&room.invite()?.url, Language::English)?;
-    guest.wait_for_screen(Screen::Start)?;
+    let guest = guest_room::visit(room, browser)?;
     watch(&guest)?;
     guest.join_as("Anna")?;
-    let first = wait_for_width(&guest, 1, LONGEST)?;
-    let full = wait_for_width(&guest, FULL_WIDTH, LONGEST)?;
+    let first = wait_for_width(&guest, 1)?;
+    let full = wait_for_width(&guest, FULL_WIDTH)?;
     let mark = room.roomd.snapshot_mark();
     guest.leave()?;
     room.wait_until_idle(mark, HANG_UP)?;

@@ -4,12 +4,12 @@
 use std::thread::sleep;
 
 use anyhow::{Context, Result};
-use system::authority::Authority;
-use system::browser::{Browser, Guest, Language, Screen, View};
-use system::room_setup::{Camera, Guests, Room, RoomSetup};
+use system::browser::{Browser, Guest, Screen, View};
+use system::room_setup::{Place, Room};
 
 use super::Measurement;
 use crate::instruments::process_load::LoadMeter;
+use crate::peers::guest_room;
 use crate::report::{Figure, Goal, Row};
 use crate::setting::Setting;
 
@@ -54,15 +54,7 @@ fn measure(setting: &Setting) -> Result<Vec<Row>> {
 fn cores(setting: &Setting, guests: usize, sending: bool) -> Result<Vec<f64>> {
     let film = setting.recordings.chromium_video()?;
     let sound = &setting.recordings.speech;
-    let folder = tempfile::tempdir()?;
-    let authority = Authority::new(folder.path())?;
-    let setup = RoomSetup {
-        camera: Camera::Recording(setting.recordings.video.clone()),
-        sound: Some(sound.clone()),
-        guests: Guests::Automatically,
-        ..RoomSetup::new("room")
-    };
-    let room = setup.start(&authority)?;
+    let room = guest_room::start(&setting.recordings, Place::loopback())?;
     let browser = Browser::start_with_film(None, Some(sound), &film)?;
     let (mut inside, mut cores) = (Vec::new(), Vec::new());
     for number in 1..=guests {
@@ -76,7 +68,7 @@ fn cores(setting: &Setting, guests: usize, sending: bool) -> Result<Vec<f64>> {
 }
 
 fn come_in<'a>(room: &Room, browser: &'a Browser, sending: bool) -> Result<Guest<'a>> {
-    let guest = browser.visit(&room.invite()?.url, Language::English)?;
+    let guest = guest_room::visit(room, browser)?;
     guest.join_as("Anna")?;
     guest.wait_for_screen(Screen::Call)?;
     if !sending {

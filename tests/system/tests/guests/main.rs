@@ -7,8 +7,10 @@ mod aiortc;
 mod connection;
 mod firefox;
 mod lost_sound;
+mod forwarded;
 mod media;
 mod network_changes;
+mod reachability;
 mod relayed;
 mod slides;
 mod slow_network;
@@ -83,6 +85,19 @@ fn wait_for_leg(room: &Room, name: &str, state: LegState) -> Leg {
         |leg| (is_named(leg, name) && leg.state == state).then(|| leg.clone()),
     )
     .unwrap()
+}
+
+/// Waits for pictures at both ends that were sent after now, on the leg that there was.
+fn assert_both_go_on(room: &Room, guest: &Guest<'_>, leg: u32) {
+    guest.wait_for_frames(View::FarEnd, 60).unwrap();
+    let mut seen = None;
+    let mark = room.roomd.snapshot_mark();
+    room.wait_for_leg(mark, "pictures of the guest", 2 * LIMIT, |now| {
+        let packets = now.video.as_ref()?.stats.as_ref()?.stream.packets_received;
+        let first = *seen.get_or_insert(packets);
+        (now.id == leg && packets > first + 100).then_some(())
+    })
+    .unwrap();
 }
 
 /// Looks at both again and again until they show the same. The scene goes on between the two looks.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use api::snapshot::LegState;
 use system::authority::Authority;
-use system::browser::{Browser, Guest, View};
+use system::browser::{Browser, Guest};
 use system::network_namespace::NetworkNamespace;
 use system::room_setup::{Guests, Place, Room, RoomSetup};
 
-use crate::{LIMIT, join, setup};
+use crate::{LIMIT, assert_both_go_on, join, setup};
 
 /// A room on a network of its own, and a place beside it for guests.
 struct Site {
@@ -46,19 +46,6 @@ fn site() -> Site {
 fn join_alone<'a>(browser: &'a Browser, room: &Room) -> (Guest<'a>, u32) {
     let guest = join(browser, room, "Anna");
     (guest, room.only_leg().unwrap().id)
-}
-
-/// Waits for pictures at both ends that were sent after now, on the leg that there was.
-fn assert_both_go_on(room: &Room, guest: &Guest<'_>, leg: u32) {
-    guest.wait_for_frames(View::FarEnd, 60).unwrap();
-    let mut seen = None;
-    let mark = room.roomd.snapshot_mark();
-    room.wait_for_leg(mark, "pictures of the guest", 2 * LIMIT, |now| {
-        let packets = now.video.as_ref()?.stats.as_ref()?.stream.packets_received;
-        let first = *seen.get_or_insert(packets);
-        (now.id == leg && packets > first + 100).then_some(())
-    })
-    .unwrap();
 }
 
 #[test]

@@ -453,7 +453,9 @@ socket = "{folder}/{name}.sock"
         audio = quoted(audio),
     );
     if index == 0 {
-        text.push_str("\n[guests]\nlisten = \"127.0.0.1:0\"\nadmit = \"automatically\"\n");
+        text.push_str(
+            "\n[guests]\nlisten = \"127.0.0.1:0\"\nmedia_tcp_port = 0\nadmit = \"automatically\"\n",
+        );
     }
     text
 }

@@ -48,6 +48,9 @@ const SENDS_A_TURN: usize = 64;
 /// within seconds, on a slow line too, and one that is closed shows no longer than this.
 const RETURN_TIME: Duration = Duration::from_secs(10);
 
+/// How often congestion control looks at the time while a TCP connection takes nothing.
+const HELD_BACK_INTERVAL: Duration = Duration::from_millis(20);
+
 /// How often the driver is given new measurements; a leg makes them once a second.
 const MEASUREMENT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -119,11 +122,10 @@ impl Task {
             let now = Instant::now();
             self.tell_changes(now).await;
             self.measure(now);
-            let congestion = self.congestion.next_deadline(now).into_iter();
-            let deadline = congestion.fold(self.leg.next_deadline(), Instant::min);
+            let deadline = self.next_deadline(now);
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(order) => self.carry_out(order),
+                    Some(order) => self.carry_out(order).await,
                     None => {
                         self.leg.close(Instant::now());
                         return self.flush().await;
@@ -146,6 +148,24 @@ impl Task {
         }
     }
 
+    fn next_deadline(&self, now: Instant) -> Instant {
+        let congestion = self.congestion.next_deadline(now).map(|due| {
+            if self.is_held_back() {
+                // What is due to leave cannot, and the connection says when it can.
+                due.max(now + HELD_BACK_INTERVAL)
+            } else {
+                due
+            }
+        });
+        let leg = self.leg.next_deadline();
+        congestion.map_or(leg, |congestion| congestion.min(leg))
+    }
+
+    /// Whether a TCP connection that takes nothing just now holds pictures back.
+    fn is_held_back(&self) -> bool {
+        self.path.is_some_and(|path| self.sockets.is_full(path))
+    }
+
     /// Waits for an offer of the browser that has taken leave. Whether it has made one.
     async fn comes_back(
         &mut self,
@@ -161,7 +181,7 @@ impl Task {
                     Some(Order::Offer { sdp, replies, seed }) => {
                         return self.answer_offer(&sdp, &replies, seed);
                     }
-                    Some(Order::Addresses { all, opened }) => self.move_to(&all, opened),
+                    Some(Order::Addresses { all, opened }) => self.move_to(&all, opened).await,
                     // They were for the connection that is over.
                     Some(Order::Candidate(_) | Order::Text(_)) => {}
                     None => return false,
@@ -192,7 +212,7 @@ impl Task {
         }
     }
 
-    fn carry_out(&mut self, order: Order) {
+    async fn carry_out(&mut self, order: Order) {
         match order {
             Order::Candidate(candidate) => {
                 if let Err(error) = self.leg.add_remote_candidate(Instant::now(), &candidate) {
@@ -208,19 +228,18 @@ impl Task {
             Order::Offer { sdp, replies, seed } => {
                 self.answer_offer(&sdp, &replies, seed);
             }
-            Order::Addresses { all, opened } => self.move_to(&all, opened),
+            Order::Addresses { all, opened } => self.move_to(&all, opened).await,
         }
     }
 
-    /// The browser learns of new addresses by our checks (RFC 8445 section 7.3.1.3), without an offer.
-    fn move_to(&mut self, addresses: &[IpAddr], opened: Vec<UdpSocket>) {
+    /// The browser is told of new addresses without an offer, and may have learned of them by our checks before (RFC
+    /// 8445 section 7.3.1.3).
+    async fn move_to(&mut self, addresses: &[IpAddr], opened: Vec<UdpSocket>) {
         let now = Instant::now();
         tracing::info!(leg = %self.id, ?addresses, "a guest's leg has other addresses");
         for socket in opened {
-            let added = self.sockets.add(socket);
-            let added = added.map(|address| self.leg.add_local_address(now, address));
-            if let Some(Err(error)) = added {
-                tracing::warn!(leg = %self.id, %error, "an address is of no use for a guest");
+            for address in self.sockets.add(socket) {
+                self.open(now, address).await;
             }
         }
         for address in self.sockets.retain(addresses) {
@@ -248,7 +267,9 @@ impl Task {
     fn answer_again(&mut self, offer: &str, seed: [u8; 32]) -> Result<String, webrtc::Error> {
         let now = Instant::now();
         if self.leg.is_of_this_connection(offer) {
-            return self.leg.reoffer(now, offer);
+            let answer = self.leg.reoffer(now, offer);
+            self.sockets.set_ufrag(self.leg.local_ufrag());
+            return answer;
         }
         let (leg, answer) = Leg::answer(
             now,
@@ -264,6 +285,7 @@ impl Task {
         self.events.clear();
         self.congestion.path_changed(now);
         self.leg = leg;
+        self.sockets.set_ufrag(self.leg.local_ufrag());
         Ok(answer)
     }
 
@@ -400,7 +422,9 @@ impl Task {
 
     fn send_paced(&mut self) {
         let now = Instant::now();
-        while let Some(departure) = self.congestion.poll(now) {
+        while !self.is_held_back()
+            && let Some(departure) = self.congestion.poll(now)
+        {
             match departure.packet {
                 Leaving::Picture(role, packet) => {
                     let sent = self.leg.send_rtp(now, Medium::of_video(role), &packet);
@@ -408,7 +432,12 @@ impl Task {
                     // The next one leaves only if the path has room for it beside this one.
                     self.transmit_all();
                 }
-                Leaving::Again(datagram) => self.transmit(&datagram),
+                // One that was made for another path does not bring that back.
+                Leaving::Again(datagram) => {
+                    if self.path == Some((datagram.source, datagram.destination)) {
+                        self.transmit(&datagram);
+                    }
+                }
             }
         }
     }
@@ -449,6 +478,8 @@ impl Task {
         let path = Some((datagram.source, datagram.destination));
         if self.path != path {
             self.path = path;
+            let protocol = datagram.protocol.name();
+            tracing::info!(leg = %self.id, protocol, local = %datagram.source, "media for a guest goes by this path");
             self.congestion.path_changed(now);
         }
         let kind = match (medium, retransmission) {
@@ -490,6 +521,13 @@ impl Task {
                     tracing::debug!(leg = %self.id, %error, "a guest's socket");
                 }
             }
+            Arrival::Connection(connection) => {
+                let leg = &mut self.leg;
+                self.sockets.advance_connection(connection, |datagram| {
+                    leg.receive(Instant::now(), datagram);
+                });
+                self.send_paced();
+            }
             Arrival::Relayed {
                 destination,
                 source,
@@ -508,8 +546,8 @@ impl Task {
         }
     }
 
-    /// The browser has to know an address at a TURN server: it lets nothing in from one that it has not
-    /// sent to.
+    /// The browser has to know an address at a TURN server, which lets nothing in from one that it has not sent to,
+    /// and one of TCP, where it opens the connection.
     async fn open(&mut self, now: Instant, address: LocalAddress) {
         match self.leg.add_local_address(now, address) {
             Ok(line) => self.tell(LegEvent::LocalCandidate(line)).await,

@@ -17,11 +17,13 @@ use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use instant_acme::{BodyWrapper, BytesResponse, HttpClient};
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
 /// How long a request may take, from the name's look-up to the answer's end.
 const LIMIT: Duration = Duration::from_secs(30);
+/// How long each address of the name may take to answer.
+const CONNECT: Duration = Duration::from_secs(5);
 /// The largest answer that is read: a chain of certificates is a few KiB.
 const LARGEST_ANSWER: usize = 256 * 1024;
 /// What holds a problem document (RFC 7807).
@@ -133,12 +135,11 @@ impl AcmeClient {
             return Err(ExchangeError::NotHttps(uri));
         };
         let host = host.to_owned();
-        let address = (host.trim_matches(['[', ']']), uri.port_u16().unwrap_or(443));
-        let unreachable = |source| ExchangeError::Unreachable {
+        let stream = connect(host.trim_matches(['[', ']']), uri.port_u16().unwrap_or(443)).await;
+        let stream = stream.map_err(|source| ExchangeError::Unreachable {
             host: host.clone(),
             source,
-        };
-        let stream = TcpStream::connect(address).await.map_err(unreachable)?;
+        })?;
         let stream = match self.tls.connect(name, stream).await {
             Ok(stream) => stream,
             Err(source) => return Err(tls_failed(host, source)),
@@ -177,6 +178,20 @@ impl AcmeClient {
             () = carried => unreachable!("it never returns"),
         }
     }
+}
+
+/// By the first of the name's addresses that answers: one whose packets go nowhere, as with a broken IPv6, must not take
+/// all the time.
+async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut failure = io::ErrorKind::NotFound.into();
+    for address in lookup_host((host, port)).await? {
+        let connected = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
+        match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
 }
 
 fn tls_failed(host: String, source: io::Error) -> ExchangeError {

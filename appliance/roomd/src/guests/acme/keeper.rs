@@ -191,6 +191,14 @@ impl Keeper {
         address_changes: watch::Receiver<u64>,
     ) -> Self {
         let kept = orders.store.failures();
+        // What another server said, or of another name, is not about this one.
+        let is_of_this = kept.directory == orders.settings.directory.as_str()
+            && kept.name == orders.shown.name();
+        let kept = if is_of_this {
+            kept
+        } else {
+            KeptFailures::default()
+        };
         let certificate = orders.store.certificate();
         let mut keeper = Self {
             orders,
@@ -256,13 +264,10 @@ impl Keeper {
         self.tell(GuestCertificateState::Ordering).await;
         // What was said with an earlier error is about that.
         self.orders.client.take_retry_after();
-        let fits = self.situation.held.is_some_and(|held| held.fits);
-        let replaced = self.certificate.as_ref().filter(|_| fits);
-        let ordered = tokio::time::timeout(ORDER_LIMIT, self.orders.order(replaced)).await;
-        let ordered = ordered.unwrap_or_else(|_| {
-            let detail = format!("the order was not done within {ORDER_LIMIT:?}");
-            Err(Refused::new(Reason::ServerFault, detail))
-        });
+        let ordered = match self.note_begun().await {
+            Err(error) if !self.situation.asked => Err(Refused::new(Reason::NotStored, error)),
+            Ok(()) | Err(_) => self.order_in_time().await,
+        };
         let now = SystemTime::now();
         self.situation.jitter = jitter();
         let outcome = match ordered {
@@ -270,7 +275,10 @@ impl Keeper {
             Err(refused) => Err(refused),
         };
         match outcome {
-            Ok(()) => self.succeeded(),
+            Ok(()) => {
+                self.situation.ordered_at = Some(now);
+                self.succeeded();
+            }
             Err(refused) => self.failed(&refused, now),
         }
         self.keep_failures().await;
@@ -278,6 +286,37 @@ impl Keeper {
         // Who asked in the meantime has been served.
         while self.wishes.try_recv().is_ok() {}
         self.ordering.send_replace(false);
+    }
+
+    async fn order_in_time(&mut self) -> Result<Issued, Refused> {
+        let fits = self.situation.held.is_some_and(|held| held.fits);
+        let replaced = self.certificate.as_ref().filter(|_| fits);
+        let ordered = tokio::time::timeout(ORDER_LIMIT, self.orders.order(replaced)).await;
+        ordered.unwrap_or_else(|_| {
+            let detail = format!("the order was not done within {ORDER_LIMIT:?}");
+            Err(Refused::new(Reason::ServerFault, detail))
+        })
+    }
+
+    /// An order that a kill or a crash cuts short counts as one that failed, so that no start after start orders.
+    /// Nothing is ordered unasked where that cannot be noted.
+    async fn note_begun(&self) -> Result<(), String> {
+        let failures = self.situation.failures.and(false, None, SystemTime::now());
+        let begun = KeptFailures {
+            failures,
+            ..self.kept_failures()
+        };
+        self.orders.store.keep_failures(&begun).await
+    }
+
+    fn kept_failures(&self) -> KeptFailures {
+        KeptFailures {
+            directory: self.orders.settings.directory.as_str().to_owned(),
+            name: self.orders.shown.name().to_owned(),
+            failures: self.situation.failures,
+            jitter: self.situation.jitter,
+            last: self.last_failure.clone(),
+        }
     }
 
     /// Keeps and shows what was issued. It is shown even where it cannot be kept, or seems not to be good
@@ -327,11 +366,7 @@ impl Keeper {
     }
 
     async fn keep_failures(&self) {
-        let kept = KeptFailures {
-            failures: self.situation.failures,
-            jitter: self.situation.jitter,
-            last: self.last_failure.clone(),
-        };
+        let kept = self.kept_failures();
         if let Err(error) = self.orders.store.keep_failures(&kept).await {
             tracing::warn!(%error, "what became of the order is not stored");
         }

@@ -37,6 +37,8 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const WINDOW_QUESTIONS: (Duration, Duration) = (HOUR, DAY);
 /// When it is asked again that did not answer.
 const WINDOW_UNKNOWN: Duration = Duration::from_secs(6 * 60 * 60);
+/// Between an order that has succeeded and the next one at least; a tenth of the certificate's time where that is less.
+const REST: Duration = Duration::from_secs(6 * 60 * 60);
 /// By how much the clock of a server may be ahead of ours.
 const CLOCK_DIFFERENCE: Duration = HOUR;
 /// When a clock is looked at again that is behind.
@@ -184,6 +186,8 @@ impl Failures {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Situation {
     pub(super) held: Option<Held>,
+    /// When the last order succeeded, as long as the service has run.
+    pub(super) ordered_at: Option<SystemTime>,
     pub(super) renewal: RenewalWindow,
     pub(super) failures: Failures,
     /// Whether the owner wants a certificate now.
@@ -212,6 +216,7 @@ pub(super) fn step(situation: &Situation, now: SystemTime) -> Step {
         let Some(due) = due(situation, now) else {
             return Step::WaitUntil(now + CLOCK_BEHIND);
         };
+        let due = rested(situation, now).map_or(due, |rested| due.max(rested));
         failures
             .until(situation.jitter)
             .map_or(due, |until| due.max(until))
@@ -228,6 +233,14 @@ pub(super) fn step(situation: &Situation, now: SystemTime) -> Step {
         Some(ask) if ask > now => Step::WaitUntil(order_at.min(ask)),
         Some(_) | None => Step::AskForWindow,
     }
+}
+
+/// Until when nothing is ordered after an order that has succeeded: where the clock is ahead, or the server says of a new
+/// certificate that it is to be renewed, it would be due at once, again and again.
+fn rested(situation: &Situation, now: SystemTime) -> Option<SystemTime> {
+    let ordered_at = situation.ordered_at.filter(|at| *at <= now)?;
+    let length = situation.held.filter(|held| held.fits)?.validity.length();
+    Some(ordered_at + REST.min(length / 10))
 }
 
 /// When a certificate is to be ordered, but for failures; `None` while the clock is behind.
@@ -285,6 +298,27 @@ mod tests {
         (0..count).fold(Failures::default(), |failures, _| {
             failures.and(false, None, at)
         })
+    }
+
+    #[test]
+    fn a_certificate_that_is_due_as_it_comes_is_not_ordered_again_at_once() {
+        let late = march() + 70 * DAY;
+        let situation = Situation {
+            held: Some(held()),
+            ordered_at: Some(late),
+            ..Situation::default()
+        };
+        assert_ne!(step(&situation, late), Step::Order);
+        assert_ne!(step(&situation, late + REST / 2), Step::Order);
+        assert_eq!(step(&situation, late + REST), Step::Order);
+        // A clock that was set back since says nothing.
+        let sooner = late - DAY;
+        assert_eq!(step(&situation, sooner), Step::Order);
+        let asked = Situation {
+            asked: true,
+            ..situation
+        };
+        assert_eq!(step(&asked, late), Step::Order);
     }
 
     #[test]

@@ -70,6 +70,11 @@ impl Shown {
         self.now.borrow().certificate.is_some()
     }
 
+    /// That certificate.
+    pub(in crate::guests) fn certificate(&self) -> Option<Arc<CertifiedKey>> {
+        self.now.borrow().certificate.clone()
+    }
+
     pub(super) fn show_certificate(&self, certificate: Arc<CertifiedKey>) {
         self.now
             .send_modify(|now| now.certificate = Some(certificate));

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `guests-acme-account.json` | the account and its key, for the server that it is of |
 //! | `guests-acme.pem` | the certificate and its key |
-//! | `guests-acme.toml` | the orders that failed: a restart must not hammer the server |
+//! | `guests-acme.toml` | the orders that failed or were not finished, of which server and for which name: a restart must not hammer it |
 //!
 //! A file that cannot be read is as good as none, and is replaced by the next one only.
 
@@ -44,6 +44,10 @@ pub(super) struct KeptAccount {
 /// What failed, and how long it counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct KeptFailures {
+    /// Of which server: the URL of the directory.
+    pub(super) directory: String,
+    /// For which name.
+    pub(super) name: String,
     pub(super) failures: Failures,
     pub(super) jitter: Jitter,
     pub(super) last: Option<GuestCertificateFailure>,
@@ -52,6 +56,8 @@ pub(super) struct KeptFailures {
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct FailuresText {
+    directory: String,
+    name: String,
     jitter: u16,
     #[serde(default)]
     count: u32,
@@ -70,6 +76,8 @@ struct FailuresText {
 impl From<&KeptFailures> for FailuresText {
     fn from(kept: &KeptFailures) -> Self {
         Self {
+            directory: kept.directory.clone(),
+            name: kept.name.clone(),
             jitter: kept.jitter.0,
             count: kept.failures.count,
             unreachable: kept.failures.unreachable,
@@ -94,6 +102,8 @@ impl From<FailuresText> for KeptFailures {
                 at,
             });
         Self {
+            directory: text.directory,
+            name: text.name,
             failures: Failures {
                 count: text.count,
                 last: failed_at,
@@ -256,6 +266,8 @@ mod tests {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
         for reason in GuestCertificateReason::ALL {
             let kept = KeptFailures {
+                directory: "https://ca.example/".to_owned(),
+                name: "room.example.com".to_owned(),
                 failures: Failures::default().and(true, Some(at + Duration::from_secs(60)), at),
                 jitter: Jitter(77),
                 last: Some(failure(reason, "why\u{1b}[2J\n", 1, at)),

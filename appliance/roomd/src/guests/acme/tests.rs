@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -79,6 +80,16 @@ impl Play {
 
     /// The same for a room that has this name now.
     async fn begin_as(name: &str, script: Script, kept: Option<(SystemTime, SystemTime)>) -> Self {
+        Self::begin_with(name, script, kept, |_, _| {}).await
+    }
+
+    /// The same after `prepare` has been given the state directory, and the URL of the server's directory.
+    async fn begin_with(
+        name: &str,
+        script: Script,
+        kept: Option<(SystemTime, SystemTime)>,
+        prepare: impl FnOnce(&Path, &str),
+    ) -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut tasks = JoinSet::new();
         let orders = Arc::default();
@@ -110,6 +121,7 @@ impl Play {
             let issued = issued(validity, &directory);
             store.keep_certificate(&issued).await.unwrap();
         }
+        prepare(state.path(), &directory);
         let settings = AcmeSettings {
             directory: DirectoryUrl::new(&directory).unwrap(),
             contact: None,
@@ -366,4 +378,47 @@ async fn a_certificate_for_another_name_is_not_shown_and_another_is_ordered() {
     assert!(!play.shown.has_certificate());
     let orders = play.orders();
     assert_eq!(orders[0]["identifiers"][0]["value"], "hall.example.com");
+}
+
+/// What is kept of an order that failed just now, and whose server wants no other for a day.
+fn keep_failure(state: &Path, directory: &str, name: &str) {
+    let now = crate::unix_time::unix_seconds(SystemTime::now());
+    let text = format!(
+        "directory = \"{directory}\"\nname = \"{name}\"\njitter = 0\ncount = 1\nfailed_at = {now}\n\
+         retry_after = {}\n",
+        now + 86_400
+    );
+    std::fs::write(state.join("guests-acme.toml"), text).unwrap();
+}
+
+#[tokio::test]
+async fn what_failed_before_the_start_counts_for_that_server_and_that_name() {
+    for (of_this_server, name, orders) in [
+        (true, NAME, 0),
+        (false, NAME, 1),
+        (true, "another.example.com", 1),
+    ] {
+        let script = Script::refusing(403, "rejectedIdentifier");
+        let mut play = Play::begin_with(NAME, script, None, |state, directory| {
+            let other = "https://ca.example/directory";
+            keep_failure(state, if of_this_server { directory } else { other }, name);
+        })
+        .await;
+        play.waiting().await;
+        assert_eq!(play.orders().len(), orders, "{of_this_server} {name}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_ordered_unasked_where_a_restart_would_not_know_of_it() {
+    let script = Script::refusing(403, "rejectedIdentifier");
+    let mut play = Play::begin_with(NAME, script, None, |state, _| {
+        std::fs::create_dir(state.join("guests-acme.toml")).unwrap();
+    })
+    .await;
+    let (told, until) = play.waiting().await;
+    let failure = told.failure.unwrap();
+    assert_eq!(failure.reason, Reason::NotStored);
+    assert!(until >= failure.at + Duration::from_secs(120));
+    assert_eq!(play.orders(), Vec::<Value>::new());
 }

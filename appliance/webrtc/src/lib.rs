@@ -9,8 +9,8 @@
 //! transport-wide feedback, the data channel) is the leg's.
 
 mod address;
-mod arrived_packets;
 mod allocation_errors;
+mod arrived_packets;
 mod candidate;
 mod capture_clock;
 mod description;

@@ -292,10 +292,6 @@ impl Leg {
                 (original, sequence, payload)
             }
         };
-        // Padding, by which browsers probe what the path carries.
-        if payload.is_empty() {
-            return;
-        }
         let state = &mut self.media[source.medium as usize];
         let Some(payload_type) = state.receives() else {
             return;
@@ -310,7 +306,10 @@ impl Leg {
             payload,
             is_primary: true,
         };
-        let packets = if state.redundancy_payload_type == Some(*header.payload_type) {
+        // Padding, by which browsers probe what the path carries, has its place too: without it media would miss a packet.
+        let is_padding = payload.is_empty();
+        let repeats = state.redundancy_payload_type == Some(*header.payload_type);
+        let packets = if repeats && !is_padding {
             state
                 .repetitions
                 .unwrap(payload_type, place.sequence, place.timestamp, payload)

@@ -383,6 +383,21 @@ impl World {
         self.events.iter().filter_map(of_medium).collect()
     }
 
+    /// The sequence numbers and payloads of a medium that media got from the leg.
+    pub(crate) fn packets_at_media(&self, wanted: Medium) -> Vec<(u16, &[u8])> {
+        let events = self.events.iter().filter_map(|(_, event)| match event {
+            Event::Media {
+                medium,
+                channel: Channel::Rtp,
+                payload,
+            } if *medium == wanted => Some(payload),
+            _ => None,
+        });
+        events
+            .map(|packet| (u16::from_be_bytes([packet[2], packet[3]]), &packet[12..]))
+            .collect()
+    }
+
     /// The numbers of packets of sound that the browser got, repeated ones too, and how many of the
     /// packets had others with them.
     pub(crate) fn heard_by_browser(&self) -> (BTreeSet<u32>, usize) {

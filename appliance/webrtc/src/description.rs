@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use room::codec::ProfileLevelId;
 use room::units::Bitrate;
 
+use crate::candidate;
 use crate::error::Error;
 
 /// Bytes of an offer at most.
@@ -87,13 +88,14 @@ impl Offer {
 }
 
 /// An offer as the engine reads it: its grammar knows one bandwidth line at most, where RFC 8866 section
-/// 5 has any number. They are read here.
+/// 5 has any number. They are read here, as are candidates by TCP, of which the engine would try all.
 pub(crate) fn for_engine(offer: &str) -> Cow<'_, str> {
-    if !offer.contains("\nb=") {
+    let is_read_here = |line: &str| line.starts_with("b=") || candidate::is_by_tcp(line);
+    if !offer.lines().any(is_read_here) {
         return Cow::Borrowed(offer);
     }
     let lines = offer.split_inclusive('\n');
-    Cow::Owned(lines.filter(|line| !line.starts_with("b=")).collect())
+    Cow::Owned(lines.filter(|line| !is_read_here(line)).collect())
 }
 
 /// The certificates that an offer names (RFC 8122 section 5), each once, sorted.

@@ -14,6 +14,7 @@ mod reachability;
 mod relayed;
 mod slides;
 mod slow_network;
+mod webrtcbin;
 
 use std::time::Duration;
 

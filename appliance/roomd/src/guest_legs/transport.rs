@@ -9,6 +9,7 @@
 //!
 //! The [task] ends by itself when its handle is dropped, after it has taken leave of the browser.
 
+mod held_pictures;
 mod task;
 
 use std::collections::VecDeque;
@@ -34,6 +35,7 @@ use super::tcp_listener::TcpPort;
 use crate::congestion_control::{CongestionControl, Sources};
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
+use held_pictures::HeldPictures;
 use task::{ConnectionState, Task};
 
 /// What a task saw of its leg.
@@ -116,7 +118,8 @@ pub(super) struct Parts {
 }
 
 impl GuestTransport {
-    /// Answers the offer, and starts to carry the leg in a task that `tasks` owns. Gives the answer.
+    /// Answers the offer, and starts to carry the leg in a task that `tasks` owns. Gives the answer, and the streams that
+    /// it settles.
     ///
     /// # Errors
     /// What is wrong with the offer.
@@ -125,7 +128,7 @@ impl GuestTransport {
         parts: Parts,
         offer: &str,
         tasks: &mut OwnedTasks,
-    ) -> Result<(Self, String), webrtc::Error> {
+    ) -> Result<(Self, String, LegStreams), webrtc::Error> {
         let Parts {
             leg: id,
             seed,
@@ -144,6 +147,7 @@ impl GuestTransport {
         let addresses = sockets.addresses().iter().map(SocketAddr::ip).collect();
         let (leg, answer) = Leg::answer(now, seed, settings.clone(), &sockets.local(), offer)?;
         sockets.set_ufrag(leg.local_ufrag());
+        let streams = leg.streams().clone();
         let (orders, taken) = mpsc::unbounded_channel();
         let measurements = Measurements::default();
         let task = Task {
@@ -159,6 +163,7 @@ impl GuestTransport {
             news,
             counters,
             state: ConnectionState::Connecting,
+            held: HeldPictures::default(),
             measurements: measurements.clone(),
             next_measurement: now,
         };
@@ -168,7 +173,7 @@ impl GuestTransport {
             measurements,
             addresses,
         };
-        Ok((transport, answer))
+        Ok((transport, answer, streams))
     }
 
     /// The machine has these addresses from now on. `open` gives a socket at a new one.

@@ -8,6 +8,7 @@ use str0m::ice::IceCreds;
 use str0m::media::Mid;
 use str0m::rtp::Extension;
 
+use super::early_handshake::EarlyHandshake;
 use super::media::MediumState;
 use super::{Leg, SOURCES, State, word};
 use crate::candidate;
@@ -96,6 +97,7 @@ impl Leg {
         if restarted {
             self.candidates = 0;
             self.remote_addresses.clear();
+            self.early_handshake = EarlyHandshake::default();
             self.remote_kinds.clear();
             self.restarted_until = Some(now + self.settings.establishment_timeout);
         }

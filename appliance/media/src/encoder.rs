@@ -20,6 +20,9 @@ use crate::pipeline::{link, make_element, stop_in_background};
 const TEST_PICTURES: u32 = 10;
 /// How long the self-test of one encoder may take.
 const TEST_TIME: Duration = Duration::from_secs(3);
+/// How much of what a keyframe may take at most the first one of an encode may take: somebody waits for it, and what
+/// it lacks the next pictures bring.
+const FIRST_KEYFRAME_SHARE: f32 = 0.4;
 /// Frames between keyframes that nobody asked for.
 const KEYFRAME_DISTANCE: u32 = 300;
 
@@ -149,9 +152,11 @@ fn configure_x264(encoder: &gst::Element, rung: &Rung) {
     set(encoder, "threads", threads);
     // A keyframe may use what the encoder saved for so long: more would queue up in the network.
     set(encoder, "vbv-buf-capacity", "300");
+    let mut options = format!("vbv-init={FIRST_KEYFRAME_SHARE}");
     if let Some(bytes) = rung.max_nal_unit {
-        set(encoder, "option-string", &format!("slice-max-size={bytes}"));
+        options.push_str(&format!(":slice-max-size={bytes}"));
     }
+    set(encoder, "option-string", &options);
 }
 
 /// The encoders that passed, best first.

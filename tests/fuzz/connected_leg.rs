@@ -52,7 +52,9 @@ impl ConnectedLeg {
             .map(|kind| api.add_media(kind, Direction::SendRecv, None, None, None));
         api.add_channel("roomd".to_owned());
         let (offer, pending) = api.apply().expect("there are changes");
+        let opus = "a=rtpmap:111 opus/48000/2\r\n";
         let offer = offer.to_sdp_string();
+        let offer = offer.replace(opus, &format!("{opus}a=rtcp-fb:111 nack\r\n"));
         let addresses = [LocalAddress::udp(ROOM)];
         let (leg, answer) = Leg::answer(now, [1; 32], LegSettings::default(), &addresses, &offer)
             .expect("a good offer");

@@ -266,6 +266,9 @@ pub struct AudioStream {
     pub max_bitrate: Option<Bitrate>,
     /// Which way it flows, holds included.
     pub direction: Direction,
+    /// Whether lost packets are sent again on request (RFC 4585 section 6.2.1), so that those of the peer are
+    /// worth waiting for.
+    pub generic_nack: bool,
     /// SRTP keys, or `None` for a plain leg.
     pub srtp: Option<SrtpKeys>,
     /// How RTCP is carried.

@@ -38,6 +38,17 @@ pub(crate) struct Line {
     pub(crate) max_bitrate: Option<Bitrate>,
     /// The profiles that payload types stand for, in the order in which the browser prefers them.
     pub(crate) profiles: Vec<(u8, ProfileLevelId)>,
+    /// The payload types whose packets are sent again on request (`nack`, RFC 4585 section 4.2).
+    nack: Vec<u8>,
+    /// All of them are (`*`).
+    nack_all: bool,
+}
+
+impl Line {
+    /// Whether packets of this payload type are sent again on request.
+    pub(crate) fn takes_nack(&self, payload_type: u8) -> bool {
+        self.nack_all || self.nack.contains(&payload_type)
+    }
 }
 
 /// An offer, as far as this crate reads it.
@@ -114,6 +125,28 @@ pub(crate) fn with_repetition_last(answer: &str) -> String {
         fields.push(red);
     }
     format!("{before}{}{behind}", fields.join(" "))
+}
+
+/// The answer with generic NACK for sound where the offer has it: the engine knows it for pictures only.
+pub(crate) fn with_sound_nack(answer: &str, offer: &Offer) -> String {
+    let opus = answer.lines().find_map(|line| {
+        let (number, map) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+        map.to_ascii_lowercase()
+            .starts_with("opus/")
+            .then_some((line, number.parse().ok()?))
+    });
+    let taken = |number| {
+        offer
+            .lines_of(LineKind::Audio)
+            .any(|line| line.takes_nack(number))
+    };
+    match opus {
+        Some((line, number)) if taken(number) => {
+            let more = format!("{line}\r\na=rtcp-fb:{number} nack");
+            answer.replacen(line, &more, 1)
+        }
+        Some(_) | None => answer.to_owned(),
+    }
 }
 
 fn too_many(what: &'static str, limit: usize) -> Error {
@@ -262,6 +295,8 @@ impl Reader {
             mid: String::new(),
             max_bitrate: None,
             profiles: Vec::new(),
+            nack: Vec::new(),
+            nack_all: false,
         });
         Ok(())
     }
@@ -298,6 +333,7 @@ impl Reader {
                 }
                 parameters.clone_into(&mut known.parameters);
             }
+            "rtcp-fb" => self.feedback(value),
             "ssrc" => {
                 let id = value.split_ascii_whitespace().next().unwrap_or_default();
                 let id = id.parse().map_err(|_| unreadable("an SSRC is no number"))?;
@@ -327,6 +363,23 @@ impl Reader {
             self.described.len() - 1
         });
         Ok((&mut self.described[index], value.trim()))
+    }
+
+    fn feedback(&mut self, value: &str) {
+        let Some(line) = self.offer.lines.last_mut() else {
+            return;
+        };
+        match value.split_once(' ') {
+            Some(("*", "nack")) => line.nack_all = true,
+            Some((number, "nack")) => {
+                if let Ok(number) = payload_type(number)
+                    && !line.nack.contains(&number)
+                {
+                    line.nack.push(number);
+                }
+            }
+            Some(_) | None => {}
+        }
     }
 
     fn bandwidth(&mut self, value: &str) {

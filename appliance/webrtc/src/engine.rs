@@ -2,6 +2,31 @@
 //!
 //! The engine stops with a panic where it finds itself contradicted. What a guest sends may bring it
 //! there through a fault that nobody knows yet; such a fault costs this guest's leg and nothing else.
+//!
+//! # What the engine does for what a browser sends
+//!
+//! It works in its RTP mode: every packet is handed on as it comes, in no order, and nothing is held. What is
+//! held, put in order, shown or given up is decided by the jitter buffer of media, which learns here
+//! ([`streams`](crate::streams)) that what is lost is sent again, and waits for that as on a call's leg.
+//!
+//! ```text
+//!  SRTP ─► decrypted ─┬─► [NACK register: the last 100 packets] ─► NACK, RTX of what is in there
+//!                     └─► as it came ─► leg: RTX unwrapped, doubles dropped ─► media
+//! ```
+//!
+//! - It asks for lost packets itself (generic NACK), 33 ms after it did so last at the soonest, five times at
+//!   most, a round trip and 5 ms apart; a round trip that no extended report (RFC 3611) has told of counts as
+//!   100 ms. Whatever is more than 100 packets behind the newest is neither asked for any more nor handed on
+//!   when it comes at last: at 4 Mbit/s a quarter of a second, which is all that a repair takes on a long path.
+//!   Asking cannot be done without the engine, which encrypts; but the packets are taken where they have been
+//!   decrypted and before its register looks at them. In the two-peers harness (5 % lost at random, 200 ms
+//!   there and back, 2.6 Mbit/s), of 100 pictures eight were never whole with the register, and less than one is without.
+//! - It never asks for a whole picture by itself. Media does, when the decoder lacks something, and the leg
+//!   lets one request in an interval pass ([`keyframe_gate`](crate::keyframe_gate)).
+//! - Sound is asked for again only where the browser sends it again; repeated sound (RFC 2198) is taken
+//!   apart by the leg ([`redundancy`](crate::redundancy)).
+//! - It answers with transport-wide feedback every 100 ms at the most, and with reception reports and
+//!   extended reports every [`REPORT_INTERVAL`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};

@@ -10,6 +10,7 @@
 
 mod address;
 mod allocation_errors;
+mod arrived_packets;
 mod candidate;
 mod capture_clock;
 mod description;
@@ -25,6 +26,7 @@ mod relay;
 mod rtp;
 pub mod secure_transport;
 mod sent_datagrams;
+mod sent_sound;
 mod stats;
 mod streams;
 mod tcp_framing;

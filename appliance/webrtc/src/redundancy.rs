@@ -1,5 +1,9 @@
 //! Sound that is sent twice or three times where packets are lost (RFC 2198).
 //!
+//! Where the browser asks for what it misses and the way there and back is short, what was lost is sent again
+//! instead ([`Repair`]): that costs as much as was lost, and sounds better than a repetition where losses come in
+//! rows. What both lose is repeated beside that, from four times the loss on.
+//!
 //! Each packet carries the ones before it, as many as the loss asks for. What was lost comes with the
 //! next packet, without a round trip; it costs some 30 kbit/s for each level, and nothing on a network
 //! that loses nothing. Where the path carries little, what is repeated takes the place of pictures, and
@@ -13,11 +17,48 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use str0m::rtp::{RedDecoder, RedEncoder, RedundantBlock};
 
-/// The loss from which on each level is used.
-const LEVELS: [f32; 2] = [0.02, 0.08];
+/// How lost sound is made good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Repair {
+    /// By what follows it.
+    #[default]
+    Repetition,
+    /// By the same packet, sent again on request.
+    Retransmission,
+}
+
+/// The longest way there and back on which sound that is sent again is waited for: with the time until it is asked
+/// for it stays within what media holds at the most.
+const LONGEST_ROUND_TRIP: Duration = Duration::from_millis(130);
+
+impl Repair {
+    /// What serves best. `is_sent_again` tells whether the end that loses asks, and the other one answers. A round
+    /// trip that is not known yet counts as a short one.
+    pub(crate) fn of(is_sent_again: bool, round_trip: Option<Duration>) -> Self {
+        let is_short = round_trip.is_none_or(|it| it <= LONGEST_ROUND_TRIP);
+        if is_sent_again && is_short {
+            Self::Retransmission
+        } else {
+            Self::Repetition
+        }
+    }
+
+    /// The loss from which on each level of repetition is used: with both, 8 of 100 lost are one that is lost
+    /// twice.
+    const fn levels(self) -> [f32; LEVELS] {
+        match self {
+            Self::Repetition => [0.02, 0.08],
+            Self::Retransmission => [0.08, 0.16],
+        }
+    }
+}
+
+/// Earlier packets that a packet carries at most.
+const LEVELS: usize = 2;
 
 /// Reports in a row that have to tell of less before a level is left.
 const CALM_REPORTS: u32 = 5;
@@ -31,6 +72,7 @@ const REMEMBERED: usize = 32;
 /// Repeats what is sent.
 #[derive(Debug)]
 pub(crate) struct Redundancy {
+    repair: Repair,
     level: usize,
     most: usize,
     calm_reports: u32,
@@ -41,8 +83,9 @@ pub(crate) struct Redundancy {
 impl Default for Redundancy {
     fn default() -> Self {
         Self {
+            repair: Repair::Repetition,
             level: 0,
-            most: LEVELS.len(),
+            most: LEVELS,
             calm_reports: 0,
             sent: VecDeque::new(),
         }
@@ -55,13 +98,19 @@ impl Redundancy {
         self.most = most;
     }
 
-    /// The share of packets that was lost lately, 0 to 1.
-    pub(crate) fn loss(&mut self, loss: f32) {
-        let wanted = LEVELS.iter().filter(|from| loss >= **from).count();
+    /// The share of packets that was lost lately, 0 to 1, and how else it is made good.
+    pub(crate) fn loss(&mut self, loss: f32, repair: Repair) {
+        let levels = repair.levels();
+        let wanted = levels.iter().filter(|from| loss >= **from).count();
+        if self.repair != repair {
+            self.repair = repair;
+            self.calm_reports = 0;
+            self.level = wanted;
+        }
         let calm = self
             .level
             .checked_sub(1)
-            .is_some_and(|below| loss < LEVELS[below] / 2.0);
+            .is_some_and(|below| loss < levels[below] / 2.0);
         self.calm_reports = if calm { self.calm_reports + 1 } else { 0 };
         if self.calm_reports >= CALM_REPORTS {
             self.calm_reports = 0;
@@ -97,7 +146,7 @@ impl Redundancy {
             }
             repeated.push(block);
         }
-        if self.sent.len() == LEVELS.len() {
+        if self.sent.len() == LEVELS {
             self.sent.pop_front();
         }
         self.sent.push_back((timestamp, payload.to_vec()));
@@ -159,7 +208,7 @@ impl Repetitions {
             payload: primary.payload,
             is_primary: true,
         }];
-        for (back, block) in (1..).zip(repeated.iter().rev()).take(LEVELS.len()) {
+        for (back, block) in (1..).zip(repeated.iter().rev()).take(LEVELS) {
             let (Some(place), offset) = (sequence.checked_sub(back), block.timestamp_offset) else {
                 break;
             };
@@ -195,10 +244,44 @@ mod tests {
     const OPUS: u8 = 111;
 
     #[test]
+    fn what_is_asked_for_in_time_is_sent_again_and_the_rest_repeated() {
+        let ms = Duration::from_millis;
+        let table = [
+            (true, Some(ms(20)), [0, 0, 0, 1, 2]),
+            (true, Some(ms(130)), [0, 0, 0, 1, 2]),
+            (true, None, [0, 0, 0, 1, 2]),
+            (true, Some(ms(131)), [0, 1, 1, 2, 2]),
+            (false, Some(ms(20)), [0, 1, 1, 2, 2]),
+            (false, None, [0, 1, 1, 2, 2]),
+        ];
+        for (is_sent_again, round_trip, expected) in table {
+            let repair = Repair::of(is_sent_again, round_trip);
+            let levels = [0.0, 0.02, 0.07, 0.08, 0.2].map(|loss| {
+                let mut redundancy = Redundancy::default();
+                redundancy.loss(loss, repair);
+                redundancy.level()
+            });
+            assert_eq!(levels, expected, "{is_sent_again} {round_trip:?}");
+        }
+    }
+
+    #[test]
+    fn another_repair_changes_the_level_at_once() {
+        let mut redundancy = Redundancy::default();
+        let mut level = |repair| {
+            redundancy.loss(0.05, repair);
+            redundancy.level()
+        };
+        assert_eq!(level(Repair::Repetition), 1);
+        assert_eq!(level(Repair::Retransmission), 0);
+        assert_eq!(level(Repair::Repetition), 1);
+    }
+
+    #[test]
     fn the_level_follows_the_loss_at_once_and_leaves_it_slowly() {
         let mut redundancy = Redundancy::default();
         let mut level = |loss| {
-            redundancy.loss(loss);
+            redundancy.loss(loss, Repair::Repetition);
             redundancy.level()
         };
         assert_eq!([0.0, 0.019].map(&mut level), [0, 0]);
@@ -212,7 +295,7 @@ mod tests {
     #[test]
     fn nothing_is_repeated_where_the_path_has_no_room_for_it() {
         let mut redundancy = Redundancy::default();
-        redundancy.loss(0.2);
+        redundancy.loss(0.2, Repair::Repetition);
         redundancy.limit(0);
         assert_eq!(redundancy.wrap(OPUS, 960, &[1; 60]), None);
         assert_eq!(redundancy.wrap(OPUS, 1_920, &[2; 60]), None);
@@ -226,7 +309,7 @@ mod tests {
     #[test]
     fn of_three_packets_two_may_be_lost() {
         let mut redundancy = Redundancy::default();
-        redundancy.loss(0.1);
+        redundancy.loss(0.1, Repair::Repetition);
         let mut wrap = |number: u8| {
             let timestamp = u32::from(number) * 960;
             let payload = [number; 60];
@@ -250,7 +333,7 @@ mod tests {
     #[test]
     fn a_payload_without_room_for_others_travels_alone() {
         let mut redundancy = Redundancy::default();
-        redundancy.loss(0.1);
+        redundancy.loss(0.1, Repair::Repetition);
         let large = [7; 1_000];
         assert_eq!(redundancy.wrap(OPUS, 0, &large), None);
         assert_eq!(redundancy.wrap(OPUS, 960, &large), None);

@@ -75,6 +75,13 @@ impl<'a> RtpPacket<'a> {
     }
 }
 
+/// The sequence number and the payload of a packet that is sent again in a stream of its own (RFC 4588
+/// section 4).
+pub(crate) fn retransmitted(payload: &[u8]) -> Option<(u16, &[u8])> {
+    let (number, payload) = payload.split_first_chunk()?;
+    Some((u16::from_be_bytes(*number), payload))
+}
+
 /// Whether a packet that begins like RTP is RTCP (RFC 5761 section 4).
 pub(crate) fn is_rtcp(packet: &[u8]) -> bool {
     packet

@@ -17,8 +17,10 @@ const RTCP: RtcpMode = RtcpMode {
     size: RtcpSize::Reduced,
 };
 
-/// Between media and the leg nothing is lost; what is asked for is a whole picture.
+/// What media may ask for. Between media and the leg nothing is lost; what the network has lost the leg asks the
+/// browser for by itself, and media waits for what is sent again as it does where it has asked.
 const FEEDBACK: VideoFeedback = VideoFeedback {
+    generic_nack: true,
     picture_loss_indication: true,
     ..VideoFeedback::NONE
 };
@@ -35,6 +37,7 @@ pub(crate) fn audio(engine: &Engine, line: &Line, allowed: Direction) -> Option<
         receive_telephone_event: None,
         max_bitrate: line.max_bitrate,
         direction: both(direction(media), allowed),
+        generic_nack: line.takes_nack(payload_type.value()),
         srtp: None,
         rtcp: RTCP,
     })

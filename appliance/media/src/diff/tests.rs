@@ -27,6 +27,7 @@ fn audio(codec: AudioCodec, direction: Direction) -> AudioStream {
         receive_telephone_event: None,
         max_bitrate: None,
         direction,
+        generic_nack: false,
         srtp: None,
         rtcp: RtcpMode::default(),
     }

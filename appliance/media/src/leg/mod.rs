@@ -49,6 +49,7 @@ use crate::leg::send::AudioSend;
 use crate::leg::statistics::Statistics;
 use crate::leg::transport::{Sources, build_incoming, build_outgoing, session};
 use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, pad};
+use crate::retransmission::Resending;
 use crate::shape::{LegDirections, video_of};
 use crate::telephone_event::TelephoneEventReceiver;
 
@@ -124,7 +125,18 @@ impl Leg {
                     .collect();
                 let clock_hz = stream.codec.rtp_clock_hz();
                 let delay = new_delay(clock_hz);
-                let inlet = stream_inlet(sources, types, stream.direction, delay);
+                let recovery = stream.generic_nack.then(|| {
+                    let control = ControlOutlet::new(&rtpbin, Medium::Audio, stream.rtcp.size)?;
+                    let resending = Resending::SamePackets;
+                    let recovery =
+                        LossRecovery::new(control, Medium::Audio, resending, &delay, hub);
+                    Ok::<_, MediaError>(recovery)
+                });
+                let recovery = recovery.transpose()?;
+                let inlet = StreamInlet {
+                    recovery,
+                    ..stream_inlet(sources, types, stream.direction, delay)
+                };
                 (Some(send), Some(inlet), Some(funnel))
             }
         };
@@ -418,7 +430,11 @@ fn repair_losses(
         return Ok(None);
     }
     retransmission::answer_requests(rtpbin, medium, stream, protected, hub)?;
-    let recovery = LossRecovery::new(control.clone(), medium, stream, delay, hub);
+    let resending = match stream.rtx {
+        Some(_) => Resending::OwnStream,
+        None => Resending::SamePackets,
+    };
+    let recovery = LossRecovery::new(control.clone(), medium, resending, delay, hub);
     if let Some(rtx) = stream.rtx {
         let original = stream.receive_payload_type;
         retransmission::unwrap_retransmissions(rtpbin, medium, rtx.receive, original, &recovery);

@@ -66,14 +66,10 @@ impl LossRecovery {
     pub(super) fn new(
         control: ControlOutlet,
         medium: Medium,
-        stream: &VideoStream,
+        resending: Resending,
         delay: &Arc<Mutex<ArrivalDelay>>,
         hub: &Arc<LegHub>,
     ) -> Arc<Self> {
-        let resending = match stream.rtx {
-            Some(_) => Resending::OwnStream,
-            None => Resending::SamePackets,
-        };
         Arc::new(Self {
             lost: Mutex::new(LostPackets::new(resending)),
             wait: Mutex::new(RetransmissionWait::new()),

@@ -235,6 +235,7 @@ pub(crate) fn audio(codec: AudioCodec) -> AudioStream {
         receive_telephone_event: Some(pt(100)),
         max_bitrate: None,
         direction: Direction::SendRecv,
+        generic_nack: false,
         srtp: None,
         rtcp: RtcpMode::default(),
     }

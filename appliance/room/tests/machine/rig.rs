@@ -187,6 +187,7 @@ pub(crate) fn audio(direction: Direction) -> AudioStream {
         receive_telephone_event: None,
         max_bitrate: None,
         direction,
+        generic_nack: false,
         srtp: None,
         rtcp: RtcpMode::default(),
     }

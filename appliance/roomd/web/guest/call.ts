@@ -9,7 +9,7 @@ import type { LocalMedia } from "./local_media.js";
 import { OfferPace } from "./offer_pace.js";
 import { readCounters } from "./quality.js";
 import type { Counters } from "./quality.js";
-import { START_BITRATE_KBPS, h264First, withStartBitrate } from "./session_description.js";
+import { START_BITRATE_KBPS, h264First, withSoundNack, withStartBitrate } from "./session_description.js";
 import type { MessageToRoom } from "./signalling_messages.js";
 
 /** What a camera may take, in bit/s: 720p30 with good detail. */
@@ -285,7 +285,7 @@ export class Call {
   /** Sends an offer. Whoever knocks may wait for long; whoever was in hears at once, or signalling is dead. */
   #send(sdp: string): void {
     this.#pace.sent(performance.now());
-    this.#listener.send({ type: "offer", sdp });
+    this.#listener.send({ type: "offer", sdp: withSoundNack(sdp) });
     clearTimeout(this.#answerTimer);
     if (this.#state === "connecting") return;
     this.#answerTimer = setTimeout(() => {

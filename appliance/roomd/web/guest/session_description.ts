@@ -1,4 +1,4 @@
-// What the page reads in session descriptions, and the one thing that it adds to them.
+// What the page reads in session descriptions, and the few things that it adds to them.
 
 /** Where sending pictures starts, in kbit/s: enough for 720p30 from the first second on. */
 export const START_BITRATE_KBPS = 1500;
@@ -23,6 +23,20 @@ export function h264First<Codec extends { mimeType: string; sdpFmtpLine?: string
     return /packetization-mode=1/.test(fmtp) && /profile-level-id=42/i.test(fmtp) ? 0 : 1;
   };
   return [...codecs].sort((one, other) => rank(one) - rank(other));
+}
+
+/** The offer as the room gets it: Opus with generic NACK (RFC 4585) where the browser is one that asks for lost
+ * sound, and sends it again, as soon as the answer says so.
+ *
+ * libwebrtc does that and does not offer it. It is known by RED for sound (RFC 2198), which no other has. The
+ * browser's own description stays as it is: what was not made by the browser is not set in it. */
+export function withSoundNack(sdp: string): string {
+  if (!/^a=rtpmap:\d+ red\/48000/im.test(sdp)) return sdp;
+  return sdp.replace(/^a=rtpmap:(\d+) opus\/48000[^\r\n]*/gim, (line: string, payloadType: string) =>
+    new RegExp(`^a=rtcp-fb:${payloadType} nack\\r?$`, "im").test(sdp)
+      ? line
+      : `${line}\r\na=rtcp-fb:${payloadType} nack`,
+  );
 }
 
 /** The answer with a start bitrate for pictures in each H.264 format.

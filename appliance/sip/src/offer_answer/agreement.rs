@@ -412,6 +412,7 @@ fn agree_audio(
         receive_telephone_event: event.map(|(local, _)| local.payload_type),
         max_bitrate: theirs.max_audio_bitrate(),
         direction,
+        generic_nack: false,
         srtp,
         rtcp,
     };

@@ -14,6 +14,7 @@ use super::media::{MediumState, clock_hz};
 use super::{DATA_CHANNELS, Leg, State};
 use crate::address::{LocalAddress, Protocol};
 use crate::output::{CloseReason, DatagramKind, Event, Output, Transmit};
+use crate::redundancy::Repair;
 use crate::rtp;
 use crate::stats::{self, CandidateKind, CandidatePair};
 use crate::transport_feedback::TransportFeedback;
@@ -94,6 +95,15 @@ impl Leg {
             payload: payload.into(),
             kind,
         };
+        let audio = self.state_of(Medium::Audio);
+        if audio.takes_nack
+            && let DatagramKind::Rtp {
+                medium: Medium::Audio,
+                ..
+            } = kind
+        {
+            audio.sent_sound.sent(now, &datagram);
+        }
         self.sent_datagrams.sent(now, &datagram);
         self.outputs.push_back(Output::Transmit(datagram));
     }
@@ -135,7 +145,6 @@ impl Leg {
             }
             Engine::IceConnectionStateChange(state) => self.ice_state(state),
             Engine::MediaAdded(_) | Engine::MediaChanged(_) => self.tell_streams(),
-            Engine::RtpPacket(packet) => self.rtp_received(now, &packet),
             Engine::SenderFeedback(feedback) => self.sender_reported(&feedback),
             Engine::KeyframeRequest(request) => {
                 let state = self
@@ -151,7 +160,7 @@ impl Leg {
             }
             Engine::RawPacket(packet) => match *packet {
                 RawPacket::RtcpRx(packet) => self.rtcp_received(now, &packet),
-                RawPacket::RtpRx(header, _) => self.source_seen(*header.ssrc),
+                RawPacket::RtpRx(header, payload) => self.rtp_received(now, &header, &payload),
                 RawPacket::RtcpTx(_) | RawPacket::RtpTx(..) => {}
             },
             Engine::ChannelOpen(id, label) => self.channel_opened(id, label),
@@ -216,10 +225,17 @@ impl Leg {
         }
         match packet {
             Rtcp::Twcc(report) => {
-                if let Some(feedback) = self.transport_reports.read(&mut self.engine, report) {
+                let read = self.transport_reports.read(&mut self.engine, report);
+                if let Some(mut feedback) = read {
                     let told = u32::try_from(feedback.packets.len()).unwrap_or(u32::MAX);
                     if self.reported_packets.is_exceeded_by(now, told) {
                         return self.close_with(CloseReason::LimitExceeded("reported packets"));
+                    }
+                    let sound = &self.media[Medium::Audio as usize].sent_sound;
+                    for packet in &mut feedback.packets {
+                        if packet.received.is_some() && sound.is_again(packet.sequence) {
+                            packet.received = None;
+                        }
                     }
                     self.send_lost_again(now, &feedback);
                     self.event(Event::TransportFeedback(feedback));
@@ -228,8 +244,9 @@ impl Leg {
             Rtcp::Nack(request) => {
                 let entries = request.reports.iter();
                 let sequences = entries.flat_map(|it| rtp::requested_sequences(it.pid, it.blp));
-                self.sent_datagrams
-                    .asked(*request.ssrc, &sequences.collect());
+                let sequences = sequences.collect();
+                self.sent_datagrams.asked(*request.ssrc, &sequences);
+                self.sound_requested(now, *request.ssrc, &sequences);
             }
             Rtcp::Remb(limit) => {
                 self.event(Event::ReceiverEstimatedMaximumBitrate(limit.bitrate as u64));
@@ -247,10 +264,19 @@ impl Leg {
 
     fn peer_stats(&mut self, now: Instant, stats: &PeerStats) {
         self.stats.sent_loss = stats.egress_loss_fraction;
+        let round_trip = stats
+            .selected_candidate_pair
+            .as_ref()
+            .and_then(|pair| pair.current_round_trip_time);
+        self.stats.round_trip_time = round_trip;
+        self.ask_for_sound();
         let audio = self.state_of(Medium::Audio);
         // Receiver reports know of sound alone, but come more seldom.
         let loss = stats.egress_loss_fraction.or(audio.stats.sent_loss);
-        audio.redundancy.loss(loss.unwrap_or(0.0));
+        let loss = loss.unwrap_or(0.0);
+        let is_sent_again = audio.takes_nack && audio.sent_sound.is_asked_for(now, loss);
+        let repair = Repair::of(is_sent_again, round_trip);
+        audio.redundancy.loss(loss, repair);
         audio.stats.redundancy = audio.redundancy.level() as u8;
         let Some(pair) = &stats.selected_candidate_pair else {
             return;
@@ -263,7 +289,6 @@ impl Leg {
             self.consent_until = Some(now + self.settings.consent_timeout);
             self.restarted_until = None;
         }
-        self.stats.round_trip_time = pair.current_round_trip_time;
         let local_address = self
             .local_addresses
             .iter()

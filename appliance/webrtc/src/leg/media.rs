@@ -1,14 +1,16 @@
 //! Media through a leg: plain packets of media to the browser, and the browser's to media.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use room::codec::Direction;
 use room::media_plan::Medium;
 use str0m::Input;
 use str0m::media::{KeyframeRequestKind, Mid, SenderFeedback};
-use str0m::rtp::RtpWrite;
+use str0m::rtp::{RtpHeader, RtpWrite};
 
 use super::{Leg, SOURCES, State};
+use crate::arrived_packets::ArrivedPackets;
 use crate::capture_clock::SenderTime;
 use crate::description::Line;
 use crate::engine;
@@ -16,8 +18,9 @@ use crate::error::Error;
 use crate::keyframe_gate::KeyframeGate;
 use crate::numbering::Numbering;
 use crate::output::{Channel, CloseReason, Event, Output};
-use crate::redundancy::{Redundancy, Repetitions, Unwrapped};
+use crate::redundancy::{Redundancy, Repair, Repetitions, Unwrapped};
 use crate::rtp::{self, ControlPacket};
+use crate::sent_sound::SentSound;
 use crate::stats::{Meter, StreamStats};
 
 /// One medium of a leg.
@@ -38,10 +41,14 @@ pub(super) struct MediumState {
     ssrc: u32,
     sent: Numbering,
     received: Numbering,
+    arrived: ArrivedPackets,
     /// The payload type of repeated sound, where the browser takes it.
     pub(super) redundancy_payload_type: Option<u8>,
     pub(super) redundancy: Redundancy,
     repetitions: Repetitions,
+    /// Whether the browser asks for sound that is lost, and sends it again when asked.
+    pub(super) takes_nack: bool,
+    pub(super) sent_sound: SentSound,
     sender_time: Option<SenderTime>,
     /// Requests of media, on their way to the browser.
     pub(super) asks_browser: KeyframeGate,
@@ -64,9 +71,12 @@ impl MediumState {
             ssrc,
             sent: Numbering::of_sent(clock_hz(medium)),
             received: Numbering::of_received(clock_hz(medium)),
+            arrived: ArrivedPackets::default(),
             redundancy_payload_type: None,
             redundancy: Redundancy::default(),
             repetitions: Repetitions::default(),
+            takes_nack: false,
+            sent_sound: SentSound::default(),
             sender_time: None,
             asks_browser: KeyframeGate::new(keyframe_interval),
             asks_media: KeyframeGate::new(keyframe_interval),
@@ -96,6 +106,15 @@ impl MediumState {
             .filter(|(_, direction)| direction.receives())
             .map(|(payload_type, _)| payload_type)
     }
+}
+
+/// Whose packets those of a source of the browser's are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SourceMedium {
+    ssrc: u32,
+    medium: Medium,
+    /// The source whose packets it sends again (RFC 4588), where it is one that does.
+    repairs: Option<u32>,
 }
 
 /// The RTP clock of Opus and of H.264.
@@ -255,42 +274,55 @@ impl Leg {
         }
     }
 
-    /// A packet of the browser's, for media.
-    pub(super) fn rtp_received(&mut self, now: Instant, packet: &str0m::rtp::RtpPacket) {
-        let ssrc = *packet.header.ssrc;
-        let Some(medium) = self.medium_of_source(ssrc) else {
+    /// A packet of the browser's, for media: one that came by itself, or one that was sent again.
+    pub(super) fn rtp_received(&mut self, now: Instant, header: &RtpHeader, payload: &[u8]) {
+        let ssrc = *header.ssrc;
+        if !self.source_seen(ssrc) {
+            return;
+        }
+        let Some(source) = self.source_media(ssrc) else {
             return;
         };
-        let state = &mut self.media[medium as usize];
+        let (ssrc, sequence, payload) = match source.repairs {
+            None => (ssrc, header.sequence_number, payload),
+            Some(original) => {
+                let Some((sequence, payload)) = rtp::retransmitted(payload) else {
+                    return;
+                };
+                (original, sequence, payload)
+            }
+        };
+        let state = &mut self.media[source.medium as usize];
         let Some(payload_type) = state.receives() else {
             return;
         };
-        let header = &packet.header;
-        let place = state
-            .received
-            .place(now, ssrc, header.sequence_number, header.timestamp);
-        let Some(place) = place else {
+        let place = state.received.place(now, ssrc, sequence, header.timestamp);
+        let Some(place) = place.filter(|place| state.arrived.is_new(place.sequence)) else {
             return;
         };
         let itself = Unwrapped {
             sequence: place.sequence,
             timestamp: place.timestamp,
-            payload: &packet.payload,
+            payload,
             is_primary: true,
         };
-        let packets = if state.redundancy_payload_type == Some(*header.payload_type) {
-            state.repetitions.unwrap(
-                payload_type,
-                place.sequence,
-                place.timestamp,
-                &packet.payload,
-            )
+        // Padding, by which browsers probe what the path carries, has its place too: without it media would miss a packet.
+        let is_padding = payload.is_empty();
+        let repeats = state.redundancy_payload_type == Some(*header.payload_type);
+        let packets = if repeats && !is_padding {
+            state
+                .repetitions
+                .unwrap(payload_type, place.sequence, place.timestamp, payload)
         } else {
             state.repetitions.came(place.sequence, place.timestamp);
             vec![itself]
         };
-        let ssrc = state.ssrc;
+        let (medium, ssrc) = (source.medium, state.ssrc);
         for packet in packets {
+            // What is repeated may have been sent again as well.
+            if !packet.is_primary && !state.arrived.is_new(packet.sequence) {
+                continue;
+            }
             let plain = rtp::RtpPacket {
                 marker: header.marker && packet.is_primary,
                 sequence: packet.sequence as u16,
@@ -303,6 +335,36 @@ impl Leg {
                 channel: Channel::Rtp,
                 payload: plain.write(payload_type),
             }));
+        }
+    }
+
+    /// Has the engine ask for lost sound where the browser sends it again in time. By itself it never does: it takes
+    /// what has no stream of retransmissions for something that is not sent again.
+    pub(super) fn ask_for_sound(&mut self) {
+        let round_trip = self.stats.round_trip_time;
+        let audio = self.state_of(Medium::Audio);
+        let (Some(mid), takes_nack) = (audio.mid(), audio.takes_nack) else {
+            return;
+        };
+        let asks = Repair::of(takes_nack, round_trip) == Repair::Retransmission;
+        self.engine.run(|rtc| {
+            if let Some(stream) = rtc.direct_api().stream_rx_by_mid(mid, None) {
+                stream.suppress_nack(!asks);
+            }
+        });
+    }
+
+    /// The browser asks for packets of one of our sources, which may be that of sound.
+    pub(super) fn sound_requested(&mut self, now: Instant, ssrc: u32, sequences: &BTreeSet<u16>) {
+        let may_send = self.may_send(now);
+        let audio = &mut self.media[Medium::Audio as usize];
+        let is_ours = audio.sources.is_some_and(|(main, _)| main == ssrc);
+        if !audio.takes_nack || !is_ours || !may_send {
+            return;
+        }
+        for sequence in sequences {
+            let again = audio.sent_sound.requested(now, *sequence);
+            self.outputs.extend(again.map(Output::Transmit));
         }
     }
 
@@ -343,31 +405,48 @@ impl Leg {
         }));
     }
 
-    /// Which medium a source of the browser's belongs to.
-    fn medium_of_source(&mut self, ssrc: u32) -> Option<Medium> {
-        let known = self.source_media.iter().find(|(known, _)| *known == ssrc);
-        if let Some((_, medium)) = known {
-            return Some(*medium);
+    /// Whose packets those of a source of the browser's are.
+    fn source_media(&mut self, ssrc: u32) -> Option<SourceMedium> {
+        let known = self.source_media.iter().find(|known| known.ssrc == ssrc);
+        if let Some(known) = known {
+            return Some(*known);
         }
-        let mid = self.engine.run(|rtc| {
+        let mids = self.media.each_ref().map(MediumState::mid);
+        let found = self.engine.run(|rtc| {
             let mut api = rtc.direct_api();
-            api.stream_rx(&ssrc.into()).map(|stream| stream.mid())
+            Medium::ALL.into_iter().zip(mids).find_map(|(medium, mid)| {
+                let stream = api.stream_rx_by_mid(mid?, None)?;
+                let original = *stream.ssrc();
+                let repairs = match stream.rtx() {
+                    _ if original == ssrc => None,
+                    Some(again) if *again == ssrc => Some(original),
+                    Some(_) | None => return None,
+                };
+                Some(SourceMedium {
+                    ssrc,
+                    medium,
+                    repairs,
+                })
+            })
         });
-        let mid = mid.flatten()?;
-        let state = self.media.iter().find(|state| state.mid() == Some(mid))?;
-        let medium = state.medium;
-        self.source_media.push((ssrc, medium));
-        Some(medium)
+        let found = found.flatten()?;
+        self.source_media.push(found);
+        if found.medium == Medium::Audio {
+            self.ask_for_sound();
+        }
+        Some(found)
     }
 
-    /// A packet with this SSRC has come, and was genuine.
-    pub(super) fn source_seen(&mut self, ssrc: u32) {
+    /// A packet with this SSRC has come, and was genuine. Whether there is room for its source.
+    fn source_seen(&mut self, ssrc: u32) -> bool {
         if self.sources.contains(&ssrc) {
-            return;
+            return true;
         }
         self.sources.push(ssrc);
-        if self.sources.len() > SOURCES {
+        let has_room = self.sources.len() <= SOURCES;
+        if !has_room {
             self.close_with(CloseReason::LimitExceeded("sources"));
         }
+        has_room
     }
 }

@@ -45,7 +45,7 @@ use crate::sent_datagrams::SentDatagrams;
 use crate::stats::{CandidateKind, LegStats};
 use crate::transport_feedback::TransportReports;
 use early_handshake::EarlyHandshake;
-use media::MediumState;
+use media::{MediumState, SourceMedium};
 use negotiation::ice_credentials;
 
 /// Candidates of the browser that are tried until ICE restarts.
@@ -140,7 +140,7 @@ pub struct Leg {
     /// Sources of the browser, as its offers and its packets name them.
     sources: Vec<u32>,
     /// Whose packets those of a source are.
-    source_media: Vec<(u32, Medium)>,
+    source_media: Vec<SourceMedium>,
     channels: Vec<(ChannelId, String)>,
     texts: RateLimit,
     rtcp_packets: RateLimit,

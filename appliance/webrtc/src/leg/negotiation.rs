@@ -84,7 +84,8 @@ impl Leg {
         // not made for secrets.
         let before = self.local_credentials()?;
         let answer = self.engine.accept_offer(&description::for_engine(offer))?;
-        let mut answer = description::with_repetition_last(&answer);
+        let answer = description::with_repetition_last(&answer);
+        let mut answer = description::with_sound_nack(&answer, read);
         let after = self.local_credentials()?;
         let restarted = before != after;
         if restarted {
@@ -173,6 +174,7 @@ impl Leg {
             };
             if state.medium == Medium::Audio {
                 state.redundancy_payload_type = streams::redundancy(&self.engine, line);
+                state.takes_nack = streams.audio.as_ref().is_some_and(|it| it.generic_nack);
             }
             let mid = Mid::from(line.mid.as_str());
             state.transport_sequence_id = self.engine.rtc().media(mid).and_then(|media| {

@@ -64,11 +64,33 @@ fn each_browser_gets_sound_pictures_and_slides() {
         let [_, expected @ ..] = u32::to_be_bytes(level);
         assert_eq!([profile_idc, profile_iop, level_idc], expected);
         assert_eq!(picture.direction, Direction::SendRecv);
-        assert!(picture.feedback.picture_loss_indication && !picture.feedback.generic_nack);
+        assert!(picture.feedback.picture_loss_indication && picture.feedback.generic_nack);
         assert_eq!((picture.rtx, &picture.srtp), (None, &None));
         let slides = streams.slides.unwrap();
         assert_eq!(slides.direction, Direction::Inactive);
         assert_eq!(slides.send_payload_type.value(), video);
+    }
+}
+
+#[test]
+fn sound_is_sent_again_where_the_browser_offers_it_and_nowhere_else() {
+    let line = "a=rtcp-fb:111 nack\r\n";
+    let cases = [
+        ("", false),
+        (line, true),
+        ("a=rtcp-fb:* nack\r\n", true),
+        ("a=rtcp-fb:63 nack\r\n", false),
+        ("a=rtcp-fb:111 nack pli\r\n", false),
+        ("a=rtcp-fb:200 nack\r\n", false),
+    ];
+    for (more, agreed) in cases {
+        let opus = "a=rtpmap:111 opus/48000/2\r\n";
+        assert!(CHROMIUM.contains(opus));
+        let offer = CHROMIUM.replacen(opus, &format!("{opus}{more}"), 1);
+        let (leg, answer) = answer(&offer).unwrap();
+        let audio = leg.streams().audio.as_ref().unwrap();
+        assert_eq!(audio.generic_nack, agreed, "{more}");
+        assert_eq!(answer.matches(line).count(), usize::from(agreed), "{more}");
     }
 }
 

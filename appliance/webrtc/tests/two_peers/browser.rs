@@ -11,8 +11,12 @@ use str0m::config::DtlsVersion;
 use str0m::format::Codec;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt};
 use str0m::net::{Protocol, Receive, TcpType, Transmit};
-use str0m::rtp::{RtpPacket, RtpWrite, SeqNo};
+use str0m::rtp::rtcp::Rtcp;
+use str0m::rtp::{RawPacket, RtpPacket, RtpWrite, SeqNo};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
+
+/// The payload type of the engine for sound.
+const OPUS: u8 = 111;
 
 /// What the browser has seen.
 #[derive(Debug, Default)]
@@ -33,14 +37,28 @@ pub(crate) struct Browser {
     pub(crate) deadline: Instant,
     pub(crate) transmits: VecDeque<Transmit>,
     pub(crate) channel: Option<ChannelId>,
+    /// Whether it asks for lost sound and, when asked, sends the same packets again, as libwebrtc does.
+    pub(crate) sends_sound_again: bool,
+    /// Sound that was sent, by its numbers.
+    sound: VecDeque<(u16, Transmit)>,
     pending: Option<SdpPendingOffer>,
     sequences: [u64; 3],
+}
+
+fn copy(transmit: &Transmit) -> Transmit {
+    Transmit {
+        proto: transmit.proto,
+        source: transmit.source,
+        destination: transmit.destination,
+        contents: transmit.contents.to_vec().into(),
+    }
 }
 
 fn rtc(now: Instant, version: DtlsVersion) -> Rtc {
     let mut config = Rtc::builder()
         .set_rtp_mode(true)
         .set_dtls_version(version)
+        .enable_raw_packets(true)
         .clear_codecs()
         .enable_opus(true, true)
         .enable_vp8(true)
@@ -95,6 +113,8 @@ impl Browser {
             deadline: now,
             transmits: VecDeque::new(),
             channel: None,
+            sends_sound_again: false,
+            sound: VecDeque::new(),
             pending: Some(pending),
             sequences: [100; 3],
         };
@@ -132,6 +152,14 @@ impl Browser {
         offer.to_sdp_string()
     }
 
+    /// Sends again whatever it is asked for, as browsers do.
+    pub(crate) fn keep_for_retransmission(&mut self) {
+        let mid = self.mids[Medium::Video as usize];
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_tx_by_mid(mid, None).unwrap();
+        stream.set_rtx_cache(4_096, Duration::from_secs(3), None);
+    }
+
     pub(crate) fn timeout(&mut self, now: Instant) {
         if self.rtc.is_alive() {
             self.rtc.handle_input(Input::Timeout(now)).unwrap();
@@ -164,8 +192,39 @@ impl Browser {
                     self.deadline = at;
                     return;
                 }
-                Output::Transmit(transmit) => self.transmits.push_back(transmit),
+                Output::Transmit(transmit) => {
+                    self.keep_sound(&transmit);
+                    self.transmits.push_back(transmit);
+                }
                 Output::Event(event) => self.event(now, event),
+            }
+        }
+    }
+
+    fn keep_sound(&mut self, transmit: &Transmit) {
+        if let [0x80 | 0x90, kind, high, low, ..] = transmit.contents[..]
+            && kind & 0x7f == OPUS
+        {
+            let sequence = u16::from_be_bytes([high, low]);
+            self.sound.push_back((sequence, copy(transmit)));
+            self.sound.drain(..self.sound.len().saturating_sub(256));
+        }
+    }
+
+    fn send_sound_again(&mut self, packet: &Rtcp) {
+        let mid = self.mids[Medium::Audio as usize];
+        let mut api = self.rtc.direct_api();
+        let ours = api.stream_tx_by_mid(mid, None).unwrap().ssrc();
+        let Rtcp::Nack(nack) = packet else { return };
+        for entry in nack.reports.iter().filter(|_| nack.ssrc == ours) {
+            for offset in 0..=16_u16 {
+                let number = entry.pid.wrapping_add(offset);
+                if offset > 0 && entry.blp & 1 << (offset - 1) == 0 {
+                    continue;
+                }
+                let found = self.sound.iter().find(|(known, _)| *known == number);
+                self.transmits
+                    .extend(found.map(|(_, transmit)| copy(transmit)));
             }
         }
     }
@@ -181,12 +240,24 @@ impl Browser {
             Event::Closed => self.seen.closed = true,
             Event::RtpPacket(packet) => {
                 let ssrc = packet.header.ssrc;
-                let mid = self.rtc.direct_api().stream_rx(&ssrc).unwrap().mid();
+                let mut api = self.rtc.direct_api();
+                let stream = api.stream_rx(&ssrc).unwrap();
+                let mid = stream.mid();
+                if self.sends_sound_again && mid == self.mids[Medium::Audio as usize] {
+                    stream.suppress_nack(false);
+                }
                 self.seen.packets.push((medium_of(mid), packet));
             }
             Event::KeyframeRequest(request) => {
                 let medium = medium_of(request.mid);
                 self.seen.keyframe_requests.push((now, medium));
+            }
+            Event::RawPacket(packet) => {
+                if let RawPacket::RtcpRx(packet) = *packet
+                    && self.sends_sound_again
+                {
+                    self.send_sound_again(&packet);
+                }
             }
             Event::SenderFeedback(_) => self.seen.sender_reports += 1,
             Event::ChannelOpen(id, _) => self.channel = Some(id),

@@ -4,6 +4,7 @@
 
 mod browser;
 mod hostile;
+mod recovery;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,35 @@ use webrtc::{
     CandidateKind, Channel, CloseReason, DatagramKind, Error, Event, LocalAddress, Protocol,
 };
 use world::{World, address, browser_address, media_packet, room_tcp, room_udp, sender_report};
+
+#[test]
+fn padding_keeps_its_place_in_the_numbering_that_media_sees() {
+    let mut world = World::new(3);
+    world.connect();
+    for number in 0..40 {
+        for medium in [Medium::Audio, Medium::Video] {
+            let payload = if number % 10 == 3 {
+                Vec::new()
+            } else {
+                world::payload(medium, number)
+            };
+            let now = world.now;
+            world
+                .browser
+                .send_rtp(now, medium, number * 960, true, &payload);
+        }
+        world.run_for(Duration::from_millis(20));
+    }
+    for medium in [Medium::Audio, Medium::Video] {
+        let packets = world.packets_at_media(medium);
+        assert_eq!(packets.len(), 40, "{medium:?}");
+        let first = packets[0].0;
+        for (index, (sequence, payload)) in packets.iter().enumerate() {
+            assert_eq!(sequence.wrapping_sub(first), index as u16);
+            assert_eq!(payload.is_empty(), index % 10 == 3);
+        }
+    }
+}
 
 #[test]
 fn media_flows_both_ways_and_every_byte_arrives() {

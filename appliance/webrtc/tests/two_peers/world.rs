@@ -24,6 +24,7 @@ const SOUND_BYTES: usize = 80;
 const OPUS: u8 = 111;
 const RED: u8 = 63;
 
+/// Packets of a picture, unless a test says otherwise.
 const PICTURE_PACKETS: u32 = 4;
 
 pub(crate) fn address(text: &str) -> SocketAddr {
@@ -125,6 +126,11 @@ pub(crate) struct World {
     browser_sources: [Source; 3],
     pub(crate) leg_ssrcs: [u32; 3],
     pub(crate) video: Medium,
+    /// Packets of each picture, by its number.
+    pub(crate) picture_packets: fn(u64) -> u32,
+    pictures: u64,
+    /// When the browser has sent each packet of a medium, by its number.
+    pub(crate) sent_by_browser_at: [Vec<Instant>; 3],
 }
 
 impl World {
@@ -137,11 +143,38 @@ impl World {
         )
     }
 
+    /// With a browser that asks for lost sound, and sends it again as libwebrtc does.
+    pub(crate) fn with_sound_nack(seed: u64) -> Self {
+        let mut world = Self::with_offer(
+            seed,
+            &[LocalAddress::udp(room_udp())],
+            Some(browser_address()),
+            None,
+            |offer| {
+                let map = format!("a=rtpmap:{OPUS} opus/48000/2\r\n");
+                assert!(offer.contains(&map));
+                offer.replace(&map, &format!("{map}a=rtcp-fb:{OPUS} nack\r\n"))
+            },
+        );
+        world.browser.sends_sound_again = true;
+        world
+    }
+
     pub(crate) fn with(
         seed: u64,
         addresses: &[LocalAddress],
         udp: Option<SocketAddr>,
         tcp: Option<SocketAddr>,
+    ) -> Self {
+        Self::with_offer(seed, addresses, udp, tcp, str::to_owned)
+    }
+
+    fn with_offer(
+        seed: u64,
+        addresses: &[LocalAddress],
+        udp: Option<SocketAddr>,
+        tcp: Option<SocketAddr>,
+        change: impl Fn(&str) -> String,
     ) -> Self {
         let now = Instant::now();
         // Chromium speaks DTLS 1.3, others 1.2.
@@ -151,6 +184,7 @@ impl World {
             DtlsVersion::Dtls13
         };
         let (mut browser, offer) = Browser::with_dtls(now, version, udp, tcp);
+        let offer = change(&offer);
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_be_bytes());
         let settings = LegSettings::default();
@@ -174,6 +208,9 @@ impl World {
             browser_sources: Default::default(),
             leg_ssrcs: [11, 22, 33],
             video: Medium::Video,
+            picture_packets: |_| PICTURE_PACKETS,
+            pictures: 0,
+            sent_by_browser_at: Default::default(),
         }
     }
 
@@ -241,8 +278,10 @@ impl World {
         self.send_both(Medium::Audio, elapsed * 48, true);
         // 25 pictures a second.
         if self.ticks.is_multiple_of(2) {
-            for index in 1..=PICTURE_PACKETS {
-                self.send_both(self.video, elapsed * 90, index == PICTURE_PACKETS);
+            let packets = (self.picture_packets)(self.pictures);
+            self.pictures += 1;
+            for index in 1..=packets {
+                self.send_both(self.video, elapsed * 90, index == packets);
             }
         }
     }
@@ -260,6 +299,7 @@ impl World {
             let source = &mut self.browser_sources[medium as usize];
             let bytes = payload(medium, source.number);
             source.number += 1;
+            self.sent_by_browser_at[medium as usize].push(self.now);
             self.browser
                 .send_rtp(self.now, medium, timestamp, marker, &bytes);
         }
@@ -326,15 +366,36 @@ impl World {
 
     /// The numbers of packets of a medium that media got from the leg.
     pub(crate) fn received_by_media(&self, wanted: Medium) -> Vec<u32> {
-        let of_medium = |(_, event): &(Instant, Event)| match event {
+        let arrivals = self.arrivals_at_media(wanted).into_iter();
+        arrivals.map(|(_, number)| number).collect()
+    }
+
+    /// When media got which packets of a medium from the leg.
+    pub(crate) fn arrivals_at_media(&self, wanted: Medium) -> Vec<(Instant, u32)> {
+        let of_medium = |(at, event): &(Instant, Event)| match event {
             Event::Media {
                 medium,
                 channel: Channel::Rtp,
                 payload,
-            } if *medium == wanted => Some(number(wanted, &payload[12..])),
+            } if *medium == wanted => Some((*at, number(wanted, &payload[12..]))),
             _ => None,
         };
         self.events.iter().filter_map(of_medium).collect()
+    }
+
+    /// The sequence numbers and payloads of a medium that media got from the leg.
+    pub(crate) fn packets_at_media(&self, wanted: Medium) -> Vec<(u16, &[u8])> {
+        let events = self.events.iter().filter_map(|(_, event)| match event {
+            Event::Media {
+                medium,
+                channel: Channel::Rtp,
+                payload,
+            } if *medium == wanted => Some(payload),
+            _ => None,
+        });
+        events
+            .map(|packet| (u16::from_be_bytes([packet[2], packet[3]]), &packet[12..]))
+            .collect()
     }
 
     /// The numbers of packets of sound that the browser got, repeated ones too, and how many of the
@@ -373,6 +434,13 @@ impl World {
                 number(wanted, itself)
             })
             .collect()
+    }
+
+    /// NACKs that the leg has sent for a medium.
+    pub(crate) fn nacks_sent(&self, medium: Medium) -> u64 {
+        let streams = self.leg.stats().streams.iter();
+        let mut of_medium = streams.filter(|stream| stream.medium == medium);
+        of_medium.next().map_or(0, |stream| stream.nacks_sent)
     }
 
     pub(crate) fn saw(&self, event: &Event) -> bool {

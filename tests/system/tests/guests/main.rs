@@ -7,6 +7,7 @@ mod aiortc;
 mod connection;
 mod firefox;
 mod forwarded;
+mod lost_sound;
 mod media;
 mod network_changes;
 mod reachability;

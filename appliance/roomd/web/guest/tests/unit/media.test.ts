@@ -7,7 +7,7 @@ import { deviceProblem } from "../../local_media.js";
 import { OfferPace } from "../../offer_pace.js";
 import { assess, readCounters } from "../../quality.js";
 import type { Counters } from "../../quality.js";
-import { h264First, takesH264, withStartBitrate } from "../../session_description.js";
+import { h264First, takesH264, withSoundNack, withStartBitrate } from "../../session_description.js";
 import { SlidesPresence } from "../../slides_presence.js";
 
 test("waits grow to their limit, and start again after success", () => {
@@ -159,4 +159,16 @@ test("the start bitrate goes into the formats of H.264 alone, and once", () => {
   );
   assert.equal(withStartBitrate(changed, 900), changed);
   assert.equal(withStartBitrate("", 900), "");
+});
+
+test("the offer has generic NACK for sound where the browser has RED for it, once", () => {
+  const opus = "a=rtpmap:111 opus/48000/2";
+  const offer = (more: string): string => `m=audio 9 X 111 63\r\n${opus}\r\n${more}a=fmtp:111 minptime=10\r\n`;
+  const red = "a=rtpmap:63 red/48000/2\r\n";
+  const changed = withSoundNack(offer(red));
+  assert.equal(changed, offer(red).replace(opus, `${opus}\r\na=rtcp-fb:111 nack`));
+  assert.equal(withSoundNack(changed), changed);
+  assert.equal(withSoundNack(offer("")), offer(""));
+  const pli = offer(`${red}a=rtcp-fb:111 nack pli\r\n`);
+  assert.notEqual(withSoundNack(pli), pli);
 });

@@ -20,6 +20,9 @@ use crate::pipeline::{link, make_element, stop_in_background};
 const TEST_PICTURES: u32 = 10;
 /// How long the self-test of one encoder may take.
 const TEST_TIME: Duration = Duration::from_secs(3);
+/// How much of what a keyframe may take at most the first one may take that somebody waits for: what it lacks the next
+/// pictures bring.
+const FIRST_KEYFRAME_SHARE: f32 = 0.4;
 /// Frames between keyframes that nobody asked for.
 const KEYFRAME_DISTANCE: u32 = 300;
 
@@ -101,6 +104,18 @@ impl EncoderKind {
         Ok(encoder)
     }
 
+    /// Lets the first keyframe of an encoder that does not run yet be small, where that can be set.
+    pub(crate) fn begin_small(self, encoder: &gst::Element, rung: &Rung) {
+        match self {
+            Self::X264 => {
+                let mut options = x264_options(rung);
+                options.push(format!("vbv-init={FIRST_KEYFRAME_SHARE}"));
+                set(encoder, "option-string", &options.join(":"));
+            }
+            Self::Mpp | Self::Va | Self::Nv | Self::Qsv | Self::V4l2 | Self::OpenH264 => {}
+        }
+    }
+
     /// Changes the target of a running encoder.
     pub(crate) fn set_bitrate(self, encoder: &gst::Element, bitrate: Bitrate) {
         let bits = bitrate.as_bps().clamp(16_000, u64::from(u32::MAX / 2));
@@ -149,9 +164,14 @@ fn configure_x264(encoder: &gst::Element, rung: &Rung) {
     set(encoder, "threads", threads);
     // A keyframe may use what the encoder saved for so long: more would queue up in the network.
     set(encoder, "vbv-buf-capacity", "300");
-    if let Some(bytes) = rung.max_nal_unit {
-        set(encoder, "option-string", &format!("slice-max-size={bytes}"));
-    }
+    set(encoder, "option-string", &x264_options(rung).join(":"));
+}
+
+/// What x264 has no properties for.
+fn x264_options(rung: &Rung) -> Vec<String> {
+    let largest = rung.max_nal_unit;
+    let largest = largest.map(|bytes| format!("slice-max-size={bytes}"));
+    largest.into_iter().collect()
 }
 
 /// The encoders that passed, best first.

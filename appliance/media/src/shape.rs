@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use room::codec::{Direction, PacketizationMode, RtcpPort};
 use room::ids::LegId;
 use room::media_plan::{
-    AudioSink, AudioSource, CameraState, Layout, LegPlan, LegStreams, MediaPlan, MicrophoneState,
-    Rung, RungName, Tone, VideoRole, VideoSink, VideoSource, VideoStream,
+    AudioSink, AudioSource, CameraState, Layout, LegConnection, LegPlan, LegStreams, MediaPlan,
+    MicrophoneState, Rung, RungName, Tone, VideoRole, VideoSink, VideoSource, VideoStream,
 };
 use room::units::{FrameRate, Resolution, Volume};
 
@@ -301,9 +301,13 @@ fn receives(leg: &LegShape, role: VideoRole) -> bool {
 }
 
 fn video_playout(plan: &MediaPlan, legs: &BTreeMap<LegId, LegShape>) -> Option<VideoPlayoutShape> {
+    let connected = |id: LegId| {
+        let mut planned = plan.legs.iter();
+        planned.any(|leg| leg.id == id && leg.connection == LegConnection::Connected)
+    };
     let mut far_ends: Vec<LegId> = legs
         .iter()
-        .filter(|(_, leg)| receives(leg, VideoRole::Main))
+        .filter(|&(&id, leg)| receives(leg, VideoRole::Main) && connected(id))
         .map(|(&id, _)| id)
         .collect();
     let slides = plan.playout.slides;

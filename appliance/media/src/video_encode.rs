@@ -40,9 +40,19 @@ pub(crate) struct VideoEncode {
     encoded: Arc<AtomicU64>,
 }
 
+/// With what an encode begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// With the capture: nobody has seen anything yet, and somebody waits to.
+    OfCapture,
+    /// Beside or in the place of another, whose pictures it is to match.
+    OfEncode,
+}
+
 /// What an encode needs of its surroundings.
 pub(crate) struct EncodeSurroundings<'a> {
     pub(crate) role: VideoRole,
+    pub(crate) beginning: Beginning,
     /// The rate of the source.
     pub(crate) frame_rate: FrameRate,
     pub(crate) encoders: &'a Encoders,
@@ -69,6 +79,10 @@ impl VideoEncode {
         let source = pipeline.add(raw_source())?;
         let kind = around.encoders.best_for(&rung)?;
         let encoder = pipeline.add(kind.make(&rung)?)?;
+        match around.beginning {
+            Beginning::OfCapture => kind.begin_small(&encoder, &rung),
+            Beginning::OfEncode => {}
+        }
         let encoded = Arc::new(AtomicU64::new(0));
         let sink = encoded_sink(
             pipeline.id(),

@@ -359,6 +359,7 @@ async fn devices_that_hang_up_are_told_as_gone() {
         id: LegId(1),
         rung: Some(room::RungName::High),
         streams: audio_and_video(),
+        connection: room::media_plan::LegConnection::Connected,
     }];
     media.apply(plan);
     let mut gone = Vec::new();

@@ -59,6 +59,13 @@ pub enum Fact {
         /// The streams as settled so far.
         streams: LegStreams,
     },
+    /// The answer to a leg's offer is out, and the way to the far end is being made: its media can be made ready.
+    Answered {
+        /// Which leg.
+        leg: LegId,
+        /// The streams as settled by the answer.
+        streams: LegStreams,
+    },
     /// The leg is in the meeting.
     Established {
         /// Which leg.

@@ -222,6 +222,18 @@ pub struct LegPlan {
     pub rung: Option<RungName>,
     /// What offer/answer settled.
     pub streams: LegStreams,
+    /// Whether the way to the far end is there.
+    pub connection: LegConnection,
+}
+
+/// Whether the way to a leg's far end is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LegConnection {
+    /// It is being made. What media makes for the leg waits outside of media, and the far end has no place on
+    /// the screen yet.
+    Connecting,
+    /// It is there.
+    Connected,
 }
 
 /// The streams that offer/answer settled for one leg. A refused stream is `None`.

@@ -391,6 +391,9 @@ impl Room {
             Fact::EarlyMedia { leg, streams } => {
                 self.tell_leg(leg, |leg| leg.early_media(streams));
             }
+            Fact::Answered { leg, streams } => {
+                self.tell_leg(leg, |leg| leg.answered(streams));
+            }
             Fact::Established {
                 leg,
                 streams,
@@ -692,6 +695,7 @@ impl Room {
                 id: leg.id(),
                 rung: None,
                 streams,
+                connection: leg.connection(),
             })
         };
         let mut legs: Vec<LegPlan> = self.legs.iter().filter_map(planned).collect();

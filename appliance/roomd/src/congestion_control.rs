@@ -34,8 +34,8 @@ const HEADROOM: f64 = 1.3;
 const UNHINDERED: f64 = 2.5;
 /// The same in a call of rooms, whose pictures are to leave at once unless they are whole ones.
 const UNHINDERED_CALL: f64 = 8.0;
-/// The same where the far end does not report.
-const UNREPORTED: f64 = 4.0;
+/// The same where the far end does not report: at the start, when somebody waits for the first picture.
+const UNREPORTED: f64 = 8.0;
 /// Slides that flowed within this long flow.
 const SLIDES_FLOW: Duration = Duration::from_secs(2);
 /// The encoders hear of less from this part on,

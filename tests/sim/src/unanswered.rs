@@ -90,6 +90,7 @@ impl Unanswered {
             | Fact::EndExplained { .. }
             | Fact::DtmfRefused { .. }
             | Fact::Ringing { .. }
+            | Fact::Answered { .. }
             | Fact::EarlyMedia { .. }
             | Fact::DialogNamed { .. }
             | Fact::StreamsChanged { .. }

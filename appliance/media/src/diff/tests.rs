@@ -8,8 +8,8 @@ use room::codec::{
 };
 use room::ids::Generation;
 use room::media_plan::{
-    AudioStream, CameraPlan, EncodeLadder, Layout, LegPlan, LegStreams, MediaPlan, MicrophonePlan,
-    PlayoutPlan, Rung, SlidesPlan, VideoSink, VideoSource, VideoStream,
+    AudioStream, CameraPlan, EncodeLadder, Layout, LegConnection, LegPlan, LegStreams, MediaPlan,
+    MicrophonePlan, PlayoutPlan, Rung, SlidesPlan, VideoSink, VideoSource, VideoStream,
 };
 use room::units::{FrameRate, Resolution};
 
@@ -98,6 +98,7 @@ fn leg(id: u32) -> LegPlan {
             )),
             slides: None,
         },
+        connection: LegConnection::Connected,
     }
 }
 
@@ -121,6 +122,24 @@ fn a_tone_needs_the_loudspeaker_and_nothing_else() {
     let answered = changes(&ringing, &plan(vec![leg(1)]));
     assert!(!answered.contains(&GraphChange::StopAudioPlayout));
     assert!(answered.contains(&GraphChange::SetTone(None)));
+}
+
+#[test]
+fn a_leg_whose_far_end_is_not_reached_yet_is_made_ready_and_not_shown() {
+    let idle = plan(Vec::new());
+    let mut connecting = leg(1);
+    connecting.connection = LegConnection::Connecting;
+    let connecting = plan(vec![connecting]);
+    let before = changes(&idle, &connecting);
+    let is_shown = |change: &GraphChange| matches!(change, GraphChange::StartVideoPlayout(_));
+    let is_made = |change: &GraphChange| matches!(change, GraphChange::AddLeg(LegId(1), _));
+    assert!(before.iter().any(is_made) && !before.iter().any(is_shown));
+    // Then it has nothing more to wait for.
+    let after = changes(&connecting, &plan(vec![leg(1)]));
+    assert!(matches!(
+        after.as_slice(),
+        [GraphChange::StartVideoPlayout(_)]
+    ));
 }
 
 #[test]
@@ -330,7 +349,12 @@ fn any_leg(id: u32) -> impl Strategy<Value = LegPlan> {
     let picture = prop::option::of(picture.boxed());
     let streams = (audio_stream, picture.clone(), picture);
     let rung = prop::option::of(prop_oneof![Just(RungName::High), Just(RungName::Low)]);
-    (streams, rung).prop_map(move |((audio, video, slides), rung)| LegPlan {
+    let connection = prop_oneof![
+        Just(LegConnection::Connecting),
+        Just(LegConnection::Connected)
+    ];
+    let parts = (streams, rung, connection);
+    parts.prop_map(move |((audio, video, slides), rung, connection)| LegPlan {
         id: LegId(id),
         rung,
         streams: LegStreams {
@@ -338,6 +362,7 @@ fn any_leg(id: u32) -> impl Strategy<Value = LegPlan> {
             video,
             slides: slides.map(Box::new),
         },
+        connection,
     })
 }
 

@@ -20,7 +20,7 @@ use crate::microphone::{MicrophoneParts, MicrophoneSettings, MicrophoneStage};
 use crate::recording::{Supply, no_frames};
 use crate::shape::{LegShape, VideoCaptureShape, VideoPlayoutShape};
 use crate::video_capture::{CameraFrames, VideoCapture};
-use crate::video_encode::EncodeSurroundings;
+use crate::video_encode::{Beginning, EncodeSurroundings};
 use crate::video_playout::VideoPlayout;
 
 impl Graph {
@@ -106,6 +106,7 @@ impl Graph {
         let fan_out = self.video_fan_outs.get(role);
         let for_encodes = EncodeSurroundings {
             role,
+            beginning: Beginning::OfCapture,
             frame_rate: shape.frame_rate,
             encoders: &self.encoders,
             fan_out,
@@ -140,6 +141,7 @@ impl Graph {
         };
         let for_encode = EncodeSurroundings {
             role,
+            beginning: Beginning::OfEncode,
             frame_rate: shape.frame_rate,
             encoders: &self.encoders,
             fan_out: self.video_fan_outs.get(role),

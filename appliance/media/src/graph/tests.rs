@@ -7,9 +7,9 @@ use room::codec::{
 };
 use room::ids::Generation;
 use room::media_plan::{
-    AudioSink, AudioSource, CameraPlan, CameraState, EncodeLadder, Layout, LegPlan, LegStreams,
-    MicrophonePlan, MicrophoneState, PlayoutPlan, Rung, RungName, SlidesPlan, VideoSink,
-    VideoSource, VideoStream,
+    AudioSink, AudioSource, CameraPlan, CameraState, EncodeLadder, Layout, LegConnection, LegPlan,
+    LegStreams, MicrophonePlan, MicrophoneState, PlayoutPlan, Rung, RungName, SlidesPlan,
+    VideoSink, VideoSource, VideoStream,
 };
 use room::units::{Bitrate, FrameRate, Resolution, Volume};
 
@@ -63,6 +63,7 @@ fn plan() -> MediaPlan {
                 video: Some(video),
                 ..LegStreams::default()
             },
+            connection: LegConnection::Connected,
         }],
         layout: Layout::Single,
         playout: PlayoutPlan {

@@ -19,9 +19,9 @@ use room::codec::{
 };
 use room::ids::{Generation, LegId};
 use room::media_plan::{
-    AudioSink, AudioSource, AudioStream, CameraPlan, CameraState, EncodeLadder, Layout, LegPlan,
-    LegStreams, MediaPlan, MicrophonePlan, MicrophoneState, PlayoutPlan, Rung, RungName,
-    SlidesPlan, VideoSink, VideoSource, VideoStream,
+    AudioSink, AudioSource, AudioStream, CameraPlan, CameraState, EncodeLadder, Layout,
+    LegConnection, LegPlan, LegStreams, MediaPlan, MicrophonePlan, MicrophoneState, PlayoutPlan,
+    Rung, RungName, SlidesPlan, VideoSink, VideoSource, VideoStream,
 };
 use room::units::{Bitrate, FrameRate, Resolution, Volume};
 use tokio::sync::mpsc;
@@ -82,6 +82,7 @@ impl Room {
             id: LegId(id),
             rung: Some(RungName::High),
             streams,
+            connection: LegConnection::Connected,
         });
         self.apply();
         datagrams

@@ -45,6 +45,21 @@ impl Leg {
         }
     }
 
+    /// The answer is out, and the way to the far end is being made.
+    pub(crate) fn answered(&mut self, streams: LegStreams) {
+        match &mut self.state {
+            State::Answering { media, .. } => *media = Some(Media::new(streams)),
+            // Somebody hung up at the same moment.
+            State::Incoming { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Early { .. }
+            | State::Connected { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => {}
+        }
+    }
+
     pub(crate) fn established(&mut self, now: Instant, streams: LegStreams, security: LegSecurity) {
         let (flow, slides) = match &mut self.state {
             State::Dialing { .. } | State::Ringing { .. } | State::Answering { .. } => {

@@ -22,6 +22,9 @@
 //!                 Ended ◄── Ended(reason) in any state
 //! ```
 //!
+//! Where the way to the far end is made after the answer, Answering has media from `Answered` on, which is made ready
+//! meanwhile.
+//!
 //! The room drives it: requests and facts come in, commands go out, and every state that waits for
 //! somebody else has a deadline, `Connected` excepted. Clients see the state as [`LegState`].
 
@@ -43,7 +46,7 @@ use crate::guest::{Guest, LegKind};
 use crate::ids::LegId;
 use crate::leg_state::{CallDirection, EndReason, HoldChange, LegRefusal, LegState};
 use crate::leg_stats::LegStats;
-use crate::media_plan::LegStreams;
+use crate::media_plan::{LegConnection, LegStreams};
 use crate::peer::{AnswerWish, LegSecurity, Peer, PeerTrust};
 use crate::resumption::{Resumptions, WantedCall};
 use crate::snapshot::{LegSnapshot, SlidesSending, VideoFlow};
@@ -82,6 +85,8 @@ enum State {
     },
     Answering {
         until: Instant,
+        /// Once the answer is out, where the way to the far end is made after that.
+        media: Option<Media>,
     },
     Dialing {
         until: Instant,
@@ -326,10 +331,11 @@ impl Leg {
         }
     }
 
-    /// The streams that media should carry now: nothing leaves the room before the call is
+    /// The streams that media should carry now: nothing is made of the room before the call is
     /// answered, and nothing flows while we hold the leg. `None` without media.
     pub(crate) fn planned_streams(&self) -> Option<LegStreams> {
         match &self.state {
+            State::Answering { media, .. } => media.as_ref().map(Media::limited_streams),
             State::Early { media, .. } => Some(media.receiving_streams()),
             State::Connected { media, local, .. } => match local {
                 LocalHold::Open => Some(media.limited_streams()),
@@ -338,11 +344,24 @@ impl Leg {
                 }
             },
             State::Incoming { .. }
-            | State::Answering { .. }
             | State::Dialing { .. }
             | State::Ringing { .. }
             | State::Ending { .. }
             | State::Ended(_) => None,
+        }
+    }
+
+    /// Whether the way to the far end is there.
+    pub(crate) fn connection(&self) -> LegConnection {
+        match &self.state {
+            State::Answering { .. } => LegConnection::Connecting,
+            State::Incoming { .. }
+            | State::Dialing { .. }
+            | State::Ringing { .. }
+            | State::Early { .. }
+            | State::Connected { .. }
+            | State::Ending { .. }
+            | State::Ended(_) => LegConnection::Connected,
         }
     }
 
@@ -362,7 +381,7 @@ impl Leg {
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Incoming { until }
-            | State::Answering { until }
+            | State::Answering { until, .. }
             | State::Dialing { until }
             | State::Ringing { until }
             | State::Early { until, .. }

@@ -25,6 +25,7 @@ impl Leg {
             (State::Incoming { .. }, _) => {
                 self.state = State::Answering {
                     until: turn.deadline(|timeouts| timeouts.answer),
+                    media: None,
                 };
                 turn.commands
                     .push_back(Command::Accept { leg: self.id, mode });

@@ -8,7 +8,7 @@
 //!     └─────────────────────────────────►   Ending      comes in unasked ──────┘ by Answering
 //! ```
 //!
-//! From there on a guest is a leg like any other. Guests have a number of their own: they neither
+//! While Answering, from the answer on, its media is made ready. From Connected on a guest is a leg like any other. Guests have a number of their own: they neither
 //! take the place of a call, nor does a call take theirs.
 
 use std::time::Instant;

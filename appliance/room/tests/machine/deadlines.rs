@@ -6,7 +6,7 @@ use room::policy::Timeouts;
 use room::{Command, EndReason, Fact, LegId, LegState, RejectCause};
 
 use crate::rig::Position::{
-    self, Answering, Dialing, Early, Ending, Established, Held, HeldByBoth, Holding,
+    self, Answering, Connecting, Dialing, Early, Ending, Established, Held, HeldByBoth, Holding,
     HoldingRemotelyHeld, Incoming, RemotelyHeld, Resuming, ResumingRemotelyHeld, Ringing,
 };
 use crate::rig::{Rig, Signs, policy};
@@ -24,6 +24,7 @@ type Row = (
 const TABLE: &[Row] = &[
     (Incoming, |timeouts| timeouts.ring, reject, Ending),
     (Answering, |timeouts| timeouts.answer, hang_up, Ending),
+    (Connecting, |timeouts| timeouts.answer, hang_up, Ending),
     (Dialing, |timeouts| timeouts.dial, hang_up, Ending),
     (Ringing, |timeouts| timeouts.dial, hang_up, Ending),
     (Early, |timeouts| timeouts.dial, hang_up, Ending),
@@ -100,6 +101,7 @@ fn each_time_out_has_its_own_reason() {
     let cases = [
         (Incoming, EndReason::Missed),
         (Answering, EndReason::AnswerTimedOut),
+        (Connecting, EndReason::AnswerTimedOut),
         (Dialing, EndReason::DialTimedOut),
         (Ringing, EndReason::NotAnswered),
         (Early, EndReason::NotAnswered),

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use room::media_plan::Tone;
+use room::media_plan::{LegConnection, Tone};
 use room::{
     Admission, AnswerMode, AutoAnswer, Command, DeniedReason, EndReason, Fact, GuestAdmission,
     LegKind, LegState, PeerTrust, RejectCause, Request, RoomPolicy, RoomState,
 };
 
-use crate::rig::{Rig, TARGET, call, established, policy_with_guests};
+use crate::rig::{Rig, TARGET, call, established, policy_with_guests, streams};
 
 #[test]
 fn a_guest_knocks_and_is_let_in_by_somebody_in_the_room() {
@@ -32,6 +32,31 @@ fn a_guest_knocks_and_is_let_in_by_somebody_in_the_room() {
     assert_eq!(rig.leg(leg).state, LegState::Established);
     assert_eq!(rig.room.snapshot().state, RoomState::InMeeting);
     assert_eq!(rig.request(Request::Answer { leg }), Admission::AlreadySo);
+}
+
+#[test]
+fn the_media_of_a_guest_is_made_ready_as_soon_as_the_answer_is_out_and_no_sooner() {
+    let mut rig = Rig::with_policy(policy_with_guests(1));
+    let leg = rig.guest(GuestAdmission::Ask);
+    let answered = Fact::Answered {
+        leg,
+        streams: streams(),
+    };
+    // Nobody has let the guest in.
+    rig.told(answered.clone());
+    rig.commands();
+    assert!(rig.plan.legs.is_empty() && rig.plan.ladder.is_empty());
+    rig.accepted(Request::Answer { leg });
+    rig.commands();
+    assert!(rig.plan.legs.is_empty() && rig.plan.ladder.is_empty());
+    rig.told(answered);
+    rig.commands();
+    assert_eq!(rig.leg(leg).state, LegState::Answering);
+    assert_eq!(rig.plan.legs[0].connection, LegConnection::Connecting);
+    assert!(!rig.plan.ladder.is_empty());
+    rig.told(established(leg));
+    rig.commands();
+    assert_eq!(rig.plan.legs[0].connection, LegConnection::Connected);
 }
 
 #[test]

@@ -12,10 +12,10 @@ use room::{
 };
 
 use crate::rig::Position::{
-    self, Answering, Dialing, Early, Ended, Ending, Established, Held, HeldByBoth, Holding,
-    HoldingRemotelyHeld, Incoming, RemotelyHeld, Resuming, ResumingRemotelyHeld, Ringing,
+    self, Answering, Connecting, Dialing, Early, Ended, Ending, Established, Held, HeldByBoth,
+    Holding, HoldingRemotelyHeld, Incoming, RemotelyHeld, Resuming, ResumingRemotelyHeld, Ringing,
 };
-use crate::rig::{Signs, audio, incoming};
+use crate::rig::{Signs, audio, incoming, streams};
 
 /// One fact: the positions that it changes, and those that it leaves but tells something new in.
 /// In all others it must be as if it had not come.
@@ -79,6 +79,14 @@ const TABLE: &[Row] = &[
         tells: &[Early],
     },
     Row {
+        fact: |leg| Fact::Answered {
+            leg,
+            streams: streams(),
+        },
+        moves: &[(Answering, Connecting)],
+        tells: &[],
+    },
+    Row {
         fact: |leg| Fact::Established {
             leg,
             streams: audio_only(),
@@ -86,6 +94,7 @@ const TABLE: &[Row] = &[
         },
         moves: &[
             (Answering, Established),
+            (Connecting, Established),
             (Dialing, Established),
             (Ringing, Established),
             (Early, Established),
@@ -151,6 +160,7 @@ const TABLE: &[Row] = &[
         moves: &[
             (Incoming, Ended),
             (Answering, Ended),
+            (Connecting, Ended),
             (Dialing, Ended),
             (Ringing, Ended),
             (Early, Ended),
@@ -295,6 +305,7 @@ fn only_a_far_end_that_took_part_is_lost() {
         (Dialing, EndReason::Unreachable),
         (Ringing, EndReason::PeerLost),
         (Answering, EndReason::AnswerTimedOut),
+        (Connecting, EndReason::AnswerTimedOut),
         (Established, EndReason::PeerLost),
     ] {
         let (mut rig, leg) = position.reach();

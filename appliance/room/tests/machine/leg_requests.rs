@@ -6,8 +6,8 @@ use room::{
 };
 
 use crate::rig::Position::{
-    self, Answering, Dialing, Early, Ended, Ending, Established, Held, HeldByBoth, Holding,
-    HoldingRemotelyHeld, Incoming, RemotelyHeld, Resuming, ResumingRemotelyHeld, Ringing,
+    self, Answering, Connecting, Dialing, Early, Ended, Ending, Established, Held, HeldByBoth,
+    Holding, HoldingRemotelyHeld, Incoming, RemotelyHeld, Resuming, ResumingRemotelyHeld, Ringing,
 };
 use crate::rig::{Rig, Signs, established};
 
@@ -21,7 +21,9 @@ struct Row {
     denied: &'static [(DeniedReason, &'static [Position])],
 }
 
-const NOT_CONNECTED: &[Position] = &[Incoming, Answering, Dialing, Ringing, Early, Ending];
+const NOT_CONNECTED: &[Position] = &[
+    Incoming, Answering, Connecting, Dialing, Ringing, Early, Ending,
+];
 
 const TABLE: &[Row] = &[
     Row {
@@ -31,7 +33,7 @@ const TABLE: &[Row] = &[
             mode: AnswerMode::Manual,
         },
         accepted: &[(Incoming, Answering)],
-        already: &[Answering],
+        already: &[Answering, Connecting],
         denied: &[
             // These legs were dialed here. One that was answered here is `AlreadySo`: see below.
             (
@@ -67,6 +69,7 @@ const TABLE: &[Row] = &[
                 DeniedReason::NotRinging,
                 &[
                     Answering,
+                    Connecting,
                     Dialing,
                     Ringing,
                     Early,
@@ -89,6 +92,7 @@ const TABLE: &[Row] = &[
         orders: |leg| Command::HangUp { leg },
         accepted: &[
             (Answering, Ending),
+            (Connecting, Ending),
             (Dialing, Ending),
             (Ringing, Ending),
             (Early, Ending),

@@ -7,7 +7,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use room::codec::Direction;
 use room::media_plan::{
-    CameraState, Layout, LegPlan, LegStreams, MicrophoneState, SlidesState, VideoRole,
+    CameraState, Layout, LegConnection, LegPlan, LegStreams, MicrophoneState, SlidesState,
+    VideoRole,
 };
 use room::units::{Bitrate, Volume};
 use room::{
@@ -91,6 +92,10 @@ const FACTS: &[fn(LegId) -> Fact] = &[
     |leg| incoming(leg, PeerTrust::Trusted),
     |leg| Fact::Ringing { leg },
     |leg| Fact::EarlyMedia {
+        leg,
+        streams: streams(),
+    },
+    |leg| Fact::Answered {
         leg,
         streams: streams(),
     },
@@ -540,11 +545,18 @@ impl Checked {
             .iter()
             .filter(|leg| leg.state.is_connected() || leg.state == LegState::Early);
         let with_media: Vec<_> = with_media.map(|leg| leg.id).collect();
-        let planned: Vec<_> = plan.legs.iter().map(|leg| leg.id).collect();
+        let planned = plan.legs.iter();
+        let (connected, connecting): (Vec<_>, Vec<_>) =
+            planned.partition(|leg| leg.connection == LegConnection::Connected);
+        let connected: Vec<_> = connected.iter().map(|leg| leg.id).collect();
         assert_eq!(
-            planned, with_media,
+            connected, with_media,
             "the plan names the legs with media and no other"
         );
+        for leg in connecting {
+            let state = self.rig.leg(leg.id).state;
+            assert_eq!(state, LegState::Answering, "media before an answer");
+        }
 
         let sends_video = plan.legs.iter().any(|leg| {
             leg.streams

@@ -246,6 +246,8 @@ pub(crate) fn established(leg: LegId) -> Fact {
 pub(crate) enum Position {
     Incoming,
     Answering,
+    /// Answered here, and the way to the far end is being made.
+    Connecting,
     Dialing,
     Ringing,
     Early,
@@ -264,14 +266,15 @@ pub(crate) enum Position {
 }
 
 use Position::{
-    Answering, Dialing, Early, Ended, Ending, Established, Held, HeldByBoth, Holding,
+    Answering, Connecting, Dialing, Early, Ended, Ending, Established, Held, HeldByBoth, Holding,
     HoldingRemotelyHeld, Incoming, RemotelyHeld, Resuming, ResumingRemotelyHeld, Ringing,
 };
 
 impl Position {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Incoming,
         Answering,
+        Connecting,
         Dialing,
         Ringing,
         Early,
@@ -300,6 +303,7 @@ impl Position {
                 let leg = rig.dial();
                 (rig, leg)
             }
+            Connecting => Answering.reach(),
             Ringing | Early | Established => Dialing.reach(),
             Holding | RemotelyHeld | Ending | Ended => Established.reach(),
             Held => Holding.reach(),
@@ -311,6 +315,10 @@ impl Position {
         match self {
             Incoming | Dialing => {}
             Answering => drop(rig.accepted(Request::Answer { leg })),
+            Connecting => rig.told(Fact::Answered {
+                leg,
+                streams: streams(),
+            }),
             Ringing => rig.told(Fact::Ringing { leg }),
             Early => rig.told(Fact::EarlyMedia {
                 leg,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use media::Media;
 use room::ids::LegId;
+use room::media_plan::LegStreams;
 use room::{Command, EndReason, Fact, FloorChange, RejectCause};
 use webrtc::LegSettings;
 
@@ -67,7 +68,7 @@ impl GuestLegs {
         };
         let (offer, candidates) = (std::mem::take(offer), std::mem::take(candidates));
         let (end, reason) = match self.answer(now, leg, &offer, media) {
-            Ok((transport, sdp)) => {
+            Ok((transport, sdp, streams)) => {
                 for candidate in candidates {
                     transport.order(Order::Candidate(candidate));
                 }
@@ -78,7 +79,7 @@ impl GuestLegs {
                     }
                 }
                 self.tell(leg, GuestReply::Answer { sdp });
-                return Vec::new();
+                return vec![Fact::Answered { leg, streams }];
             }
             Err(AnswerError::Here(error)) => {
                 tracing::error!(%leg, %error, "a guest cannot be let in");
@@ -100,7 +101,7 @@ impl GuestLegs {
         leg: LegId,
         offer: &str,
         media: &Media,
-    ) -> Result<(GuestTransport, String), AnswerError> {
+    ) -> Result<(GuestTransport, String, LegStreams), AnswerError> {
         let mut sockets = Vec::new();
         let mut failure = None;
         for address in host_addresses(self.bound) {

@@ -9,6 +9,7 @@
 //!
 //! The [task] ends by itself when its handle is dropped, after it has taken leave of the browser.
 
+mod held_pictures;
 mod media_path;
 mod task;
 
@@ -35,6 +36,7 @@ use super::tcp_listener::TcpPort;
 use crate::congestion_control::{CongestionControl, Sources};
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
+use held_pictures::HeldPictures;
 use media_path::MediaPath;
 use task::{ConnectionState, Task};
 
@@ -118,7 +120,8 @@ pub(super) struct Parts {
 }
 
 impl GuestTransport {
-    /// Answers the offer, and starts to carry the leg in a task that `tasks` owns. Gives the answer.
+    /// Answers the offer, and starts to carry the leg in a task that `tasks` owns. Gives the answer, and the streams that
+    /// it settles.
     ///
     /// # Errors
     /// What is wrong with the offer.
@@ -127,7 +130,7 @@ impl GuestTransport {
         parts: Parts,
         offer: &str,
         tasks: &mut OwnedTasks,
-    ) -> Result<(Self, String), webrtc::Error> {
+    ) -> Result<(Self, String, LegStreams), webrtc::Error> {
         let Parts {
             leg: id,
             seed,
@@ -146,6 +149,7 @@ impl GuestTransport {
         let addresses = sockets.addresses().iter().map(SocketAddr::ip).collect();
         let (leg, answer) = Leg::answer(now, seed, settings.clone(), &sockets.local(), offer)?;
         sockets.set_ufrag(leg.local_ufrag());
+        let streams = leg.streams().clone();
         let (orders, taken) = mpsc::unbounded_channel();
         let measurements = Measurements::default();
         let task = Task {
@@ -161,6 +165,7 @@ impl GuestTransport {
             news,
             counters,
             state: ConnectionState::Connecting,
+            held: HeldPictures::default(),
             measurements: measurements.clone(),
             next_measurement: now,
         };
@@ -170,7 +175,7 @@ impl GuestTransport {
             measurements,
             addresses,
         };
-        Ok((transport, answer))
+        Ok((transport, answer, streams))
     }
 
     /// The machine has these addresses from now on. `open` gives a socket at a new one.

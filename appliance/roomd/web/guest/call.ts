@@ -52,6 +52,8 @@ export class Call {
   readonly #channel: RTCDataChannel;
   /** Whether an offer is being made or waits for its turn. */
   #offering = false;
+  /** When the browser has taken in the last offer. */
+  #described: Promise<void> = Promise.resolve();
   /** What changed while an offer was out; null where nothing did. */
   #pending: { ice_restart: boolean } | null = null;
   #state: MediaState = "connecting";
@@ -108,6 +110,7 @@ export class Call {
 
   /** The room's answer to the last offer. */
   async takeAnswer(sdp: string): Promise<void> {
+    await this.#described.catch(() => undefined);
     if (this.#closed || this.#connection.signalingState !== "have-local-offer") return;
     clearTimeout(this.#answerTimer);
     try {
@@ -133,6 +136,8 @@ export class Call {
 
   /** Another way to the room. */
   async takeCandidate(candidate: string, sdpMid: string): Promise<void> {
+    // As an answer does, which it is not to overtake.
+    await this.#described.catch(() => undefined);
     if (this.#closed) return;
     try {
       await this.#connection.addIceCandidate({ candidate, sdpMid });
@@ -265,8 +270,11 @@ export class Call {
       const wait = this.#pace.wait(performance.now());
       if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
       if (this.#closed) return;
-      await connection.setLocalDescription(await connection.createOffer({ iceRestart }));
-      this.#send(connection.localDescription?.sdp ?? "");
+      const offer = await connection.createOffer({ iceRestart });
+      // The room reads it while the browser takes it in; candidates follow by themselves.
+      this.#described = connection.setLocalDescription(offer);
+      this.#send(offer.sdp ?? "");
+      await this.#described;
     } catch {
       this.#broken();
     } finally {

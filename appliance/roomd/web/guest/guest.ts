@@ -272,6 +272,8 @@ export class Guest {
     const call = this.#call;
     if (call === null) return;
     const first = this.#state.name !== "in_call";
+    // Before anything is shown: from here on the connection makes itself.
+    const taken = call.takeAnswer(sdp);
     this.#handle({ type: "answered" });
     if (first) {
       this.#callView.showFarEnd(call.far_end, call.far_slides);
@@ -281,7 +283,7 @@ export class Guest {
       clearInterval(this.#statisticsTimer);
       this.#statisticsTimer = setInterval(() => void this.#readStatistics(), STATISTICS_INTERVAL);
     }
-    await call.takeAnswer(sdp);
+    await taken;
   }
 
   #mediaStateChanged(state: MediaState): void {

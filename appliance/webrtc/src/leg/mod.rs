@@ -18,6 +18,7 @@
 //! Only the browser offers. A leg that is to be held keeps its agreement and stops the packets
 //! ([`Leg::set_direction`]).
 
+mod early_handshake;
 mod events;
 mod media;
 mod negotiation;
@@ -44,6 +45,7 @@ use crate::rate_limit::RateLimit;
 use crate::sent_datagrams::SentDatagrams;
 use crate::stats::{CandidateKind, LegStats};
 use crate::transport_feedback::TransportReports;
+use early_handshake::EarlyHandshake;
 use media::{MediumState, SourceMedium};
 use negotiation::ice_credentials;
 use remote_addresses::RemoteAddresses;
@@ -150,6 +152,7 @@ pub struct Leg {
     /// Where the browser listens by TCP.
     tcp_passive_candidates: Vec<std::net::SocketAddr>,
     remote_addresses: RemoteAddresses,
+    early_handshake: EarlyHandshake,
     local_addresses: Vec<LocalAddress>,
     remote_kinds: Vec<(std::net::SocketAddr, CandidateKind)>,
     stats: LegStats,
@@ -213,6 +216,7 @@ impl Leg {
             candidates: 0,
             tcp_passive_candidates: Vec::new(),
             remote_addresses: RemoteAddresses::default(),
+            early_handshake: EarlyHandshake::default(),
             local_addresses: addresses.to_vec(),
             remote_kinds: Vec::new(),
             stats: LegStats::default(),
@@ -296,14 +300,39 @@ impl Leg {
 
     /// Takes a datagram. What is not for this leg, or cannot be read, is dropped.
     pub fn receive(&mut self, now: Instant, received: Received<'_>) {
-        if !self.accepts(&received) || !self.admits(now, &received) {
+        let is_establishing = matches!(self.state, State::Establishing { .. });
+        if !self.accepts(&received) {
+            // From where the browser's checks come, its handshake may be ahead of our own check.
+            if is_establishing && self.remote_addresses.contains(received.source) {
+                self.early_handshake.keep(&received);
+            }
             return;
         }
-        if let Some(receive) = engine::parse(&received) {
+        if !self.admits(now, &received) {
+            return;
+        }
+        self.hand_to_engine(now, &received);
+        if is_establishing {
+            self.take_early_handshake(now);
+        }
+    }
+
+    fn hand_to_engine(&mut self, now: Instant, received: &Received<'_>) {
+        if let Some(receive) = engine::parse(received) {
             // An error here says that a datagram was bad. Anybody may send one.
             let _ = self.engine.handle_input(Input::Receive(now, receive));
         }
         self.advance(now);
+    }
+
+    /// Takes what waited for a check of ours to be answered.
+    fn take_early_handshake(&mut self, now: Instant) {
+        let mut waiting = std::mem::take(&mut self.early_handshake);
+        let proven = waiting.take_proven(|early| self.accepts(early));
+        self.early_handshake = waiting;
+        for early in proven {
+            self.hand_to_engine(now, &early.as_received());
+        }
     }
 
     /// The engine remembers every address from which a check comes.

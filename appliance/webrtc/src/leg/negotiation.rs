@@ -8,6 +8,7 @@ use str0m::ice::IceCreds;
 use str0m::media::Mid;
 use str0m::rtp::Extension;
 
+use super::early_handshake::EarlyHandshake;
 use super::media::MediumState;
 use super::{Leg, SOURCES, State, TCP_PASSIVE_CANDIDATES, word};
 use crate::candidate;
@@ -98,6 +99,7 @@ impl Leg {
             self.candidates = 0;
             self.tcp_passive_candidates.clear();
             self.remote_addresses.clear();
+            self.early_handshake = EarlyHandshake::default();
             self.remote_kinds.clear();
             self.restarted_until = Some(now + self.settings.establishment_timeout);
         }

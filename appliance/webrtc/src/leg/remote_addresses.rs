@@ -44,6 +44,11 @@ impl RemoteAddresses {
         true
     }
 
+    /// Whether checks from there are answered.
+    pub(super) fn contains(&self, address: SocketAddr) -> bool {
+        self.known.iter().any(|known| known.address == address)
+    }
+
     fn make_place(&mut self, now: Instant) -> bool {
         let is_too_soon = self
             .replaced_at

@@ -25,9 +25,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use room::ids::{Generation, LegId};
 use room::media_plan::{
-    AudioSink, AudioSource, CameraPlan, CameraState, EncodeLadder, Layout, LegPlan, LegStreams,
-    MediaPlan, MicrophonePlan, MicrophoneState, PlayoutPlan, Rung, RungName, SlidesPlan, VideoRole,
-    VideoSink, VideoSource,
+    AudioSink, AudioSource, CameraPlan, CameraState, EncodeLadder, Layout, LegConnection, LegPlan,
+    LegStreams, MediaPlan, MicrophonePlan, MicrophoneState, PlayoutPlan, Rung, RungName,
+    SlidesPlan, VideoRole, VideoSink, VideoSource,
 };
 use room::units::{Bitrate, FrameRate, Resolution, Volume};
 use sip::offer_answer::{CallMedia, LocalMedia, LocalPort, RemoteMedia, Session};
@@ -396,6 +396,7 @@ fn plan(streams: &LegStreams) -> MediaPlan {
             rung: Some(RungName::High),
             id: LEG,
             streams: streams.clone(),
+            connection: LegConnection::Connected,
         }],
         layout: Layout::Single,
         playout: PlayoutPlan {

@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use congestion::{PacketKind, PacketReport};
+use congestion::{Gate, PacketKind, PacketReport};
 use media::{Channel, Datagram, Medium};
 use room::ids::LegId;
 use room::media_plan::VideoRole;
@@ -34,6 +34,7 @@ use super::super::chat;
 use super::super::end_words::ends_of_failure;
 use super::super::measurements::Measurements;
 use super::super::sockets::{Arrival, Sockets};
+use super::held_pictures::{HeldPictures, Release};
 use super::media_path::MediaPath;
 use super::{LegEvent, LegNews, Order};
 use crate::congestion_control::{Change, CongestionControl};
@@ -88,6 +89,8 @@ pub(super) struct Task {
     pub(super) news: mpsc::Sender<LegNews>,
     pub(super) counters: Arc<NetworkCounters>,
     pub(super) state: ConnectionState,
+    /// What media has made while connecting.
+    pub(super) held: HeldPictures,
     pub(super) measurements: Measurements,
     /// When the next ones are due.
     pub(super) next_measurement: Instant,
@@ -132,7 +135,7 @@ impl Task {
                         return self.flush().await;
                     }
                 },
-                () = tokio::time::sleep_until(deadline.into()) => self.handle_timeout(),
+                () = tokio::time::sleep_until(deadline.into()) => self.handle_timeout().await,
                 taken = outgoing.recv_many(&mut batch, SENDS_A_TURN) => {
                     if taken == 0 {
                         // Media is done with the leg: what is left is to take leave.
@@ -158,8 +161,8 @@ impl Task {
                 due
             }
         });
-        let leg = self.leg.next_deadline();
-        congestion.map_or(leg, |congestion| congestion.min(leg))
+        let others = congestion.into_iter().chain(self.held.next_deadline());
+        others.fold(self.leg.next_deadline(), Instant::min)
     }
 
     /// Whether a TCP connection that takes nothing just now holds pictures back.
@@ -199,8 +202,14 @@ impl Task {
         }
     }
 
-    fn handle_timeout(&mut self) {
+    async fn handle_timeout(&mut self) {
         let now = Instant::now();
+        if self.held.handle_timeout(now) {
+            tracing::debug!(leg = %self.id, "a guest is not reached yet: no more pictures are made");
+            self.tell(LegEvent::Gate(Gate::Closed)).await;
+            // What was held is lost for whom it was made.
+            self.tell(LegEvent::KeyframeWanted).await;
+        }
         self.leg.handle_timeout(now);
         self.congestion.handle_timeout(now);
         self.send_paced();
@@ -314,7 +323,11 @@ impl Task {
                     self.hand_over(medium, channel, payload);
                     continue;
                 }
-                Event::Connected => self.connected(),
+                Event::Connected => {
+                    let event = self.connected();
+                    self.release_held().await;
+                    event
+                }
                 Event::StreamsChanged(streams) => LegEvent::StreamsChanged(streams),
                 Event::KeyframeRequested(_) => LegEvent::KeyframeWanted,
                 Event::Closed(why) => return Some(why),
@@ -375,6 +388,22 @@ impl Task {
         }
     }
 
+    /// What was made while the browser was being reached leaves now.
+    async fn release_held(&mut self) {
+        let now = Instant::now();
+        match self.held.release(now) {
+            Release::Leave(packets) => {
+                for (role, packet) in packets {
+                    let bytes = packet.len();
+                    let packet = Leaving::Picture(role, packet);
+                    self.congestion.push(now, role, bytes, packet);
+                }
+                self.send_paced();
+            }
+            Release::BeginAnew => self.tell(LegEvent::Gate(Gate::Open)).await,
+        }
+    }
+
     async fn tell(&self, event: LegEvent) {
         // The driver is there as long as the service is.
         let _ = self
@@ -411,6 +440,9 @@ impl Task {
         } = datagram;
         let now = Instant::now();
         let sent = match (channel, medium.video_role()) {
+            (Channel::Rtp, Some(role)) if self.state == ConnectionState::Connecting => {
+                return self.held.push(now, role, payload);
+            }
             (Channel::Rtp, Some(role)) => {
                 let bytes = payload.len();
                 let packet = Leaving::Picture(role, payload);

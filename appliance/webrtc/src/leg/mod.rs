@@ -19,6 +19,7 @@
 //! ([`Leg::set_direction`]).
 
 mod events;
+mod layers;
 mod media;
 mod negotiation;
 
@@ -40,6 +41,7 @@ use crate::engine::{self, Engine};
 use crate::error::Error;
 use crate::output::{CloseReason, Event, Output};
 use crate::rate_limit::RateLimit;
+use crate::rtp;
 use crate::sent_datagrams::SentDatagrams;
 use crate::stats::{CandidateKind, LegStats};
 use crate::transport_feedback::TransportReports;
@@ -49,9 +51,12 @@ use negotiation::ice_credentials;
 /// Candidates of the browser that are tried until ICE restarts.
 const CANDIDATES: usize = 200;
 
-/// Sources that a browser may have over a whole call: three streams, each with retransmissions, begun
-/// anew now and then.
+/// Sources that a browser may have over a whole call: three streams, one of them in two layers, each with
+/// retransmissions, begun anew now and then.
 const SOURCES: usize = 64;
+
+/// Sources that packets may name, genuine or not: more than a browser may have.
+const CLAIMED_SOURCES: usize = 2 * SOURCES;
 
 /// Data channels that a browser may have open.
 const DATA_CHANNELS: usize = 8;
@@ -137,6 +142,8 @@ pub struct Leg {
     fingerprints: Vec<String>,
     /// Sources of the browser, as its offers and its packets name them.
     sources: Vec<u32>,
+    /// Sources that packets have named which may not be genuine.
+    claimed_sources: Vec<u32>,
     /// Whose packets those of a source are.
     source_media: Vec<SourceMedium>,
     channels: Vec<(ChannelId, String)>,
@@ -200,6 +207,7 @@ impl Leg {
                 .map(str::to_owned)
                 .collect(),
             sources: Vec::new(),
+            claimed_sources: Vec::new(),
             source_media: Vec::new(),
             channels: Vec::new(),
             texts: RateLimit::per_second(TEXTS),
@@ -292,7 +300,10 @@ impl Leg {
 
     /// Takes a datagram. What is not for this leg, or cannot be read, is dropped.
     pub fn receive(&mut self, now: Instant, received: Received<'_>) {
-        if !self.accepts(&received) || !self.knows_address(&received) {
+        if !self.accepts(&received)
+            || !self.knows_address(&received)
+            || !self.knows_source(received.payload)
+        {
             return;
         }
         if let Some(receive) = engine::parse(&received) {
@@ -311,6 +322,22 @@ impl Leg {
         let has_room = self.remote_addresses.len() < REMOTE_ADDRESSES;
         if has_room {
             self.remote_addresses.push(received.source);
+        }
+        has_room
+    }
+
+    /// The engine remembers sources and their stream ids before it knows whether a packet is genuine.
+    fn knows_source(&mut self, payload: &[u8]) -> bool {
+        let is_rtp = matches!(payload.first(), Some(128..=191)) && !rtp::is_rtcp(payload);
+        let Some((ssrc, _)) = rtp::ssrc_and_sequence(payload).filter(|_| is_rtp) else {
+            return true;
+        };
+        if self.claimed_sources.contains(&ssrc) || self.sources.contains(&ssrc) {
+            return true;
+        }
+        let has_room = self.claimed_sources.len() < CLAIMED_SOURCES;
+        if has_room {
+            self.claimed_sources.push(ssrc);
         }
         has_room
     }

@@ -28,12 +28,13 @@ use std::time::Instant;
 
 use media::Media;
 use room::ids::LegId;
+use room::media_plan::PlayoutPlan;
 use room::{
     Command, EndReason, Fact, FloorChange, Guest, GuestAdmission, LegSecurity, LegStats,
     RejectCause,
 };
 use tokio::sync::mpsc;
-use webrtc::LegSettings;
+use webrtc::{LegSettings, SimulcastLayer};
 
 use crate::congestion_control::Sources;
 use crate::error::Error;
@@ -105,6 +106,17 @@ pub struct GuestLegsParts {
     pub counters: Arc<NetworkCounters>,
 }
 
+/// In which size the room shows the cameras of its far ends: beside slides they lie in a corner, a quarter of the
+/// screen wide, which is as large as the small layer.
+#[must_use]
+pub const fn shown_layer(playout: &PlayoutPlan) -> SimulcastLayer {
+    if playout.slides.is_some() {
+        SimulcastLayer::Low
+    } else {
+        SimulcastLayer::High
+    }
+}
+
 /// The legs of all guests.
 #[derive(Debug)]
 pub struct GuestLegs {
@@ -123,6 +135,8 @@ pub struct GuestLegs {
     counters: Arc<NetworkCounters>,
     tasks: OwnedTasks,
     service: Service,
+    /// In which size the cameras of guests are taken.
+    camera_layer: SimulcastLayer,
 }
 
 /// What the service is about, where it is more than one guest's leg.
@@ -171,6 +185,7 @@ impl GuestLegs {
             counters,
             tasks,
             service: Service::Running,
+            camera_layer: SimulcastLayer::High,
         };
         (legs, receiver)
     }
@@ -381,6 +396,19 @@ impl GuestLegs {
         }
     }
 
+    /// From now on the cameras of guests are taken in this size, where their browsers send both.
+    pub fn take_cameras(&mut self, layer: SimulcastLayer) {
+        if layer == self.camera_layer {
+            return;
+        }
+        self.camera_layer = layer;
+        for leg in self.legs.values() {
+            if let State::Connecting(transport) | State::Connected(transport) = &leg.state {
+                transport.order(Order::CameraLayer(layer));
+            }
+        }
+    }
+
     /// Completes what media has measured of a guest's leg.
     pub fn complete(&self, leg: LegId, stats: &mut LegStats) {
         if let Some(State::Connected(transport)) = self.legs.get(&leg).map(|leg| &leg.state) {
@@ -517,6 +545,7 @@ impl GuestLegs {
             sources: self.sources,
             news: self.news.clone(),
             counters: Arc::clone(&self.counters),
+            camera_layer: self.camera_layer,
         };
         GuestTransport::start(now, parts, offer, &mut self.tasks).map_err(AnswerError::Offer)
     }

@@ -381,3 +381,115 @@ fn placed(place: Place, marker: bool, payload: Cow<'_, [u8]>) -> Placed<'_> {
         payload,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The header of a slice, and that of a sequence parameter set.
+    const BEGINS: [u8; 2] = [0x41, 0x67];
+
+    fn packet(sequence: u16, timestamp: u32, marker: bool, payload: &[u8]) -> Packet<'_> {
+        Packet {
+            sequence,
+            timestamp,
+            marker,
+            payload,
+            is_again: false,
+        }
+    }
+
+    #[test]
+    fn the_first_packet_of_a_whole_picture_may_come_last() {
+        let now = Instant::now();
+        let mut simulcast = Simulcast::default();
+        let high = |simulcast: &mut Simulcast, number, marker, payload| {
+            let forwarded = simulcast.packet(
+                now,
+                SimulcastLayer::High,
+                1,
+                &packet(number, 90, marker, payload),
+            );
+            let numbers = forwarded.packets.iter().map(|packet| packet.sequence);
+            (numbers.collect::<Vec<_>>(), forwarded.asks.is_some())
+        };
+        assert_eq!(high(&mut simulcast, 11, false, &[0x41]), (vec![], true));
+        assert_eq!(high(&mut simulcast, 12, true, &[0x41]), (vec![], false));
+        assert_eq!(high(&mut simulcast, 9, true, &[0x41]), (vec![], false));
+        assert_eq!(
+            high(&mut simulcast, 10, false, &[0x67]),
+            (vec![10, 11, 12], false)
+        );
+        assert_eq!(high(&mut simulcast, 13, false, &[0x41]), (vec![13], false));
+    }
+
+    #[test]
+    fn a_switch_waits_for_the_rest_of_a_picture_but_not_for_long() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        for rest in [true, false] {
+            let mut simulcast = Simulcast::default();
+            let mut from = |ms, layer, sequence, marker, kind: u8| {
+                let packet = packet(
+                    sequence,
+                    ms as u32 * 90,
+                    marker,
+                    std::slice::from_ref(&kind),
+                );
+                let forwarded = simulcast.packet(at(ms), layer, layer as u32, &packet);
+                let numbers = forwarded.packets.iter().map(|packet| packet.sequence);
+                numbers.collect::<Vec<_>>()
+            };
+            assert_eq!(from(0, SimulcastLayer::Low, 50, true, 0x67), [0; 0]);
+            assert_eq!(from(200, SimulcastLayer::Low, 51, false, 0x41), [50, 51]);
+            assert_eq!(from(210, SimulcastLayer::High, 700, false, 0x67), [0; 0]);
+            if rest {
+                assert_eq!(from(220, SimulcastLayer::Low, 52, true, 0x41), [52, 53]);
+                assert_eq!(from(220, SimulcastLayer::High, 701, true, 0x41), [54]);
+            } else {
+                assert_eq!(from(249, SimulcastLayer::High, 701, true, 0x41), [0; 0]);
+                assert_eq!(
+                    from(250, SimulcastLayer::High, 702, true, 0x41),
+                    [52, 53, 54]
+                );
+                // What is missing of the old layer up to there has a place, what follows has none.
+                assert_eq!(from(251, SimulcastLayer::Low, 51, false, 0x41), [51]);
+                assert_eq!(from(251, SimulcastLayer::Low, 52, true, 0x41), [0; 0]);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_the_stream_goes_on_by_one(
+            steps in proptest::collection::vec(
+                (any::<bool>(), 0_u32..3, 0_u16..3, 0_u64..400, any::<bool>(), 0..2_usize),
+                1..300,
+            )
+        ) {
+            let mut now = Instant::now();
+            let mut simulcast = Simulcast::default();
+            let mut sequences = [[65_530_u16; 3], [3; 3]];
+            let mut next: Option<u16> = None;
+            for (low, source, jump, ms, marker, kind) in steps {
+                now += Duration::from_millis(ms);
+                let layer = SimulcastLayer::ALL[usize::from(low)];
+                // In order, and each once; one that is passed over was lost.
+                let sequence = &mut sequences[usize::from(low)][source as usize];
+                *sequence = sequence.wrapping_add(1);
+                let packet = packet(*sequence, ms as u32 * 90, marker, &BEGINS[kind..]);
+                if jump == 2 {
+                    continue;
+                }
+                let ssrc = source + 10 * u32::from(low);
+                for placed in simulcast.packet(now, layer, ssrc, &packet).packets {
+                    let expected = next.unwrap_or(placed.sequence);
+                    prop_assert!(placed.sequence.wrapping_sub(expected) < 300);
+                    next = Some(placed.sequence.wrapping_add(1));
+                }
+            }
+        }
+    }
+}

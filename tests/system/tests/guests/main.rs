@@ -6,12 +6,13 @@ mod admission;
 mod aiortc;
 mod connection;
 mod firefox;
-mod lost_sound;
 mod forwarded;
+mod lost_sound;
 mod media;
 mod network_changes;
 mod reachability;
 mod relayed;
+mod simulcast;
 mod slides;
 mod slow_network;
 

@@ -530,7 +530,7 @@ impl Driver {
             }
             Command::ApplyMedia(plan) => {
                 self.wanted_devices.send_replace(WantedDevices::of(&plan));
-                self.guest_legs
+                self.guests
                     .take_cameras(guest_legs::shown_layer(&plan.playout));
                 self.media.apply(plan);
             }

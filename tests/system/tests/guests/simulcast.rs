@@ -29,7 +29,7 @@ fn switch_large(guest: &Guest<'_>, on: bool) {
 fn received(leg: &Leg) -> Option<(u32, u32)> {
     let video = leg.video.as_ref()?;
     let size = video.stats.as_ref()?.received_resolution?;
-    (video.flow == VideoFlow::Flowing).then_some((size.width.into(), size.height.into()))
+    (video.flow == VideoFlow::Flowing).then_some((size.width, size.height))
 }
 
 /// The picture in the size of another, each pixel the mean of those in its place.

@@ -12,7 +12,7 @@ use room::codec::{AudioCodec, Direction, SrtpSuite};
 use room::dtmf::{DtmfDigit, DtmfDigits};
 use room::media_plan::{AudioSource, LegStreams, MicrophoneState};
 use room::units::{AudioLevel, Volume};
-use support::wire::Wire;
+use support::wire::{Padding, Wire};
 use support::{Room, audio, call, call_with, only_audio, sound};
 
 fn loudest(samples: &[i16]) -> i16 {
@@ -218,6 +218,33 @@ async fn opus_conceals_losses() {
     assert!(best <= 4, "{best} of 100 frames are silent");
     left.shut_down().await;
     right.shut_down().await;
+}
+
+/// Sound of a peer that sends padding as well, six bursts long.
+async fn sound_beside_padding(codec: AudioCodec, padding: Padding) {
+    let wire = Wire {
+        padding: Some(padding),
+        ..Wire::default()
+    };
+    let (left, mut right) = call_with(only_audio(audio(codec)), wire).await;
+    wait_for_sound(&mut right).await;
+    right.listen(Duration::from_secs(9)).await;
+    let heard = right.listen(Duration::from_secs(3)).await;
+    let correlation = sound::correlation(&heard);
+    assert!(correlation > 0.9, "{codec:?} {padding:?}: {correlation}");
+    left.shut_down().await;
+    right.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sound_goes_on_beside_padding_that_arrives() {
+    sound_beside_padding(AudioCodec::Opus, Padding::Arrives).await;
+    sound_beside_padding(AudioCodec::Pcmu, Padding::Arrives).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sound_goes_on_where_padding_is_missing() {
+    sound_beside_padding(AudioCodec::Opus, Padding::TakenOut).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,10 @@
 //! Addresses, and the datagrams that come in at them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+
+/// What stands for the port of an address from which a leg opens TCP connections (RFC 6544 section 4.5): each has
+/// another, which nobody knows before.
+pub const TCP_ACTIVE_PORT: u16 = 9;
 
 /// What carries a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +48,10 @@ impl Protocol {
 pub enum AddressKind {
     /// An address of this machine.
     Host,
+    /// An address of this machine from which the room opens TCP connections (RFC 6544: active). What the leg sends
+    /// names [`TCP_ACTIVE_PORT`] there as the source, and what comes in by such a connection names it as the
+    /// destination.
+    TcpActive,
     /// What a NAT shows of the address `base` of this machine.
     ServerReflexive {
         /// The address of this machine.
@@ -57,8 +65,8 @@ pub enum AddressKind {
     },
 }
 
-/// An address at which the browser may reach this leg. One by TCP is passive (RFC 6544): the browser
-/// opens the connection.
+/// An address at which the browser may reach this leg. One by TCP is passive (RFC 6544), so that the browser opens the
+/// connection, unless it is [`AddressKind::TcpActive`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LocalAddress {
     /// What is spoken there.
@@ -89,6 +97,36 @@ impl LocalAddress {
             kind: AddressKind::Host,
         }
     }
+
+    /// An address of this machine from which the room opens TCP connections, where the browser listens.
+    #[must_use]
+    pub const fn tcp_active(address: IpAddr) -> Self {
+        Self {
+            protocol: Protocol::Tcp,
+            address: SocketAddr::new(address, TCP_ACTIVE_PORT),
+            kind: AddressKind::TcpActive,
+        }
+    }
+}
+
+/// Whether a connection may be opened to an address that a guest names. What is asked for is not to be a port of a
+/// service in this network that knows nothing of media: browsers keep to the same.
+pub(crate) fn may_be_connected_to(address: SocketAddr) -> bool {
+    /// The first port that anybody may listen at.
+    const FIRST_UNPRIVILEGED: u16 = 1_024;
+    /// What firewalls let out, where a server of media is behind it on purpose.
+    const WEB: [u16; 2] = [80, 443];
+    let of_one_link = match address.ip() {
+        IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast() || v4.octets()[0] == 0,
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.to_ipv4_mapped().is_some(),
+    };
+    let is_private = match address.ip() {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback(),
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_loopback(),
+    };
+    let is_media_port =
+        address.port() >= FIRST_UNPRIVILEGED || WEB.contains(&address.port()) && !is_private;
+    !of_one_link && !address.ip().is_multicast() && !address.ip().is_unspecified() && is_media_port
 }
 
 /// A datagram, or a frame of a TCP connection, that has come in.
@@ -102,4 +140,39 @@ pub struct Received<'a> {
     pub destination: SocketAddr,
     /// What it carries.
     pub payload: &'a [u8],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_opened_to_ports_of_media_alone() {
+        for (address, may_be) in [
+            ("192.168.1.7:50000", true),
+            ("198.51.100.7:1024", true),
+            ("198.51.100.7:443", true),
+            ("[2001:db8::7]:80", true),
+            ("[fd00::7]:50000", true),
+            ("127.0.0.1:50000", true),
+            ("198.51.100.7:25", false),
+            ("192.168.1.7:443", false),
+            ("127.0.0.1:80", false),
+            ("[fd00::7]:80", false),
+            ("198.51.100.7:9", false),
+            ("198.51.100.7:0", false),
+            ("0.0.0.0:50000", false),
+            ("0.1.2.3:50000", false),
+            ("224.0.0.251:50000", false),
+            ("255.255.255.255:50000", false),
+            ("169.254.1.1:50000", false),
+            ("[::]:50000", false),
+            ("[ff02::fb]:50000", false),
+            ("[fe80::1]:50000", false),
+            ("[::ffff:127.0.0.1]:50000", false),
+        ] {
+            let parsed: SocketAddr = address.parse().unwrap();
+            assert_eq!(may_be_connected_to(parsed), may_be, "{address}");
+        }
+    }
 }

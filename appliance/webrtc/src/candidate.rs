@@ -1,9 +1,9 @@
 //! Candidates: ours as the engine wants them, the browser's as they come (RFC 8839 section 5.1).
 
 use str0m::Candidate;
-use str0m::net::TcpType;
+use str0m::net::{Protocol as EngineProtocol, TcpType};
 
-use crate::address::{AddressKind, LocalAddress, Protocol};
+use crate::address::{AddressKind, LocalAddress, Protocol, may_be_connected_to};
 use crate::error::Error;
 
 /// The longest candidate line that is read.
@@ -18,6 +18,11 @@ pub(crate) fn local(address: LocalAddress) -> Result<Candidate, Error> {
             .tcp()
             .host(address.address)
             .tcptype(TcpType::Passive)
+            .build(),
+        (AddressKind::TcpActive, _) => Candidate::builder()
+            .tcp()
+            .host(address.address)
+            .tcptype(TcpType::Active)
             .build(),
         (AddressKind::ServerReflexive { base }, Protocol::Udp) => {
             Candidate::server_reflexive(address.address, base, protocol)
@@ -34,7 +39,8 @@ pub(crate) fn local(address: LocalAddress) -> Result<Candidate, Error> {
 
 /// Reads a candidate of the browser, with or without `a=` before it. `Ok(None)` for one that cannot be
 /// tried: the end of candidates, a name of mDNS (the browser's checks show its address all the same),
-/// another component than RTP's, a connection that we would have to open.
+/// another component than RTP's, a TCP connection that the browser opens (its first check shows the port) or that
+/// both open at a time (RFC 6544 section 6.2: we have no such candidate), or one that is not for us to open.
 pub(crate) fn remote(line: &str) -> Result<Option<Candidate>, Error> {
     let line = line.trim();
     let line = line.strip_prefix("a=").unwrap_or(line);
@@ -51,7 +57,26 @@ pub(crate) fn remote(line: &str) -> Result<Option<Candidate>, Error> {
         return Ok(None);
     }
     let candidate = Candidate::from_sdp_string(line).map_err(|_| Error::Candidate)?;
-    Ok(Some(candidate).filter(|candidate| candidate.tcptype() != Some(TcpType::Passive)))
+    let can_be_tried = match (candidate.proto(), candidate.tcptype()) {
+        (EngineProtocol::Udp, _) => true,
+        (EngineProtocol::Tcp, Some(TcpType::Passive)) => may_be_connected_to(candidate.addr()),
+        (EngineProtocol::Tcp, Some(TcpType::Active | TcpType::So) | None)
+        | (EngineProtocol::SslTcp | EngineProtocol::Tls, _) => false,
+    };
+    Ok(Some(candidate).filter(|_| can_be_tried))
+}
+
+/// Whether a candidate of the browser is one by TCP, where it listens.
+pub(crate) fn is_tcp_passive(candidate: &Candidate) -> bool {
+    candidate.tcptype() == Some(TcpType::Passive)
+}
+
+/// Whether the line of an offer, `a=candidate:...`, is one that the engine would try by TCP.
+pub(crate) fn is_by_tcp(line: &str) -> bool {
+    let protocol = line
+        .strip_prefix("a=candidate:")
+        .and_then(|fields| fields.split_ascii_whitespace().nth(2));
+    protocol.is_some_and(|protocol| !protocol.eq_ignore_ascii_case("udp"))
 }
 
 #[cfg(test)]
@@ -68,8 +93,9 @@ mod tests {
         assert!(remote(firefox).unwrap().is_some());
         let ipv6 = "a=candidate:3 1 udp 2122197247 2001:db8::7 50000 typ host generation 0";
         assert!(remote(ipv6).unwrap().is_some());
-        let active = "candidate:2 1 tcp 1518280447 192.0.2.7 9 typ host tcptype active";
-        assert!(remote(active).unwrap().is_some());
+        let passive = "candidate:2 1 TCP 1518280447 192.0.2.7 50000 typ host tcptype passive";
+        let passive = remote(passive).unwrap().unwrap();
+        assert!(is_tcp_passive(&passive));
     }
 
     #[test]
@@ -78,7 +104,12 @@ mod tests {
             "",
             "candidate:1 1 udp 2113937151 4f2c9a1e-0000-4000-8000-00000000abcd.local 50000 typ host",
             "candidate:1 2 udp 2113937151 192.0.2.7 50001 typ host",
-            "candidate:1 1 tcp 1 192.0.2.7 443 typ host tcptype passive",
+            "candidate:1 1 tcp 1 192.0.2.7 25 typ host tcptype passive",
+            "candidate:1 1 tcp 1 224.0.0.1 50000 typ host tcptype passive",
+            "candidate:1 1 tcp 1 192.0.2.7 9 typ host tcptype active",
+            "candidate:1 1 tcp 1 192.0.2.7 50000 typ host tcptype so",
+            "candidate:1 1 tcp 1 192.0.2.7 50000 typ host",
+            "candidate:1 1 ssltcp 1 192.0.2.7 443 typ host tcptype passive",
         ] {
             assert!(remote(nothing).unwrap().is_none(), "{nothing}");
         }

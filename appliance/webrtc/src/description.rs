@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use room::codec::ProfileLevelId;
 use room::units::Bitrate;
 
+use crate::candidate;
 use crate::error::Error;
 use crate::simulcast::{Layers, SimulcastAttributes};
 
@@ -91,10 +92,12 @@ impl Offer {
 
 /// An offer as the engine reads it. Its grammar knows one bandwidth line at most, where RFC 8866 section
 /// 5 has any number; and to a browser that sends two layers and gets one, it would send nothing. Of simulcast it
-/// learns the ids of the streams that may come.
+/// learns the ids of the streams that may come, and of candidates by TCP nothing, since it would try all.
 pub(crate) fn for_engine<'a>(offer: &'a str, read: &Offer) -> Cow<'a, str> {
     const READ_HERE: [&str; 3] = ["b=", "a=simulcast:", "a=rid:"];
-    let is_read_here = |line: &str| READ_HERE.iter().any(|start| line.starts_with(start));
+    let is_read_here = |line: &str| {
+        READ_HERE.iter().any(|start| line.starts_with(start)) || candidate::is_by_tcp(line)
+    };
     if !offer.lines().any(is_read_here) {
         return Cow::Borrowed(offer);
     }

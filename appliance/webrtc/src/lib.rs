@@ -33,7 +33,7 @@ mod streams;
 mod tcp_framing;
 mod transport_feedback;
 
-pub use address::{AddressKind, LocalAddress, Protocol, Received};
+pub use address::{AddressKind, LocalAddress, Protocol, Received, TCP_ACTIVE_PORT};
 pub use error::Error;
 pub use leg::{Leg, LegSettings};
 pub use output::{Channel, CloseReason, DatagramKind, Event, Output, Transmit};

@@ -51,6 +51,9 @@ const MOST_ROUNDS: usize = 64;
 /// without end.
 const ALLOCATION_TIME: Duration = Duration::from_secs(20);
 
+/// No less than what the client waits between two requests.
+const REQUEST_INTERVAL: Duration = Duration::from_millis(100);
+
 /// No client is asked again sooner than this.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
@@ -275,7 +278,8 @@ impl Relay {
     pub fn close(&mut self, now: Instant) {
         // Without an allocation there is nothing to give back.
         let _ = self.run(now, |client, at| client.delete(at).is_ok());
-        self.drain(now);
+        // The client waits between two requests; but it is asked for nothing more.
+        self.drain(now + REQUEST_INTERVAL);
         self.end(RelayEnd::Local);
     }
 

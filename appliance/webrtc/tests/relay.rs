@@ -330,6 +330,19 @@ fn a_closed_relay_gives_its_address_back_and_does_nothing_more() {
 }
 
 #[test]
+fn a_relay_that_is_closed_right_after_a_request_gives_its_address_back_too() {
+    let mut world = World::new(Protocol::Udp, "correct");
+    world.pass(Duration::from_secs(2));
+    // Asks for a permission.
+    world.send(b"a check");
+    let sent = world.sent.len();
+    world.relay.close(world.now);
+    world.settle();
+    let refresh = world.sent.get(sent).expect("a refresh of zero seconds");
+    assert_eq!(refresh[..2], [0x00, 0x04]);
+}
+
+#[test]
 fn peers_beyond_the_limit_are_not_served() {
     let mut world = World::new(Protocol::Udp, "correct");
     world.pass(Duration::from_secs(2));

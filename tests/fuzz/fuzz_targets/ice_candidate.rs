@@ -22,6 +22,7 @@ fn new_leg() -> Leg {
         LocalAddress::udp("192.0.2.1:5000".parse().expect("an address")),
         LocalAddress::udp("[2001:db8::1]:5000".parse().expect("an address")),
         LocalAddress::tcp_passive("192.0.2.1:5001".parse().expect("an address")),
+        LocalAddress::tcp_active("192.0.2.1".parse().expect("an address")),
     ];
     let answered = Leg::answer(*START, [1; 32], LegSettings::default(), &addresses, OFFER);
     answered.expect("a good offer").0

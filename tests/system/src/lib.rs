@@ -41,3 +41,4 @@ pub mod routed_networks;
 pub mod sipp;
 pub mod sound;
 pub mod supervisor;
+pub mod webrtcbin;

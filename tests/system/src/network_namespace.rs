@@ -269,6 +269,27 @@ impl NetworkNamespace {
         Ok(())
     }
 
+    /// Passes on from now on what is for others, but nothing by UDP, and of what comes by that interface no connection
+    /// but to this port (nft(8)).
+    ///
+    /// # Errors
+    /// When nft is missing, or the kernel filters nothing.
+    pub fn let_in(&self, interface: &str, port: u16) -> Result<()> {
+        self.forward()?;
+        for words in [
+            "add table ip passing",
+            "add chain ip passing by { type filter hook forward priority 0 ; }",
+            "add rule ip passing by meta l4proto udp drop",
+            &format!(
+                "add rule ip passing by iifname {interface} tcp dport != {port} ct state new drop"
+            ),
+        ] {
+            run(self.command("nft").args(words.split(' ')))
+                .with_context(|| format!("nft {words}"))?;
+        }
+        Ok(())
+    }
+
     /// Breaks all TCP connections of here that are from that address, as if the network had (ss(8)).
     ///
     /// # Errors

@@ -169,6 +169,43 @@ fn guard(sink: &gst::Pad) {
     });
 }
 
+/// A gap that is shorter than this is none: what is missing there has no sound of its own. It is the least that Opus
+/// can make up for, and a shorter one makes `opusdec` wait for the rest of it, and be silent, for ever.
+const SHORTEST_GAP: gst::ClockTime = gst::ClockTime::from_useconds(2_500);
+
+/// How much time a packet that the jitter buffer has given up stood for; `None` where the event tells of something else.
+fn lost_time(event: &gst::Event) -> Option<gst::ClockTime> {
+    let structure = event.structure()?;
+    (structure.name() == "GstRTPPacketLost")
+        .then(|| structure.get::<u64>("duration").ok())
+        .flatten()
+        .map(gst::ClockTime::from_nseconds)
+}
+
+/// Keeps from the decoder of sound what is no sound: packets of padding, by which browsers probe what the path carries
+/// and which keep the numbering whole as far as here; and the loss of such packets.
+fn only_sound(sink: &gst::Pad) {
+    let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
+    sink.add_probe(mask, |_, info| {
+        let is_sound = match &info.data {
+            Some(gst::PadProbeData::Buffer(buffer)) => {
+                let packet = buffer.map_readable().ok();
+                let payload = packet.as_deref().and_then(RtpHeader::parse_without_padding);
+                payload.is_some_and(|(_, payload)| !payload.is_empty())
+            }
+            Some(gst::PadProbeData::Event(event)) => {
+                lost_time(event).is_none_or(|time| time >= SHORTEST_GAP)
+            }
+            _ => true,
+        };
+        match is_sound {
+            true => gst::PadProbeReturn::Ok,
+            // By this name, because GStreamer complains about a buffer that bindings have dropped.
+            false => gst::PadProbeReturn::Handled,
+        }
+    });
+}
+
 /// Builds what decodes sound; gives the funnel.
 pub(super) fn build_audio(
     pipeline: &OwnedPipeline,
@@ -189,6 +226,7 @@ pub(super) fn build_audio(
         AudioCodec::Pcma => ("rtppcmadepay", pipeline.make("alawdec", |b| b)?),
     };
     let depayloader = pipeline.make(depayloader, |b| b)?;
+    only_sound(&pad(&depayloader, "sink")?);
     let convert = pipeline.make("audioconvert", |b| b)?;
     let resample = pipeline.make("audioresample", |b| b)?;
     let caps = pipeline.make("capsfilter", |b| b.property("caps", sound_caps()))?;

@@ -5,9 +5,23 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use media::{Channel, Datagram, LegDatagrams, Medium};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
+
+/// Packets that have a number and the timestamp of the one before, and carry nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Padding {
+    Arrives,
+    /// Somebody on the way has taken it out; its numbers are missing.
+    TakenOut,
+}
+
+/// So many packets of padding
+const PADDING: u64 = 3;
+/// after so many others.
+const PADDING_AFTER: u64 = 100;
 
 /// A wire between two legs.
 #[derive(Clone, Default)]
@@ -15,6 +29,8 @@ pub(crate) struct Wire {
     /// RTP packets lost of 1,000.
     pub(crate) loss: u64,
     pub(crate) seed: u64,
+    /// What becomes of the padding that a peer sends: three packets after each hundred.
+    pub(crate) padding: Option<Padding>,
     /// How long a datagram is on its way.
     pub(crate) delay: Duration,
     /// While true nothing arrives.
@@ -44,8 +60,28 @@ impl Wire {
     ) {
         let mut random = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ direction;
         let to = self.delayed(to);
-        while let Some(datagram) = from.recv().await {
+        let mut packets = 0;
+        while let Some(mut datagram) = from.recv().await {
             self.look_at(&datagram);
+            if datagram.channel == Channel::Rtp
+                && let Some(padding) = self.padding
+            {
+                let by = PADDING * (packets / PADDING_AFTER);
+                packets += 1;
+                datagram.payload = renumbered(&datagram.payload, by);
+                if packets % PADDING_AFTER == 0 && padding == Padding::Arrives {
+                    for number in 1..=PADDING {
+                        let payload = renumbered(&datagram.payload[..12], number);
+                        let padding = Datagram {
+                            payload,
+                            ..datagram.clone()
+                        };
+                        if to.send(padding).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
             random = random
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
@@ -111,6 +147,14 @@ impl Wire {
                 .fetch_add(u64::from(repeats), Ordering::Relaxed);
         }
     }
+}
+
+/// The RTP packet with a higher sequence number.
+fn renumbered(packet: &[u8], by: u64) -> Bytes {
+    let mut packet = packet.to_vec();
+    let number = u16::from_be_bytes([packet[2], packet[3]]).wrapping_add(by as u16);
+    packet[2..4].copy_from_slice(&number.to_be_bytes());
+    packet.into()
 }
 
 /// Whether an Opus packet of 20 ms carries a low bit-rate copy of the packet before: the LBRR flag,

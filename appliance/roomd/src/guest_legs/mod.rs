@@ -11,7 +11,9 @@
 //!
 //! Owned by the driver. What has to be told to the room comes out as facts, in order.
 
+mod active_connections;
 mod chat;
+mod commands;
 mod end_words;
 mod measurements;
 mod relays;
@@ -20,26 +22,22 @@ mod tcp_connection;
 mod tcp_connections;
 mod tcp_listener;
 mod transport;
+mod unknown_connections;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
-use media::Media;
 use room::ids::LegId;
 use room::media_plan::PlayoutPlan;
-use room::{
-    Command, EndReason, Fact, FloorChange, Guest, GuestAdmission, LegSecurity, LegStats,
-    RejectCause,
-};
+use room::{EndReason, Fact, Guest, GuestAdmission, LegSecurity, LegStats};
 use tokio::sync::mpsc;
-use webrtc::{LegSettings, SimulcastLayer};
+use webrtc::SimulcastLayer;
 
 use crate::congestion_control::Sources;
 use crate::error::Error;
 use crate::guests::Guests;
-use crate::guests::signalling::{Admit, GuestEnd, GuestEvent, GuestId, GuestReply, SessionEnd};
+use crate::guests::signalling::{Admit, GuestEvent, GuestId, GuestReply, SessionEnd};
 use crate::host_addresses::host_addresses;
 use crate::media_ports::sockets::MediaPortRange;
 use crate::network_counters::NetworkCounters;
@@ -47,10 +45,10 @@ use crate::owned_tasks::OwnedTasks;
 use crate::randomness::random_bytes;
 use crate::turn_servers::TurnServers;
 
-use end_words::{end_of_connection, end_of_refusal, end_reason, ends_of_failure};
+use end_words::{end_of_connection, end_reason};
 pub use tcp_listener::GuestTcpListener;
 use tcp_listener::TcpPort;
-use transport::{GuestTransport, Order, Parts};
+use transport::{GuestTransport, Order};
 pub use transport::{LegEvent, LegNews};
 
 /// Candidates of a guest who knocks that are kept until the guest is let in.
@@ -432,122 +430,9 @@ impl GuestLegs {
         }
     }
 
-    /// Whether a command is about a guest's leg.
-    #[must_use]
-    pub fn concerns(&self, command: &Command) -> bool {
-        subject(command).is_some_and(|leg| self.has(leg))
-    }
-
-    /// Carries out a command that [concerns](Self::concerns) a guest's leg.
-    pub fn carry_out(&mut self, now: Instant, command: Command, media: &Media) -> Vec<Fact> {
-        let Some(leg) = subject(&command) else {
-            return Vec::new();
-        };
-        match command {
-            Command::Ring { .. } => {
-                self.tell(leg, GuestReply::Waiting);
-                Vec::new()
-            }
-            Command::Accept { .. } => self.accept(now, leg, media),
-            Command::Reject { cause, .. } => self.reject(leg, cause),
-            Command::HangUp { .. } => self.hang_up(leg),
-            // What flows follows the media plan; the page only has to say so.
-            Command::Hold { .. } => {
-                self.tell(leg, GuestReply::Held(true));
-                vec![Fact::HoldSucceeded { leg }]
-            }
-            Command::Resume { .. } => {
-                self.tell(leg, GuestReply::Held(false));
-                vec![Fact::ResumeSucceeded { leg }]
-            }
-            // Nobody decides about slides of guests: each has a stream of its own.
-            Command::RequestFloor { .. } => vec![Fact::Floor {
-                leg,
-                change: FloorChange::Ours,
-            }],
-            Command::SendDtmf { .. } => vec![Fact::DtmfRefused { leg }],
-            other => {
-                tracing::debug!(command = ?other, "means nothing for a guest");
-                Vec::new()
-            }
-        }
-    }
-
     /// The room is being shut down: from now on, guests hear that it is nobody's wish that they leave.
     pub fn shutting_down(&mut self) {
         self.service = Service::ShuttingDown;
-    }
-
-    fn accept(&mut self, now: Instant, leg: LegId, media: &Media) -> Vec<Fact> {
-        let Some(known) = self.legs.get_mut(&leg) else {
-            return Vec::new();
-        };
-        let State::Knocking { offer, candidates } = &mut known.state else {
-            return Vec::new();
-        };
-        let (offer, candidates) = (std::mem::take(offer), std::mem::take(candidates));
-        let (end, reason) = match self.answer(now, leg, &offer, media) {
-            Ok((transport, sdp)) => {
-                for candidate in candidates {
-                    transport.order(Order::Candidate(candidate));
-                }
-                if let Some(known) = self.legs.get_mut(&leg) {
-                    known.state = State::Connecting(transport);
-                    if let Some(server) = &self.server {
-                        server.admitted(known.guest);
-                    }
-                }
-                self.tell(leg, GuestReply::Answer { sdp });
-                return Vec::new();
-            }
-            Err(AnswerError::Here(error)) => {
-                tracing::error!(%leg, %error, "a guest cannot be let in");
-                (GuestEnd::Failed, EndReason::LocalFault)
-            }
-            Err(AnswerError::Offer(error)) => {
-                tracing::info!(%leg, %error, "a guest cannot be let in");
-                ends_of_failure(&error)
-            }
-        };
-        self.tell(leg, GuestReply::Ended(end));
-        self.legs.remove(&leg);
-        vec![Fact::Ended { leg, reason }]
-    }
-
-    fn answer(
-        &mut self,
-        now: Instant,
-        leg: LegId,
-        offer: &str,
-        media: &Media,
-    ) -> Result<(GuestTransport, String), AnswerError> {
-        let mut sockets = Vec::new();
-        let mut failure = None;
-        for address in host_addresses(self.bound) {
-            match self.ports.bind_bundle(address) {
-                Ok(socket) => sockets.push(socket),
-                // An address that has just gone is no reason to do without the others.
-                Err(error) => failure = Some(error),
-            }
-        }
-        if let Some(error) = failure.filter(|_| sockets.is_empty()) {
-            return Err(AnswerError::Here(error));
-        }
-        let parts = Parts {
-            leg,
-            seed: random_bytes().map_err(AnswerError::Here)?,
-            settings: LegSettings::default(),
-            sockets,
-            tcp: self.tcp.clone(),
-            public_addresses: self.public_addresses.clone(),
-            relays: relays::start(leg, &self.turn, &mut self.tasks),
-            datagrams: media.open_leg(leg),
-            sources: self.sources,
-            news: self.news.clone(),
-            counters: Arc::clone(&self.counters),
-            camera_layer: self.camera_layer,
-        };
-        GuestTransport::start(now, parts, offer, &mut self.tasks).map_err(AnswerError::Offer)
     }
 
     fn connected(&mut self, leg: LegId) {
@@ -559,40 +444,6 @@ impl GuestLegs {
             state @ (State::Knocking { .. } | State::Connected(_)) => state,
         };
         self.legs.insert(leg, GuestLeg { state, ..known });
-    }
-
-    fn reject(&mut self, leg: LegId, cause: RejectCause) -> Vec<Fact> {
-        let end = match self.service {
-            Service::Running => end_of_refusal(cause),
-            Service::EndingMeeting => GuestEnd::MeetingOver,
-            Service::ShuttingDown => GuestEnd::ShuttingDown,
-        };
-        self.end(leg, end)
-    }
-
-    /// Ends a leg by the wish of the room, and tells its page why.
-    fn end(&mut self, leg: LegId, end: GuestEnd) -> Vec<Fact> {
-        if let (Some(server), Some(known)) = (&self.server, self.legs.get(&leg))
-            && end.sends_away()
-        {
-            server.sent_away(known.guest);
-        }
-        self.tell(leg, GuestReply::Ended(end));
-        self.legs.remove(&leg);
-        let reason = EndReason::LocalHangUp;
-        vec![Fact::Ended { leg, reason }]
-    }
-
-    fn hang_up(&mut self, leg: LegId) -> Vec<Fact> {
-        let connected = self.legs.get(&leg).map(|known| &known.state);
-        let end = match (self.service, connected) {
-            (Service::ShuttingDown, _) => GuestEnd::ShuttingDown,
-            (Service::EndingMeeting, _) => GuestEnd::MeetingOver,
-            (Service::Running, Some(State::Connected(_))) => GuestEnd::HungUp,
-            // Nobody has sent the guest away: the browser was not reached.
-            (Service::Running, _) => GuestEnd::ConnectionLost,
-        };
-        self.end(leg, end)
     }
 
     /// The room ends its meeting: whoever is hung up on hears that.
@@ -617,39 +468,6 @@ impl GuestLegs {
             // A page whose connection is gone offers again, and then hears how things stand.
             let _ = known.replies.try_send(reply);
         }
-    }
-}
-
-/// Why an offer cannot be answered.
-#[derive(Debug)]
-enum AnswerError {
-    /// This machine does not give what an answer needs.
-    Here(Error),
-    /// The offer is not one that can be answered.
-    Offer(webrtc::Error),
-}
-
-/// The leg that a command is about.
-const fn subject(command: &Command) -> Option<LegId> {
-    match command {
-        Command::Dial { leg, .. }
-        | Command::Ring { leg }
-        | Command::Accept { leg, .. }
-        | Command::Reject { leg, .. }
-        | Command::HangUp { leg }
-        | Command::Hold { leg }
-        | Command::Resume { leg }
-        | Command::RequestFloor { leg }
-        | Command::ReleaseFloor { leg }
-        | Command::RevokeFloor { leg }
-        | Command::SendDtmf { leg, .. }
-        | Command::AcceptTransfer { leg }
-        | Command::RefuseTransfer { leg }
-        | Command::TellTransfer { leg, .. } => Some(*leg),
-        Command::Register { .. }
-        | Command::ApplyMedia(_)
-        | Command::Remember { .. }
-        | Command::ShutDownComplete => None,
     }
 }
 

@@ -1,5 +1,5 @@
-//! The ways of a guest's leg to the network: its own sockets, the TCP connections that its browser opens, and its
-//! addresses at TURN servers.
+//! The ways of a guest's leg to the network: its own sockets, the TCP connections that its browser or the leg opens, and
+//! its addresses at TURN servers.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -46,7 +46,7 @@ pub(super) struct Sockets {
     addresses: Vec<SocketAddr>,
     /// Where the next look at them begins.
     next: usize,
-    /// `None` where no browser comes by TCP.
+    /// `None` where no media goes by TCP.
     tcp: Option<TcpConnections>,
     /// Of the router that forwards our ports.
     public_addresses: Vec<IpAddr>,
@@ -116,6 +116,9 @@ impl Sockets {
                 });
             }
         }
+        if self.tcp.is_some() {
+            local.push(LocalAddress::tcp_active(address.ip()));
+        }
         local
     }
 
@@ -160,7 +163,9 @@ impl Sockets {
         }
         let is_gone = |address: &LocalAddress| match address.kind {
             AddressKind::Relayed { local } => !addresses.contains(&local.ip()),
-            AddressKind::Host | AddressKind::ServerReflexive { .. } => false,
+            AddressKind::Host | AddressKind::TcpActive | AddressKind::ServerReflexive { .. } => {
+                false
+            }
         };
         closed.extend(self.renew(is_gone));
         closed
@@ -255,6 +260,12 @@ impl Sockets {
         }
     }
 
+    /// The browser's addresses of TCP connections that are closed since this was asked last.
+    pub(super) fn take_closed_connections(&mut self) -> Vec<SocketAddr> {
+        let tcp = self.tcp.as_mut();
+        tcp.map_or_else(Vec::new, TcpConnections::take_closed)
+    }
+
     /// Sends a datagram from the address that it names.
     ///
     /// # Errors
@@ -293,7 +304,9 @@ mod tests {
             let local = sockets.local_at(address.parse().unwrap());
             let local = local.iter().map(|local| match local.kind {
                 AddressKind::ServerReflexive { base } => format!("{} <- {base}", local.address),
-                AddressKind::Host | AddressKind::Relayed { .. } => local.address.to_string(),
+                AddressKind::Host | AddressKind::TcpActive | AddressKind::Relayed { .. } => {
+                    local.address.to_string()
+                }
             });
             local.collect::<Vec<_>>()
         };

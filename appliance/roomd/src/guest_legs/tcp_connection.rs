@@ -1,4 +1,4 @@
-//! One TCP connection of a guest's browser, which carries datagrams in frames (RFC 4571).
+//! One TCP connection with a guest's browser, which carries datagrams in frames (RFC 4571).
 //!
 //! What the browser does not read is lost, as on any network, and does not pile up: the kernel keeps little that has
 //! not left, we keep less, and the leg holds pictures back while the connection is full, so that congestion control
@@ -6,13 +6,15 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use socket2::SockRef;
 use tokio::net::TcpStream;
-use webrtc::{Deframer, LONGEST_FRAME, length_prefix};
+use tokio::time::{Sleep, sleep};
+use webrtc::{Deframer, LONGEST_FIRST_FRAME, LONGEST_FRAME, length_prefix};
 
 use crate::socket_address::canonical;
 
@@ -31,7 +33,10 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes that are read together.
 const READ_BYTES: usize = 16 * 1024;
 
-/// A connection whose first frame has come.
+/// How long whoever we have connected to may take to send a frame.
+const FIRST_FRAME: Duration = Duration::from_secs(10);
+
+/// A connection that a browser has opened and whose first frame has come, or one that we have opened.
 #[derive(Debug)]
 pub(super) struct TcpConnection {
     stream: TcpStream,
@@ -43,6 +48,8 @@ pub(super) struct TcpConnection {
     /// What the kernel has not taken yet.
     unsent: BytesMut,
     heard_at: Instant,
+    /// When it is over unless a frame has come, on one that we have opened.
+    silent_until: Option<Pin<Box<Sleep>>>,
 }
 
 impl TcpConnection {
@@ -51,20 +58,45 @@ impl TcpConnection {
     /// # Errors
     /// The connection is gone.
     pub(super) fn new(stream: TcpStream, mut deframer: Deframer, first: Bytes) -> io::Result<Self> {
+        deframer.set_limit(LONGEST_FRAME);
+        let local = canonical(stream.local_addr()?);
+        Self::with(stream, local, deframer, Some(first))
+    }
+
+    /// Takes over a stream that we have opened. The leg knows our address of it as `local`.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub(super) fn opened(stream: TcpStream, local: SocketAddr) -> io::Result<Self> {
+        let deframer = Deframer::new(LONGEST_FIRST_FRAME);
+        let mut connection = Self::with(stream, local, deframer, None)?;
+        connection.silent_until = Some(Box::pin(sleep(FIRST_FRAME)));
+        Ok(connection)
+    }
+
+    fn with(
+        stream: TcpStream,
+        local: SocketAddr,
+        deframer: Deframer,
+        first: Option<Bytes>,
+    ) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         let socket = SockRef::from(&stream);
         socket.set_send_buffer_size(SEND_BUFFER)?;
         socket.set_tcp_notsent_lowat(UNSENT_IN_KERNEL)?;
         socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
-        deframer.set_limit(LONGEST_FRAME);
         Ok(Self {
-            local: canonical(stream.local_addr()?),
+            local,
             remote: canonical(stream.peer_addr()?),
             stream,
             deframer,
-            first: Some(first),
+            first,
             unsent: BytesMut::new(),
             heard_at: Instant::now(),
+            silent_until: None,
         })
     }
 
@@ -78,18 +110,26 @@ impl TcpConnection {
         self.heard_at
     }
 
+    /// Whether a frame has come.
+    pub(super) fn is_answered(&self) -> bool {
+        self.silent_until.is_none()
+    }
+
     /// Whether it takes no more just now.
     pub(super) fn is_full(&self) -> bool {
         !self.unsent.is_empty()
     }
 
     /// Ready when [`Self::advance`] has something to do.
-    pub(super) fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.first.is_some() || self.stream.poll_read_ready(context).is_ready() {
             return Poll::Ready(());
         }
         if self.is_full() && self.stream.poll_write_ready(context).is_ready() {
             return Poll::Ready(());
+        }
+        if let Some(silent_until) = &mut self.silent_until {
+            return silent_until.as_mut().poll(context);
         }
         Poll::Pending
     }
@@ -115,9 +155,15 @@ impl TcpConnection {
         }
         let broken = |error| io::Error::new(io::ErrorKind::InvalidData, error);
         while let Some(frame) = self.deframer.next_frame().map_err(broken)? {
+            if self.silent_until.take().is_some() {
+                self.deframer.set_limit(LONGEST_FRAME);
+            }
             take(&frame);
         }
-        Ok(())
+        match &self.silent_until {
+            Some(silent_until) if silent_until.is_elapsed() => Err(io::ErrorKind::TimedOut.into()),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Sends a datagram.
@@ -167,7 +213,6 @@ mod tests {
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
-    use webrtc::LONGEST_FIRST_FRAME;
 
     use super::*;
 

@@ -1,15 +1,18 @@
 //! The TCP connections of one guest's leg.
 //!
-//! Whoever knows the leg's name of ICE may open some; the leg finds out by the password whether it is the browser. One
-//! that has ended is forgotten: ICE learns of it by silence, and a browser that wants another opens it.
+//! Whoever knows the leg's name of ICE may open some; the leg finds out by the password whether it is the browser. The
+//! leg opens others itself, where the browser listens. One that has ended is forgotten: ICE learns of it by silence, and
+//! who wants another opens it.
 
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::task::Poll;
+use std::time::Instant;
 
-use webrtc::{Protocol, Received, Transmit};
+use webrtc::{DatagramKind, Protocol, Received, Transmit};
 
+use super::active_connections::{ActiveConnections, is_active};
 use super::tcp_connection::TcpConnection;
 use super::tcp_listener::{Arriving, TcpPort};
 
@@ -23,7 +26,10 @@ pub(super) struct TcpConnections {
     port: TcpPort,
     /// `None` as long as nobody has the leg's name of ICE.
     arriving: Option<Arriving>,
+    active: ActiveConnections,
     connections: Vec<TcpConnection>,
+    /// The browser's addresses of those that are closed, until somebody asks.
+    closed: Vec<SocketAddr>,
     /// Where the next look at them begins.
     next: usize,
 }
@@ -34,7 +40,9 @@ impl TcpConnections {
         Self {
             port: port.clone(),
             arriving: None,
+            active: ActiveConnections::new(port.attempts().clone()),
             connections: Vec::new(),
+            closed: Vec::new(),
             next: 0,
         }
     }
@@ -54,8 +62,14 @@ impl TcpConnections {
 
     /// Closes those at other addresses of ours than these.
     pub(super) fn retain(&mut self, addresses: &[IpAddr]) {
-        let is_ours = |connection: &TcpConnection| addresses.contains(&connection.path().0.ip());
-        self.connections.retain(is_ours);
+        let is_lost = |connection: &mut TcpConnection| {
+            let (local, _) = connection.path();
+            !addresses.contains(&local.ip())
+        };
+        let lost = self.connections.extract_if(.., is_lost);
+        self.closed
+            .extend(lost.map(|connection| connection.path().1));
+        self.active.retain(addresses);
     }
 
     /// Whether the connection between these addresses takes nothing just now.
@@ -70,6 +84,9 @@ impl TcpConnections {
             while let Some(arriving) = &mut self.arriving
                 && let Poll::Ready(connection) = arriving.poll_next(context)
             {
+                self.add(connection);
+            }
+            while let Poll::Ready(connection) = self.active.poll_next(context) {
                 self.add(connection);
             }
             for offset in 0..self.connections.len() {
@@ -89,7 +106,7 @@ impl TcpConnections {
             let known = self.connections.iter().enumerate();
             let silent = known.min_by_key(|(_, known)| known.heard_at());
             if let Some((index, _)) = silent {
-                self.connections.remove(index);
+                self.close(index);
             }
         }
         self.connections.push(connection);
@@ -101,6 +118,7 @@ impl TcpConnections {
             return;
         };
         let (destination, source) = connection.path();
+        let was_answered = connection.is_answered();
         let advanced = connection.advance(|payload| {
             take(Received {
                 protocol: Protocol::Tcp,
@@ -109,21 +127,45 @@ impl TcpConnections {
                 payload,
             });
         });
+        if connection.is_answered() && !was_answered {
+            self.active.answered(source);
+        }
         if let Err(error) = advanced {
             tracing::debug!(%source, %error, "a connection for media of a guest is over");
-            self.connections.remove(index);
+            self.close(index);
         }
     }
 
-    /// Sends a datagram by the connection between the addresses that it names.
+    fn close(&mut self, index: usize) {
+        let (_, remote) = self.connections.remove(index).path();
+        self.closed.push(remote);
+    }
+
+    /// The browser's addresses of those that are closed since this was asked last.
+    pub(super) fn take_closed(&mut self) -> Vec<SocketAddr> {
+        std::mem::take(&mut self.closed)
+    }
+
+    /// Sends a datagram by the connection between the addresses that it names. A check of ICE opens one, where the
+    /// browser listens.
     ///
     /// # Errors
     /// There is none, or it takes nothing just now.
     pub(super) fn send(&mut self, datagram: &Transmit) -> io::Result<()> {
         let path = (datagram.source, datagram.destination);
         let mut connections = self.connections.iter_mut();
-        let connection = connections.find(|connection| connection.path() == path);
-        let connection = connection.ok_or(io::ErrorKind::AddrNotAvailable)?;
-        connection.send(&datagram.payload)
+        if let Some(connection) = connections.find(|connection| connection.path() == path) {
+            return connection.send(&datagram.payload);
+        }
+        if !is_active(datagram.source) || datagram.kind != DatagramKind::Connectivity {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        }
+        let ours = self.connections.iter();
+        let open = ours.filter(|connection| is_active(connection.path().0));
+        let (now, open) = (Instant::now(), open.count());
+        self.active.connect(now, path, &datagram.payload, open)
     }
 }
+
+#[cfg(test)]
+mod tests;

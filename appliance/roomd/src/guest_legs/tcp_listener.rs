@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A connection belongs to the leg whose name of ICE its first message is addressed to. Until then it has one of a
-//! bounded number of places, in all and for each source; the leg bounds its own.
+//! bounded number of places, which [`super::unknown_connections`] shares out; the leg bounds its own.
 
 use std::collections::HashMap;
 use std::io;
@@ -20,19 +20,16 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::task::{self, JoinSet};
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use webrtc::{Deframer, LONGEST_FIRST_FRAME, addressed_ufrag};
 
+use super::active_connections::RoomAttempts;
 use super::tcp_connection::TcpConnection;
-use crate::guests::network_of;
+use super::unknown_connections::{Place, place};
 
 /// How long a connection may take to say whose it is.
 const FIRST_MESSAGE: Duration = Duration::from_secs(5);
-/// Connections at a time that have not said so.
-const MOST_UNKNOWN: usize = 64;
-/// Those of one source: a whole office may come by one address.
-const MOST_UNKNOWN_OF_SOURCE: usize = 16;
 /// Connections that wait for their leg's task.
 const ARRIVING: usize = 4;
 /// How long accepting pauses when the process has no file left for a connection.
@@ -50,6 +47,7 @@ fn lock(awaiting: &Awaiting) -> MutexGuard<'_, HashMap<String, mpsc::Sender<TcpC
 pub(super) struct TcpPort {
     number: u16,
     awaiting: Awaiting,
+    attempts: RoomAttempts,
 }
 
 /// The connections that come for one leg. No more do when this is dropped.
@@ -65,6 +63,11 @@ impl TcpPort {
     /// Its number.
     pub(super) fn number(&self) -> u16 {
         self.number
+    }
+
+    /// What all legs together may attempt where they connect themselves.
+    pub(super) fn attempts(&self) -> &RoomAttempts {
+        &self.attempts
     }
 
     /// Awaits connections whose first message is addressed to `ufrag`.
@@ -124,6 +127,7 @@ impl GuestTcpListener {
         let port = TcpPort {
             number: listener.local_addr()?.port(),
             awaiting: Awaiting::default(),
+            attempts: RoomAttempts::default(),
         };
         Ok(Self { listener, port })
     }
@@ -143,21 +147,26 @@ impl GuestTcpListener {
     pub(super) async fn run(self) {
         let Self { listener, port } = self;
         let mut unknown = JoinSet::new();
-        let mut sources: HashMap<task::Id, IpAddr> = HashMap::new();
+        // The oldest first.
+        let mut held: Vec<(AbortHandle, IpAddr)> = Vec::new();
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, source)) => {
-                        let network = network_of(source.ip());
-                        let of_source = sources.values().filter(|other| **other == network);
-                        if sources.len() >= MOST_UNKNOWN || of_source.count() >= MOST_UNKNOWN_OF_SOURCE {
+                        let sources: Vec<_> = held.iter().map(|(_, source)| *source).collect();
+                        let place = place(&sources, source.ip());
+                        if place != Place::Free {
                             // A flood would fill the log otherwise.
-                            tracing::debug!(%source, "too many unknown connections for media of guests: one was closed");
-                            continue;
+                            tracing::debug!(%source, ?place, "too many unknown connections for media of guests: one is closed");
+                        }
+                        match place {
+                            Place::Free => {}
+                            Place::Of(index) => held.remove(index).0.abort(),
+                            Place::None => continue,
                         }
                         let awaiting = Arc::clone(&port.awaiting);
                         let taken = unknown.spawn(timeout(FIRST_MESSAGE, pass_on(stream, awaiting)));
-                        sources.insert(taken.id(), network);
+                        held.push((taken, source.ip()));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection for media of a guest could not be taken");
@@ -166,7 +175,7 @@ impl GuestTcpListener {
                 },
                 Some(ended) = unknown.join_next_with_id() => {
                     let id = ended.map_or_else(|error| error.id(), |(id, _)| id);
-                    sources.remove(&id);
+                    held.retain(|(taken, _)| taken.id() != id);
                 }
             }
         }

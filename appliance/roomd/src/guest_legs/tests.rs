@@ -1,6 +1,8 @@
+use room::RejectCause;
 use room::units::Bitrate;
 
 use super::*;
+use crate::guests::signalling::GuestEnd;
 use crate::sip_sockets::TlsTrust;
 
 const ANNA: GuestId = GuestId(7);

@@ -9,6 +9,7 @@
 //!
 //! The [task] ends by itself when its handle is dropped, after it has taken leave of the browser.
 
+mod media_path;
 mod task;
 
 use std::collections::VecDeque;
@@ -34,6 +35,7 @@ use super::tcp_listener::TcpPort;
 use crate::congestion_control::{CongestionControl, Sources};
 use crate::network_counters::NetworkCounters;
 use crate::owned_tasks::OwnedTasks;
+use media_path::MediaPath;
 use task::{ConnectionState, Task};
 
 /// What a task saw of its leg.
@@ -157,7 +159,7 @@ impl GuestTransport {
             settings,
             sockets,
             congestion: CongestionControl::new(now, sources),
-            path: None,
+            path: MediaPath::default(),
             send_failure: None,
             events: VecDeque::new(),
             incoming: datagrams.incoming,

@@ -9,6 +9,8 @@
 //! ```
 //!
 //! All is looked at at once, each step has its deadline, and what nobody can know from inside is said to be that.
+//! There is one test at a time, which asks servers of others: who wants one meanwhile gets what it finds. It goes on
+//! when nobody waits for it any more.
 
 mod page;
 mod relay_probe;
@@ -16,10 +18,11 @@ mod seen_address;
 mod turn;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use api::reachability::Finding;
-use tokio::sync::Mutex;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::turn_servers::TurnServers;
 
@@ -36,11 +39,22 @@ pub struct GuestReachabilityParts {
     pub public_addresses: Vec<IpAddr>,
 }
 
-/// Tests the ways of guests to the room. Clones share one test at a time.
+/// What a test finds; `None` until it has.
+type Found = watch::Receiver<Option<Vec<Finding>>>;
+
+/// The test that goes on, or was the last one.
+#[derive(Debug, Default)]
+struct Tests {
+    /// One task at most.
+    task: JoinSet<()>,
+    found: Option<Found>,
+}
+
+/// Tests the ways of guests to the room. Clones share one test at a time, which ends with the last of them.
 #[derive(Clone, Debug)]
 pub struct GuestReachability {
     parts: Arc<GuestReachabilityParts>,
-    running: Arc<Mutex<()>>,
+    tests: Arc<Mutex<Tests>>,
 }
 
 impl GuestReachability {
@@ -49,21 +63,50 @@ impl GuestReachability {
     pub fn new(parts: GuestReachabilityParts) -> Self {
         Self {
             parts: Arc::new(parts),
-            running: Arc::default(),
+            tests: Arc::default(),
         }
     }
 
-    /// Looks at everything, which takes less than ten seconds once nobody else does.
+    /// Looks at everything, which takes less than ten seconds.
     pub async fn test(&self) -> Vec<Finding> {
-        // One at a time: each asks servers of others.
-        let _running = self.running.lock().await;
-        let GuestReachabilityParts {
-            page,
-            turn,
-            public_addresses,
-        } = &*self.parts;
-        let (mut findings, of_servers) =
-            tokio::join!(page.look(), turn::look(turn, public_addresses));
+        let parts = Arc::clone(&self.parts);
+        shared(&self.tests, async move { parts.test().await }).await
+    }
+}
+
+/// What the test that goes on finds, or else this one.
+async fn shared(
+    tests: &Mutex<Tests>,
+    test: impl Future<Output = Vec<Finding>> + Send + 'static,
+) -> Vec<Finding> {
+    let mut found = {
+        let mut tests = tests.lock().unwrap_or_else(PoisonError::into_inner);
+        while tests.task.try_join_next().is_some() {}
+        let going_on = tests.found.take().filter(|_| !tests.task.is_empty());
+        let found = going_on.unwrap_or_else(|| {
+            let (tell, found) = watch::channel(None);
+            tests.task.spawn(async move {
+                tell.send_replace(Some(test.await));
+            });
+            found
+        });
+        tests.found = Some(found.clone());
+        found
+    };
+    let found = found.wait_for(Option::is_some).await;
+    // Without anything found, the test has failed by a fault of its own.
+    found
+        .ok()
+        .and_then(|found| found.clone())
+        .unwrap_or_default()
+}
+
+impl GuestReachabilityParts {
+    async fn test(&self) -> Vec<Finding> {
+        let (mut findings, of_servers) = tokio::join!(
+            self.page.look(),
+            turn::look(&self.turn, &self.public_addresses)
+        );
         findings.extend(of_servers);
         findings
     }
@@ -86,7 +129,52 @@ fn is_private(address: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Poll;
+
+    use api::reachability::FindingCode;
+    use tokio::sync::Notify;
+
     use super::*;
+
+    async fn is_pending(mut future: Pin<&mut impl Future>) -> bool {
+        poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
+    }
+
+    #[tokio::test]
+    async fn who_wants_a_test_while_one_goes_on_gets_what_that_finds() {
+        let tests = Mutex::default();
+        let (begun, finish) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let test = || {
+            let (begun, finish) = (Arc::clone(&begun), Arc::clone(&finish));
+            async move {
+                let number = begun.fetch_add(1, Ordering::Relaxed);
+                finish.notified().await;
+                let code = FindingCode::NoTurnServer;
+                vec![Finding::new(code, number.to_string(), None)]
+            }
+        };
+        {
+            // One that nobody waits for any more goes on.
+            let given_up = shared(&tests, test());
+            tokio::pin!(given_up);
+            assert!(is_pending(given_up.as_mut()).await);
+        }
+        let waiting = async {
+            let (first, second) = tokio::join!(shared(&tests, test()), shared(&tests, test()));
+            assert_eq!(first, second);
+            first
+        };
+        tokio::pin!(waiting);
+        assert!(is_pending(waiting.as_mut()).await);
+        finish.notify_one();
+        assert_eq!(waiting.await[0].subject, "0");
+        assert_eq!(begun.load(Ordering::Relaxed), 1);
+        finish.notify_one();
+        assert_eq!(shared(&tests, test()).await[0].subject, "1");
+    }
 
     #[test]
     fn addresses_of_some_networks_only_are_told_from_those_of_all() {

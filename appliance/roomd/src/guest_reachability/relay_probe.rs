@@ -128,15 +128,110 @@ impl RelayProbe {
         }
     }
 
-    /// Gives the address back.
+    /// Gives the address back, and waits until the server can know.
     pub(super) async fn finish(mut self) {
+        self.give_back();
+        // A server notices by itself what does not reach it.
+        let _ = timeout(TRY_INTERVAL, self.connection.finish()).await;
+    }
+
+    fn give_back(&mut self) {
         self.relay.close(Instant::now());
         while let Some(output) = self.relay.poll_output() {
             if let RelayOutput::Transmit(message) = output {
                 let _ = self.connection.send(&message);
             }
         }
-        // A server notices by itself what does not reach it.
-        let _ = timeout(TRY_INTERVAL, self.connection.finish()).await;
+    }
+}
+
+impl Drop for RelayProbe {
+    /// One that is cut short gives its address back too, which would be kept for ten minutes. By a stream, the end of
+    /// that is enough (RFC 8656 section 7.4).
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use config::TurnUrl;
+    use tokio::net::UdpSocket;
+    use turn_client_proto::api::Transmit;
+    use turn_client_proto::stun::Instant as ServerInstant;
+    use turn_client_proto::types::stun::TransportType;
+    use turn_client_proto::types::transmit::DelayedTransmitBuild;
+    use turn_server_proto::api::{TurnServerApi, TurnServerPollRet};
+    use turn_server_proto::server::TurnServer;
+
+    use super::*;
+    use crate::sip_sockets::TlsTrust;
+    use crate::turn_servers::{TurnServers, TurnWay};
+
+    /// Carries the server for as long as it is polled.
+    async fn serve(socket: &UdpSocket, server: &mut TurnServer) {
+        let own = socket.local_addr().unwrap();
+        let mut buffer = [0; 2_048];
+        let now = ServerInstant::from_nanos(0);
+        loop {
+            let (length, source) = socket.recv_from(&mut buffer).await.unwrap();
+            let bytes = buffer[..length].to_vec();
+            let message = Transmit::new(bytes, TransportType::Udp, source, own);
+            if let Some(reply) = server.recv(message, now) {
+                socket.send_to(&reply.data.build(), reply.to).await.unwrap();
+            }
+            if let TurnServerPollRet::AllocateSocket {
+                transport,
+                listen_addr,
+                client_addr,
+                allocation_transport,
+                family,
+            } = server.poll(now)
+            {
+                let relayed = Ok("192.0.2.9:40000".parse().unwrap());
+                server.allocated_socket(
+                    transport,
+                    listen_addr,
+                    client_addr,
+                    allocation_transport,
+                    family,
+                    relayed,
+                    now,
+                );
+            }
+            while let Some(message) = server.poll_transmit(now) {
+                socket.send_to(&message.data, message.to).await.unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_probe_that_is_cut_short_gives_its_address_back() {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let own = socket.local_addr().unwrap();
+        let mut server = TurnServer::new(TransportType::Udp, own, "example.com".to_owned());
+        server.add_user("room".to_owned(), "secret".to_owned());
+        let url = TurnUrl::new(&format!("turn:{own}?transport=udp")).unwrap();
+        let servers = TurnServers::new(&[], None, &TlsTrust::default()).unwrap();
+        let connection = Connection::open(&servers, &TurnWay::of(&url)).await;
+        let credentials = RelayCredentials {
+            username: "room".to_owned(),
+            password: "secret".to_owned(),
+        };
+        let mut probe = RelayProbe::new(connection.unwrap(), &credentials);
+        let limit = Duration::from_secs(5);
+        tokio::select! {
+            allocated = timeout(limit, probe.allocated()) => { allocated.unwrap().unwrap(); }
+            () = serve(&socket, &mut server) => {}
+        }
+        drop(probe);
+        // A refresh (RFC 8656 section 7.1) that asks for no time at all.
+        let mut buffer = [0; 2_048];
+        let received = timeout(limit, socket.recv_from(&mut buffer)).await;
+        let (length, _) = received.unwrap().unwrap();
+        assert_eq!(buffer[..2], [0x00, 0x04]);
+        let no_time = [0x00, 0x0d, 0, 4, 0, 0, 0, 0];
+        let mut attributes = buffer[20..length].windows(no_time.len());
+        assert!(attributes.any(|attribute| attribute == no_time));
     }
 }

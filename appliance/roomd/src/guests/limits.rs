@@ -20,14 +20,15 @@ const MAX_SOURCES: usize = 4096;
 
 /// So many in a time.
 #[derive(Clone, Debug)]
-struct Limit {
+pub(crate) struct Limit {
     most: usize,
     time: Duration,
     times: VecDeque<Instant>,
 }
 
 impl Limit {
-    const fn new(most: usize, time: Duration) -> Self {
+    /// `most` in any `time`.
+    pub(crate) const fn new(most: usize, time: Duration) -> Self {
         Self {
             most,
             time,
@@ -35,7 +36,8 @@ impl Limit {
         }
     }
 
-    fn is_reached(&mut self, now: Instant) -> bool {
+    /// Whether no more may be done by now.
+    pub(crate) fn is_reached(&mut self, now: Instant) -> bool {
         let (time, is_old) = (self.time, |then: Instant, time| {
             now.saturating_duration_since(then) >= time
         });
@@ -53,7 +55,7 @@ impl Limit {
     }
 
     /// Counts one more, unless the limit is reached.
-    fn take(&mut self, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
         let free = !self.is_reached(now);
         self.count(now);
         free

@@ -22,7 +22,7 @@ mod trust_page;
 
 pub use acme::{Renewal, Renewals};
 pub use handle::Guests;
-pub(crate) use limits::network_of;
+pub(crate) use limits::{Limit, network_of};
 pub use links::{FreshLink, GuestLinks, LinkError};
 pub use registry::{Invitation, InvitationId, InviteError};
 pub use server::{GuestServer, GuestServerParts};

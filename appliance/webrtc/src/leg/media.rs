@@ -295,10 +295,6 @@ impl Leg {
                 (original, sequence, payload)
             }
         };
-        // Padding, by which browsers probe what the path carries.
-        if payload.is_empty() {
-            return;
-        }
         let packet = Packet {
             sequence,
             timestamp: header.timestamp,
@@ -340,7 +336,10 @@ impl Leg {
             payload,
             is_primary: true,
         };
-        let packets = if state.redundancy_payload_type == Some(received_payload_type) {
+        // Padding, by which browsers probe what the path carries, has its place too: without it media would miss a packet.
+        let is_padding = payload.is_empty();
+        let repeats = state.redundancy_payload_type == Some(received_payload_type);
+        let packets = if repeats && !is_padding {
             state
                 .repetitions
                 .unwrap(payload_type, place.sequence, place.timestamp, payload)

@@ -22,6 +22,7 @@ mod events;
 mod layers;
 mod media;
 mod negotiation;
+mod remote_addresses;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -47,6 +48,7 @@ use crate::stats::{CandidateKind, LegStats};
 use crate::transport_feedback::TransportReports;
 use media::{MediumState, SourceMedium};
 use negotiation::ice_credentials;
+use remote_addresses::RemoteAddresses;
 
 /// Candidates of the browser that are tried until ICE restarts.
 const CANDIDATES: usize = 200;
@@ -71,8 +73,8 @@ const RTCP_PACKETS: u32 = 2_000;
 /// of forty bytes may claim thousands.
 const REPORTED_PACKETS: u32 = 10_000;
 
-/// Addresses from which checks of ICE may come until ICE restarts.
-const REMOTE_ADDRESSES: usize = 64;
+/// Addresses where the browser listens by TCP, and where we connect, until ICE restarts.
+const TCP_PASSIVE_CANDIDATES: usize = 4;
 
 /// Nothing is due when a leg is over.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -152,7 +154,9 @@ pub struct Leg {
     reported_packets: RateLimit,
     offers: VecDeque<Instant>,
     candidates: usize,
-    remote_addresses: Vec<std::net::SocketAddr>,
+    /// Where the browser listens by TCP.
+    tcp_passive_candidates: Vec<std::net::SocketAddr>,
+    remote_addresses: RemoteAddresses,
     local_addresses: Vec<LocalAddress>,
     remote_kinds: Vec<(std::net::SocketAddr, CandidateKind)>,
     stats: LegStats,
@@ -215,7 +219,8 @@ impl Leg {
             reported_packets: RateLimit::per_second(REPORTED_PACKETS),
             offers: VecDeque::new(),
             candidates: 0,
-            remote_addresses: Vec::new(),
+            tcp_passive_candidates: Vec::new(),
+            remote_addresses: RemoteAddresses::default(),
             local_addresses: addresses.to_vec(),
             remote_kinds: Vec::new(),
             stats: LegStats::default(),
@@ -241,8 +246,7 @@ impl Leg {
         }
         self.candidates += 1;
         if let Some(candidate) = candidate::remote(line)? {
-            self.remember_remote(&candidate);
-            self.engine.run(|rtc| rtc.add_remote_candidate(candidate));
+            self.try_remote(candidate);
             self.advance(now);
         }
         Ok(())
@@ -301,7 +305,7 @@ impl Leg {
     /// Takes a datagram. What is not for this leg, or cannot be read, is dropped.
     pub fn receive(&mut self, now: Instant, received: Received<'_>) {
         if !self.accepts(&received)
-            || !self.knows_address(&received)
+            || !self.admits(now, &received)
             || !self.knows_source(received.payload)
         {
             return;
@@ -314,16 +318,15 @@ impl Leg {
     }
 
     /// The engine remembers every address from which a check comes.
-    fn knows_address(&mut self, received: &Received<'_>) -> bool {
+    fn admits(&mut self, now: Instant, received: &Received<'_>) -> bool {
         let is_check = received.payload.first().is_some_and(|first| *first < 2);
-        if !is_check || self.remote_addresses.contains(&received.source) {
-            return true;
-        }
-        let has_room = self.remote_addresses.len() < REMOTE_ADDRESSES;
-        if has_room {
-            self.remote_addresses.push(received.source);
-        }
-        has_room
+        !is_check || self.remote_addresses.admit(now, received.source)
+    }
+
+    /// A connection by TCP with this address of the browser is closed: in time, another may take its place among those
+    /// that are known.
+    pub fn connection_closed(&mut self, remote: std::net::SocketAddr) {
+        self.remote_addresses.close(remote);
     }
 
     /// The engine remembers sources and their stream ids before it knows whether a packet is genuine.
@@ -463,7 +466,7 @@ impl LocalAddress {
     /// How it is reached, as statistics say it.
     fn candidate_kind(&self) -> CandidateKind {
         match self.kind {
-            AddressKind::Host => CandidateKind::Host,
+            AddressKind::Host | AddressKind::TcpActive => CandidateKind::Host,
             AddressKind::ServerReflexive { .. } => CandidateKind::ServerReflexive,
             AddressKind::Relayed { .. } => CandidateKind::Relayed,
         }

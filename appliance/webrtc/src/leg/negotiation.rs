@@ -9,7 +9,7 @@ use str0m::media::Mid;
 use str0m::rtp::Extension;
 
 use super::media::MediumState;
-use super::{Leg, SOURCES, State, word};
+use super::{Leg, SOURCES, State, TCP_PASSIVE_CANDIDATES, word};
 use crate::candidate;
 use crate::description::{self, LineKind, Offer};
 use crate::engine;
@@ -100,6 +100,7 @@ impl Leg {
         }
         if restarted {
             self.candidates = 0;
+            self.tcp_passive_candidates.clear();
             self.remote_addresses.clear();
             self.remote_kinds.clear();
             self.restarted_until = Some(now + self.settings.establishment_timeout);
@@ -109,7 +110,12 @@ impl Leg {
             if let Some(line) = line.strip_prefix("a=candidate:")
                 && let Ok(Some(candidate)) = candidate::remote(&format!("candidate:{line}"))
             {
-                self.remember_remote(&candidate);
+                if candidate::is_tcp_passive(&candidate) {
+                    self.try_remote(candidate);
+                } else {
+                    // The engine has read it itself.
+                    self.remember_remote(&candidate);
+                }
             }
         }
         self.payload_types = payload_types;
@@ -124,7 +130,20 @@ impl Leg {
             .ok_or(Error::EngineFault)
     }
 
-    pub(super) fn remember_remote(&mut self, candidate: &str0m::Candidate) {
+    /// Has the engine try a candidate of the browser: a few of those where we would have to connect.
+    pub(super) fn try_remote(&mut self, candidate: str0m::Candidate) {
+        if candidate::is_tcp_passive(&candidate) {
+            let known = &mut self.tcp_passive_candidates;
+            if known.contains(&candidate.addr()) || known.len() >= TCP_PASSIVE_CANDIDATES {
+                return;
+            }
+            known.push(candidate.addr());
+        }
+        self.remember_remote(&candidate);
+        self.engine.run(|rtc| rtc.add_remote_candidate(candidate));
+    }
+
+    fn remember_remote(&mut self, candidate: &str0m::Candidate) {
         let kind = CandidateKind::of_engine(candidate.kind());
         self.remote_kinds.push((candidate.addr(), kind));
     }

@@ -196,13 +196,16 @@ impl Simulcast {
         }
         let known = self.of(layer);
         let sequence = known.extend(packet.sequence);
-        if !packet.is_again {
+        // Padding, by which browsers probe what the path carries, is no picture.
+        let is_padding = packet.payload.is_empty();
+        if !packet.is_again && !is_padding {
             known.came = Some(now);
             known.pictures = known.pictures.saturating_add(packet.marker.into());
             self.of(layer.other()).pictures = 0;
         }
         if let Some(place) = self.of(layer).place(sequence, packet.timestamp) {
-            self.goes_on(now, place, packet.marker);
+            let ends = packet.marker || is_padding && self.end.is_none_or(|end| !end.is_open);
+            self.goes_on(now, place, ends);
             forwarded
                 .packets
                 .push(placed(place, packet.marker, Cow::Borrowed(packet.payload)));
@@ -359,7 +362,7 @@ impl Simulcast {
         by_reports.filter(is_plausible).unwrap_or(by_arrival)
     }
 
-    fn goes_on(&mut self, at: Instant, place: Place, marker: bool) {
+    fn goes_on(&mut self, at: Instant, place: Place, ends: bool) {
         if self
             .end
             .is_none_or(|end| place.sequence > end.place.sequence)
@@ -367,7 +370,7 @@ impl Simulcast {
             self.end = Some(End {
                 place,
                 at,
-                is_open: !marker,
+                is_open: !ends,
             });
         }
     }

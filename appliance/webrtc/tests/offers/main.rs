@@ -27,6 +27,7 @@ fn answer(offer: &str) -> Result<(Leg, String), Error> {
         LocalAddress::udp("192.0.2.1:5000".parse().unwrap()),
         LocalAddress::udp("[2001:db8::1]:5000".parse().unwrap()),
         LocalAddress::tcp_passive("192.0.2.1:5001".parse().unwrap()),
+        LocalAddress::tcp_active("192.0.2.1".parse().unwrap()),
     ];
     let settings = LegSettings::default();
     Leg::answer(Instant::now(), [7; 32], settings, &addresses, offer)
@@ -139,6 +140,10 @@ fn the_answer_takes_what_is_wanted_and_nothing_else() {
         assert!(answer.contains("2001:db8::1 5000 typ host"), "{name}");
         assert!(answer.contains("192.0.2.1 5001 typ host"), "{name}");
         assert!(answer.contains("tcptype passive"), "{name}");
+        assert!(
+            answer.contains("192.0.2.1 9 typ host tcptype active"),
+            "{name}"
+        );
         assert!(answer.contains("useinbandfec=1"), "{name}");
         assert!(answer.contains("packetization-mode=1"), "{name}");
         assert!(!answer.contains("packetization-mode=0"), "{name}");

@@ -78,7 +78,7 @@ impl Browser {
     pub(crate) fn new(
         now: Instant,
         udp: Option<SocketAddr>,
-        tcp: Option<SocketAddr>,
+        tcp: Option<(SocketAddr, TcpType)>,
     ) -> (Self, String) {
         Self::with_dtls(now, DtlsVersion::Dtls13, udp, tcp)
     }
@@ -87,7 +87,7 @@ impl Browser {
         now: Instant,
         version: DtlsVersion,
         udp: Option<SocketAddr>,
-        tcp: Option<SocketAddr>,
+        tcp: Option<(SocketAddr, TcpType)>,
     ) -> (Self, String) {
         Self::with_layers(now, version, udp, tcp, &[])
     }
@@ -97,20 +97,16 @@ impl Browser {
         now: Instant,
         version: DtlsVersion,
         udp: Option<SocketAddr>,
-        tcp: Option<SocketAddr>,
+        tcp: Option<(SocketAddr, TcpType)>,
         layers: &[&str],
     ) -> (Self, String) {
         let mut rtc = rtc(now, version);
         if let Some(address) = udp {
             rtc.add_local_candidate(Candidate::host(address, "udp").unwrap());
         }
-        if let Some(address) = tcp {
-            let active = Candidate::builder()
-                .tcp()
-                .host(address)
-                .tcptype(TcpType::Active)
-                .build();
-            rtc.add_local_candidate(active.unwrap());
+        if let Some((address, tcptype)) = tcp {
+            let candidate = Candidate::builder().tcp().host(address).tcptype(tcptype);
+            rtc.add_local_candidate(candidate.build().unwrap());
         }
         let mut api = rtc.sdp_api();
         let mut camera = Simulcast::new();
@@ -139,6 +135,13 @@ impl Browser {
             sequences: [100; 3],
         };
         (browser, offer.to_sdp_string())
+    }
+
+    /// Listens there, which the offer has not said.
+    pub(crate) fn listen_by_tcp(&mut self, address: SocketAddr) {
+        let candidate = Candidate::builder().tcp().host(address);
+        let candidate = candidate.tcptype(TcpType::Passive).build().unwrap();
+        self.rtc.add_local_candidate(candidate);
     }
 
     pub(crate) fn accept(&mut self, now: Instant, answer: &str) {

@@ -15,10 +15,42 @@ use netem::{LinkConditions, Loss, Probability};
 use proptest::prelude::*;
 use room::codec::Direction;
 use room::media_plan::Medium;
+use str0m::net::TcpType;
 use webrtc::{
     CandidateKind, Channel, CloseReason, DatagramKind, Error, Event, LocalAddress, Protocol,
 };
-use world::{World, address, browser_address, media_packet, room_tcp, room_udp, sender_report};
+use world::{
+    World, address, browser_address, media_packet, room_active, room_tcp, room_udp, sender_report,
+};
+
+#[test]
+fn padding_keeps_its_place_in_the_numbering_that_media_sees() {
+    let mut world = World::new(3);
+    world.connect();
+    for number in 0..40 {
+        for medium in [Medium::Audio, Medium::Video] {
+            let payload = if number % 10 == 3 {
+                Vec::new()
+            } else {
+                world::payload(medium, number)
+            };
+            let now = world.now;
+            world
+                .browser
+                .send_rtp(now, medium, number * 960, true, &payload);
+        }
+        world.run_for(Duration::from_millis(20));
+    }
+    for medium in [Medium::Audio, Medium::Video] {
+        let packets = world.packets_at_media(medium);
+        assert_eq!(packets.len(), 40, "{medium:?}");
+        let first = packets[0].0;
+        for (index, (sequence, payload)) in packets.iter().enumerate() {
+            assert_eq!(sequence.wrapping_sub(first), index as u16);
+            assert_eq!(payload.is_empty(), index % 10 == 3);
+        }
+    }
+}
 
 #[test]
 fn media_flows_both_ways_and_every_byte_arrives() {
@@ -361,7 +393,8 @@ fn a_browser_without_udp_comes_by_tcp() {
         LocalAddress::udp(room_udp()),
         LocalAddress::tcp_passive(room_tcp()),
     ];
-    let mut world = World::with(10, &addresses, None, Some(browser_address()));
+    let tcp = Some((browser_address(), TcpType::Active));
+    let mut world = World::with(10, &addresses, None, tcp);
     world.connect();
     world.media = true;
     world.run_for(Duration::from_secs(3));
@@ -370,6 +403,76 @@ fn a_browser_without_udp_comes_by_tcp() {
     assert!(world.received_by_browser(Medium::Video).len() > 250);
     let pair = world.leg.stats().candidate_pair.unwrap();
     assert_eq!((pair.protocol, pair.local), (Protocol::Tcp, room_tcp()));
+}
+
+#[test]
+fn a_browser_that_listens_by_tcp_is_connected_to() {
+    for is_trickled in [false, true] {
+        let addresses = [
+            LocalAddress::udp(room_udp()),
+            LocalAddress::tcp_active(room_tcp().ip()),
+        ];
+        let listens = (browser_address(), TcpType::Passive);
+        let mut world = if is_trickled {
+            let mut world = World::with(15, &addresses, None, None);
+            world.browser.listen_by_tcp(browser_address());
+            let line = "candidate:7 1 tcp 1518280447 198.51.100.7 6000 typ host tcptype passive";
+            let now = world.now;
+            world.leg.add_remote_candidate(now, line).unwrap();
+            world
+        } else {
+            World::with(15, &addresses, None, Some(listens))
+        };
+        world.connect();
+        world.media = true;
+        world.run_for(Duration::from_secs(3));
+        assert!(world.received_by_media(Medium::Video).len() > 250);
+        assert!(world.received_by_browser(Medium::Video).len() > 250);
+        let pair = world.leg.stats().candidate_pair.unwrap();
+        assert_eq!(
+            (pair.protocol, pair.local, pair.remote),
+            (Protocol::Tcp, room_active(), browser_address())
+        );
+        // By that connection the leg is reached until it is closed.
+        let now = world.now;
+        world.leg.close(now);
+        world.wait_for(|world| world.browser.seen.closed);
+    }
+}
+
+#[test]
+fn a_guest_has_the_room_connect_to_a_few_ports_of_others_at_most() {
+    let addresses = [LocalAddress::tcp_active(room_tcp().ip())];
+    let mut world = World::with(16, &addresses, None, None);
+    let now = world.now;
+    for port in 1..=100 {
+        let line = format!("candidate:1 1 tcp 7 203.0.113.9 {port} typ host tcptype passive");
+        world.leg.add_remote_candidate(now, &line).unwrap();
+        let line = format!(
+            "candidate:1 1 tcp 7 203.0.113.{port} {} typ host tcptype passive",
+            50_000 + port
+        );
+        world.leg.add_remote_candidate(now, &line).unwrap();
+    }
+    let mut asked_for = BTreeSet::new();
+    let end = now + Duration::from_secs(20);
+    while world.now < end {
+        while let Some(output) = world.leg.poll_output() {
+            if let webrtc::Output::Transmit(check) = output {
+                assert_eq!(check.source, room_active());
+                asked_for.insert(check.destination);
+            }
+        }
+        world.now = world.leg.next_deadline();
+        world.leg.handle_timeout(world.now);
+    }
+    let expected = [
+        "203.0.113.1:50001",
+        "203.0.113.2:50002",
+        "203.0.113.3:50003",
+        "203.0.113.4:50004",
+    ];
+    assert_eq!(asked_for, expected.map(address).into());
 }
 
 #[test]

@@ -8,10 +8,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 use netem::{Delivery, Network};
 use room::media_plan::Medium;
 use str0m::config::DtlsVersion;
-use str0m::net::Protocol as EngineProtocol;
+use str0m::net::{Protocol as EngineProtocol, TcpType};
 use str0m::rtp::RedDecoder;
 use webrtc::{
     Channel, DatagramKind, Event, Leg, LegSettings, LocalAddress, Output, Protocol, Received,
+    TCP_ACTIVE_PORT,
 };
 
 use crate::browser::Browser;
@@ -37,6 +38,16 @@ pub(crate) fn room_udp() -> SocketAddr {
 
 pub(crate) fn room_tcp() -> SocketAddr {
     address("192.0.2.1:5001")
+}
+
+/// The port that the room's connection to a browser that listens turns out to have.
+pub(crate) fn room_connecting() -> SocketAddr {
+    address("192.0.2.1:40000")
+}
+
+/// That connection as the leg knows it.
+pub(crate) fn room_active() -> SocketAddr {
+    SocketAddr::new(room_tcp().ip(), TCP_ACTIVE_PORT)
 }
 
 pub(crate) fn browser_address() -> SocketAddr {
@@ -164,7 +175,7 @@ impl World {
         seed: u64,
         addresses: &[LocalAddress],
         udp: Option<SocketAddr>,
-        tcp: Option<SocketAddr>,
+        tcp: Option<(SocketAddr, TcpType)>,
     ) -> Self {
         Self::with_offer(seed, addresses, udp, tcp, str::to_owned)
     }
@@ -180,7 +191,7 @@ impl World {
         seed: u64,
         addresses: &[LocalAddress],
         udp: Option<SocketAddr>,
-        tcp: Option<SocketAddr>,
+        tcp: Option<(SocketAddr, TcpType)>,
         change: impl Fn(&str) -> String,
     ) -> Self {
         Self::with_camera(seed, addresses, udp, tcp, &[], change)
@@ -190,7 +201,7 @@ impl World {
         seed: u64,
         addresses: &[LocalAddress],
         udp: Option<SocketAddr>,
-        tcp: Option<SocketAddr>,
+        tcp: Option<(SocketAddr, TcpType)>,
         layers: &[&str],
         change: impl Fn(&str) -> String,
     ) -> Self {
@@ -243,8 +254,13 @@ impl World {
                     payload.put_u8(transmit.protocol as u8);
                     payload.put_slice(&transmit.payload);
                     let payload = payload.freeze();
+                    let source = if transmit.source == room_active() {
+                        room_connecting()
+                    } else {
+                        transmit.source
+                    };
                     self.net
-                        .send(self.now, transmit.source, transmit.destination, payload);
+                        .send(self.now, source, transmit.destination, payload);
                 }
                 Output::Event(event) => self.events.push((self.now, event)),
             }
@@ -267,7 +283,12 @@ impl World {
         };
         let tcp = payload[0] == 1;
         let payload = &payload[1..];
-        if [room_udp(), room_tcp()].contains(&to) {
+        let to = if to == room_connecting() {
+            room_active()
+        } else {
+            to
+        };
+        if [room_udp(), room_tcp(), room_active()].contains(&to) {
             let received = Received {
                 protocol: if tcp { Protocol::Tcp } else { Protocol::Udp },
                 source: from,
@@ -399,6 +420,21 @@ impl World {
             _ => None,
         };
         self.events.iter().filter_map(of_medium).collect()
+    }
+
+    /// The sequence numbers and payloads of a medium that media got from the leg.
+    pub(crate) fn packets_at_media(&self, wanted: Medium) -> Vec<(u16, &[u8])> {
+        let events = self.events.iter().filter_map(|(_, event)| match event {
+            Event::Media {
+                medium,
+                channel: Channel::Rtp,
+                payload,
+            } if *medium == wanted => Some(payload),
+            _ => None,
+        });
+        events
+            .map(|packet| (u16::from_be_bytes([packet[2], packet[3]]), &packet[12..]))
+            .collect()
     }
 
     /// The numbers of packets of sound that the browser got, repeated ones too, and how many of the

@@ -15,6 +15,7 @@ mod relayed;
 mod simulcast;
 mod slides;
 mod slow_network;
+mod webrtcbin;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@ use std::future::poll_fn;
 
 use tokio::io::AsyncWriteExt;
 
+use super::super::unknown_connections::MOST_OF_SOURCE;
 use super::*;
 use crate::owned_tasks::OwnedTasks;
 
@@ -125,13 +126,13 @@ async fn unknown_connections_of_a_source_are_bounded_and_known_ones_are_not_of_t
     let (address, port, _tasks) = listening().await;
     let mut anna = port.await_connections("anna");
     let mut known = Vec::new();
-    for _ in 0..MOST_UNKNOWN_OF_SOURCE {
+    for _ in 0..MOST_OF_SOURCE {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(&framed(&check("anna"))).await.unwrap();
         known.push((stream, next(&mut anna).await));
     }
     let mut silent = Vec::new();
-    for _ in 0..MOST_UNKNOWN_OF_SOURCE {
+    for _ in 0..MOST_OF_SOURCE {
         silent.push(TcpStream::connect(address).await.unwrap());
     }
     let mut one_too_many = TcpStream::connect(address).await.unwrap();

@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -34,6 +34,7 @@ use super::super::chat;
 use super::super::end_words::ends_of_failure;
 use super::super::measurements::Measurements;
 use super::super::sockets::{Arrival, Sockets};
+use super::media_path::MediaPath;
 use super::{LegEvent, LegNews, Order};
 use crate::congestion_control::{Change, CongestionControl};
 use crate::guests::signalling::GuestReply;
@@ -77,8 +78,8 @@ pub(super) struct Task {
     pub(super) settings: LegSettings,
     pub(super) sockets: Sockets,
     pub(super) congestion: CongestionControl<Leaving>,
-    /// By which of our addresses to which of the browser's media goes.
-    pub(super) path: Option<(SocketAddr, SocketAddr)>,
+    /// By which way media goes.
+    pub(super) path: MediaPath,
     /// Why the last datagram was not sent.
     pub(super) send_failure: Option<io::ErrorKind>,
     /// What the leg has said and nobody has dealt with yet.
@@ -165,7 +166,8 @@ impl Task {
 
     /// Whether a TCP connection that takes nothing just now holds pictures back.
     fn is_held_back(&self) -> bool {
-        self.path.is_some_and(|path| self.sockets.is_full(path))
+        let path = self.path.current();
+        path.is_some_and(|path| self.sockets.is_full(path))
     }
 
     /// Waits for an offer of the browser that has taken leave. Whether it has made one.
@@ -443,7 +445,7 @@ impl Task {
                 }
                 // One that was made for another path does not bring that back.
                 Leaving::Again(datagram) => {
-                    if self.path == Some((datagram.source, datagram.destination)) {
+                    if self.path.current() == Some((datagram.source, datagram.destination)) {
                         self.transmit(&datagram);
                     }
                 }
@@ -475,6 +477,12 @@ impl Task {
 
     fn transmit(&mut self, datagram: &Transmit) {
         self.send(datagram);
+        let now = Instant::now();
+        if self.path.leads_elsewhere(datagram) {
+            let protocol = datagram.protocol.name();
+            tracing::info!(leg = %self.id, protocol, local = %datagram.source, "media for a guest goes by this path");
+            self.congestion.path_changed(now);
+        }
         let DatagramKind::Rtp {
             medium,
             retransmission,
@@ -483,14 +491,6 @@ impl Task {
         else {
             return;
         };
-        let now = Instant::now();
-        let path = Some((datagram.source, datagram.destination));
-        if self.path != path {
-            self.path = path;
-            let protocol = datagram.protocol.name();
-            tracing::info!(leg = %self.id, protocol, local = %datagram.source, "media for a guest goes by this path");
-            self.congestion.path_changed(now);
-        }
         let kind = match (medium, retransmission) {
             (Medium::Audio, _) => PacketKind::Audio,
             (Medium::Video | Medium::Slides, false) => PacketKind::Video,
@@ -535,6 +535,9 @@ impl Task {
                 self.sockets.advance_connection(connection, |datagram| {
                     leg.receive(Instant::now(), datagram);
                 });
+                for remote in self.sockets.take_closed_connections() {
+                    self.leg.connection_closed(remote);
+                }
                 self.send_paced();
             }
             Arrival::Relayed {

@@ -30,6 +30,8 @@ use crate::sip_sockets::{TlsTrust, connector};
 const ORDER_LIMIT: Duration = Duration::from_secs(10 * 60);
 /// The longest time without a look at the clock, which may be set.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
+/// How often it is tried to store a certificate that could not be stored.
+const STORE_INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// By how much the clock of a server may be ahead of ours.
 const CLOCK_DIFFERENCE: Duration = Duration::from_secs(60 * 60);
 
@@ -173,6 +175,8 @@ fn external_key(
 struct Keeper {
     orders: Orders,
     certificate: Option<Issued>,
+    /// Whether the certificate could not be stored: a restart would not have it.
+    is_unstored: bool,
     situation: Situation,
     last_failure: Option<room::GuestCertificateFailure>,
     told: Option<GuestCertificate>,
@@ -203,6 +207,7 @@ impl Keeper {
         let mut keeper = Self {
             orders,
             certificate: None,
+            is_unstored: false,
             situation: Situation {
                 failures: kept.failures,
                 jitter: kept.jitter,
@@ -241,14 +246,20 @@ impl Keeper {
             let now = SystemTime::now();
             self.situation.failures = self.situation.failures.seen_at(now);
             self.forgive_the_clock(now);
+            self.store_again().await;
             match step(&self.situation, now) {
                 Step::Order => self.order().await,
                 Step::AskForWindow => self.ask_for_window().await,
                 Step::WaitUntil(until) => {
                     self.tell(GuestCertificateState::Waiting { until }).await;
                     let pause = until.duration_since(now).unwrap_or_default();
+                    let longest = if self.is_unstored {
+                        STORE_INTERVAL
+                    } else {
+                        LONGEST_PAUSE
+                    };
                     tokio::select! {
-                        () = tokio::time::sleep(pause.min(LONGEST_PAUSE)) => {}
+                        () = tokio::time::sleep(pause.min(longest)) => {}
                         Some(()) = self.wishes.recv() => self.situation.asked = true,
                         Ok(()) = self.address_changes.changed() => {
                             self.situation.failures = self.situation.failures.moved();
@@ -324,6 +335,7 @@ impl Keeper {
     async fn take(&mut self, issued: Issued, now: SystemTime) -> Result<(), Refused> {
         let kept = self.orders.store.keep_certificate(&issued).await;
         let validity = issued.validity;
+        self.is_unstored = kept.is_err();
         self.hold(issued);
         let name = self.orders.shown.name();
         tracing::info!(name, "the guests' server has a certificate by ACME");
@@ -332,6 +344,25 @@ impl Keeper {
             return Err(Refused::new(Reason::ClockWrong, ""));
         }
         Ok(())
+    }
+
+    /// Stores what could not be stored when it was issued; with that, the failure is over.
+    async fn store_again(&mut self) {
+        let Some(certificate) = self.certificate.as_ref().filter(|_| self.is_unstored) else {
+            return;
+        };
+        if let Err(error) = self.orders.store.keep_certificate(certificate).await {
+            tracing::debug!(%error, "the certificate by ACME is still not stored");
+            return;
+        }
+        self.is_unstored = false;
+        tracing::info!("the certificate by ACME is stored after all");
+        let by_disk = |last: &room::GuestCertificateFailure| last.reason == Reason::NotStored;
+        if self.last_failure.as_ref().is_some_and(by_disk) {
+            self.situation.ordered_at = Some(SystemTime::now());
+            self.succeeded();
+            self.keep_failures().await;
+        }
     }
 
     fn succeeded(&mut self) {
@@ -423,3 +454,6 @@ impl Keeper {
 fn jitter() -> Jitter {
     Jitter(random_bytes().map_or(0, u16::from_le_bytes))
 }
+
+#[cfg(test)]
+mod tests;

@@ -203,8 +203,13 @@ impl Orders {
             let detail = "the certificate does not name its issuer's key";
             return Err(Refused::new(Reason::ServerFault, detail));
         };
-        let account = self.account().await?;
-        Ok(account.renewal_info(&identifier).await?)
+        // The question is not signed (RFC 9773 section 4.1), and nothing is to be registered for it: what asks has the
+        // server's directory and a key of its own, and is no account.
+        let key = PrivatePkcs8KeyDer::from(KeyPair::generate()?.serialize_der());
+        let directory = self.settings.directory.as_str().to_owned();
+        let nobody = Account::builder_with_http(Box::new(self.client.clone()));
+        let nobody = nobody.from_parts(String::new(), key, directory).await?;
+        Ok(nobody.renewal_info(&identifier).await?)
     }
 
     async fn account(&self) -> Result<Account, Refused> {

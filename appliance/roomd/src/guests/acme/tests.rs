@@ -33,7 +33,7 @@ use super::issued::Issued;
 use super::keeper::{Acme, AcmeParts};
 use super::store::AcmeStore;
 
-const NAME: &str = "room.example.com";
+pub(super) const NAME: &str = "room.example.com";
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// Whatever can happen has happened before this is over.
 const LONG: Duration = Duration::from_secs(20);
@@ -169,7 +169,7 @@ impl Play {
 }
 
 /// A certificate of an authority whose key it names.
-fn issued((start, end): (SystemTime, SystemTime), directory: &str) -> Issued {
+pub(super) fn issued((start, end): (SystemTime, SystemTime), directory: &str) -> Issued {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.not_before = date_time_ymd(2020, 1, 1);
@@ -312,6 +312,8 @@ async fn a_certificate_waits_for_the_window_of_its_server() {
     let ahead = until.duration_since(SystemTime::now()).unwrap();
     assert!(ahead > 5 * HOUR && ahead <= 6 * HOUR, "{ahead:?}");
     assert!(play.orders().is_empty());
+    // Nothing is registered for a question.
+    assert!(AcmeStore::new(play.state.path()).account().is_none());
 }
 
 #[tokio::test]

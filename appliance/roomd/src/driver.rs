@@ -36,7 +36,7 @@ use crate::devices::WantedDevices;
 use crate::dtmf_relay;
 use crate::error::Error;
 use crate::floor_way::FloorWay;
-use crate::guest_legs::{GuestLegs, LegNews};
+use crate::guest_legs::{self, GuestLegs, LegNews};
 use crate::guests::signalling::GuestEvent;
 use crate::handshakes::{self, Handshakes, Stage};
 use crate::held_answers::{HeldAnswers, Released};
@@ -530,6 +530,8 @@ impl Driver {
             }
             Command::ApplyMedia(plan) => {
                 self.wanted_devices.send_replace(WantedDevices::of(&plan));
+                self.guests
+                    .take_cameras(guest_legs::shown_layer(&plan.playout));
                 self.media.apply(plan);
             }
             Command::Remember {

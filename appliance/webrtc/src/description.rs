@@ -9,6 +9,7 @@ use room::units::Bitrate;
 
 use crate::candidate;
 use crate::error::Error;
+use crate::simulcast::{Layers, SimulcastAttributes};
 
 /// Bytes of an offer at most.
 pub(crate) const LONGEST: usize = 64 * 1024;
@@ -43,6 +44,8 @@ pub(crate) struct Line {
     nack: Vec<u8>,
     /// All of them are (`*`).
     nack_all: bool,
+    /// The two layers in which the browser sends a picture, where it offers that (simulcast).
+    pub(crate) layers: Option<Layers>,
 }
 
 impl Line {
@@ -87,15 +90,35 @@ impl Offer {
     }
 }
 
-/// An offer as the engine reads it: its grammar knows one bandwidth line at most, where RFC 8866 section
-/// 5 has any number. They are read here, as are candidates by TCP, of which the engine would try all.
-pub(crate) fn for_engine(offer: &str) -> Cow<'_, str> {
-    let is_read_here = |line: &str| line.starts_with("b=") || candidate::is_by_tcp(line);
+/// An offer as the engine reads it. Its grammar knows one bandwidth line at most, where RFC 8866 section
+/// 5 has any number; and to a browser that sends two layers and gets one, it would send nothing. Of simulcast it
+/// learns the ids of the streams that may come, and of candidates by TCP nothing, since it would try all.
+pub(crate) fn for_engine<'a>(offer: &'a str, read: &Offer) -> Cow<'a, str> {
+    const READ_HERE: [&str; 3] = ["b=", "a=simulcast:", "a=rid:"];
+    let is_read_here = |line: &str| {
+        READ_HERE.iter().any(|start| line.starts_with(start)) || candidate::is_by_tcp(line)
+    };
     if !offer.lines().any(is_read_here) {
         return Cow::Borrowed(offer);
     }
-    let lines = offer.split_inclusive('\n');
-    Cow::Owned(lines.filter(|line| !is_read_here(line)).collect())
+    let mut lines = read.lines.iter();
+    let mut layers = None;
+    let kept = offer.split_inclusive('\n').filter(|line| {
+        if line.starts_with("m=") {
+            layers = lines.next().and_then(|line| line.layers.as_ref());
+        }
+        let Some(layers) = layers else {
+            return !is_read_here(line);
+        };
+        if let Some(rid) = line.strip_prefix("a=rid:") {
+            let id = rid.split(' ').next().unwrap_or_default();
+            return layers.iter().any(|layer| layer == id);
+        }
+        // Which layer a source belongs to its packets say.
+        let is_source = line.starts_with("a=ssrc:") || line.starts_with("a=ssrc-group:");
+        !is_read_here(line) && !is_source
+    });
+    Cow::Owned(kept.collect())
 }
 
 /// The certificates that an offer names (RFC 8122 section 5), each once, sorted.
@@ -245,6 +268,7 @@ struct Reader {
     described: Vec<PayloadType>,
     /// The formats of the line that is read, in their order.
     formats: Vec<u8>,
+    simulcast: SimulcastAttributes,
 }
 
 impl Reader {
@@ -299,6 +323,7 @@ impl Reader {
             profiles: Vec::new(),
             nack: Vec::new(),
             nack_all: false,
+            layers: None,
         });
         Ok(())
     }
@@ -336,6 +361,8 @@ impl Reader {
                 parameters.clone_into(&mut known.parameters);
             }
             "rtcp-fb" => self.feedback(value),
+            "rid" => self.simulcast.rid(value)?,
+            "simulcast" => self.simulcast.simulcast(value)?,
             "ssrc" => {
                 let id = value.split_ascii_whitespace().next().unwrap_or_default();
                 let id = id.parse().map_err(|_| unreadable("an SSRC is no number"))?;
@@ -407,6 +434,7 @@ impl Reader {
     fn end_of_line(&mut self) -> Result<(), Error> {
         let formats = std::mem::take(&mut self.formats);
         let described = std::mem::take(&mut self.described);
+        let simulcast = std::mem::take(&mut self.simulcast);
         for payload_type in &described {
             self.offer.payload_types.learn(payload_type)?;
         }
@@ -425,6 +453,10 @@ impl Reader {
                 Some((*number, profile_level_id(profile)?))
             })
             .collect();
+        if line.kind == LineKind::Video {
+            let numbers: Vec<u8> = line.profiles.iter().map(|(number, _)| *number).collect();
+            line.layers = simulcast.layers(&numbers);
+        }
         Ok(())
     }
 

@@ -27,6 +27,7 @@ mod rtp;
 pub mod secure_transport;
 mod sent_datagrams;
 mod sent_sound;
+mod simulcast;
 mod stats;
 mod streams;
 mod tcp_framing;
@@ -37,6 +38,7 @@ pub use error::Error;
 pub use leg::{Leg, LegSettings};
 pub use output::{Channel, CloseReason, DatagramKind, Event, Output, Transmit};
 pub use relay::{Relay, RelayCredentials, RelayEnd, RelayOutput};
+pub use simulcast::SimulcastLayer;
 pub use stats::{CandidateKind, CandidatePair, LegStats, StreamStats};
 pub use tcp_framing::{
     Deframer, FrameTooLong, LONGEST_FIRST_FRAME, LONGEST_FRAME, addressed_ufrag, length_prefix,

@@ -7,6 +7,7 @@ use room::media_plan::Medium;
 use room::units::Bitrate;
 
 use crate::address::Protocol;
+use crate::simulcast::SimulcastLayer;
 
 /// How a leg does. Figures are those of the last second.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -90,6 +91,9 @@ pub struct StreamStats {
     pub keyframe_requests_received: u64,
     /// How many earlier packets each packet of sound carries, 0 to 2 (RFC 2198).
     pub redundancy: u8,
+    /// The layer that media gets, where the browser sends two (RFC 8853). Loss and jitter of what is received are
+    /// of this layer; the other figures are of both.
+    pub received_layer: Option<SimulcastLayer>,
     /// Payload that comes, retransmissions included.
     pub received_bitrate: Bitrate,
     /// Packets that have come so far, retransmissions included.
@@ -117,6 +121,7 @@ impl StreamStats {
             nacks_received: 0,
             keyframe_requests_received: 0,
             redundancy: 0,
+            received_layer: None,
             received_bitrate: Bitrate::bps(0),
             received_packets: 0,
             received_loss: None,

@@ -126,6 +126,7 @@ impl GuestLegs {
             sources: self.sources,
             news: self.news.clone(),
             counters: Arc::clone(&self.counters),
+            camera_layer: self.camera_layer,
         };
         GuestTransport::start(now, parts, offer, &mut self.tasks).map_err(AnswerError::Offer)
     }

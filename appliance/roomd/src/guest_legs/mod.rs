@@ -29,8 +29,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use room::ids::LegId;
+use room::media_plan::PlayoutPlan;
 use room::{EndReason, Fact, Guest, GuestAdmission, LegSecurity, LegStats};
 use tokio::sync::mpsc;
+use webrtc::SimulcastLayer;
 
 use crate::congestion_control::Sources;
 use crate::error::Error;
@@ -102,6 +104,17 @@ pub struct GuestLegsParts {
     pub counters: Arc<NetworkCounters>,
 }
 
+/// In which size the room shows the cameras of its far ends: beside slides they lie in a corner, a quarter of the
+/// screen wide, and the small layer has half of what the large one has.
+#[must_use]
+pub const fn shown_layer(playout: &PlayoutPlan) -> SimulcastLayer {
+    if playout.slides.is_some() {
+        SimulcastLayer::Low
+    } else {
+        SimulcastLayer::High
+    }
+}
+
 /// The legs of all guests.
 #[derive(Debug)]
 pub struct GuestLegs {
@@ -120,6 +133,8 @@ pub struct GuestLegs {
     counters: Arc<NetworkCounters>,
     tasks: OwnedTasks,
     service: Service,
+    /// In which size the cameras of guests are taken.
+    camera_layer: SimulcastLayer,
 }
 
 /// What the service is about, where it is more than one guest's leg.
@@ -168,6 +183,7 @@ impl GuestLegs {
             counters,
             tasks,
             service: Service::Running,
+            camera_layer: SimulcastLayer::High,
         };
         (legs, receiver)
     }
@@ -375,6 +391,19 @@ impl GuestLegs {
                 let note = |error: &Error| tracing::warn!(%leg, %error, "an address is not used");
                 bound.inspect_err(note).ok()
             });
+        }
+    }
+
+    /// From now on the cameras of guests are taken in this size, where their browsers send both.
+    pub fn take_cameras(&mut self, layer: SimulcastLayer) {
+        if layer == self.camera_layer {
+            return;
+        }
+        self.camera_layer = layer;
+        for leg in self.legs.values() {
+            if let State::Connecting(transport) | State::Connected(transport) = &leg.state {
+                transport.order(Order::CameraLayer(layer));
+            }
         }
     }
 

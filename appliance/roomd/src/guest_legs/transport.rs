@@ -19,13 +19,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use congestion::Gate;
-use media::LegDatagrams;
+use media::{LegDatagrams, Medium};
 use room::ids::LegId;
 use room::media_plan::{LegStreams, VideoRole};
 use room::units::Bitrate;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
-use webrtc::{CloseReason, Leg, LegSettings};
+use webrtc::{CloseReason, Leg, LegSettings, SimulcastLayer};
 
 use super::Replies;
 use super::measurements::Measurements;
@@ -84,6 +84,8 @@ pub(super) enum Order {
     Candidate(String),
     /// Send this to the page.
     Text(String),
+    /// Take the camera in this size.
+    CameraLayer(SimulcastLayer),
     /// The machine has these addresses now, of which some are new and have a socket here.
     Addresses {
         all: Vec<IpAddr>,
@@ -117,6 +119,7 @@ pub(super) struct Parts {
     pub(super) sources: Sources,
     pub(super) news: mpsc::Sender<LegNews>,
     pub(super) counters: Arc<NetworkCounters>,
+    pub(super) camera_layer: SimulcastLayer,
 }
 
 impl GuestTransport {
@@ -143,11 +146,13 @@ impl GuestTransport {
             sources,
             news,
             counters,
+            camera_layer,
         } = parts;
         let tcp = tcp.as_ref().map(TcpConnections::new);
         let mut sockets = Sockets::new(sockets, tcp, public_addresses, relays);
         let addresses = sockets.addresses().iter().map(SocketAddr::ip).collect();
-        let (leg, answer) = Leg::answer(now, seed, settings.clone(), &sockets.local(), offer)?;
+        let (mut leg, answer) = Leg::answer(now, seed, settings.clone(), &sockets.local(), offer)?;
+        leg.set_simulcast_layer(Medium::Video, camera_layer);
         sockets.set_ufrag(leg.local_ufrag());
         let streams = leg.streams().clone();
         let (orders, taken) = mpsc::unbounded_channel();
@@ -168,6 +173,7 @@ impl GuestTransport {
             held: HeldPictures::default(),
             measurements: measurements.clone(),
             next_measurement: now,
+            camera_layer,
         };
         tasks.spawn_passing(task.run(taken, datagrams.outgoing));
         let transport = Self {

@@ -7,14 +7,12 @@ import { CHANNEL_LABEL, readChannelMessage, writeChatLine } from "./chat.js";
 import type { ChannelMessage } from "./chat.js";
 import type { LocalMedia } from "./local_media.js";
 import { OfferPace } from "./offer_pace.js";
+import { SCREEN, cameraEncodings, fitSizes, pictureLine, sendsTwoSizes } from "./picture_lines.js";
 import { readCounters } from "./quality.js";
 import type { Counters } from "./quality.js";
-import { START_BITRATE_KBPS, h264First, withSoundNack, withStartBitrate } from "./session_description.js";
+import { START_BITRATE_KBPS, withSoundNack, withStartBitrate } from "./session_description.js";
 import type { MessageToRoom } from "./signalling_messages.js";
 
-/** What a camera may take, in bit/s: 720p30 with good detail. */
-const CAMERA_BITRATE = 2_500_000;
-const SCREEN_BITRATE = 2_500_000;
 /** How long a connection may be disturbed before the way is looked for anew, in milliseconds. */
 const DISTURBED = 3000;
 /** How long the room may take to answer an offer for a new way, in milliseconds. */
@@ -79,9 +77,8 @@ export class Call {
     const connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
     this.#connection = connection;
     this.#audio = connection.addTransceiver("audio", { direction: "recvonly" });
-    const camera = { maxBitrate: CAMERA_BITRATE, maxFramerate: 30 };
-    this.#camera = pictures ? pictureLine(connection, camera) : null;
-    this.#slides = pictures ? pictureLine(connection, { maxBitrate: SCREEN_BITRATE }) : null;
+    this.#camera = pictures ? pictureLine(connection, cameraEncodings(sendsTwoSizes())) : null;
+    this.#slides = pictures ? pictureLine(connection, SCREEN) : null;
     this.#channel = connection.createDataChannel(CHANNEL_LABEL);
     this.far_end = new MediaStream([this.#audio.receiver.track]);
     this.far_slides = new MediaStream();
@@ -247,7 +244,10 @@ export class Call {
     let changed = false;
     for (const [transceiver, track] of lines) {
       if (transceiver === null) continue;
-      if (transceiver.sender.track !== track) await transceiver.sender.replaceTrack(track);
+      if (transceiver.sender.track !== track) {
+        if (transceiver === this.#camera && track !== null) await fitSizesTo(transceiver, track);
+        await transceiver.sender.replaceTrack(track);
+      }
       const direction = track === null ? "recvonly" : "sendrecv";
       if (transceiver.direction !== direction) {
         transceiver.direction = direction;
@@ -303,10 +303,9 @@ export class Call {
   }
 }
 
-/** A line for pictures, which first takes what the room sends. */
-function pictureLine(connection: RTCPeerConnection, encoding: RTCRtpEncodingParameters): RTCRtpTransceiver {
-  const line = connection.addTransceiver("video", { direction: "recvonly", sendEncodings: [encoding] });
-  const codecs = RTCRtpReceiver.getCapabilities("video")?.codecs ?? [];
-  if ("setCodecPreferences" in line) line.setCodecPreferences(h264First(codecs));
-  return line;
+/** Sends a camera in one or two sizes, as it is large. A browser that cannot be told goes on as it is. */
+async function fitSizesTo(line: RTCRtpTransceiver, camera: MediaStreamTrack): Promise<void> {
+  const parameters = line.sender.getParameters();
+  if (!fitSizes(parameters.encodings, camera.getSettings())) return;
+  await line.sender.setParameters(parameters).catch(() => undefined);
 }

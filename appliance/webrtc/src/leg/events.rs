@@ -329,6 +329,10 @@ impl Leg {
         let Some(state) = self.state_of_mid(stats.mid) else {
             return;
         };
+        let of_layer = stats.rid.and_then(|rid| state.layer_of(rid));
+        if let Some(layer) = of_layer {
+            return state.layer_stats(now, layer, stats);
+        }
         let clock = clock_hz(state.medium);
         let bitrate = state.received_meter.read(now, stats.bytes);
         let known = &mut state.stats;

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use room::codec::Direction;
 use room::media_plan::Medium;
 use str0m::Input;
-use str0m::media::{KeyframeRequestKind, Mid, SenderFeedback};
+use str0m::media::{Mid, SenderFeedback};
 use str0m::rtp::{RtpHeader, RtpWrite};
 
+use super::layers::ReceivedLayers;
 use super::{Leg, SOURCES, State};
 use crate::arrived_packets::ArrivedPackets;
 use crate::capture_clock::SenderTime;
@@ -21,6 +22,7 @@ use crate::output::{Channel, CloseReason, Event, Output};
 use crate::redundancy::{Redundancy, Repair, Repetitions, Unwrapped};
 use crate::rtp::{self, ControlPacket};
 use crate::sent_sound::SentSound;
+use crate::simulcast::{Packet, SenderReport, SimulcastLayer};
 use crate::stats::{Meter, StreamStats};
 
 /// One medium of a leg.
@@ -38,10 +40,12 @@ pub(super) struct MediumState {
     /// The SSRCs that we send with: the stream, and its retransmissions.
     pub(super) sources: Option<(u32, Option<u32>)>,
     /// The SSRC that media sees the browser's packets with.
-    ssrc: u32,
+    pub(super) ssrc: u32,
     sent: Numbering,
     received: Numbering,
     arrived: ArrivedPackets,
+    /// The layers, where the browser sends two.
+    pub(super) layers: ReceivedLayers,
     /// The payload type of repeated sound, where the browser takes it.
     pub(super) redundancy_payload_type: Option<u8>,
     pub(super) redundancy: Redundancy,
@@ -72,6 +76,7 @@ impl MediumState {
             sent: Numbering::of_sent(clock_hz(medium)),
             received: Numbering::of_received(clock_hz(medium)),
             arrived: ArrivedPackets::default(),
+            layers: ReceivedLayers::default(),
             redundancy_payload_type: None,
             redundancy: Redundancy::default(),
             repetitions: Repetitions::default(),
@@ -101,7 +106,7 @@ impl MediumState {
             .map(|(payload_type, _)| payload_type)
     }
 
-    fn receives(&self) -> Option<u8> {
+    pub(super) fn receives(&self) -> Option<u8> {
         self.settled
             .filter(|(_, direction)| direction.receives())
             .map(|(payload_type, _)| payload_type)
@@ -113,6 +118,8 @@ impl MediumState {
 pub(super) struct SourceMedium {
     ssrc: u32,
     medium: Medium,
+    /// Of which layer they are, where the browser sends two.
+    layer: Option<SimulcastLayer>,
     /// The source whose packets it sends again (RFC 4588), where it is one that does.
     repairs: Option<u32>,
 }
@@ -221,16 +228,12 @@ impl Leg {
     }
 
     fn send_keyframe_request(&mut self, now: Instant, medium: Medium) {
-        let Some(mid) = self.media[medium as usize].mid() else {
+        let state = &self.media[medium as usize];
+        let Some(mid) = state.mid() else {
             return;
         };
-        let asked = self.engine.run(|rtc| {
-            let mut api = rtc.direct_api();
-            let stream = api.stream_rx_by_mid(mid, None)?;
-            stream.request_keyframe(KeyframeRequestKind::Pli);
-            Some(())
-        });
-        if asked.flatten().is_some() {
+        let rid = state.rid_asked();
+        if self.ask_for_keyframe(mid, rid) {
             self.advance(now);
             let _ = self.engine.handle_input(Input::Timeout(now));
             self.advance(now);
@@ -292,11 +295,38 @@ impl Leg {
                 (original, sequence, payload)
             }
         };
-        let state = &mut self.media[source.medium as usize];
+        let packet = Packet {
+            sequence,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            payload,
+            is_again: source.repairs.is_some(),
+        };
+        match source.layer {
+            Some(layer) => self.layer_received(now, source.medium, layer, ssrc, &packet),
+            None => self.hand_on(now, source.medium, ssrc, *header.payload_type, &packet),
+        }
+    }
+
+    /// A packet of a stream, for media.
+    pub(super) fn hand_on(
+        &mut self,
+        now: Instant,
+        medium: Medium,
+        ssrc: u32,
+        received_payload_type: u8,
+        packet: &Packet<'_>,
+    ) {
+        let Packet {
+            payload, marker, ..
+        } = *packet;
+        let state = &mut self.media[medium as usize];
         let Some(payload_type) = state.receives() else {
             return;
         };
-        let place = state.received.place(now, ssrc, sequence, header.timestamp);
+        let place = state
+            .received
+            .place(now, ssrc, packet.sequence, packet.timestamp);
         let Some(place) = place.filter(|place| state.arrived.is_new(place.sequence)) else {
             return;
         };
@@ -308,7 +338,7 @@ impl Leg {
         };
         // Padding, by which browsers probe what the path carries, has its place too: without it media would miss a packet.
         let is_padding = payload.is_empty();
-        let repeats = state.redundancy_payload_type == Some(*header.payload_type);
+        let repeats = state.redundancy_payload_type == Some(received_payload_type);
         let packets = if repeats && !is_padding {
             state
                 .repetitions
@@ -317,14 +347,14 @@ impl Leg {
             state.repetitions.came(place.sequence, place.timestamp);
             vec![itself]
         };
-        let (medium, ssrc) = (source.medium, state.ssrc);
+        let ssrc = state.ssrc;
         for packet in packets {
             // What is repeated may have been sent again as well.
             if !packet.is_primary && !state.arrived.is_new(packet.sequence) {
                 continue;
             }
             let plain = rtp::RtpPacket {
-                marker: header.marker && packet.is_primary,
+                marker: marker && packet.is_primary,
                 sequence: packet.sequence as u16,
                 timestamp: packet.timestamp,
                 ssrc,
@@ -379,25 +409,39 @@ impl Leg {
         let Some(medium) = medium.map(|state| state.medium) else {
             return;
         };
-        let state = &self.media[medium as usize];
+        let report = SenderReport {
+            time: SenderTime {
+                ntp: rtp::ntp_time(info.ntp_time),
+                rtp: info.rtp_time.numer() as u32,
+            },
+            packets: info.sender_packet_count,
+            octets: info.sender_octet_count,
+        };
+        let state = &mut self.media[medium as usize];
+        if let Some(layer) = feedback.rid.and_then(|rid| state.layer_of(rid)) {
+            return self.layer_reported(medium, layer, ssrc, report);
+        }
         // Retransmissions have reports of their own.
-        if state.receives().is_none() || state.received.ssrc() != Some(ssrc) {
+        if state.received.ssrc() == Some(ssrc) {
+            self.report_to_media(medium, report);
+        }
+    }
+
+    /// A sender report of what is handed on, in the numbers of its source.
+    pub(super) fn report_to_media(&mut self, medium: Medium, report: SenderReport) {
+        let state = &self.media[medium as usize];
+        let Some(timestamp) = state.received.timestamp(report.time.rtp) else {
+            return;
+        };
+        if state.receives().is_none() {
             return;
         }
-        let Some(timestamp) = state.received.timestamp(info.rtp_time.numer() as u32) else {
-            return;
-        };
         let time = SenderTime {
-            ntp: rtp::ntp_time(info.ntp_time),
             rtp: timestamp,
+            ..report.time
         };
-        let report = rtp::write_sender_report(
-            state.ssrc,
-            time,
-            info.sender_packet_count,
-            info.sender_octet_count,
-            &self.name,
-        );
+        let report =
+            rtp::write_sender_report(state.ssrc, time, report.packets, report.octets, &self.name);
         self.outputs.push_back(Output::Event(Event::Media {
             medium,
             channel: Channel::Rtcp,
@@ -411,11 +455,12 @@ impl Leg {
         if let Some(known) = known {
             return Some(*known);
         }
-        let mids = self.media.each_ref().map(MediumState::mid);
+        let streams = self.media.each_ref().map(MediumState::received_streams);
         let found = self.engine.run(|rtc| {
             let mut api = rtc.direct_api();
-            Medium::ALL.into_iter().zip(mids).find_map(|(medium, mid)| {
-                let stream = api.stream_rx_by_mid(mid?, None)?;
+            let streams = streams.into_iter().flatten().flatten();
+            streams.into_iter().find_map(|wanted| {
+                let stream = api.stream_rx_by_mid(wanted.mid, wanted.rid)?;
                 let original = *stream.ssrc();
                 let repairs = match stream.rtx() {
                     _ if original == ssrc => None,
@@ -424,7 +469,8 @@ impl Leg {
                 };
                 Some(SourceMedium {
                     ssrc,
-                    medium,
+                    medium: wanted.medium,
+                    layer: wanted.layer,
                     repairs,
                 })
             })

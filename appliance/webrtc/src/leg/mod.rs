@@ -20,6 +20,7 @@
 
 mod early_handshake;
 mod events;
+mod layers;
 mod media;
 mod negotiation;
 mod remote_addresses;
@@ -42,6 +43,7 @@ use crate::engine::{self, Engine};
 use crate::error::Error;
 use crate::output::{CloseReason, Event, Output};
 use crate::rate_limit::RateLimit;
+use crate::rtp;
 use crate::sent_datagrams::SentDatagrams;
 use crate::stats::{CandidateKind, LegStats};
 use crate::transport_feedback::TransportReports;
@@ -53,9 +55,12 @@ use remote_addresses::RemoteAddresses;
 /// Candidates of the browser that are tried until ICE restarts.
 const CANDIDATES: usize = 200;
 
-/// Sources that a browser may have over a whole call: three streams, each with retransmissions, begun
-/// anew now and then.
+/// Sources that a browser may have over a whole call: three streams, one of them in two layers, each with
+/// retransmissions, begun anew now and then.
 const SOURCES: usize = 64;
+
+/// Sources that packets may name, genuine or not: more than a browser may have.
+const CLAIMED_SOURCES: usize = 2 * SOURCES;
 
 /// Data channels that a browser may have open.
 const DATA_CHANNELS: usize = 8;
@@ -141,6 +146,8 @@ pub struct Leg {
     fingerprints: Vec<String>,
     /// Sources of the browser, as its offers and its packets name them.
     sources: Vec<u32>,
+    /// Sources that packets have named which may not be genuine.
+    claimed_sources: Vec<u32>,
     /// Whose packets those of a source are.
     source_media: Vec<SourceMedium>,
     channels: Vec<(ChannelId, String)>,
@@ -207,6 +214,7 @@ impl Leg {
                 .map(str::to_owned)
                 .collect(),
             sources: Vec::new(),
+            claimed_sources: Vec::new(),
             source_media: Vec::new(),
             channels: Vec::new(),
             texts: RateLimit::per_second(TEXTS),
@@ -308,7 +316,7 @@ impl Leg {
             }
             return;
         }
-        if !self.admits(now, &received) {
+        if !self.admits(now, &received) || !self.knows_source(received.payload) {
             return;
         }
         self.hand_to_engine(now, &received);
@@ -345,6 +353,22 @@ impl Leg {
     /// that are known.
     pub fn connection_closed(&mut self, remote: std::net::SocketAddr) {
         self.remote_addresses.close(remote);
+    }
+
+    /// The engine remembers sources and their stream ids before it knows whether a packet is genuine.
+    fn knows_source(&mut self, payload: &[u8]) -> bool {
+        let is_rtp = matches!(payload.first(), Some(128..=191)) && !rtp::is_rtcp(payload);
+        let Some((ssrc, _)) = rtp::ssrc_and_sequence(payload).filter(|_| is_rtp) else {
+            return true;
+        };
+        if self.claimed_sources.contains(&ssrc) || self.sources.contains(&ssrc) {
+            return true;
+        }
+        let has_room = self.claimed_sources.len() < CLAIMED_SOURCES;
+        if has_room {
+            self.claimed_sources.push(ssrc);
+        }
+        has_room
     }
 
     /// Does what is due by `now`.

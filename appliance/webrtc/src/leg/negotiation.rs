@@ -16,6 +16,7 @@ use crate::description::{self, LineKind, Offer};
 use crate::engine;
 use crate::error::Error;
 use crate::output::{CloseReason, Event};
+use crate::simulcast;
 use crate::stats::CandidateKind;
 use crate::streams;
 
@@ -83,8 +84,11 @@ impl Leg {
         // The engine tells a restart by new credentials, and makes its own by a random source that is
         // not made for secrets.
         let before = self.local_credentials()?;
-        let answer = self.engine.accept_offer(&description::for_engine(offer))?;
+        let for_engine = description::for_engine(offer, read);
+        let answer = self.engine.accept_offer(&for_engine)?;
         let answer = description::with_repetition_last(&answer);
+        let layers = read.lines.iter().map(|line| line.layers.as_ref());
+        let answer = simulcast::with_layers(&answer, layers);
         let mut answer = description::with_sound_nack(&answer, read);
         let after = self.local_credentials()?;
         let restarted = before != after;

@@ -423,3 +423,93 @@ fn errors_quote_no_password() {
         }
     }
 }
+
+/// Chromium's offer as it is where its camera is sent in two sizes, or in those of `list`.
+fn with_layers(list: &str) -> String {
+    let rids: String = list
+        .split([';', ','])
+        .map(|rid| format!("a=rid:{} send\r\n", rid.trim_start_matches('~')))
+        .collect();
+    let video = CHROMIUM.find("a=mid:1").unwrap();
+    let end = CHROMIUM[video..]
+        .find("m=")
+        .map_or(CHROMIUM.len(), |at| video + at);
+    let line: String = CHROMIUM[video..end]
+        .split_inclusive('\n')
+        .filter(|line| !line.starts_with("a=ssrc"))
+        .collect();
+    format!(
+        "{}{line}{rids}a=simulcast:send {list}\r\n{}",
+        &CHROMIUM[..video],
+        &CHROMIUM[end..]
+    )
+}
+
+#[test]
+fn a_camera_in_two_sizes_is_taken_in_both() {
+    let (leg, described) = answer(&with_layers("h;l")).unwrap();
+    for line in ["a=rid:h recv", "a=rid:l recv", "a=simulcast:recv h;l"] {
+        assert_eq!(
+            described.lines().filter(|it| *it == line).count(),
+            1,
+            "{line}"
+        );
+    }
+    let slides = described.rfind("m=video").unwrap();
+    assert!(
+        !described[slides..].contains("simulcast"),
+        "on its line alone"
+    );
+    // What is sent to the browser is one stream, whose sources the answer names.
+    let camera = &described[described.find("m=video").unwrap()..slides];
+    assert!(camera.contains("a=ssrc-group:FID "), "{camera}");
+    let plain = settled(CHROMIUM);
+    assert_eq!(leg.streams(), &plain);
+    for (list, taken) in [("h;~l", "h;l"), ("q;x;f", "q;x"), ("a,b;c", "a;c")] {
+        let (_, described) = answer(&with_layers(list)).unwrap();
+        let line = format!("a=simulcast:recv {taken}");
+        assert!(described.lines().any(|it| it == line), "{list}");
+    }
+}
+
+#[test]
+fn what_cannot_be_taken_in_two_sizes_is_taken_in_one() {
+    for list in ["h", "h;h", "h,l", "too-long-to-be;kept-by-anybody"] {
+        let (leg, described) = answer(&with_layers(list)).unwrap();
+        assert!(
+            !described.contains("simulcast") && !described.contains("a=rid"),
+            "{list}"
+        );
+        assert_eq!(leg.streams(), &settled(CHROMIUM), "{list}");
+    }
+    for (name, offer) in BROWSERS {
+        let (_, described) = answer(offer).unwrap();
+        assert!(!described.contains("simulcast"), "{name}");
+    }
+}
+
+#[test]
+fn sizes_may_come_and_go_with_later_offers() {
+    let (mut leg, _) = answer(CHROMIUM).unwrap();
+    for (offer, both) in [
+        (with_layers("h;l"), true),
+        (CHROMIUM.to_owned(), false),
+        (with_layers("h;l"), true),
+    ] {
+        let described = leg.reoffer(Instant::now(), &offer).unwrap();
+        assert_eq!(described.contains("a=simulcast:recv h;l"), both);
+    }
+}
+
+#[test]
+fn an_offer_with_ever_so_many_sizes_is_refused() {
+    let list: Vec<String> = (0..1_000).map(|number| format!("r{number}")).collect();
+    let refused = answer(&with_layers(&list.join(";")));
+    assert!(matches!(
+        refused,
+        Err(Error::TooMany {
+            what: "stream ids",
+            ..
+        })
+    ));
+}

@@ -9,7 +9,9 @@ use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::channel::ChannelId;
 use str0m::config::DtlsVersion;
 use str0m::format::Codec;
-use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt};
+use str0m::media::{
+    Direction, KeyframeRequestKind, MediaKind, Mid, Pt, Rid, Simulcast, SimulcastLayer,
+};
 use str0m::net::{Protocol, Receive, TcpType, Transmit};
 use str0m::rtp::rtcp::Rtcp;
 use str0m::rtp::{RawPacket, RtpPacket, RtpWrite, SeqNo};
@@ -26,6 +28,8 @@ pub(crate) struct Seen {
     pub(crate) closed: bool,
     pub(crate) packets: Vec<(Medium, RtpPacket)>,
     pub(crate) keyframe_requests: Vec<(Instant, Medium)>,
+    /// Those for a layer of a picture that is sent in two.
+    pub(crate) layer_requests: Vec<(Instant, Rid)>,
     pub(crate) texts: Vec<String>,
     pub(crate) sender_reports: usize,
 }
@@ -85,6 +89,17 @@ impl Browser {
         udp: Option<SocketAddr>,
         tcp: Option<(SocketAddr, TcpType)>,
     ) -> (Self, String) {
+        Self::with_layers(now, version, udp, tcp, &[])
+    }
+
+    /// One whose camera has these layers; where there are none, one stream.
+    pub(crate) fn with_layers(
+        now: Instant,
+        version: DtlsVersion,
+        udp: Option<SocketAddr>,
+        tcp: Option<(SocketAddr, TcpType)>,
+        layers: &[&str],
+    ) -> (Self, String) {
         let mut rtc = rtc(now, version);
         if let Some(address) = udp {
             rtc.add_local_candidate(Candidate::host(address, "udp").unwrap());
@@ -94,12 +109,17 @@ impl Browser {
             rtc.add_local_candidate(candidate.build().unwrap());
         }
         let mut api = rtc.sdp_api();
+        let mut camera = Simulcast::new();
+        for layer in layers {
+            camera.add_send_layer(SimulcastLayer::new(layer));
+        }
+        let camera = (!layers.is_empty()).then_some(camera);
         let mids = [
-            (MediaKind::Audio, Direction::SendRecv),
-            (MediaKind::Video, Direction::SendRecv),
-            (MediaKind::Video, Direction::Inactive),
+            (MediaKind::Audio, Direction::SendRecv, None),
+            (MediaKind::Video, Direction::SendRecv, camera),
+            (MediaKind::Video, Direction::Inactive, None),
         ]
-        .map(|(kind, direction)| api.add_media(kind, direction, None, None, None));
+        .map(|(kind, direction, layers)| api.add_media(kind, direction, None, None, layers));
         api.add_channel("roomd".to_owned());
         let (offer, pending) = api.apply().unwrap();
         let browser = Self {
@@ -254,6 +274,8 @@ impl Browser {
             Event::KeyframeRequest(request) => {
                 let medium = medium_of(request.mid);
                 self.seen.keyframe_requests.push((now, medium));
+                let layer = request.rid.map(|rid| (now, rid));
+                self.seen.layer_requests.extend(layer);
             }
             Event::RawPacket(packet) => {
                 if let RawPacket::RtcpRx(packet) = *packet
@@ -280,18 +302,7 @@ impl Browser {
         marker: bool,
         payload: &[u8],
     ) {
-        let mid = self.mids[medium as usize];
-        let codec = match medium {
-            Medium::Audio => Codec::Opus,
-            Medium::Video | Medium::Slides => Codec::H264,
-        };
-        let settled = self.rtc.media(mid).unwrap().remote_pts().to_vec();
-        let params = self.rtc.codec_config().params();
-        let pt: Pt = params
-            .iter()
-            .find(|param| param.spec().codec == codec && settled.contains(&param.pt()))
-            .unwrap()
-            .pt();
+        let (mid, pt) = self.stream(medium);
         let sequence = &mut self.sequences[medium as usize];
         *sequence += 1;
         let write = RtpWrite::new(pt, SeqNo::from(*sequence), timestamp, now, payload)
@@ -301,6 +312,53 @@ impl Browser {
         api.stream_tx_by_mid(mid, None).unwrap().write_rtp(write);
         self.drain(now);
         self.timeout(now);
+    }
+
+    /// The line of a medium, and the payload type that is sent on it.
+    fn stream(&self, medium: Medium) -> (Mid, Pt) {
+        let mid = self.mids[medium as usize];
+        let codec = match medium {
+            Medium::Audio => Codec::Opus,
+            Medium::Video | Medium::Slides => Codec::H264,
+        };
+        let settled = self.rtc.media(mid).unwrap().remote_pts().to_vec();
+        let params = self.rtc.codec_config().params();
+        let pt = params
+            .iter()
+            .find(|param| param.spec().codec == codec && settled.contains(&param.pt()))
+            .unwrap()
+            .pt();
+        (mid, pt)
+    }
+
+    /// Sends a packet of a layer, with the numbers that it is given.
+    pub(crate) fn send_layer(
+        &mut self,
+        now: Instant,
+        layer: &str,
+        sequence: u64,
+        timestamp: u32,
+        marker: bool,
+        payload: &[u8],
+    ) {
+        let (mid, pt) = self.stream(Medium::Video);
+        let write = RtpWrite::new(pt, SeqNo::from(sequence), timestamp, now, payload)
+            .marker(marker)
+            .nackable(true);
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_tx_by_mid(mid, Some(layer.into()));
+        stream.unwrap().write_rtp(write);
+        self.drain(now);
+        self.timeout(now);
+    }
+
+    /// Another source for a layer, as if the browser had begun it anew.
+    pub(crate) fn begin_layer_anew(&mut self, layer: &str) {
+        let mid = self.mids[Medium::Video as usize];
+        let mut api = self.rtc.direct_api();
+        let (ssrc, again) = (api.new_ssrc(), api.new_ssrc());
+        let reset = api.reset_stream_tx(mid, Some(layer.into()), ssrc, Some(again));
+        assert!(reset.is_some());
     }
 
     pub(crate) fn request_keyframe(&mut self, now: Instant, medium: Medium) {

@@ -5,6 +5,7 @@
 mod browser;
 mod hostile;
 mod recovery;
+mod simulcast;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -180,11 +180,29 @@ impl World {
         Self::with_offer(seed, addresses, udp, tcp, str::to_owned)
     }
 
+    /// With a browser whose camera has these layers.
+    pub(crate) fn with_layers(seed: u64, layers: &[&str]) -> Self {
+        let addresses = [LocalAddress::udp(room_udp())];
+        let udp = Some(browser_address());
+        Self::with_camera(seed, &addresses, udp, None, layers, str::to_owned)
+    }
+
     fn with_offer(
         seed: u64,
         addresses: &[LocalAddress],
         udp: Option<SocketAddr>,
         tcp: Option<(SocketAddr, TcpType)>,
+        change: impl Fn(&str) -> String,
+    ) -> Self {
+        Self::with_camera(seed, addresses, udp, tcp, &[], change)
+    }
+
+    fn with_camera(
+        seed: u64,
+        addresses: &[LocalAddress],
+        udp: Option<SocketAddr>,
+        tcp: Option<(SocketAddr, TcpType)>,
+        layers: &[&str],
         change: impl Fn(&str) -> String,
     ) -> Self {
         let now = Instant::now();
@@ -194,7 +212,7 @@ impl World {
         } else {
             DtlsVersion::Dtls13
         };
-        let (mut browser, offer) = Browser::with_dtls(now, version, udp, tcp);
+        let (mut browser, offer) = Browser::with_layers(now, version, udp, tcp, layers);
         let offer = change(&offer);
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_be_bytes());

@@ -12,6 +12,7 @@ mod media;
 mod network_changes;
 mod reachability;
 mod relayed;
+mod simulcast;
 mod slides;
 mod slow_network;
 mod webrtcbin;

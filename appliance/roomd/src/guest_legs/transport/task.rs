@@ -26,7 +26,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use webrtc::{
     CloseReason, DatagramKind, Event, Leg, LegSettings, LocalAddress, Output, Protocol, Received,
-    Transmit,
+    SimulcastLayer, Transmit,
 };
 
 use super::super::Replies;
@@ -94,6 +94,8 @@ pub(super) struct Task {
     pub(super) measurements: Measurements,
     /// When the next ones are due.
     pub(super) next_measurement: Instant,
+    /// In which size the camera is taken, where the browser sends both.
+    pub(super) camera_layer: SimulcastLayer,
 }
 
 impl Task {
@@ -189,6 +191,7 @@ impl Task {
                     Some(Order::Addresses { all, opened }) => self.move_to(&all, opened).await,
                     // They were for the connection that is over.
                     Some(Order::Candidate(_) | Order::Text(_)) => {}
+                    Some(Order::CameraLayer(layer)) => self.camera_layer = layer,
                     None => return false,
                 },
                 () = tokio::time::sleep_until(deadline.into()) => return false,
@@ -238,6 +241,10 @@ impl Task {
             }
             Order::Offer { sdp, replies, seed } => {
                 self.answer_offer(&sdp, &replies, seed);
+            }
+            Order::CameraLayer(layer) => {
+                self.camera_layer = layer;
+                self.leg.set_simulcast_layer(Medium::Video, layer);
             }
             Order::Addresses { all, opened } => self.move_to(&all, opened).await,
         }
@@ -296,6 +303,8 @@ impl Task {
         self.events.clear();
         self.congestion.path_changed(now);
         self.leg = leg;
+        self.leg
+            .set_simulcast_layer(Medium::Video, self.camera_layer);
         self.sockets.set_ufrag(self.leg.local_ufrag());
         Ok(answer)
     }

@@ -99,7 +99,9 @@ export function startMediaEnd(): void {
         });
       }
       const current = connection;
-      await current.setRemoteDescription({ type: "offer", sdp: offer });
+      // As a browser it gets one size of the camera only, and may not get on with what it says of others.
+      const sdp = offer.replace(/^a=(simulcast|rid):.*\r\n/gm, "");
+      await current.setRemoteDescription({ type: "offer", sdp });
       const [audio, camera, screen] = current.getTransceivers();
       for (const transceiver of [audio, camera, screen]) if (transceiver) transceiver.direction = "sendrecv";
       await audio?.sender.replaceTrack(voice);

@@ -150,9 +150,8 @@ fn lost_sound_comes_again_and_is_not_made_up() {
     println!("without {without:?}, with {with:?}");
     assert_eq!((without.asked, without.again), (0, 0), "{without:?}");
     assert!(with.asked > 0 && with.again > 0, "{with:?}");
-    assert!(
-        with.concealed < 0.75 * without.concealed,
-        "{with:?} {without:?}"
-    );
+    // Of 100 packets five are lost. What the browser makes up of the rest differs more between two runs alike than
+    // between the two ways.
+    assert!(with.concealed < 0.01, "{with:?} {without:?}");
     assert!(2 * with.lost < without.lost, "{with:?} {without:?}");
 }

@@ -4,18 +4,23 @@
 //!  TCP ─ place? ─> TLS, 10 s ─> head, 10 s ─> request, 10 s ─> answer ─┬─> next request ...
 //!          │ none: closed                                               └─> WebSocket keeps the place
 //! ```
+//!
+//! A browser keeps several connections for its next request, some of which never comes. Where half of the places are
+//! taken, each answer is the last one of its connection: a whole office that opens a link would find no place.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
+use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncWriteExt;
@@ -103,8 +108,22 @@ impl Places {
         })
     }
 
+    /// Whether so many places are taken, of all or of one network, that none should be kept for later.
+    fn are_scarce(&self, network: IpAddr) -> bool {
+        let taken = self.lock();
+        let in_all: usize = taken.values().sum();
+        let of_source = taken.get(&network).copied().unwrap_or(0);
+        2 * in_all >= MAX_CONNECTIONS || 2 * of_source >= MAX_OF_SOURCE
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    fn is_scarce(&self) -> bool {
+        self.places.are_scarce(self.network)
     }
 }
 
@@ -233,7 +252,15 @@ async fn serve_connection(
     let routes = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
-        routes.call(request)
+        let (answer, place) = (routes.call(request), Arc::clone(&peer.place));
+        async move {
+            let mut answer = answer.await?;
+            if answer.status() != StatusCode::SWITCHING_PROTOCOLS && place.is_scarce() {
+                let last = HeaderValue::from_static("close");
+                answer.headers_mut().insert(CONNECTION, last);
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let mut builder = http1::Builder::new();
     builder
@@ -280,6 +307,7 @@ mod tests {
         let host = |last: u8| IpAddr::from([192, 0, 2, last]);
         let of_one: Vec<_> = std::iter::from_fn(|| places.take(host(1))).collect();
         assert_eq!(of_one.len(), MAX_OF_SOURCE);
+        assert!(of_one[0].is_scarce() && !places.are_scarce(host(2)));
         let others: Vec<_> = (2..=255)
             .map_while(|last| places.take(host(last)))
             .collect();

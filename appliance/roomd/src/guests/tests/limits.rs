@@ -27,6 +27,23 @@ async fn who_guesses_links_is_shut_out() {
 }
 
 #[tokio::test]
+async fn a_whole_office_that_opens_a_link_finds_places_since_none_is_kept_for_later() {
+    let room = Room::start().await;
+    let browser = room.browser();
+    let alone = browser.get("/join").await;
+    assert_eq!((alone.status, alone.headers.get("connection")), (200, None));
+    let mut kept = Vec::new();
+    for _ in 0..24 {
+        kept.push(browser.connect().await);
+    }
+    // Each of those that come now leaves its place to the next.
+    for _ in 0..48 {
+        let answer = browser.get("/join").await;
+        assert_eq!((answer.status, answer.header("connection")), (200, "close"));
+    }
+}
+
+#[tokio::test]
 async fn other_sites_pages_can_do_nothing_in_a_guests_name() {
     let room = Room::start().await;
     let token = room.link().await;

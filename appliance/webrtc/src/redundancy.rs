@@ -31,15 +31,19 @@ pub(crate) enum Repair {
     Retransmission,
 }
 
-/// The longest way there and back on which sound that is sent again is waited for: with the time until it is asked
-/// for it stays within what media holds at the most.
-const LONGEST_ROUND_TRIP: Duration = Duration::from_millis(130);
+/// The longest way there and back on which a browser that misses sound has it again in time: Chromium plays some 60 ms
+/// after what comes in time. On 100 ms it made up 1.1 % of the sound where 5 % of the packets were lost and nothing was
+/// repeated, and next to nothing where it was.
+const LONGEST_FOR_BROWSER: Duration = Duration::from_millis(50);
+
+/// The same for us: with the time until it is asked for it stays within what media holds at the most.
+const LONGEST_FOR_MEDIA: Duration = Duration::from_millis(130);
 
 impl Repair {
-    /// What serves best. `is_sent_again` tells whether the end that loses asks, and the other one answers. A round
+    /// What serves the browser best, which misses sound. `is_sent_again` tells whether it asks, and we answer. A round
     /// trip that is not known yet counts as a short one.
     pub(crate) fn of(is_sent_again: bool, round_trip: Option<Duration>) -> Self {
-        let is_short = round_trip.is_none_or(|it| it <= LONGEST_ROUND_TRIP);
+        let is_short = round_trip.is_none_or(|it| it <= LONGEST_FOR_BROWSER);
         if is_sent_again && is_short {
             Self::Retransmission
         } else {
@@ -55,6 +59,11 @@ impl Repair {
             Self::Retransmission => [0.08, 0.16],
         }
     }
+}
+
+/// Whether we should ask for sound that we miss: the browser repeats none by itself.
+pub(crate) fn is_worth_asking(round_trip: Option<Duration>) -> bool {
+    round_trip.is_none_or(|it| it <= LONGEST_FOR_MEDIA)
 }
 
 /// Earlier packets that a packet carries at most.
@@ -248,9 +257,9 @@ mod tests {
         let ms = Duration::from_millis;
         let table = [
             (true, Some(ms(20)), [0, 0, 0, 1, 2]),
-            (true, Some(ms(130)), [0, 0, 0, 1, 2]),
+            (true, Some(ms(50)), [0, 0, 0, 1, 2]),
             (true, None, [0, 0, 0, 1, 2]),
-            (true, Some(ms(131)), [0, 1, 1, 2, 2]),
+            (true, Some(ms(51)), [0, 1, 1, 2, 2]),
             (false, Some(ms(20)), [0, 1, 1, 2, 2]),
             (false, None, [0, 1, 1, 2, 2]),
         ];

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::keyframe_gate::KeyframeGate;
 use crate::numbering::Numbering;
 use crate::output::{Channel, CloseReason, Event, Output};
-use crate::redundancy::{Redundancy, Repair, Repetitions, Unwrapped};
+use crate::redundancy::{self, Redundancy, Repetitions, Unwrapped};
 use crate::rtp::{self, ControlPacket};
 use crate::sent_sound::SentSound;
 use crate::simulcast::{Packet, SenderReport, SimulcastLayer};
@@ -376,7 +376,7 @@ impl Leg {
         let (Some(mid), takes_nack) = (audio.mid(), audio.takes_nack) else {
             return;
         };
-        let asks = Repair::of(takes_nack, round_trip) == Repair::Retransmission;
+        let asks = takes_nack && redundancy::is_worth_asking(round_trip);
         self.engine.run(|rtc| {
             if let Some(stream) = rtc.direct_api().stream_rx_by_mid(mid, None) {
                 stream.suppress_nack(!asks);

@@ -204,7 +204,7 @@ fn sound_sent_again(world: &World) -> usize {
 #[test]
 fn lost_sound_is_sent_again_both_ways_where_the_browser_agrees() {
     for loss in [2.0, 5.0] {
-        let world = sound_through(World::with_sound_nack(41), loss, Duration::from_millis(60));
+        let world = sound_through(World::with_sound_nack(41), loss, Duration::from_millis(40));
         let [at_browser, at_media] = heard(&world);
         assert!(
             at_browser > 0.995 && at_media > 0.995,
@@ -214,7 +214,8 @@ fn lost_sound_is_sent_again_both_ways_where_the_browser_agrees() {
         assert_eq!(world.heard_by_browser().1, 0);
         let sent = f64::from(world.sent_by_leg(Medium::Audio));
         let again = sound_sent_again(&world) as f64 / sent * 100.0;
-        assert!((0.5 * loss..1.5 * loss).contains(&again), "{again}");
+        // 29 are lost of 1,750 where 2 % are: a run may have half as many.
+        assert!((0.4 * loss..1.5 * loss).contains(&again), "{again}");
         assert!(world.nacks_sent(Medium::Audio) > 0);
     }
 }
@@ -230,7 +231,7 @@ fn sound_that_would_come_again_too_late_is_repeated_instead() {
 
 #[test]
 fn without_loss_no_sound_is_asked_for_and_none_is_repeated() {
-    let world = sound_through(World::with_sound_nack(43), 0.0, Duration::from_millis(60));
+    let world = sound_through(World::with_sound_nack(43), 0.0, Duration::from_millis(40));
     assert_eq!(heard(&world), [1.0, 1.0]);
     assert_eq!(world.heard_by_browser().1, 0);
     assert_eq!(sound_sent_again(&world), 0);

@@ -35,6 +35,7 @@ pub mod poll;
 pub mod ports;
 pub mod process_usage;
 pub mod python;
+mod python_guest;
 pub mod room_setup;
 pub mod roomd;
 pub mod routed_networks;

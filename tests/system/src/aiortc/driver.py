@@ -1,22 +1,19 @@
-# A guest on aiortc, by the same HTTP and WebSocket as the page's browser. The argument is JSON:
-# "link", "name", "width", "height" of the picture that it sends. Each line of output is a JSON object
-# with an "event"; the end of standard input makes the guest leave.
+# A guest on aiortc; see guest_session.py.
 
 import asyncio
 import fractions
 import json
 import math
-import ssl
 import sys
 import time
-import urllib.request
-from urllib.parse import urlsplit
 
 import aioice.ice
 import av
 import websockets
 from aiortc import RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
+
+from guest_session import enter, say
 
 FRAME_RATE = 15
 SAMPLE_RATE = 48000
@@ -25,10 +22,6 @@ TONE_HZ = 440
 
 # A machine without a network has only its loopback addresses, which aioice leaves out.
 aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
-
-
-def say(event, **more):
-    print(json.dumps({"event": event, **more}), flush=True)
 
 
 class Tone(AudioStreamTrack):
@@ -97,28 +90,8 @@ async def count(track, kind):
             say("received", kind=kind, frames=received, **size)
 
 
-def exchange(context, base, settings, token):
-    """Exchanges the link's token for a session, and gives its cookie."""
-    request = urllib.request.Request(
-        f"{base}/guest/session",
-        data=json.dumps({"token": token, "name": settings["name"]}).encode(),
-        headers={"Content-Type": "application/json", "Origin": base},
-    )
-    with urllib.request.urlopen(request, context=context, timeout=30) as answer:
-        say("session", session=json.load(answer)["room_name"])
-        return answer.headers["Set-Cookie"].split(";")[0]
-
-
 async def main():
-    settings = json.loads(sys.argv[1])
-    link = urlsplit(settings["link"])
-    base = f"{link.scheme}://{link.netloc}"
-    # The room's own authority is one that nobody has heard of.
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    cookie = exchange(context, base, settings, link.fragment)
-
+    settings, way = enter()
     connection = RTCPeerConnection()
     connection.addTrack(Tone())
     camera = connection.addTransceiver(Bar(settings["width"], settings["height"]), direction="sendrecv")
@@ -139,10 +112,7 @@ async def main():
     def on_state():
         say("connection", state=connection.connectionState)
 
-    address = f"wss://{link.netloc}/guest/signalling"
-    async with websockets.connect(
-        address, ssl=context, origin=base, additional_headers={"Cookie": cookie}
-    ) as signalling:
+    async with websockets.connect(**way) as signalling:
         await connection.setLocalDescription(await connection.createOffer())
         # Its candidates are in the offer.
         await signalling.send(json.dumps({"type": "offer", "sdp": connection.localDescription.sdp}))

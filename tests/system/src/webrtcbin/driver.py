@@ -1,6 +1,4 @@
-# A guest on GStreamer's webrtcbin and so on libnice, by the same HTTP and WebSocket as the page's browser. The argument
-# is JSON: "link", "name", "width", "height" of the picture that it sends, "pem" for DTLS. Each line of output is a JSON
-# object with an "event"; the end of standard input makes the guest leave.
+# A guest on GStreamer's webrtcbin and so on libnice; see guest_session.py. Its settings have "pem" for DTLS, too.
 
 import hashlib
 import json
@@ -8,8 +6,6 @@ import re
 import ssl
 import sys
 import threading
-import urllib.request
-from urllib.parse import urlsplit
 
 import gi
 
@@ -19,6 +15,8 @@ gi.require_version("GstWebRTC", "1.0")
 from gi.repository import Gst, GstSdp, GstWebRTC
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+
+from guest_session import enter, lock, say
 
 PIPELINE = """
 webrtcbin name=guest bundle-policy=max-bundle latency=50
@@ -30,26 +28,6 @@ videotestsrc is-live=true pattern=ball ! video/x-raw,width={width},height={heigh
   ! video/x-h264,profile=constrained-baseline ! rtph264pay pt=96 config-interval=-1 aggregate-mode=zero-latency
   ! application/x-rtp,media=video,encoding-name=H264,payload=96,clock-rate=90000 ! guest.
 """
-
-lock = threading.Lock()
-
-
-def say(event, **more):
-    with lock:
-        print(json.dumps({"event": event, **more}), flush=True)
-
-
-def exchange(context, base, settings, token):
-    """Exchanges the link's token for a session, and gives its cookie."""
-    request = urllib.request.Request(
-        f"{base}/guest/session",
-        data=json.dumps({"token": token, "name": settings["name"]}).encode(),
-        headers={"Content-Type": "application/json", "Origin": base},
-    )
-    with urllib.request.urlopen(request, context=context, timeout=30) as answer:
-        say("session", session=json.load(answer)["room_name"])
-        return answer.headers["Set-Cookie"].split(";")[0]
-
 
 def fingerprint(pem):
     """The hash of the certificate (RFC 8122)."""
@@ -88,14 +66,7 @@ def count(pipeline, pad):
 
 
 def main():
-    settings = json.loads(sys.argv[1])
-    link = urlsplit(settings["link"])
-    base = f"{link.scheme}://{link.netloc}"
-    # The room's own authority is one that nobody has heard of.
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    cookie = exchange(context, base, settings, link.fragment)
+    settings, way = enter()
 
     Gst.init(None)
     pipeline = Gst.parse_launch(PIPELINE.format(**settings))
@@ -115,9 +86,7 @@ def main():
         lambda guest, _: say("connection", state=guest.get_property("ice-connection-state").value_nick),
     )
 
-    with connect(
-        f"wss://{link.netloc}/guest/signalling", ssl=context, origin=base, additional_headers={"Cookie": cookie}
-    ) as signalling:
+    with connect(**way) as signalling:
         pipeline.set_state(Gst.State.PLAYING)
         assert offers.wait(20), "the pipeline has something to offer"
         # Candidates come once the description is set, and after the offer.

@@ -5,33 +5,26 @@
 //! engine of this room does not take (nor need it: RFC 8827 section 6.5); so it is given one with the key that later
 //! versions make.
 
-use std::process::ChildStdin;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rcgen::{CertificateParams, KeyPair};
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::json;
 
-use crate::child_process::ChildProcess;
-use crate::journal::Mark;
 use crate::network_namespace::NetworkNamespace;
 use crate::python;
+use crate::python_guest::{PythonGuest, WEBSOCKETS};
 
 const DRIVER: &str = include_str!("driver.py");
 /// Debian's Python has GStreamer; of this package, which is Python alone, it gets a copy.
-const PACKAGES: [&str; 1] = ["websockets==17.4"];
-const EXIT_LIMIT: Duration = Duration::from_secs(10);
+const PACKAGES: [&str; 1] = [WEBSOCKETS];
 /// Of the picture that it sends.
 const SIZE: (u32, u32) = (640, 360);
 
 /// A guest on webrtcbin. Ends with this value.
 #[derive(Debug)]
 pub struct Webrtcbin {
-    // The process ends before its folder vanishes: fields are dropped in this order.
-    process: ChildProcess,
-    input: ChildStdin,
-    _folder: TempDir,
+    guest: PythonGuest,
 }
 
 impl Webrtcbin {
@@ -45,9 +38,6 @@ impl Webrtcbin {
         let libraries = libraries.context("an interpreter of an environment")?;
         let mut packages = std::fs::read_dir(libraries.join("lib"))?;
         let packages = packages.next().context("a folder of packages")??;
-        let folder = tempfile::tempdir()?;
-        let driver = folder.path().join("driver.py");
-        std::fs::write(&driver, DRIVER)?;
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::default().self_signed(&key)?;
         let (width, height) = SIZE;
@@ -58,18 +48,10 @@ impl Webrtcbin {
             "height": height,
             "pem": format!("{}{}", certificate.pem(), key.serialize_pem()),
         });
-        let mut command = network.command("/usr/bin/python3");
-        command
-            .arg(&driver)
-            .arg(settings.to_string())
-            .env("PYTHONPATH", packages.path().join("site-packages"))
-            .current_dir(folder.path());
-        let (process, input) = ChildProcess::start_with_input("webrtcbin", &mut command)?;
-        Ok(Self {
-            process,
-            input,
-            _folder: folder,
-        })
+        let mut interpreter = network.command("/usr/bin/python3");
+        interpreter.env("PYTHONPATH", packages.path().join("site-packages"));
+        let guest = PythonGuest::start("webrtcbin", interpreter, DRIVER, &settings)?;
+        Ok(Self { guest })
     }
 
     /// Waits until so many pieces of this kind, `video` or `audio`, have been decoded.
@@ -77,13 +59,7 @@ impl Webrtcbin {
     /// # Errors
     /// When they have not in time.
     pub fn wait_for(&self, kind: &str, count: u64, timeout: Duration) -> Result<()> {
-        let lines = self.process.lines();
-        let what = format!("{count} pieces of {kind}");
-        lines.wait_after(Mark::default(), &what, timeout, |line| {
-            let event: Value = serde_json::from_str(line).ok()?;
-            let are_there = event["kind"] == kind && event["frames"].as_u64()? >= count;
-            are_there.then_some(())
-        })
+        self.guest.wait_for_pieces(kind, count, timeout).map(drop)
     }
 
     /// Leaves the meeting.
@@ -91,12 +67,6 @@ impl Webrtcbin {
     /// # Errors
     /// When the program does not end.
     pub fn leave(self) -> Result<()> {
-        let Self {
-            mut process,
-            input,
-            _folder,
-        } = self;
-        drop(input);
-        process.wait_for_exit(EXIT_LIMIT).map(drop)
+        self.guest.leave()
     }
 }

@@ -1,7 +1,7 @@
 //! A room's API on its Unix socket, spoken directly: starting a client for each press would be
 //! measured with it.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use api::{Admission, Endpoint, Snapshot};
 use serde::de::DeserializeOwned;
+use tokio_tungstenite::tungstenite::{self, Error, Message};
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// How often a snapshot is looked at while something is waited for.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The API of one room.
 #[derive(Clone, Debug)]
@@ -26,11 +25,6 @@ impl RoomApi {
         Self {
             socket: socket.to_owned(),
         }
-    }
-
-    /// Whether somebody answers.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.snapshot().is_ok()
     }
 
     /// The room as it is now.
@@ -56,7 +50,7 @@ impl RoomApi {
         self.request(Endpoint::HangUpAll)
     }
 
-    /// Waits until `find` finds something in the room's state.
+    /// Waits until `find` finds something in the room's state, of which the room tells at each change.
     pub(crate) fn wait_for<T>(
         &self,
         what: &str,
@@ -64,16 +58,35 @@ impl RoomApi {
         find: impl Fn(&Snapshot) -> Option<T>,
     ) -> Result<T> {
         let deadline = Instant::now() + limit;
+        let url = format!("ws://localhost{}", Endpoint::Events.path());
+        let (mut events, _) = tungstenite::client(url, self.connect()?)?;
+        let mut last = None;
         loop {
-            let snapshot = self.snapshot()?;
-            if let Some(found) = find(&snapshot) {
-                return Ok(found);
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                bail!("{what} did not come in time; the room is {last:?}");
             }
-            if Instant::now() > deadline {
-                bail!("{what} did not come in time; the room is {snapshot:?}");
+            events.get_ref().set_read_timeout(Some(left))?;
+            match events.read() {
+                Ok(Message::Text(text)) => {
+                    let snapshot = serde_json::from_str(&text)
+                        .with_context(|| format!("unexpected event: {text}"))?;
+                    if let Some(found) = find(&snapshot) {
+                        return Ok(found);
+                    }
+                    last = Some(snapshot);
+                }
+                Ok(_) => {}
+                // The time is over: the loop says so.
+                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error).context("the room's events ended"),
             }
-            std::thread::sleep(LOOK_AGAIN);
         }
+    }
+
+    fn connect(&self) -> Result<UnixStream> {
+        UnixStream::connect(&self.socket)
+            .with_context(|| format!("nobody at {}", self.socket.display()))
     }
 
     fn request(&self, endpoint: Endpoint) -> Result<()> {
@@ -91,8 +104,7 @@ impl RoomApi {
     }
 
     fn exchange(&self, endpoint: Endpoint) -> Result<Vec<u8>> {
-        let mut stream = UnixStream::connect(&self.socket)
-            .with_context(|| format!("nobody at {}", self.socket.display()))?;
+        let mut stream = self.connect()?;
         stream.set_read_timeout(Some(ANSWER_LIMIT))?;
         write!(
             stream,

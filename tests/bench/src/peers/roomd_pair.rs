@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use api::snapshot::{Leg, RoomState};
@@ -21,7 +21,8 @@ use super::room_api::RoomApi;
 const NAMES: [&str; 2] = ["room-a", "room-b"];
 const START_LIMIT: Duration = Duration::from_secs(20);
 const CALL_LIMIT: Duration = Duration::from_secs(20);
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// What roomd logs once its API can be asked.
+const SERVES: &str = "API served";
 /// RTP and RTCP of two streams, for several calls.
 const MEDIA_PORTS: u16 = 100;
 
@@ -70,7 +71,7 @@ impl RoomdPair {
             let text = configuration(index, ports, folder.path(), recordings);
             Room::start(roomd, NAMES[index], ports[index].udp, folder.path(), &text)
         };
-        let (mut caller, mut callee) = (start(0)?, start(1)?);
+        let (caller, callee) = (start(0)?, start(1)?);
         caller.wait_until_ready()?;
         callee.wait_until_ready()?;
         Ok(Self {
@@ -179,20 +180,8 @@ impl Room {
         })
     }
 
-    fn wait_until_ready(&mut self) -> Result<()> {
-        let deadline = Instant::now() + START_LIMIT;
-        while !self.api.is_ready() {
-            let log = self.process.lines().clone();
-            let ended = self.process.exit_status()?.is_some();
-            ensure!(
-                !ended && Instant::now() < deadline,
-                "{} does not become ready; its log ends:\n{}",
-                self.name,
-                log.tail()
-            );
-            std::thread::sleep(LOOK_AGAIN);
-        }
-        Ok(())
+    fn wait_until_ready(&self) -> Result<()> {
+        self.process.wait_for_line(SERVES, START_LIMIT).map(drop)
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) struct VideoEncode {
 /// With what an encode begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beginning {
-    /// With the capture: nobody has seen anything yet, and somebody waits to.
+    /// With the capture: whoever sees it waits for the first picture.
     OfCapture,
     /// Beside or in the place of another, whose pictures it is to match.
     OfEncode,

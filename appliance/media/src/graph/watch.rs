@@ -293,7 +293,12 @@ impl Graph {
             // Whatever was lost, only a keyframe brings the picture back.
             let requests = self.watch.keyframe_requests.entry((id, role)).or_default();
             let arrived = meters.stream.received.packets.load(Ordering::Relaxed);
-            let arrives = std::mem::replace(&mut requests.arrived, arrived) != arrived;
+            let before = std::mem::replace(&mut requests.arrived, arrived);
+            let arrives = before != arrived;
+            if before == 0 && arrives {
+                // What was asked for before nobody may have heard: a guest's leg is there before its connection.
+                requests.begin_anew();
+            }
             // A peer that shows no slides is not to be asked for any.
             let is_due = arrives || role == VideoRole::Main;
             if receives && *state != Pictures::Flowing {

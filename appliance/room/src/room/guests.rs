@@ -8,8 +8,9 @@
 //!     └─────────────────────────────────►   Ending      comes in unasked ──────┘ by Answering
 //! ```
 //!
-//! While Answering, from the answer on, its media is made ready. From Connected on a guest is a leg like any other. Guests have a number of their own: they neither
-//! take the place of a call, nor does a call take theirs.
+//! While Answering, from the answer on, its media is made ready. From Connected on a guest is a leg
+//! like any other. Guests have a number of their own: they neither take the place of a call, nor does
+//! a call take theirs.
 
 use std::time::Instant;
 

@@ -116,7 +116,8 @@ impl Sockets {
                 });
             }
         }
-        if self.tcp.is_some() {
+        // From loopback only this machine's own services could be reached, for a guest who may come through a proxy.
+        if self.tcp.is_some() && !address.ip().is_loopback() {
             local.push(LocalAddress::tcp_active(address.ip()));
         }
         local

@@ -146,7 +146,7 @@ impl RelayProbe {
 }
 
 impl Drop for RelayProbe {
-    /// One that is cut short gives its address back too, which would be kept for ten minutes. By a stream, the end of
+    /// One that is cut short gives its address back too, if it has one, which would be kept for ten minutes. By a stream, the end of
     /// that is enough (RFC 8656 section 7.4).
     fn drop(&mut self) {
         self.give_back();

@@ -207,12 +207,7 @@ impl Task {
 
     async fn handle_timeout(&mut self) {
         let now = Instant::now();
-        if self.held.handle_timeout(now) {
-            tracing::debug!(leg = %self.id, "a guest is not reached yet: no more pictures are made");
-            self.tell(LegEvent::Gate(Gate::Closed)).await;
-            // What was held is lost for whom it was made.
-            self.tell(LegEvent::KeyframeWanted).await;
-        }
+        self.drop_old_pictures(now).await;
         self.leg.handle_timeout(now);
         self.congestion.handle_timeout(now);
         self.send_paced();
@@ -397,10 +392,22 @@ impl Task {
         }
     }
 
+    /// Where the browser is not reached in time, what was made for it goes, and no more is made.
+    async fn drop_old_pictures(&mut self, now: Instant) {
+        if self.held.handle_timeout(now) {
+            tracing::debug!(leg = %self.id, "a guest is not reached yet: no more pictures are made");
+            self.tell(LegEvent::Gate(Gate::Closed)).await;
+            // A gate that opens makes a whole one only where somebody has asked meanwhile.
+            self.tell(LegEvent::KeyframeWanted).await;
+        }
+    }
+
     /// What was made while the browser was being reached leaves now.
     async fn release_held(&mut self) {
         let now = Instant::now();
-        match self.held.release(now) {
+        // It may have become old in the same moment.
+        self.drop_old_pictures(now).await;
+        match self.held.release() {
             Release::Leave(packets) => {
                 for (role, packet) in packets {
                     let bytes = packet.len();

@@ -337,37 +337,3 @@ fn not_before(picture: &gst::Sample, earliest: gst::ClockTime) -> Option<gst::Sa
     let caps = picture.caps_owned()?;
     Some(gst::Sample::builder().buffer(&buffer).caps(&caps).build())
 }
-
-/// The legs that take the microphone's sound.
-#[derive(Debug, Default)]
-pub(crate) struct AudioFanOut {
-    branches: Mutex<Vec<(Arc<LegHub>, gst_app::AppSrc)>>,
-}
-
-impl AudioFanOut {
-    /// A leg takes the sound from now on.
-    pub(crate) fn attach(&self, leg: Arc<LegHub>, inlet: gst_app::AppSrc) {
-        let mut branches = self.lock();
-        branches.retain(|(other, _)| other.id() != leg.id());
-        branches.push((leg, inlet));
-    }
-
-    /// A leg takes it no more.
-    pub(crate) fn detach(&self, leg: LegId) {
-        self.lock().retain(|(other, _)| other.id() != leg);
-    }
-
-    /// One stretch of sound for every leg. A leg's own queue drops the oldest when it is full.
-    pub(crate) fn distribute(&self, sound: &gst::Buffer) {
-        for (leg, inlet) in self.lock().iter() {
-            let offered = &leg.meters().offered_sounds;
-            offered.fetch_add(1, Ordering::Relaxed);
-            // Refused only while the leg is being taken down.
-            let _ = inlet.push_buffer(sound.clone());
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<(Arc<LegHub>, gst_app::AppSrc)>> {
-        self.branches.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}

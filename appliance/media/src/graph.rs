@@ -12,6 +12,7 @@
 
 mod changes;
 mod repair;
+mod sound;
 mod watch;
 mod watchdog;
 
@@ -29,6 +30,8 @@ use room::media_plan::{CameraState, MediaPlan, VideoRole};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::audio_encode::AudioEncode;
+use crate::audio_fan_out::AudioFanOut;
 use crate::audio_playout::AudioPlayout;
 use crate::by_role::ByRole;
 use crate::camera_feed::{CameraSwitch, SentPicture};
@@ -37,7 +40,7 @@ use crate::device::{AudioFrame, DeviceStreams, VideoFrame};
 use crate::diff::diff;
 use crate::encoder::Encoders;
 use crate::event::MediaEvent;
-use crate::fan_out::{AudioFanOut, VideoFanOut};
+use crate::fan_out::VideoFanOut;
 use crate::gate::Gate;
 use crate::graph::repair::Repairs;
 use crate::graph::watch::Watch;
@@ -88,6 +91,7 @@ pub(crate) struct Graph {
 struct Parts {
     video_captures: ByRole<Option<VideoCapture>>,
     microphone: Option<RunningMicrophone>,
+    audio_encodes: Vec<AudioEncode>,
     video_playout: Option<VideoPlayout>,
     audio_playout: Option<AudioPlayout>,
     legs: HashMap<LegId, Leg>,
@@ -205,12 +209,14 @@ impl Graph {
         let Parts {
             video_captures,
             microphone,
+            audio_encodes,
             video_playout,
             audio_playout,
             legs,
         } = &self.parts;
         video_captures.present().next().is_none()
             && microphone.is_none()
+            && audio_encodes.is_empty()
             && video_playout.is_none()
             && audio_playout.is_none()
             && legs.is_empty()
@@ -293,7 +299,10 @@ impl Graph {
         for change in diff(&self.shape, wanted) {
             tracing::debug!(?change, "changing the graph");
             match self.carry_out(&change) {
-                Ok(()) => self.shape.follow(&change),
+                Ok(()) => {
+                    self.shape.follow(&change);
+                    self.follow_sound();
+                }
                 Err(error) => self.change_failed(&change, &error),
             }
         }
@@ -409,6 +418,7 @@ impl Graph {
         self.look_around(now);
         if self.repairs.take_due(now) {
             self.follow_plan();
+            self.follow_sound();
             self.play_recordings();
         }
     }

@@ -8,8 +8,8 @@
 //! ```text
 //!                      ┌──────────── media thread: plan ──► diff ──► changes ────────────┐
 //!  camera ──► [encode of a rung: scale, encode]   ──┬──► [leg] ──► datagrams              │
-//!  microphone ──► [microphone stage: front end] ────┤     ▲  └──► decoded ──┬─► [video playout] ──► screen
-//!                      ▲                            └──► [leg] ...         └─► [audio playout] ──► loudspeaker
+//!  microphone ──► [microphone stage: front end] ─┐  │     ▲  └──► decoded ──┬─► [video playout] ──► screen
+//!                      ▲        [encode of sound] ┴──┴──► [leg] ...         └─► [audio playout] ──► loudspeaker
 //!                      └───────────────── reference ◄──────────────────────────────┘
 //! ```
 //!
@@ -20,6 +20,8 @@
 //! outside; a *hub* is the part of a leg that outlives its pipeline.
 
 mod arrival_delay;
+mod audio_encode;
+mod audio_fan_out;
 mod audio_playout;
 mod bitrate_request;
 mod by_role;

@@ -1,7 +1,7 @@
-//! From the microphone to the legs' encoders: front end, mute, level.
+//! From the microphone to the encodes of its sound: front end, mute, level.
 //!
 //! ```text
-//!  microphone ──► [front end] ──► [mute] ──► 20 ms ──► every leg's encoder
+//!  microphone ──► [front end] ──► [mute] ──► 20 ms ──► every encode of sound
 //!                      ▲              └► level
 //!  loudspeaker tap ────┘ reference
 //! ```
@@ -26,11 +26,11 @@ use room::media_plan::MicrophoneState;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 
+use crate::audio_fan_out::AudioFanOut;
 use crate::clock::MediaClock;
 use crate::device::{AUDIO_FRAME_SAMPLES, AudioFrame};
 use crate::error::MediaError;
 use crate::event::{MediaEvent, Source};
-use crate::fan_out::AudioFanOut;
 use crate::graph_input::{GraphInput, GraphInputs};
 use crate::loudness::LoudnessMeter;
 use crate::loudspeaker_tap::LoudspeakerTap;

@@ -12,6 +12,7 @@ use gst::prelude::*;
 use room::ids::LegId;
 use room::media_plan::{RungName, VideoRole};
 
+use crate::audio_encode::AudioFormat;
 use crate::clock::MediaClock;
 use crate::datagram::Medium;
 use crate::error::MediaError;
@@ -21,6 +22,7 @@ use crate::graph_input::{GraphInput, GraphInputs};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum PipelineRole {
     VideoEncode(VideoRole, RungName),
+    AudioEncode(AudioFormat),
     VideoRecording(VideoRole),
     MicrophoneRecording,
     VideoPlayout,
@@ -34,6 +36,7 @@ impl PipelineRole {
             Self::VideoEncode(role, rung) => {
                 format!("{}-encode-{}", Medium::of_video(role).name(), rung.name())
             }
+            Self::AudioEncode(format) => format!("audio-encode-{}", format.name()),
             Self::VideoRecording(role) => format!("{}-recording", Medium::of_video(role).name()),
             Self::MicrophoneRecording => "microphone-recording".to_owned(),
             Self::VideoPlayout => "video-playout".to_owned(),

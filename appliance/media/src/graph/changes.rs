@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use room::codec::Direction;
 use room::ids::LegId;
 use room::media_plan::{AudioSink, AudioSource, Rung, RungName, VideoRole, VideoSource};
 use room::units::AudioLevel;
@@ -74,7 +73,6 @@ impl Graph {
                     self.watch
                         .await_what_stops(*leg, *directions, running.hub());
                 }
-                self.attach_sound(*leg, directions.audio);
             }
             GraphChange::SetLegRung { leg, role, rung } => self.attach_pictures(*leg, *role, *rung),
         }
@@ -299,7 +297,6 @@ impl Graph {
             &around.events,
         )?;
         self.parts.legs.insert(leg, running);
-        self.attach_sound(leg, shape.directions().audio);
         for (role, rung) in shape.rungs.iter() {
             self.attach_pictures(leg, role, *rung);
         }
@@ -319,15 +316,7 @@ impl Graph {
             playout.remove_leg(leg);
         }
         self.parts.legs.remove(&leg);
-    }
-
-    fn attach_sound(&mut self, leg: LegId, direction: Option<Direction>) {
-        let running = self.parts.legs.get(&leg);
-        let inlet = running.and_then(|leg| Some((leg.sound_inlet()?, Arc::clone(leg.hub()))));
-        match inlet.filter(|_| direction.is_some_and(Direction::sends)) {
-            Some((inlet, hub)) => self.audio_fan_out.attach(hub, inlet),
-            None => self.audio_fan_out.detach(leg),
-        }
+        self.end_unused_audio_encodes();
     }
 
     fn attach_pictures(&mut self, leg: LegId, role: VideoRole, rung: Option<RungName>) {

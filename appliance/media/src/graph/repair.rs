@@ -82,7 +82,7 @@ impl Graph {
         self.tell_failure(leg, error);
     }
 
-    fn tell_failure(&mut self, leg: Option<LegId>, error: &MediaError) {
+    pub(super) fn tell_failure(&mut self, leg: Option<LegId>, error: &MediaError) {
         tracing::error!(?leg, %error, "a change of the graph failed");
         let (element, text) = ("graph".to_owned(), error.to_string());
         self.tell(MediaEvent::Fault { leg, element, text });
@@ -177,6 +177,10 @@ impl Graph {
                 }
                 None
             }
+            PipelineRole::AudioEncode(_) => {
+                self.drop_audio_encode(id);
+                None
+            }
             PipelineRole::MicrophoneRecording => {
                 if let Some(microphone) = &mut self.parts.microphone {
                     microphone.supply.silence();
@@ -210,6 +214,9 @@ impl Graph {
             PipelineRole::VideoRecording(role) => capture(role)
                 .and_then(|c| c.supply().recording())
                 .is_some_and(|recording| recording.id() == id),
+            PipelineRole::AudioEncode(_) => {
+                parts.audio_encodes.iter().any(|encode| encode.id() == id)
+            }
             PipelineRole::MicrophoneRecording => microphone.is_some_and(|r| r.id() == id),
             PipelineRole::VideoPlayout => parts
                 .video_playout

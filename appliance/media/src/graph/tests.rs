@@ -1,5 +1,8 @@
-//! What the graph does when an element fails in the middle of a call.
+//! What the graph does in the middle of a call: when an element fails, and when legs come and go.
 
+mod sound;
+
+use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
 
 use room::codec::{
@@ -14,6 +17,7 @@ use room::media_plan::{
 use room::units::{Bitrate, FrameRate, Resolution, Volume};
 
 use super::*;
+use crate::datagram::{Channel, Datagram, Medium};
 use crate::leg::LegHub;
 use crate::video_encode::VideoEncode;
 
@@ -81,7 +85,7 @@ struct Rig {
     graph: Graph,
     inputs: Receiver<GraphInput>,
     events: mpsc::Receiver<MediaEvent>,
-    outgoing: mpsc::Receiver<crate::datagram::Datagram>,
+    outgoing: BTreeMap<LegId, mpsc::Receiver<Datagram>>,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -111,10 +115,14 @@ impl Rig {
             .unwrap();
         let (inputs, queue) = GraphInputs::new();
         let (events, told) = mpsc::channel(1_024);
-        let (to_network, outgoing) = mpsc::channel(4_096);
-        let (control, _) = mpsc::channel(1);
         let legs = OpenLegs::default();
-        legs.insert(LegHub::new(LEG, to_network, control, inputs.clone()));
+        let mut open = |leg: &LegPlan| {
+            let (to_network, outgoing) = mpsc::channel(4_096);
+            let (control, _) = mpsc::channel(1);
+            legs.insert(LegHub::new(leg.id, to_network, control, inputs.clone()));
+            (leg.id, outgoing)
+        };
+        let outgoing = plan.legs.iter().map(&mut open).collect();
         let surroundings = GraphSurroundings {
             clock: MediaClock::start(),
             inputs,
@@ -160,13 +168,27 @@ impl Rig {
         }
     }
 
-    fn run_until_a_picture_is_sent(&mut self) {
-        while self.outgoing.try_recv().is_ok() {}
-        self.run_until("a picture", |rig| {
-            rig.outgoing
-                .try_recv()
-                .is_ok_and(|datagram| datagram.channel == crate::datagram::Channel::Rtp)
+    /// Follows another plan.
+    fn follow(&mut self, plan: MediaPlan) {
+        self.graph.plan = Some(plan);
+        self.graph.follow_plan();
+    }
+
+    fn sent(&mut self, leg: LegId) -> Option<Datagram> {
+        self.outgoing.get_mut(&leg)?.try_recv().ok()
+    }
+
+    /// Serves the graph until a leg has sent a packet of this medium, made from now on.
+    fn run_until_sent(&mut self, leg: LegId, medium: Medium) {
+        while self.sent(leg).is_some() {}
+        self.run_until("a packet", |rig| {
+            rig.sent(leg)
+                .is_some_and(|sent| sent.medium == medium && sent.channel == Channel::Rtp)
         });
+    }
+
+    fn run_until_a_picture_is_sent(&mut self) {
+        self.run_until_sent(LEG, Medium::Video);
     }
 }
 
@@ -232,8 +254,7 @@ fn slides_of_a_far_end_lie_on_the_screen_with_its_picture_while_the_plan_says_so
     let both = VideoRole::ALL.map(|role| (LEG, role));
     for slides in [None, Some(LEG), None] {
         plan.playout.slides = slides;
-        rig.graph.plan = Some(plan.clone());
-        rig.graph.follow_plan();
+        rig.follow(plan.clone());
         let expected = if slides.is_some() {
             &both[..]
         } else {

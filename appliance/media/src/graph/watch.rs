@@ -225,6 +225,7 @@ impl Graph {
             let leg = match id.role {
                 PipelineRole::Leg(leg) => Some(leg),
                 PipelineRole::VideoEncode(..)
+                | PipelineRole::AudioEncode(_)
                 | PipelineRole::VideoRecording(_)
                 | PipelineRole::MicrophoneRecording
                 | PipelineRole::VideoPlayout
@@ -352,6 +353,10 @@ impl Graph {
                 work.push((encode.id(), Work { fed, given }));
             }
         }
+        for encode in &self.parts.audio_encodes {
+            let (fed, given) = (encode.inlet().fed(), encode.encoded());
+            work.push((encode.id(), Work { fed, given }));
+        }
         for (id, work) in work {
             if self.watch.watchdogs.hangs(id, work, now) {
                 let element = self.culprit(id, now).unwrap_or("pipeline".to_owned());
@@ -413,6 +418,8 @@ impl Graph {
         for event in events {
             self.tell(event);
         }
+        // What peers lose may want another encode.
+        self.follow_sound();
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) use send::LARGEST_PACKET;
 pub(crate) use statistics::SentVideo;
 
 use crate::arrival_delay::ArrivalDelay;
+use crate::audio_encode::AudioFormat;
 use crate::by_role::ByRole;
 use crate::clock::MediaClock;
 use crate::datagram::Medium;
@@ -194,9 +195,10 @@ impl Leg {
         self.pipeline.id()
     }
 
-    /// The way in for sound; `None` when audio was refused.
-    pub(crate) fn sound_inlet(&self) -> Option<gst_app::AppSrc> {
-        self.audio.as_ref().map(|audio| audio.inlet.clone())
+    /// The way in for encoded sound, and as what it is taken; `None` when audio was refused.
+    pub(crate) fn sound_inlet(&self) -> Option<(gst_app::AppSrc, AudioFormat)> {
+        let audio = self.audio.as_ref()?;
+        Some((audio.inlet.clone(), audio.format()))
     }
 
     /// The way in for encoded pictures; `None` when their stream was refused.
@@ -286,8 +288,8 @@ impl Leg {
             .audio
             .as_ref()
             .and_then(|audio| audio.stream.peer_loss);
-        if let (Some(audio), Some(loss)) = (&self.audio, peer_loss) {
-            audio.set_expected_loss(loss.as_f64());
+        if let (Some(audio), Some(loss)) = (&mut self.audio, peer_loss) {
+            audio.loss_reported(now, loss.as_f64());
         }
         stats
     }

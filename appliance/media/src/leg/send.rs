@@ -1,17 +1,19 @@
-//! What we send on a leg: encoded pictures as they are, and sound through the leg's own encoder.
+//! What we send on a leg: encoded pictures and encoded sound, which it shares with other legs.
 //!
 //! ```text
 //!  fan-out ──► appsrc ──► rtph264pay ──► rtpbin
-//!  fan-out ──► appsrc ──► [resample] ──► encoder ──► payloader ──► [telephone keys] ──► rtpbin
+//!  fan-out ──► appsrc ──► payloader ──► [telephone keys] ──► rtpbin
 //! ```
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use gst::prelude::*;
 use room::codec::AudioCodec;
 use room::media_plan::{AudioStream, VideoRole, VideoStream};
 use room::units::Bitrate;
 
+use crate::audio_encode::{AudioFormat, LossToBear};
 use crate::bitrate_request::{BITRATE_REQUEST, BitrateRequests, TRANSPORT_FEEDBACK};
 use crate::datagram::Medium;
 use crate::error::MediaError;
@@ -20,34 +22,26 @@ use crate::leg::hub::LegHub;
 use crate::leg::internal_session;
 use crate::leg::transport::session;
 use crate::pipeline::{OwnedPipeline, link, link_pads, pad};
-use crate::recording::sound_caps;
 use crate::rtp::RtpHeader;
 use crate::telephone_event::TelephoneEventSender;
 
 /// The largest RTP packet before protection: with SRTP, UDP and IPv6 it fits into the 1280 bytes
 /// that every path carries.
 pub(crate) const LARGEST_PACKET: u32 = 1_200;
-/// Bits per second of Opus: transparent speech with room for in-band FEC.
-const OPUS_BITRATE: i32 = 40_000;
-/// The least that Opus is given, whatever a peer asks for: below, speech is hard to follow.
-const OPUS_LEAST_BITRATE: i32 = 12_000;
-/// How hard Opus searches, 0 to 10: less than its default of 10, for less work.
-const OPUS_COMPLEXITY: i32 = 5;
-/// The loss that in-band FEC prepares for until the peer reports its own, in percent.
-const OPUS_EXPECTED_LOSS: i32 = 5;
 /// One packet of sound, in nanoseconds.
 const PACKET_TIME: i64 = 20_000_000;
 /// How long a notification may wait for company, so that a peer does not ask again meanwhile.
 const NOTIFICATION_DELAY: gst::ClockTime = gst::ClockTime::from_mseconds(100);
-/// Sound that may wait for a leg's encoder, in buffers of 20 ms.
+/// Packets of sound that may wait for a leg, each of 20 ms.
 const SOUND_QUEUE: u64 = 5;
 
 /// The sound that leaves a leg.
 #[derive(Debug)]
 pub(super) struct AudioSend {
     pub(super) inlet: gst_app::AppSrc,
-    encoder: gst::Element,
     codec: AudioCodec,
+    most: Option<Bitrate>,
+    loss: LossToBear,
     events: Option<Arc<Mutex<TelephoneEventSender>>>,
 }
 
@@ -64,19 +58,14 @@ impl AudioSend {
         true
     }
 
-    /// The peer reports how much of our sound it loses.
-    pub(super) fn set_expected_loss(&self, fraction: f64) {
-        match self.codec {
-            AudioCodec::Opus => {
-                // Some at all times: the first loss comes before its report.
-                let percent = (fraction * 100.0)
-                    .round()
-                    .clamp(f64::from(OPUS_EXPECTED_LOSS), 50.0);
-                self.encoder
-                    .set_property("packet-loss-percentage", percent as i32);
-            }
-            AudioCodec::G722 | AudioCodec::Pcmu | AudioCodec::Pcma => {}
-        }
+    /// The peer reports how much of our sound it loses, 0 to 1.
+    pub(super) fn loss_reported(&mut self, now: Instant, lost: f64) {
+        self.loss.reported(now, lost);
+    }
+
+    /// As what the leg takes the room's sound.
+    pub(super) fn format(&self) -> AudioFormat {
+        AudioFormat::new(self.codec, self.most, self.loss.expected())
     }
 }
 
@@ -201,11 +190,9 @@ pub(super) fn build_audio(
     rtpbin: &gst::Element,
     stream: &AudioStream,
 ) -> Result<AudioSend, MediaError> {
-    let caps = sound_caps();
     let inlet = pipeline.add(
         gst_app::AppSrc::builder()
-            .name("sound")
-            .caps(&caps)
+            .name("encoded-audio")
             .format(gst::Format::Time)
             .is_live(true)
             .min_latency(0)
@@ -214,19 +201,8 @@ pub(super) fn build_audio(
             .leaky_type(gst_app::AppLeakyType::Downstream)
             .build(),
     )?;
-    stamp_earlier(&inlet, encoder_latency(stream.codec));
-    let (encoder, payloader) = encoder(pipeline, stream)?;
-    match encoder_rate(stream.codec) {
-        None => link(&[inlet.upcast_ref(), &encoder, &payloader])?,
-        Some(rate) => {
-            let resample = pipeline.make("audioresample", |b| b)?;
-            let caps = gst::Caps::builder("audio/x-raw")
-                .field("rate", rate)
-                .build();
-            let caps = pipeline.make("capsfilter", |b| b.property("caps", caps))?;
-            link(&[inlet.upcast_ref(), &resample, &caps, &encoder, &payloader])?;
-        }
-    }
+    let payloader = payloader(pipeline, stream)?;
+    link(&[inlet.upcast_ref(), &payloader])?;
     let source = pad(&payloader, "src")?;
     let events = stream.send_telephone_event.map(|payload_type| {
         let sender = TelephoneEventSender::new(payload_type, stream.codec.rtp_clock_hz());
@@ -238,71 +214,22 @@ pub(super) fn build_audio(
     link_pads(&source, &sink)?;
     Ok(AudioSend {
         inlet,
-        encoder,
         codec: stream.codec,
+        most: stream.max_bitrate,
+        loss: LossToBear::default(),
         events,
     })
 }
 
-/// How much later than its input an encoder's output sounds, where it is worth counting.
-const fn encoder_latency(codec: AudioCodec) -> gst::ClockTime {
-    match codec {
-        // The look-ahead of its speech modes (RFC 6716 section 2): 312 samples.
-        AudioCodec::Opus => gst::ClockTime::from_useconds(6_500),
-        AudioCodec::G722 | AudioCodec::Pcmu | AudioCodec::Pcma => gst::ClockTime::ZERO,
-    }
-}
-
-/// Takes an encoder's latency off the timestamps: what comes out was said that much earlier, and
-/// far ends put lips and words together by it.
-fn stamp_earlier(inlet: &gst_app::AppSrc, latency: gst::ClockTime) {
-    if let Some(pad) = inlet.static_pad("src") {
-        pad.set_offset(-(latency.nseconds() as i64));
-    }
-}
-
-/// The sampling rate that an encoder wants; `None` where it is ours.
-const fn encoder_rate(codec: AudioCodec) -> Option<i32> {
-    match codec {
-        AudioCodec::Opus => None,
-        AudioCodec::G722 => Some(16_000),
-        AudioCodec::Pcmu | AudioCodec::Pcma => Some(8_000),
-    }
-}
-
-/// Bits per second for a peer that takes this much.
-fn opus_bitrate(most: Option<Bitrate>) -> i32 {
-    let most = most.and_then(|most| i32::try_from(most.as_bps()).ok());
-    most.map_or(OPUS_BITRATE, |most| {
-        most.clamp(OPUS_LEAST_BITRATE, OPUS_BITRATE)
-    })
-}
-
-fn encoder(
-    pipeline: &OwnedPipeline,
-    stream: &AudioStream,
-) -> Result<(gst::Element, gst::Element), MediaError> {
-    let (codec, payload_type, most) = (stream.codec, stream.send_payload_type, stream.max_bitrate);
-    let encoder = match codec {
-        AudioCodec::Opus => pipeline.make("opusenc", |b| {
-            b.property("bitrate", opus_bitrate(most))
-                .property("complexity", OPUS_COMPLEXITY)
-                .property("inband-fec", true)
-                .property("packet-loss-percentage", OPUS_EXPECTED_LOSS)
-                .property_from_str("audio-type", "voice")
-                .property_from_str("frame-size", "20")
-        })?,
-        AudioCodec::G722 => pipeline.make("avenc_g722", |b| b)?,
-        AudioCodec::Pcmu => pipeline.make("mulawenc", |b| b)?,
-        AudioCodec::Pcma => pipeline.make("alawenc", |b| b)?,
-    };
+fn payloader(pipeline: &OwnedPipeline, stream: &AudioStream) -> Result<gst::Element, MediaError> {
+    let (codec, payload_type) = (stream.codec, stream.send_payload_type);
     let factory = match codec {
         AudioCodec::Opus => "rtpopuspay",
         AudioCodec::G722 => "rtpg722pay",
         AudioCodec::Pcmu => "rtppcmupay",
         AudioCodec::Pcma => "rtppcmapay",
     };
-    let payloader = pipeline.make(factory, |b| {
+    pipeline.make(factory, |b| {
         let b = b
             .property("pt", u32::from(payload_type.value()))
             .property("mtu", LARGEST_PACKET);
@@ -312,8 +239,7 @@ fn encoder(
                 .property("min-ptime", PACKET_TIME)
                 .property("max-ptime", PACKET_TIME),
         }
-    })?;
-    Ok((encoder, payloader))
+    })
 }
 
 /// Lets telephone keys take the place of sound packets.
@@ -353,22 +279,4 @@ fn replace_by_events(source: &gst::Pad, events: Arc<Mutex<TelephoneEventSender>>
         }
         gst::PadProbeReturn::Ok
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn opus_keeps_to_what_the_peer_takes_as_far_as_speech_bears_it() {
-        for (most, bitrate) in [
-            (None, OPUS_BITRATE),
-            (Some(Bitrate::kbps(24)), 24_000),
-            (Some(Bitrate::kbps(128)), OPUS_BITRATE),
-            (Some(Bitrate::bps(0)), OPUS_LEAST_BITRATE),
-            (Some(Bitrate::bps(u64::MAX)), OPUS_BITRATE),
-        ] {
-            assert_eq!(opus_bitrate(most), bitrate, "{most:?}");
-        }
-    }
 }

@@ -59,6 +59,7 @@ export class Call {
   /** Runs while a guest who was in the meeting waits for an answer. */
   #answerTimer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
+  #taken: Promise<unknown> = Promise.resolve();
   /** The far end: sound and camera; and its slides. */
   readonly far_end: MediaStream;
   readonly far_slides: MediaStream;
@@ -234,21 +235,35 @@ export class Call {
     this.#listener.mediaChanged(state);
   }
 
-  /** Puts the open tracks on their lines; whether a line's direction changed by that. */
-  async #takeTracks(): Promise<boolean> {
-    const lines: [RTCRtpTransceiver | null, MediaStreamTrack | null][] = [
-      [this.#audio, this.#media.track("microphone")],
-      [this.#camera, this.#media.track("camera")],
-      [this.#slides, this.#media.screen],
+  /**
+   * Puts what is to be sent on its lines; whether a line's direction changed by that. One after the other: the last
+   * change is the one that stays.
+   */
+  #takeTracks(): Promise<boolean> {
+    const taken = this.#taken.then(() => this.#takeTracksNow());
+    this.#taken = taken.catch(() => false);
+    return taken;
+  }
+
+  async #takeTracksNow(): Promise<boolean> {
+    const microphone = this.#media.track("microphone");
+    const camera = this.#media.track("camera");
+    const { screen, muted } = this.#media;
+    // Each line, what is open for it and what of that is sent. A muted microphone keeps its line, to be back without
+    // an offer; but no packets of silence go out, which the room would have to decode for everyone who only listens.
+    const lines: [RTCRtpTransceiver | null, MediaStreamTrack | null, MediaStreamTrack | null][] = [
+      [this.#audio, microphone, muted ? null : microphone],
+      [this.#camera, camera, camera],
+      [this.#slides, screen, screen],
     ];
     let changed = false;
-    for (const [transceiver, track] of lines) {
+    for (const [transceiver, open, sent] of lines) {
       if (transceiver === null) continue;
-      if (transceiver.sender.track !== track) {
-        if (transceiver === this.#camera && track !== null) await fitSizesTo(transceiver, track);
-        await transceiver.sender.replaceTrack(track);
+      if (transceiver.sender.track !== sent) {
+        if (transceiver === this.#camera && sent !== null) await fitSizesTo(transceiver, sent);
+        await transceiver.sender.replaceTrack(sent);
       }
-      const direction = track === null ? "recvonly" : "sendrecv";
+      const direction = open === null ? "recvonly" : "sendrecv";
       if (transceiver.direction !== direction) {
         transceiver.direction = direction;
         changed = true;

@@ -1,7 +1,7 @@
 // The guest's own camera, microphone and screen: the tracks that are open, and why one is not.
 //
-// A camera that is off is closed, so that its light goes out. A muted microphone stays open: it is
-// back within a packet.
+// A camera that is off is closed, so that its light goes out. A muted microphone stays open, to be
+// back at once; nothing of it is sent.
 
 /** Why a device could not be opened. */
 export type DeviceProblem = "permission_denied" | "not_found" | "in_use" | "failed";

@@ -112,6 +112,11 @@ fn what_a_guest_switches_off_is_off_in_the_room_also_when_the_page_is_loaded_aga
     guest.press_camera().unwrap();
     wait_for_level("silence", &|level| level < SILENT);
     wait_for_picture(mark, "no picture", VideoFlow::Off);
+    // Silence is not even sent.
+    room.wait_for_leg(mark, "no packets of sound", LIMIT, |leg| {
+        (leg.audio.as_ref()?.stats.as_ref()?.receive_bps == 0).then_some(())
+    })
+    .unwrap();
 
     let mark = room.roomd.snapshot_mark();
     guest.reload().unwrap();

@@ -149,6 +149,17 @@ visit("a muted guest is not heard, and is again", {}, async (guest) => {
   await guest.roomReceives(({ audio_energy }) => audio_energy > silent + 0.01);
 });
 
+visit("whoever presses mute in haste is as the button says", {}, async (guest) => {
+  await guest.joinAndSee();
+  await guest.page.evaluate(() => {
+    const mute = document.querySelector<HTMLButtonElement>("#mute");
+    for (let presses = 0; presses < 4; presses += 1) mute?.click();
+  });
+  assert.equal(await guest.text("#mute_text"), "Mute");
+  const { audio_energy } = await guest.received();
+  await guest.roomReceives((received) => received.audio_energy > audio_energy + 0.01);
+});
+
 visit("a camera that is switched off is closed, and the room is told", {}, async (guest) => {
   await guest.joinAndSee();
   await guest.page.keyboard.press("c");

@@ -46,7 +46,7 @@ impl Lengths {
         step_runs: 3,
         loss_runs: 2,
         guest_calls: 20,
-        guest_load: Duration::from_secs(20),
+        guest_load: Duration::from_secs(15),
     };
 
     /// Enough to see whether everything can be measured, and about how it stands.
@@ -60,7 +60,7 @@ impl Lengths {
         step_runs: 1,
         loss_runs: 1,
         guest_calls: 5,
-        guest_load: Duration::from_secs(10),
+        guest_load: Duration::from_secs(8),
     };
 }
 

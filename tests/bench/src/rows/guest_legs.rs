@@ -1,7 +1,9 @@
 //! `webrtc.receive_only_leg_cores`: what one more guest costs the room who only looks and listens. One who sends, too,
 //! stands in the note.
 
+use std::fmt;
 use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use system::browser::{Browser, Guest, Screen, View};
@@ -25,46 +27,104 @@ pub(super) const MEASUREMENT: Measurement = Measurement {
     measure,
 };
 
-/// Guests at once.
-const GUESTS: usize = 4;
+/// Of these guests, by their number, it is measured what they add.
+const MEASURED: [usize; 2] = [2, 4];
+/// Times that each of them comes and goes: a machine is not as fast in one minute as in the next.
+const VISITS: u32 = 2;
 /// Pictures after which a guest's call stands.
 const FIRST_FRAMES: u32 = 30;
+/// A guest who leaves is gone by then.
+const LEAVING: Duration = Duration::from_secs(10);
 
-fn measure(setting: &Setting) -> Result<Vec<Row>> {
-    let receive_only = cores(setting, GUESTS, false)?;
-    let sending = cores(setting, 2, true)?;
-    let one_more = |cores: &[f64], number: usize| cores[number - 1] - cores[number - 2];
-    let (second, fourth) = (one_more(&receive_only, 2), one_more(&receive_only, 4));
-    let list = |cores: &[f64]| {
-        let cores = cores.iter().map(|cores| format!("{cores:.3}"));
-        cores.collect::<Vec<_>>().join(", ")
-    };
-    let note = format!(
-        "the greater of the second's {second:.3} and the fourth's {fourth:.3}; the room with one to {GUESTS} of them: {}; \
-         with one and two who send 720p, too: {}, the second of them {:.3}; each over {} s",
-        list(&receive_only),
-        list(&sending),
-        one_more(&sending, 2),
-        setting.lengths.guest_load.as_secs()
-    );
-    Ok(vec![FIGURE.measured(second.max(fourth), None, note)])
+/// What a guest adds to the cores that a room takes.
+#[derive(Clone, Copy, Debug)]
+struct Added {
+    /// Which guest, counted from one.
+    guest: usize,
+    /// Without that guest, each time.
+    without: f64,
+    with: f64,
 }
 
-/// The cores that a room takes with one guest, with two, and so on.
-fn cores(setting: &Setting, guests: usize, sending: bool) -> Result<Vec<f64>> {
+impl Added {
+    fn cores(self) -> f64 {
+        self.with - self.without
+    }
+}
+
+impl fmt::Display for Added {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            guest,
+            without,
+            with,
+        } = self;
+        write!(
+            f,
+            "guest {guest}: {without:.3} -> {with:.3}, {:.3}",
+            self.cores()
+        )
+    }
+}
+
+fn measure(setting: &Setting) -> Result<Vec<Row>> {
+    let receive_only = added(setting, &MEASURED, false)?;
+    let sending = added(setting, &MEASURED[..1], true)?;
+    let list = |added: &[Added]| {
+        let added = added.iter().map(Added::to_string);
+        added.collect::<Vec<_>>().join("; ")
+    };
+    let note = format!(
+        "the greater one; {}; one who sends 720p, too: {}; each mean of {VISITS} times {} s with and without",
+        list(&receive_only),
+        list(&sending),
+        setting.lengths.guest_load.as_secs()
+    );
+    let greatest = receive_only.iter().map(|added| added.cores());
+    let greatest = greatest.fold(f64::NEG_INFINITY, f64::max);
+    Ok(vec![FIGURE.measured(greatest, None, note)])
+}
+
+/// What each of these guests adds, who come to those before them.
+fn added(setting: &Setting, guests: &[usize], sending: bool) -> Result<Vec<Added>> {
     let film = setting.recordings.chromium_video()?;
     let sound = &setting.recordings.speech;
     let room = guest_room::start(&setting.recordings, Place::loopback())?;
     let browser = Browser::start_with_film(None, Some(sound), &film)?;
-    let (mut inside, mut cores) = (Vec::new(), Vec::new());
-    for number in 1..=guests {
-        let guest = come_in(&room, &browser, sending).with_context(|| format!("guest {number}"))?;
-        inside.push(guest);
+    let load = || {
         let meter = LoadMeter::start(room.roomd.id())?;
         sleep(setting.lengths.guest_load);
-        cores.push(meter.cores()?);
+        meter.cores()
+    };
+    let mut inside = Vec::new();
+    let mut all_added = Vec::new();
+    for guest in guests {
+        let come_in = || {
+            come_in(&room, &browser, sending).with_context(|| format!("guest {guest} of a room"))
+        };
+        while inside.len() + 1 < *guest {
+            inside.push(come_in()?);
+        }
+        let (mut without, mut with) = (0.0, 0.0);
+        for _ in 0..VISITS {
+            without += load()? / f64::from(VISITS);
+            let visitor = come_in()?;
+            with += load()? / f64::from(VISITS);
+            let mark = room.roomd.snapshot_mark();
+            visitor.leave()?;
+            room.roomd
+                .wait_for_snapshot_after(mark, "a guest who left", LEAVING, |snapshot| {
+                    (snapshot.legs.len() == inside.len()).then_some(())
+                })?;
+            visitor.close_tab()?;
+        }
+        all_added.push(Added {
+            guest: *guest,
+            without,
+            with,
+        });
     }
-    Ok(cores)
+    Ok(all_added)
 }
 
 fn come_in<'a>(room: &Room, browser: &'a Browser, sending: bool) -> Result<Guest<'a>> {

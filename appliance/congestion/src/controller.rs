@@ -57,7 +57,7 @@ const STALL: Duration = Duration::from_millis(50);
 /// How often the target falls in a silence, and to what part.
 const SILENCE_STEP: Duration = Duration::from_millis(100);
 const SILENCE_FACTOR: f64 = 0.7;
-/// How often the controller wants to be called.
+/// How often the controller wants to be called while the target may grow.
 const TICK: Duration = Duration::from_millis(10);
 /// Near the capacity that was seen last, growth is slow for this long.
 const CAREFUL: Duration = Duration::from_secs(4);
@@ -453,10 +453,12 @@ impl Controller {
         if passed < TICK {
             return;
         }
-        self.last_tick = now;
-        if passed > STALL {
+        if now.saturating_duration_since(self.next_deadline()) > STALL {
             self.stalled = now;
         }
+        self.last_tick = now;
+        // What this machine slept through says nothing of the path.
+        let passed = passed.min(STALL);
         if self.is_silent(now) {
             self.flight.forget(now, FORGOTTEN_IN_SILENCE);
             if now >= self.silent_until {
@@ -474,10 +476,14 @@ impl Controller {
     }
 
     fn is_silent(&self, now: Instant) -> bool {
-        let limit = self.round_trip_time() + self.report_interval() + SILENCE;
         let waits = self.flight.in_flight() > 0.0;
-        let last = self.last_feedback.map(|last| last.max(self.stalled));
-        waits && last.is_some_and(|last| now.saturating_duration_since(last) > limit)
+        waits && self.silent_after().is_some_and(|at| now > at)
+    }
+
+    /// Until when the far end may say nothing; `None` before it has said anything.
+    fn silent_after(&self) -> Option<Instant> {
+        let limit = self.round_trip_time() + self.report_interval() + SILENCE;
+        Some(self.last_feedback?.max(self.stalled) + limit)
     }
 
     fn grow(&mut self, now: Instant, passed: Duration) {
@@ -623,9 +629,15 @@ impl Controller {
         self.actions.pop_front()
     }
 
-    /// When [`Self::on_tick`] is to be called next.
+    /// When [`Self::on_tick`] is to be called next: every 10 ms while the target may grow, and else when the far end is
+    /// about to be silent. So much before that a machine without time is told from a far end that says nothing.
     #[must_use]
     pub fn next_deadline(&self) -> Instant {
-        self.last_tick + TICK
+        let tick = self.last_tick + TICK;
+        let about_to_be_silent = self.silent_after().and_then(|at| at.checked_sub(STALL));
+        match about_to_be_silent {
+            Some(at) if self.target >= self.limits.max => tick.max(at),
+            Some(_) | None => tick,
+        }
     }
 }

@@ -13,12 +13,28 @@ fn limits() -> Limits {
     }
 }
 
-/// Sends at the target for so long, and says that each packet took 50 ms.
-fn run(controller: &mut Controller, begin: Instant, from: u64, until: u64, sequence: &mut u64) {
+/// Does what is due. Whether anything was.
+fn tick(controller: &mut Controller, now: Instant) -> bool {
+    let is_due = now >= controller.next_deadline();
+    if is_due {
+        controller.on_tick(now);
+    }
+    is_due
+}
+
+/// Sends at the target for so long, and says that each packet took 50 ms. How often something was due.
+fn run(
+    controller: &mut Controller,
+    begin: Instant,
+    from: u64,
+    until: u64,
+    sequence: &mut u64,
+) -> u32 {
     let mut waiting = Vec::new();
+    let mut due = 0;
     for millisecond in from..until {
         let now = begin + Duration::from_millis(millisecond);
-        controller.on_tick(now);
+        due += u32::from(tick(controller, now));
         let bytes = controller.target().bytes_in(Duration::from_millis(10));
         if millisecond % 10 == 0 {
             *sequence += 1;
@@ -35,6 +51,7 @@ fn run(controller: &mut Controller, begin: Instant, from: u64, until: u64, seque
             controller.on_feedback(now, &reports);
         }
     }
+    due
 }
 
 #[test]
@@ -45,6 +62,21 @@ fn a_path_that_carries_everything_is_used_up_to_the_limit() {
     assert_eq!(controller.target(), limits().max);
     assert_eq!(controller.gate(), Gate::Open);
     assert!(controller.queueing_delay() < Duration::from_millis(1));
+}
+
+#[test]
+fn a_path_that_carries_everything_wakes_nobody_until_the_far_end_falls_silent() {
+    let begin = Instant::now();
+    let mut controller = Controller::new(begin, limits());
+    let mut sequence = 0;
+    run(&mut controller, begin, 0, 8_000, &mut sequence);
+    assert_eq!(controller.target(), limits().max);
+    // The first report takes 150 ms here.
+    run(&mut controller, begin, 8_000, 8_200, &mut sequence);
+    let woken = run(&mut controller, begin, 8_200, 12_000, &mut sequence);
+    assert!(woken < 10, "{woken} times in 4 s");
+    be_unheard(&mut controller, begin, 12_000..12_500, &mut sequence);
+    assert!(controller.target() < limits().max);
 }
 
 #[test]
@@ -60,7 +92,7 @@ fn a_far_end_that_falls_silent_gets_less_and_less_and_never_less_than_the_least(
             sequence += 1;
             controller.on_sent(now, sequence, 500, PacketKind::Video);
         }
-        controller.on_tick(now);
+        tick(&mut controller, now);
         // What is on the way may still be told of for a round trip and a quarter of a second.
         if millisecond >= 3_400 {
             assert!(controller.target() <= last, "{millisecond} ms");
@@ -80,7 +112,7 @@ fn be_unheard(
     let mut sent = Vec::new();
     for millisecond in milliseconds {
         let now = begin + Duration::from_millis(millisecond);
-        controller.on_tick(now);
+        tick(controller, now);
         if millisecond % 10 == 0 && controller.gate() == Gate::Open {
             *sequence += 1;
             controller.on_sent(now, *sequence, 5_000, PacketKind::Video);
@@ -152,7 +184,7 @@ fn a_source_that_sends_little_is_promised_no_more() {
     let mut controller = Controller::new(begin, limits());
     for millisecond in 0..5_000 {
         let now = begin + Duration::from_millis(millisecond);
-        controller.on_tick(now);
+        tick(&mut controller, now);
         if millisecond % 100 == 0 {
             let sequence = millisecond / 100 + 1;
             controller.on_sent(now, sequence, 200, PacketKind::Audio);

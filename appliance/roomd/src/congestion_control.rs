@@ -38,6 +38,8 @@ const UNHINDERED_CALL: f64 = 8.0;
 const UNREPORTED: f64 = 8.0;
 /// Slides that flowed within this long flow.
 const SLIDES_FLOW: Duration = Duration::from_secs(2);
+/// While pictures are held up, it is looked again so often whether they still have to be.
+const HELD_UP_INTERVAL: Duration = Duration::from_millis(10);
 /// The encoders hear of less from this part on,
 const LESS: f64 = 0.98;
 /// and of more from this part on,
@@ -262,11 +264,15 @@ impl<P> CongestionControl<P> {
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let has_room = self.room() > 0.0;
         let paced = self.pacer.next_deadline(now).filter(|_| has_room);
-        // Without anything under way there is nothing to learn.
-        let waits = self.controller.in_flight() > 0.0 || self.gate == Gate::Closed || !has_room;
         let reports = self.knowledge == Knowledge::Reports;
-        let tick = (reports && waits).then(|| self.controller.next_deadline().max(now));
-        paced.into_iter().chain(tick).min()
+        // Without anything under way there is nothing to learn.
+        let waits = self.controller.in_flight() > 0.0;
+        let tick = waits.then(|| self.controller.next_deadline().max(now));
+        // Packets become too old, and a gate opens, by time alone.
+        let is_held_up = self.gate == Gate::Closed || !has_room;
+        let look = is_held_up.then(|| now + HELD_UP_INTERVAL);
+        let control = tick.into_iter().chain(look).filter(|_| reports);
+        paced.into_iter().chain(control).min()
     }
 
     /// What has changed for room and media; to be asked until there is nothing more.

@@ -123,7 +123,9 @@ impl Sender {
         }
         let instant = at(self.begin, now);
         let activity = self.settings.activity_at(now);
-        self.controller.on_tick(instant);
+        if instant >= self.controller.next_deadline() {
+            self.controller.on_tick(instant);
+        }
         while let Some(Action::StartOver) = self.controller.poll_action() {
             self.pacer.clear();
             self.sizes.clear();

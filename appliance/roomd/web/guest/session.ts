@@ -19,6 +19,8 @@ export type SessionAnswer =
   | { kind: "refused"; problem: JoinProblem | "link_not_valid" };
 
 const ADDRESS = "/guest/session";
+/** How long the room may take to answer, in milliseconds. */
+const PATIENCE = 20_000;
 
 /** The session of an earlier visit. */
 export async function findSession(): Promise<SessionAnswer> {
@@ -36,7 +38,8 @@ export async function renameGuest(name: string): Promise<SessionAnswer> {
 }
 
 async function ask(method: string, body?: object): Promise<SessionAnswer> {
-  const init: RequestInit = { method, cache: "no-store", credentials: "same-origin" };
+  const signal = AbortSignal.timeout(PATIENCE);
+  const init: RequestInit = { method, cache: "no-store", credentials: "same-origin", signal };
   if (body !== undefined) {
     init.headers = { "content-type": "application/json" };
     init.body = JSON.stringify(body);

@@ -32,6 +32,8 @@ export class PageView {
     const changed = screen !== this.#screen;
     this.#screen = screen;
     for (const each of SCREENS) any(each).hidden = each !== screen;
+    // The scripts have come after all, late.
+    any("not_loaded").hidden = true;
     document.documentElement.dataset.screen = screen;
     // What had the keyboard may be hidden now. The start screen says itself where to go on.
     if (changed && screen !== "start") any("content").focus({ preventScroll: true });

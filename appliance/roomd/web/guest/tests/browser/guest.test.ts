@@ -253,6 +253,40 @@ visit("the language changes in the call", {}, async (guest) => {
 
 // Trouble
 
+visit("a page that lacks a script is loaded anew by itself", {}, async (guest) => {
+  await guest.page.clock.install();
+  await guest.page.route("**/call.js", (route) => route.abort(), { times: 1 });
+  await guest.open();
+  await guest.page.clock.fastForward("00:16");
+  await guest.page.waitForSelector("#start:not([hidden])");
+});
+
+visit("a page that never gets its scripts says so, and what to do", {}, async (guest) => {
+  await guest.page.clock.install();
+  await guest.page.route("**/call.js", (route) => route.abort());
+  await guest.open();
+  for (let reloads = 0; reloads < 2; reloads += 1) {
+    const reloaded = guest.page.waitForEvent("load");
+    await guest.page.clock.fastForward("00:16");
+    await reloaded;
+  }
+  assert.equal(await guest.page.isVisible("#not_loaded"), false);
+  await guest.page.clock.fastForward("00:16");
+  await guest.says("#not_loaded", "Check your internet connection and load it again.");
+});
+
+visit("a room that does not answer is told to be out of reach", {}, async (guest) => {
+  await guest.page.clock.install();
+  await guest.open();
+  await guest.page.waitForSelector("#start:not([hidden])");
+  await guest.page.route("**/guest/session", () => undefined);
+  await guest.page.fill("#guest_name", "Anna");
+  await guest.page.click("#join");
+  await guest.page.waitForSelector("#join:disabled");
+  await guest.page.clock.fastForward("00:21");
+  await guest.page.waitForSelector("#join:enabled");
+});
+
 visit("a room that cannot be reached for a while is reached again, and the picture goes on", {}, async (guest) => {
   await guest.joinAndSee();
   const offers = guest.room.count("offer");

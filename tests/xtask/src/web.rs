@@ -99,7 +99,9 @@ fn run_tests(folder: &Path, tests: &str) -> Result<TestCount> {
     test_run::count_node_tests(
         Command::new("node")
             .current_dir(folder)
-            .args(["--test", "--test-reporter", "tap"])
+            // By itself it leaves a processor free.
+            .args(["--test", "--test-concurrency", "2"])
+            .args(["--test-reporter", "tap"])
             .args(files),
     )
 }

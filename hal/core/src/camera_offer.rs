@@ -95,22 +95,27 @@ pub struct CameraFormat {
     pub sizes: Vec<OfferedSize>,
 }
 
-/// A pixel format or codec by its four characters, as V4L2 has them: `YUYV`, `MJPG`, `H264`.
+/// A pixel format or codec by its four characters, as V4L2 has them: `YUYV`, `MJPG`, `H264`. The top bit
+/// of the last one says that words of the format are big-endian: `Y16 -BE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FourCc(pub [u8; 4]);
 
 impl fmt::Display for FourCc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A driver may write anything there; a terminal must not get it.
-        for byte in self.0 {
-            let shown = if byte.is_ascii_graphic() || byte == b' ' {
-                char::from(byte)
-            } else {
-                '?'
+        let [first, second, third, last] = self.0;
+        for byte in [first, second, third, last & 0x7f] {
+            // A driver may write anything there; a terminal must not get it.
+            let shown = match byte {
+                b' ' | b'!'..=b'~' => char::from(byte),
+                _ => '?',
             };
             write!(f, "{shown}")?;
         }
-        Ok(())
+        if last & 0x80 == 0 {
+            Ok(())
+        } else {
+            f.write_str("-BE")
+        }
     }
 }
 
@@ -220,6 +225,10 @@ mod tests {
         assert_eq!(FourCc(*b"YUYV").to_string(), "YUYV");
         assert_eq!(FourCc(*b"Y8  ").to_string(), "Y8  ");
         assert_eq!(FourCc([0x1b, b'[', 0xff, 0]).to_string(), "?[??");
+        assert_eq!(
+            FourCc([b'Y', b'1', b'6', b' ' | 0x80]).to_string(),
+            "Y16 -BE"
+        );
     }
 
     #[test]

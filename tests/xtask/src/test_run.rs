@@ -2,7 +2,9 @@
 //! line, `N passed, N failed`.
 //!
 //! The closing line counts tests. A lane that fails without a failed test of its own (formatting,
-//! say) counts as one failure, so that the line never claims success for a run that has none.
+//! say) counts as one failure, so that the line never claims success for a run that has none. A lane
+//! that this machine cannot run is named; it fails only where it was asked for by name, or where
+//! `--complete` asks for all.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
@@ -12,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::lane::Lane;
+use crate::lane::{Lane, LaneRun};
 use crate::language::Language;
 use crate::setup::{self, Purpose};
 
@@ -40,14 +42,35 @@ struct Finished {
     lane: Lane,
     took: Duration,
     count: TestCount,
-    outcome: Result<()>,
+    outcome: Outcome,
+}
+
+/// How a lane ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    Failed,
+    /// This machine cannot run it.
+    LeftOut,
+}
+
+/// What was asked for on the command line.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    lanes: Vec<Lane>,
+    /// What becomes of a lane that this machine cannot run.
+    when_left_out: Outcome,
 }
 
 /// Runs all lanes, or the one that `--lane` names.
 pub(crate) fn run(language: Language, arguments: &[OsString]) -> Result<ExitCode> {
-    let lanes = lanes_of(language, arguments)?;
+    let wanted = wanted(language, arguments)?;
     setup::prepare(language, &[Purpose::Build, Purpose::Run, Purpose::Test])?;
-    let finished: Vec<Finished> = lanes.iter().map(|lane| run_lane(language, *lane)).collect();
+    let finished: Vec<Finished> = wanted
+        .lanes
+        .iter()
+        .map(|lane| run_lane(language, *lane, wanted.when_left_out))
+        .collect();
     print_table(language, &finished);
     let total = total(&finished);
     println!("{}", closing_line(total));
@@ -59,7 +82,7 @@ pub(crate) fn run(language: Language, arguments: &[OsString]) -> Result<ExitCode
     })
 }
 
-fn lanes_of(language: Language, arguments: &[OsString]) -> Result<Vec<Lane>> {
+fn wanted(language: Language, arguments: &[OsString]) -> Result<Wanted> {
     let words: Vec<_> = arguments
         .iter()
         .map(|word| word.to_string_lossy())
@@ -70,16 +93,26 @@ fn lanes_of(language: Language, arguments: &[OsString]) -> Result<Vec<Lane>> {
         .collect::<Vec<&str>>()
         .as_slice()
     {
-        [] => Ok(Lane::ALL.to_vec()),
+        [] => Ok(Wanted {
+            lanes: Lane::ALL.to_vec(),
+            when_left_out: Outcome::LeftOut,
+        }),
+        ["--complete"] => Ok(Wanted {
+            lanes: Lane::ALL.to_vec(),
+            when_left_out: Outcome::Failed,
+        }),
         ["--lane", name] => match Lane::named(name) {
-            Some(lane) => Ok(vec![lane]),
+            Some(lane) => Ok(Wanted {
+                lanes: vec![lane],
+                when_left_out: Outcome::Failed,
+            }),
             None => bail!(no_lane(language, name)),
         },
         _ => bail!(
             "{}",
             language.choose(
-                "usage: cargo xtask test [--lane NAME]",
-                "用法：cargo xtask test [--lane 名称]"
+                "usage: cargo xtask test [--lane NAME | --complete]",
+                "用法：cargo xtask test [--lane 名称 | --complete]"
             )
         ),
     }
@@ -93,19 +126,25 @@ fn no_lane(language: Language, name: &str) -> String {
     }
 }
 
-fn run_lane(language: Language, lane: Lane) -> Finished {
+fn run_lane(language: Language, lane: Lane, when_left_out: Outcome) -> Finished {
     println!("\n=== {} ===", lane.name());
     let started = Instant::now();
     let (count, outcome) = match lane.run(language) {
-        Ok(count) if count.failed > 0 => {
-            (count, Err(anyhow::anyhow!("{} failed tests", count.failed)))
+        Ok(LaneRun::Made(count)) if count.failed > 0 => {
+            println!("{}: {} failed tests", lane.name(), count.failed);
+            (count, Outcome::Failed)
         }
-        Ok(count) => (count, Ok(())),
-        Err(error) => (TestCount::default(), Err(error)),
+        Ok(LaneRun::Made(count)) => (count, Outcome::Passed),
+        Ok(LaneRun::LeftOut(reason)) => {
+            let heading = language.choose("cannot run here", "无法在本机运行");
+            println!("{}: {heading}: {reason}", lane.name());
+            (TestCount::default(), when_left_out)
+        }
+        Err(error) => {
+            println!("{}: {error:#}", lane.name());
+            (TestCount::default(), Outcome::Failed)
+        }
     };
-    if let Err(error) = &outcome {
-        println!("{}: {error:#}", lane.name());
-    }
     Finished {
         lane,
         took: started.elapsed(),
@@ -124,8 +163,9 @@ fn print_table(language: Language, finished: &[Finished]) {
     } in finished
     {
         let verdict = match outcome {
-            Ok(()) => language.choose("ok    ", "通过"),
-            Err(_) => language.choose("FAILED", "失败"),
+            Outcome::Passed => language.choose("ok      ", "通过"),
+            Outcome::Failed => language.choose("FAILED  ", "失败"),
+            Outcome::LeftOut => language.choose("left out", "略过"),
         };
         let tests = if *count == TestCount::default() {
             String::new()
@@ -145,7 +185,7 @@ fn total(finished: &[Finished]) -> TestCount {
     let mut total = TestCount::default();
     for lane in finished {
         total += lane.count;
-        if lane.outcome.is_err() && lane.count.failed == 0 {
+        if lane.outcome == Outcome::Failed && lane.count.failed == 0 {
             total.failed += 1;
         }
     }
@@ -302,9 +342,11 @@ fn counts_of(results: &str, separator: &str) -> TestCount {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{
-        TestCount, closing_line, lanes_of, libtest_summary, nextest_summary, node_summary,
-        without_colours,
+        Finished, Outcome, TestCount, closing_line, libtest_summary, nextest_summary, node_summary,
+        total, wanted, without_colours,
     };
     use crate::lane::Lane;
     use crate::language::Language;
@@ -313,13 +355,41 @@ mod tests {
     fn a_lane_that_there_is_not_is_refused_with_those_that_there_are_in_either_language() {
         let arguments = ["--lane", "express"].map(Into::into);
         for language in [Language::English, Language::Chinese] {
-            let error = lanes_of(language, &arguments).unwrap_err().to_string();
+            let error = wanted(language, &arguments).unwrap_err().to_string();
             for name in Lane::ALL.map(Lane::name).into_iter().chain(["express"]) {
                 assert!(error.contains(name), "{error}");
             }
         }
-        let refusal = |language| lanes_of(language, &arguments).unwrap_err().to_string();
+        let refusal = |language| wanted(language, &arguments).unwrap_err().to_string();
         assert_ne!(refusal(Language::English), refusal(Language::Chinese));
+    }
+
+    #[test]
+    fn a_lane_that_cannot_run_here_fails_when_it_is_asked_for_by_name_or_all_are() {
+        let of = |arguments: &[&str]| {
+            let arguments: Vec<_> = arguments.iter().map(Into::into).collect();
+            wanted(Language::English, &arguments).unwrap().when_left_out
+        };
+        assert_eq!(of(&[]), Outcome::LeftOut);
+        assert_eq!(of(&["--complete"]), Outcome::Failed);
+        assert_eq!(of(&["--lane", "device-lab"]), Outcome::Failed);
+    }
+
+    #[test]
+    fn a_lane_without_tests_counts_when_it_fails_and_not_when_it_is_left_out() {
+        let finished = |outcome| Finished {
+            lane: Lane::DeviceLab,
+            took: Duration::ZERO,
+            count: TestCount::default(),
+            outcome,
+        };
+        for (outcome, failed) in [
+            (Outcome::Passed, 0),
+            (Outcome::Failed, 1),
+            (Outcome::LeftOut, 0),
+        ] {
+            assert_eq!(total(&[finished(outcome)]), count(0, failed, 0));
+        }
     }
 
     fn count(passed: u64, failed: u64, skipped: u64) -> TestCount {

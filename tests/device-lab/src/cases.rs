@@ -1,6 +1,8 @@
 //! What is tested in the lab. Each case has the kernel and its devices for itself.
 
 mod cameras;
+mod failing;
+mod host;
 mod vivid;
 
 use anyhow::Result;
@@ -21,7 +23,7 @@ macro_rules! cases {
     };
 }
 
-/// All cases.
+/// All cases that have to pass.
 pub const ALL: &[Case] = cases![
     cameras:
         a_webcam_and_an_hdmi_input_are_two_cameras,
@@ -31,10 +33,22 @@ pub const ALL: &[Case] = cases![
         a_camera_that_vanishes_before_it_is_looked_at_is_gone,
         cameras_that_come_and_go_during_looks_are_whole_or_left_out,
         a_file_in_place_of_a_camera_s_node_is_named;
+    host:
+        the_host_s_files_cannot_be_written;
+];
+
+/// Cases that have to fail.
+const FAILING: &[Case] = cases![
+    failing:
+        a_case_that_fails,
+        a_case_that_panics,
+        a_case_that_never_ends,
+        a_case_that_kills_the_kernel;
 ];
 
 /// The case of that name.
 #[must_use]
 pub(crate) fn named(name: &str) -> Option<Case> {
-    ALL.iter().copied().find(|case| case.name == name)
+    let mut all = ALL.iter().chain(FAILING);
+    all.find(|case| case.name == name).copied()
 }

@@ -59,17 +59,20 @@ pub(super) fn find(language: Language, cache: &Path) -> Result<Found> {
     );
     let asked = process::run(apt.get().args(["update", "--quiet", "--error-on=any"]))
         .and_then(|()| process::output_of(apt.get().args(["download", "--print-uris", PACKAGE])));
-    Ok(match asked {
-        Ok(uris) => match package_in(&uris) {
-            Some(package) => Found::Package(package),
-            None => bail!("apt told no version of {PACKAGE}: {uris}"),
-        },
-        Err(error) => {
-            let heading =
-                language.choose("the mirror gives no kernel source", "镜像未提供内核源码");
-            Found::Nothing(format!("{heading}: {error:#}"))
-        }
-    })
+    let Ok(uris) = asked else {
+        return Ok(Found::Nothing(
+            language
+                .choose(
+                    "the mirror of Debian gives no kernel source; apt has said above why",
+                    "Debian 镜像未提供内核源码，原因见上方 apt 的输出",
+                )
+                .into(),
+        ));
+    };
+    match package_in(&uris) {
+        Some(package) => Ok(Found::Package(package)),
+        None => bail!("apt told no version of {PACKAGE}: {uris}"),
+    }
 }
 
 /// Downloads the package into the folder and unpacks it. Returns the source's top folder.

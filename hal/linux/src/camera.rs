@@ -125,8 +125,12 @@ impl Node {
             .ok_or_else(|| Error::NotTheDevice {
                 device: self.path.clone(),
             })?;
-        let capability = v4l2::capability(&device)
-            .map_err(|errno| Error::of(&self.path, "VIDIOC_QUERYCAP", errno))?;
+        let capability = match v4l2::capability(&device) {
+            Ok(capability) => capability,
+            // A part of a pipeline, `/dev/v4l-subdev0`, which is no video device.
+            Err(Errno::NOTTY) => return Ok(None),
+            Err(errno) => return Err(Error::of(&self.path, "VIDIOC_QUERYCAP", errno)),
+        };
         let Some(buffer_type) = capture_type(&capability) else {
             return Ok(None);
         };

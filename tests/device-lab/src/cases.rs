@@ -32,7 +32,8 @@ pub const ALL: &[Case] = cases![
         a_camera_that_comes_back_under_another_number_is_the_same,
         a_camera_that_vanishes_before_it_is_looked_at_is_gone,
         cameras_that_come_and_go_during_looks_are_whole_or_left_out,
-        a_file_in_place_of_a_camera_s_node_is_named;
+        a_file_in_place_of_a_camera_s_node_is_named,
+        an_hdmi_signal_that_is_lost_or_useless_is_told;
     host:
         the_host_s_files_cannot_be_written;
 ];

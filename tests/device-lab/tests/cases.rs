@@ -31,6 +31,7 @@ in_the_lab! {
     a_camera_that_vanishes_before_it_is_looked_at_is_gone,
     cameras_that_come_and_go_during_looks_are_whole_or_left_out,
     a_file_in_place_of_a_camera_s_node_is_named,
+    an_hdmi_signal_that_is_lost_or_useless_is_told,
     the_host_s_files_cannot_be_written,
 }
 

@@ -2,13 +2,16 @@
 //! is tested with real ones, in the device lab.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use hal_core::camera_offer::CameraIdentity;
 use proptest::prelude::{any, proptest};
 use tempfile::TempDir;
 
 use super::{Cameras, device_number, nodes_of, text};
 use crate::Error;
+use crate::v4l2::Capability;
 
 /// A kernel's list of one device, `video0` with this number, and a folder for its device node.
 fn one_device(number: &str) -> TempDir {
@@ -60,7 +63,7 @@ fn a_file_in_place_of_a_device_node_is_named() {
 fn a_device_node_of_something_else_is_asked_nothing() {
     // /dev/null is 1:3: what the kernel lists is no device of Video4Linux then.
     let folder = one_device("1:3\n");
-    std::os::unix::fs::symlink("/dev/null", folder.path().join("dev/video0")).expect("a link");
+    symlink("/dev/null", folder.path().join("dev/video0")).expect("a link");
     let cameras = look(folder.path());
     assert!(
         matches!(&cameras.unusable[..], [Error::NotTheDevice { .. }]),
@@ -84,6 +87,63 @@ fn a_fifo_in_place_of_a_device_node_holds_nobody_up() {
         matches!(&cameras.unusable[..], [Error::NotTheDevice { .. }]),
         "{cameras:?}"
     );
+}
+
+/// A device node that belongs to the interface `1-2:1.0` of a device on the bus of that name.
+fn node_of_a_device_on(folder: &Path, bus: &str) -> super::Node {
+    let interface = folder.join("devices/1-2/1-2:1.0");
+    fs::create_dir_all(&interface).expect("a folder");
+    fs::create_dir_all(folder.join("bus").join(bus)).expect("a folder");
+    symlink(folder.join("bus").join(bus), interface.join("subsystem")).expect("a link");
+    let attributes = folder.join("class/video0");
+    symlink(&interface, attributes.join("device")).expect("a link");
+    fs::write(attributes.join("index"), "2\n").expect("an attribute");
+    let nodes = nodes_of(&folder.join("class"), &folder.join("dev")).expect("the list is there");
+    nodes.into_iter().next().expect("one device")
+}
+
+fn capability_with_bus(bus: &[u8]) -> Capability {
+    let mut capability = Capability::default();
+    capability.bus_info[..bus.len()].copy_from_slice(bus);
+    capability
+}
+
+#[test]
+fn a_usb_camera_is_known_by_its_port_its_node_and_its_serial_number() {
+    let folder = one_device("81:0\n");
+    let node = node_of_a_device_on(folder.path(), "usb");
+    let capability = capability_with_bus(b"usb-0000:00:14.0-2");
+    let mut expected = CameraIdentity {
+        bus: "usb-0000:00:14.0-2".into(),
+        source: 2,
+        serial: None,
+    };
+    assert_eq!(node.identity(&capability).expect("it is read"), expected);
+    fs::write(folder.path().join("devices/1-2/serial"), "AB 12\x07\n").expect("an attribute");
+    expected.serial = Some("AB 12\u{fffd}".into());
+    assert_eq!(node.identity(&capability).expect("it is read"), expected);
+}
+
+#[test]
+fn a_file_named_serial_beside_what_is_no_usb_device_is_no_serial_number() {
+    let folder = one_device("81:0\n");
+    let node = node_of_a_device_on(folder.path(), "platform");
+    fs::write(folder.path().join("devices/1-2/serial"), "7").expect("an attribute");
+    let identity = node
+        .identity(&capability_with_bus(b""))
+        .expect("it is read");
+    assert_eq!(identity.serial, None);
+    // Its driver says nothing of its place: then the kernel's name for it is taken.
+    assert_eq!(identity.bus, "1-2:1.0");
+}
+
+#[test]
+fn a_device_that_goes_away_while_its_attributes_are_read_is_gone() {
+    let folder = one_device("81:0\n");
+    let node = node_of_a_device_on(folder.path(), "usb");
+    fs::remove_dir_all(folder.path().join("devices")).expect("it was there");
+    let identity = node.identity(&capability_with_bus(b""));
+    assert!(matches!(&identity, Err(Error::Gone { .. })), "{identity:?}");
 }
 
 #[test]

@@ -93,14 +93,7 @@ pub(super) fn device_nodes_that_capture_no_pictures_are_no_cameras() -> Result<(
 
 pub(super) fn formats_sizes_and_intervals_are_those_that_v4l2_ctl_lists() -> Result<()> {
     for camera in all_found()? {
-        let listed = Command::new("/usr/bin/v4l2-ctl")
-            .arg("--list-formats-ext")
-            .arg("--device")
-            .arg(&camera.node)
-            .output()
-            .context("cannot start v4l2-ctl")?;
-        ensure!(listed.status.success(), "v4l2-ctl: {}", listed.status);
-        let listed = String::from_utf8(listed.stdout)?;
+        let listed = v4l2_ctl(&camera.node, "--list-formats-ext")?;
         let ours = as_v4l2_ctl_lists(&camera.offer)?;
         // Its heading and what stands in brackets are its own.
         let mut theirs = listed
@@ -118,6 +111,18 @@ pub(super) fn formats_sizes_and_intervals_are_those_that_v4l2_ctl_lists() -> Res
         ensure!(theirs.next().is_none(), "v4l2-ctl lists more");
     }
     Ok(())
+}
+
+/// What Debian's own tool says of the device.
+fn v4l2_ctl(node: &Path, argument: &str) -> Result<String> {
+    let output = Command::new("/usr/bin/v4l2-ctl")
+        .arg("--device")
+        .arg(node)
+        .arg(argument)
+        .output()
+        .context("cannot start v4l2-ctl")?;
+    ensure!(output.status.success(), "v4l2-ctl {argument}: {output:?}");
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn as_v4l2_ctl_lists(offer: &CameraOffer) -> Result<String> {
@@ -232,5 +237,29 @@ pub(super) fn a_file_in_place_of_a_camera_s_node_is_named() -> Result<()> {
         "{:?}",
         cameras.unusable
     );
+    Ok(())
+}
+
+pub(super) fn an_hdmi_signal_that_is_lost_or_useless_is_told() -> Result<()> {
+    let webcam_and_hdmi = all_found()?;
+    let node = &webcam_and_hdmi.last().context("no camera")?.node;
+    let present = SignalState::Present {
+        size: PictureSize::HD720,
+        scan: Scan::Progressive,
+    };
+    // The driver's control of what its receiver sees.
+    for (mode, state) in [
+        (1, SignalState::Absent),
+        (2, SignalState::Unstable),
+        (3, SignalState::Unsupported),
+        (0, present),
+    ] {
+        v4l2_ctl(node, &format!("--set-ctrl=dv_timings_signal_mode={mode}"))?;
+        let inputs: Vec<VideoInput> = all_found()?
+            .iter()
+            .map(|camera| camera.offer.input)
+            .collect();
+        assert_eq!(inputs, [VideoInput::Sensor, VideoInput::Signal(state)]);
+    }
     Ok(())
 }

@@ -16,8 +16,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::language::Language;
 use crate::setup::{self, Purpose};
-use crate::test_run::TestCount;
-use crate::{cache, test_run, tools};
+use crate::test_count::TestCount;
+use crate::{cache, test_count, tools};
 
 /// What came of the wish for a kernel.
 pub(crate) enum Kernel {
@@ -46,7 +46,7 @@ pub(crate) fn run(language: Language) -> Result<()> {
 
 /// Runs the tests of the lab, whose kernel is there.
 pub(crate) fn test(language: Language) -> Result<TestCount> {
-    test_run::count_nextest(
+    test_count::count_nextest(
         Command::new(tools::nextest(language)?)
             .current_dir(cache::checkout())
             .args(["nextest", "run", "--package", "device-lab", "--locked"])

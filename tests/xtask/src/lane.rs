@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::device_lab::{self, Kernel};
 use crate::language::Language;
-use crate::test_run::TestCount;
-use crate::{cache, fuzz, process, test_run, tools, web, wheels};
+use crate::test_count::TestCount;
+use crate::{cache, fuzz, process, test_count, tools, web, wheels};
 
 /// Nextest's expression for what does not need pjsua2: a test that does says so in its name, or is in a
 /// file of that name.
@@ -110,7 +110,7 @@ impl Lane {
             Self::DocTests => {
                 let mut command = process::cargo();
                 command.args(["test", "--doc", "--workspace", "--locked"]);
-                return test_run::count_doctests(&mut command).map(LaneRun::Made);
+                return test_count::count_doctests(&mut command).map(LaneRun::Made);
             }
             Self::Documentation => process::run(
                 process::cargo()
@@ -183,10 +183,10 @@ fn tests(language: Language) -> Result<TestCount> {
         // An ignored test would be a skipped one: there are none here.
         .args(["--run-ignored", "all"]);
     if wheels::has_pjsua2()? {
-        return test_run::count_nextest(&mut command);
+        return test_count::count_nextest(&mut command);
     }
     command.args(["--filterset", WITHOUT_PJSUA2]);
-    let mut count = test_run::count_nextest(&mut command)?;
+    let mut count = test_count::count_nextest(&mut command)?;
     // No other test can have been skipped: the ignored ones run too.
     let left_out = std::mem::take(&mut count.skipped);
     println!(

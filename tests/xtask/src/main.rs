@@ -16,6 +16,7 @@ mod lane;
 mod language;
 mod process;
 mod setup;
+mod test_count;
 mod test_run;
 mod tools;
 mod web;

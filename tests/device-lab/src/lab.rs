@@ -17,6 +17,10 @@ const LONGEST: Duration = Duration::from_secs(120);
 /// What is kept of what the console says. A case that fails says why at its end.
 const CONSOLE_BYTES: usize = 1 << 20;
 
+/// The memory of the machine. It lies in a file without a name, of which only that takes room which the
+/// machine has written to.
+const MEMORY_MEGABYTES: u64 = 512;
+
 /// The devices that the drivers make at boot: a webcam, and an HDMI input with all else that vivid has.
 const DEVICES: [&str; 3] = [
     "vivid.n_devs=2",
@@ -71,22 +75,30 @@ impl Lab {
     pub fn run(&self, case: &str) -> Result<()> {
         let files = tempfile::tempdir().context("no folder for the kernel's sockets")?;
         let (console, writer) = pipe().context("no pipe for the console")?;
+        let mut command = Command::new(&self.kernel);
+        if !has_room_for_the_memory(Path::new("/dev/shm")) {
+            command.env("TMPDIR", files.path());
+        }
+        command
+            .arg(format!("mem={MEMORY_MEGABYTES}M"))
+            .args(["loglevel=4", "con=null", "con0=null,fd:1"])
+            .args(["root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro"])
+            // Else the kernel keeps a folder in the home directory.
+            .arg(format!("uml_dir={}/", files.path().display()))
+            .arg("umid=lab")
+            .args(DEVICES)
+            .arg(format!("init={}", self.guest.display()))
+            .arg(format!("{CASE}={case}"))
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone().context("no pipe for the console")?)
+            .stderr(writer);
         let mut machine = Machine(
-            Command::new(&self.kernel)
-                .args(["mem=512M", "loglevel=4", "con=null", "con0=null,fd:1"])
-                .args(["root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro"])
-                // Else the kernel keeps a folder in the home directory.
-                .arg(format!("uml_dir={}/", files.path().display()))
-                .arg("umid=lab")
-                .args(DEVICES)
-                .arg(format!("init={}", self.guest.display()))
-                .arg(format!("{CASE}={case}"))
-                .stdin(Stdio::null())
-                .stdout(writer.try_clone().context("no pipe for the console")?)
-                .stderr(writer)
+            command
                 .spawn()
                 .with_context(|| format!("cannot start {}", self.kernel.display()))?,
         );
+        // It holds the console open, whose end would never come.
+        drop(command);
         let text = read_console(console, Instant::now() + self.longest);
         machine.end();
         let (text, ending) = text?;
@@ -101,6 +113,13 @@ impl Lab {
             }
         }
     }
+}
+
+/// Where the kernel would put its memory by itself: a container may have little there, and the machine
+/// would be killed when it has written that much.
+fn has_room_for_the_memory(folder: &Path) -> bool {
+    rustix::fs::statvfs(folder)
+        .is_ok_and(|status| status.f_bavail * status.f_frsize >= MEMORY_MEGABYTES << 20)
 }
 
 /// The process of the kernel. It is killed with the test, if it has not ended before.

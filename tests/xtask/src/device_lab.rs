@@ -69,7 +69,7 @@ pub(crate) fn kernel(language: Language) -> Result<Kernel> {
                 .into(),
         ));
     }
-    setup::prepare(language, &[Purpose::DeviceLab])?;
+    setup::prepare(language, &[Purpose::Build, Purpose::DeviceLab])?;
     let options_file = cache::checkout().join("tests/device-lab/kernel.config");
     let options = fs::read_to_string(&options_file)
         .with_context(|| format!("cannot read {}", options_file.display()))?;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc;
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
@@ -203,10 +204,17 @@ pub(super) fn cameras_that_come_and_go_during_looks_are_whole_or_left_out() -> R
     const ROUNDS: usize = 20;
     let whole = offers(&all_found()?);
     let (mut looks, mut seen) = (0, 0);
-    let plugging = thread::spawn(|| -> Result<()> {
-        for _ in 0..ROUNDS {
+    let (look_ended, looks_that_ended) = mpsc::channel();
+    let plugging = thread::spawn(move || -> Result<()> {
+        for round in 0..ROUNDS {
             vivid::unplug()?;
             vivid::plug_in()?;
+            // Every other time the cameras stay for a whole look: the second one that ends from now on.
+            if round % 2 == 0 {
+                looks_that_ended.try_iter().for_each(drop);
+                looks_that_ended.recv()?;
+                looks_that_ended.recv()?;
+            }
         }
         Ok(())
     });
@@ -216,12 +224,16 @@ pub(super) fn cameras_that_come_and_go_during_looks_are_whole_or_left_out() -> R
             seen += 1;
         }
         looks += 1;
+        // Nobody listens after the last round.
+        let _ = look_ended.send(());
     }
     plugging.join().expect("plugging does not panic")?;
     println!(
         "{looks} looks found {seen} cameras, of {} at most",
         2 * looks
     );
+    ensure!(seen >= ROUNDS, "cameras that stayed were not seen");
+    ensure!(seen < 2 * looks, "no camera ever went away during a look");
     assert_eq!(offers(&all_found()?), whole);
     Ok(())
 }

@@ -9,6 +9,7 @@ mod formats;
 
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use hal_core::camera::PictureSize;
@@ -69,7 +70,7 @@ impl Cameras {
     }
 }
 
-/// A device node of Video4Linux, of which nothing is known yet.
+/// A device node of Video4Linux for pictures, of which nothing else is known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     path: PathBuf,
@@ -77,7 +78,7 @@ pub struct Node {
     attributes: PathBuf,
 }
 
-/// All device nodes that there are at this moment, in no order.
+/// All device nodes for pictures that there are at this moment, in no order.
 ///
 /// # Errors
 /// When the kernel's list cannot be read. A kernel without Video4Linux has no list, and no nodes.
@@ -99,10 +100,14 @@ fn nodes_of(class: &Path, devices: &Path) -> Result<Vec<Node>, Error> {
     let mut nodes = Vec::new();
     for entry in entries {
         let entry = entry.map_err(failed)?;
-        nodes.push(Node {
-            path: devices.join(entry.file_name()),
-            attributes: entry.path(),
-        });
+        let name = entry.file_name();
+        // Radios, teletext and parts of pipelines have other names, and are better not opened.
+        if name.as_bytes().starts_with(b"video") {
+            nodes.push(Node {
+                path: devices.join(name),
+                attributes: entry.path(),
+            });
+        }
     }
     Ok(nodes)
 }
@@ -125,12 +130,8 @@ impl Node {
             .ok_or_else(|| Error::NotTheDevice {
                 device: self.path.clone(),
             })?;
-        let capability = match v4l2::capability(&device) {
-            Ok(capability) => capability,
-            // A part of a pipeline, `/dev/v4l-subdev0`, which is no video device.
-            Err(Errno::NOTTY) => return Ok(None),
-            Err(errno) => return Err(Error::of(&self.path, "VIDIOC_QUERYCAP", errno)),
-        };
+        let capability = v4l2::capability(&device)
+            .map_err(|errno| Error::of(&self.path, "VIDIOC_QUERYCAP", errno))?;
         let Some(buffer_type) = capture_type(&capability) else {
             return Ok(None);
         };

@@ -48,6 +48,19 @@ fn a_device_whose_node_is_gone_is_left_out() {
 }
 
 #[test]
+fn devices_without_pictures_are_not_even_opened() {
+    let folder = one_device("81:0\n");
+    let class = folder.path().join("class");
+    fs::rename(class.join("video0"), class.join("radio0")).expect("it is there");
+    fs::write(folder.path().join("dev/radio0"), "no device").expect("a file");
+    let cameras = look(folder.path());
+    assert!(
+        cameras.found.is_empty() && cameras.unusable.is_empty(),
+        "{cameras:?}"
+    );
+}
+
+#[test]
 fn a_file_in_place_of_a_device_node_is_named() {
     let folder = one_device("81:0\n");
     let path = folder.path().join("dev/video0");

@@ -15,7 +15,9 @@
 //! ```
 //!
 //! `cargo xtask device-lab` builds the kernel, and `cargo xtask test --lane device-lab` runs the
-//! cases as well.
+//! cases as well. A new case is a function in `cases/`, named in [`cases::ALL`] and in `tests/cases.rs`;
+//! a driver that it needs is an option in `kernel.config`, and one that it needs other devices of, a
+//! parameter in `lab.rs`.
 
 pub mod cases;
 pub mod guest;

@@ -13,6 +13,7 @@
 pub mod audio;
 pub mod burnt_clock;
 pub mod camera;
+pub mod camera_offer;
 pub mod controls;
 mod error;
 pub mod simulated;

@@ -5,9 +5,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::device_lab::{self, Kernel};
 use crate::language::Language;
-use crate::test_run::TestCount;
-use crate::{cache, fuzz, process, test_run, tools, web, wheels};
+use crate::test_count::TestCount;
+use crate::{cache, fuzz, process, test_count, tools, web, wheels};
 
 /// Nextest's expression for what does not need pjsua2: a test that does says so in its name, or is in a
 /// file of that name.
@@ -24,6 +25,8 @@ pub(crate) enum Lane {
     Clippy,
     /// The types and the tests of the guests' page.
     Web,
+    /// The device drivers on a kernel of their own.
+    DeviceLab,
     /// Unit, integration and system tests.
     Tests,
     /// The examples in the documentation run.
@@ -36,13 +39,22 @@ pub(crate) enum Lane {
     Fuzz,
 }
 
+/// What came of a lane.
+pub(crate) enum LaneRun {
+    /// It was run, with so many tests.
+    Made(TestCount),
+    /// This machine cannot run it, for this reason.
+    LeftOut(String),
+}
+
 impl Lane {
     /// All lanes, quick ones first.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Format,
         Self::Deny,
         Self::Clippy,
         Self::Web,
+        Self::DeviceLab,
         Self::Tests,
         Self::DocTests,
         Self::Documentation,
@@ -57,6 +69,7 @@ impl Lane {
             Self::Clippy => "clippy",
             Self::Deny => "deny",
             Self::Web => "web",
+            Self::DeviceLab => "device-lab",
             Self::Tests => "tests",
             Self::DocTests => "doctests",
             Self::Documentation => "doc",
@@ -71,7 +84,7 @@ impl Lane {
     }
 
     /// Runs the lane. Lanes that run tests count them; an error is the lane's failure.
-    pub(crate) fn run(self, language: Language) -> Result<TestCount> {
+    pub(crate) fn run(self, language: Language) -> Result<LaneRun> {
         match self {
             Self::Format => {
                 process::run(process::cargo().args(["fmt", "--all", "--check"]))?;
@@ -86,15 +99,18 @@ impl Lane {
                 fuzz::clippy()?;
             }
             Self::Deny => deny(language)?,
-            Self::Web => return web::test(),
-            Self::Tests => return tests(language),
+            Self::Web => return web::test().map(LaneRun::Made),
+            Self::DeviceLab => {
+                return match device_lab::kernel(language)? {
+                    Kernel::Ready => device_lab::test(language).map(LaneRun::Made),
+                    Kernel::Unavailable(reason) => Ok(LaneRun::LeftOut(reason)),
+                };
+            }
+            Self::Tests => return tests(language).map(LaneRun::Made),
             Self::DocTests => {
-                return test_run::count_doctests(process::cargo().args([
-                    "test",
-                    "--doc",
-                    "--workspace",
-                    "--locked",
-                ]));
+                let mut command = process::cargo();
+                command.args(["test", "--doc", "--workspace", "--locked"]);
+                return test_count::count_doctests(&mut command).map(LaneRun::Made);
             }
             Self::Documentation => process::run(
                 process::cargo()
@@ -104,7 +120,7 @@ impl Lane {
             Self::Manuals => manuals()?,
             Self::Fuzz => fuzz::smoke(language)?,
         }
-        Ok(TestCount::default())
+        Ok(LaneRun::Made(TestCount::default()))
     }
 }
 
@@ -162,13 +178,15 @@ fn tests(language: Language) -> Result<TestCount> {
             "--profile",
             "ci",
         ])
+        // These have a kernel and a lane of their own.
+        .args(["--exclude", "device-lab"])
         // An ignored test would be a skipped one: there are none here.
         .args(["--run-ignored", "all"]);
     if wheels::has_pjsua2()? {
-        return test_run::count_nextest(&mut command);
+        return test_count::count_nextest(&mut command);
     }
     command.args(["--filterset", WITHOUT_PJSUA2]);
-    let mut count = test_run::count_nextest(&mut command)?;
+    let mut count = test_count::count_nextest(&mut command)?;
     // No other test can have been skipped: the ignored ones run too.
     let left_out = std::mem::take(&mut count.skipped);
     println!(

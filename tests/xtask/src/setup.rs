@@ -19,6 +19,8 @@ pub(crate) enum Purpose {
     Demo,
     /// The tests: peers that others wrote, real recordings, tools.
     Test,
+    /// The device lab: building a kernel, and what its drivers are compared by.
+    DeviceLab,
 }
 
 impl Purpose {
@@ -79,6 +81,7 @@ impl Purpose {
                 // libFuzzer is C++.
                 "g++",
             ],
+            Self::DeviceLab => &["bc", "bison", "flex", "v4l-utils", "xz-utils"],
         }
     }
 }
@@ -114,11 +117,16 @@ mod tests {
 
     #[test]
     fn no_package_is_named_by_two_purposes() {
-        let mut names: Vec<&str> = [Purpose::Build, Purpose::Run, Purpose::Test]
-            .iter()
-            .flat_map(|purpose| purpose.packages())
-            .copied()
-            .collect();
+        let mut names: Vec<&str> = [
+            Purpose::Build,
+            Purpose::Run,
+            Purpose::Test,
+            Purpose::DeviceLab,
+        ]
+        .iter()
+        .flat_map(|purpose| purpose.packages())
+        .copied()
+        .collect();
         let all = names.len();
         names.sort_unstable();
         names.dedup();

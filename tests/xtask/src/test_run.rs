@@ -2,52 +2,55 @@
 //! line, `N passed, N failed`.
 //!
 //! The closing line counts tests. A lane that fails without a failed test of its own (formatting,
-//! say) counts as one failure, so that the line never claims success for a run that has none.
+//! say) counts as one failure, so that the line never claims success for a run that has none. A lane
+//! that this machine cannot run is named; it fails only where it was asked for by name, or where
+//! `--complete` asks for all.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, IsTerminal, Write};
-use std::ops::AddAssign;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
-use crate::lane::Lane;
+use crate::lane::{Lane, LaneRun};
 use crate::language::Language;
 use crate::setup::{self, Purpose};
-
-/// How many tests ran, and how they ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct TestCount {
-    /// Tests that passed.
-    pub(crate) passed: u64,
-    /// Tests that failed, timed out or could not be run.
-    pub(crate) failed: u64,
-    /// Tests that were left out.
-    pub(crate) skipped: u64,
-}
-
-impl AddAssign for TestCount {
-    fn add_assign(&mut self, other: Self) {
-        self.passed += other.passed;
-        self.failed += other.failed;
-        self.skipped += other.skipped;
-    }
-}
+use crate::test_count::TestCount;
 
 /// A lane that has been run.
 struct Finished {
     lane: Lane,
     took: Duration,
     count: TestCount,
-    outcome: Result<()>,
+    outcome: Outcome,
+}
+
+/// How a lane ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    Failed,
+    /// This machine cannot run it.
+    LeftOut,
+}
+
+/// What was asked for on the command line.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    lanes: Vec<Lane>,
+    /// What becomes of a lane that this machine cannot run.
+    when_left_out: Outcome,
 }
 
 /// Runs all lanes, or the one that `--lane` names.
 pub(crate) fn run(language: Language, arguments: &[OsString]) -> Result<ExitCode> {
-    let lanes = lanes_of(language, arguments)?;
+    let wanted = wanted(language, arguments)?;
     setup::prepare(language, &[Purpose::Build, Purpose::Run, Purpose::Test])?;
-    let finished: Vec<Finished> = lanes.iter().map(|lane| run_lane(language, *lane)).collect();
+    let finished: Vec<Finished> = wanted
+        .lanes
+        .iter()
+        .map(|lane| run_lane(language, *lane, wanted.when_left_out))
+        .collect();
     print_table(language, &finished);
     let total = total(&finished);
     println!("{}", closing_line(total));
@@ -59,7 +62,7 @@ pub(crate) fn run(language: Language, arguments: &[OsString]) -> Result<ExitCode
     })
 }
 
-fn lanes_of(language: Language, arguments: &[OsString]) -> Result<Vec<Lane>> {
+fn wanted(language: Language, arguments: &[OsString]) -> Result<Wanted> {
     let words: Vec<_> = arguments
         .iter()
         .map(|word| word.to_string_lossy())
@@ -70,16 +73,26 @@ fn lanes_of(language: Language, arguments: &[OsString]) -> Result<Vec<Lane>> {
         .collect::<Vec<&str>>()
         .as_slice()
     {
-        [] => Ok(Lane::ALL.to_vec()),
+        [] => Ok(Wanted {
+            lanes: Lane::ALL.to_vec(),
+            when_left_out: Outcome::LeftOut,
+        }),
+        ["--complete"] => Ok(Wanted {
+            lanes: Lane::ALL.to_vec(),
+            when_left_out: Outcome::Failed,
+        }),
         ["--lane", name] => match Lane::named(name) {
-            Some(lane) => Ok(vec![lane]),
+            Some(lane) => Ok(Wanted {
+                lanes: vec![lane],
+                when_left_out: Outcome::Failed,
+            }),
             None => bail!(no_lane(language, name)),
         },
         _ => bail!(
             "{}",
             language.choose(
-                "usage: cargo xtask test [--lane NAME]",
-                "用法：cargo xtask test [--lane 名称]"
+                "usage: cargo xtask test [--lane NAME | --complete]",
+                "用法：cargo xtask test [--lane 名称 | --complete]"
             )
         ),
     }
@@ -93,19 +106,25 @@ fn no_lane(language: Language, name: &str) -> String {
     }
 }
 
-fn run_lane(language: Language, lane: Lane) -> Finished {
+fn run_lane(language: Language, lane: Lane, when_left_out: Outcome) -> Finished {
     println!("\n=== {} ===", lane.name());
     let started = Instant::now();
     let (count, outcome) = match lane.run(language) {
-        Ok(count) if count.failed > 0 => {
-            (count, Err(anyhow::anyhow!("{} failed tests", count.failed)))
+        Ok(LaneRun::Made(count)) if count.failed > 0 => {
+            println!("{}: {} failed tests", lane.name(), count.failed);
+            (count, Outcome::Failed)
         }
-        Ok(count) => (count, Ok(())),
-        Err(error) => (TestCount::default(), Err(error)),
+        Ok(LaneRun::Made(count)) => (count, Outcome::Passed),
+        Ok(LaneRun::LeftOut(reason)) => {
+            let heading = language.choose("cannot run here", "无法在本机运行");
+            println!("{}: {heading}: {reason}", lane.name());
+            (TestCount::default(), when_left_out)
+        }
+        Err(error) => {
+            println!("{}: {error:#}", lane.name());
+            (TestCount::default(), Outcome::Failed)
+        }
     };
-    if let Err(error) = &outcome {
-        println!("{}: {error:#}", lane.name());
-    }
     Finished {
         lane,
         took: started.elapsed(),
@@ -124,8 +143,9 @@ fn print_table(language: Language, finished: &[Finished]) {
     } in finished
     {
         let verdict = match outcome {
-            Ok(()) => language.choose("ok    ", "通过"),
-            Err(_) => language.choose("FAILED", "失败"),
+            Outcome::Passed => language.choose("ok      ", "通过"),
+            Outcome::Failed => language.choose("FAILED  ", "失败"),
+            Outcome::LeftOut => language.choose("left out", "略过"),
         };
         let tests = if *count == TestCount::default() {
             String::new()
@@ -145,7 +165,7 @@ fn total(finished: &[Finished]) -> TestCount {
     let mut total = TestCount::default();
     for lane in finished {
         total += lane.count;
-        if lane.outcome.is_err() && lane.count.failed == 0 {
+        if lane.outcome == Outcome::Failed && lane.count.failed == 0 {
             total.failed += 1;
         }
     }
@@ -160,167 +180,13 @@ fn closing_line(count: TestCount) -> String {
     line
 }
 
-/// Runs cargo-nextest, showing what it prints, and counts its tests by its summary.
-pub(crate) fn count_nextest(command: &mut Command) -> Result<TestCount> {
-    if std::io::stderr().is_terminal() {
-        command.args(["--color", "always"]);
-    }
-    let mut child = command
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("cannot start cargo-nextest")?;
-    let printed = child.stderr.take().expect("standard error is a pipe");
-    let count = copy_and_find(printed, std::io::stderr(), nextest_summary)?;
-    let status = child.wait()?;
-    match count.last() {
-        Some(count) if status.success() || count.failed > 0 => Ok(*count),
-        Some(_) | None => bail!("cargo-nextest ended with {status}"),
-    }
-}
-
-/// Runs `cargo test --doc`, showing what it prints, and counts its tests by each crate's summary.
-pub(crate) fn count_doctests(command: &mut Command) -> Result<TestCount> {
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start cargo test")?;
-    let printed = child.stdout.take().expect("standard output is a pipe");
-    let mut total = TestCount::default();
-    for count in copy_and_find(printed, std::io::stdout(), libtest_summary)? {
-        total += count;
-    }
-    let status = child.wait()?;
-    if !status.success() && total.failed == 0 {
-        bail!("cargo test --doc ended with {status}");
-    }
-    Ok(total)
-}
-
-/// Runs `node --test` with its TAP reporter, showing what it prints, and counts its tests by its
-/// summary.
-pub(crate) fn count_node_tests(command: &mut Command) -> Result<TestCount> {
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start node")?;
-    let printed = child.stdout.take().expect("standard output is a pipe");
-    let mut total = TestCount::default();
-    let mut summaries = 0;
-    for count in copy_and_find(printed, std::io::stdout(), node_summary)? {
-        total += count;
-        summaries += 1;
-    }
-    let status = child.wait()?;
-    if summaries == 0 || (!status.success() && total.failed == 0) {
-        bail!("node --test ended with {status}");
-    }
-    Ok(total)
-}
-
-/// Copies line by line and collects what `find` finds in the lines.
-fn copy_and_find<T>(
-    from: impl std::io::Read,
-    mut to: impl Write,
-    find: impl Fn(&str) -> Option<T>,
-) -> Result<Vec<T>> {
-    let mut found = Vec::new();
-    let mut line = Vec::new();
-    let mut reader = BufReader::new(from);
-    while reader.read_until(b'\n', &mut line)? > 0 {
-        to.write_all(&line)?;
-        found.extend(find(&without_colours(&String::from_utf8_lossy(&line))));
-        line.clear();
-    }
-    Ok(found)
-}
-
-/// The text without its ANSI colour sequences (`ESC [ ... m`).
-fn without_colours(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut parts = text.split('\u{1b}');
-    plain.extend(parts.next());
-    for part in parts {
-        plain.push_str(part.split_once('m').map_or(part, |(_, rest)| rest));
-    }
-    plain
-}
-
-/// Reads `Summary [ 0.1s] 3 tests run: 2 passed (1 slow), 1 failed, 0 skipped`.
-fn nextest_summary(line: &str) -> Option<TestCount> {
-    let (_, rest) = line
-        .trim_start()
-        .strip_prefix("Summary [")?
-        .split_once(']')?;
-    let (run, results) = rest.split_once(" run: ")?;
-    let mut count = counts_of(results, ", ");
-    // "3/7 tests": the run was cut short; what never ran has not passed.
-    if let Some((done, all)) = run.trim().split_once(' ')?.0.split_once('/') {
-        count.failed += all.parse::<u64>().ok()?.checked_sub(done.parse().ok()?)?;
-    }
-    Some(count)
-}
-
-/// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; ...`.
-fn libtest_summary(line: &str) -> Option<TestCount> {
-    let (_, results) = line.strip_prefix("test result: ")?.split_once(". ")?;
-    Some(counts_of(results, "; "))
-}
-
-/// Reads a line of the summary of `node --test`: `# pass 3`, `# fail 0`, `# cancelled 0`, and so on.
-fn node_summary(line: &str) -> Option<TestCount> {
-    let (kind, number) = line.trim().strip_prefix("# ")?.split_once(' ')?;
-    let number = number.parse().ok()?;
-    let mut count = TestCount::default();
-    match kind {
-        "pass" => count.passed = number,
-        "fail" | "cancelled" => count.failed = number,
-        "skipped" | "todo" => count.skipped = number,
-        _ => return None,
-    }
-    Some(count)
-}
-
-fn counts_of(results: &str, separator: &str) -> TestCount {
-    let mut count = TestCount::default();
-    for result in results.split(separator) {
-        let Some((number, kind)) = result.trim().split_once(' ') else {
-            continue;
-        };
-        let Ok(number) = number.parse::<u64>() else {
-            continue;
-        };
-        match kind.split(" (").next().unwrap_or(kind) {
-            "passed" => count.passed += number,
-            "failed" | "timed out" | "exec failed" => count.failed += number,
-            "skipped" | "ignored" => count.skipped += number,
-            // "1 leaky", "2 slow" and the like qualify tests that are counted already.
-            _ => {}
-        }
-    }
-    count
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{
-        TestCount, closing_line, lanes_of, libtest_summary, nextest_summary, node_summary,
-        without_colours,
-    };
+    use std::time::Duration;
+
+    use super::{Finished, Outcome, TestCount, closing_line, total, wanted};
     use crate::lane::Lane;
     use crate::language::Language;
-
-    #[test]
-    fn a_lane_that_there_is_not_is_refused_with_those_that_there_are_in_either_language() {
-        let arguments = ["--lane", "express"].map(Into::into);
-        for language in [Language::English, Language::Chinese] {
-            let error = lanes_of(language, &arguments).unwrap_err().to_string();
-            for name in Lane::ALL.map(Lane::name).into_iter().chain(["express"]) {
-                assert!(error.contains(name), "{error}");
-            }
-        }
-        let refusal = |language| lanes_of(language, &arguments).unwrap_err().to_string();
-        assert_ne!(refusal(Language::English), refusal(Language::Chinese));
-    }
 
     fn count(passed: u64, failed: u64, skipped: u64) -> TestCount {
         TestCount {
@@ -331,68 +197,44 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_of_nextest_is_counted() {
-        for (line, expected) in [
-            (
-                "     Summary [   0.004s] 10 tests run: 10 passed, 0 skipped",
-                count(10, 0, 0),
-            ),
-            (
-                "     Summary [   1.2s] 1 test run: 1 passed, 2 skipped",
-                count(1, 0, 2),
-            ),
-            (
-                "     Summary [  9.8s] 9 tests run: 5 passed (2 slow, 1 leaky), 2 failed, \
-                 1 timed out, 1 exec failed, 0 skipped",
-                count(5, 4, 0),
-            ),
+    fn a_lane_that_there_is_not_is_refused_with_those_that_there_are_in_either_language() {
+        let arguments = ["--lane", "express"].map(Into::into);
+        for language in [Language::English, Language::Chinese] {
+            let error = wanted(language, &arguments).unwrap_err().to_string();
+            for name in Lane::ALL.map(Lane::name).into_iter().chain(["express"]) {
+                assert!(error.contains(name), "{error}");
+            }
+        }
+        let refusal = |language| wanted(language, &arguments).unwrap_err().to_string();
+        assert_ne!(refusal(Language::English), refusal(Language::Chinese));
+    }
+
+    #[test]
+    fn a_lane_that_cannot_run_here_fails_when_it_is_asked_for_by_name_or_all_are() {
+        let of = |arguments: &[&str]| {
+            let arguments: Vec<_> = arguments.iter().map(Into::into).collect();
+            wanted(Language::English, &arguments).unwrap().when_left_out
+        };
+        assert_eq!(of(&[]), Outcome::LeftOut);
+        assert_eq!(of(&["--complete"]), Outcome::Failed);
+        assert_eq!(of(&["--lane", "device-lab"]), Outcome::Failed);
+    }
+
+    #[test]
+    fn a_lane_without_tests_counts_when_it_fails_and_not_when_it_is_left_out() {
+        let finished = |outcome| Finished {
+            lane: Lane::DeviceLab,
+            took: Duration::ZERO,
+            count: TestCount::default(),
+            outcome,
+        };
+        for (outcome, failed) in [
+            (Outcome::Passed, 0),
+            (Outcome::Failed, 1),
+            (Outcome::LeftOut, 0),
         ] {
-            assert_eq!(nextest_summary(line), Some(expected), "{line}");
+            assert_eq!(total(&[finished(outcome)]), count(0, failed, 0));
         }
-    }
-
-    #[test]
-    fn tests_that_never_ran_count_as_failed() {
-        let line = "     Summary [   0.1s] 3/7 tests run: 2 passed, 1 failed, 0 skipped";
-        assert_eq!(nextest_summary(line), Some(count(2, 5, 0)));
-    }
-
-    #[test]
-    fn other_lines_are_no_summary() {
-        for line in [
-            "",
-            "    PASS [ 0.1s] crate Summary [x] run: 1 passed",
-            "Summary [1s] nothing",
-        ] {
-            assert_eq!(nextest_summary(line), None, "{line}");
-        }
-    }
-
-    #[test]
-    fn the_summary_of_doctests_is_counted() {
-        let line = "test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out";
-        assert_eq!(libtest_summary(line), Some(count(3, 1, 2)));
-    }
-
-    #[test]
-    fn the_summary_of_node_is_counted() {
-        let lines = "1..5\n# tests 6\n# suites 0\n# pass 2\n# fail 1\n# cancelled 1\n\
-                     # skipped 2\n# todo 0\n# duration_ms 12.5";
-        let mut total = TestCount::default();
-        for count in lines.lines().filter_map(node_summary) {
-            total += count;
-        }
-        assert_eq!(total, count(2, 2, 2));
-        assert_eq!(node_summary("# Subtest: pass 7"), None);
-        assert_eq!(node_summary("ok 1 - pass 7"), None);
-    }
-
-    #[test]
-    fn colours_are_taken_out_before_reading() {
-        assert_eq!(
-            without_colours("\u{1b}[32;1mSummary\u{1b}[0m [1s]"),
-            "Summary [1s]"
-        );
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::test_run::TestCount;
-use crate::{cache, process, test_run};
+use crate::test_count::TestCount;
+use crate::{cache, process, test_count};
 
 /// The folders of the page that are copied; of each, the files only.
 const FOLDERS: [&str; 4] = ["", "view", "tests/unit", "tests/browser"];
@@ -96,7 +96,7 @@ fn run_tests(folder: &Path, tests: &str) -> Result<TestCount> {
         .collect();
     files.sort();
     ensure!(!files.is_empty(), "{tests} has no tests");
-    test_run::count_node_tests(
+    test_count::count_node_tests(
         Command::new("node")
             .current_dir(folder)
             // By itself it leaves a processor free.

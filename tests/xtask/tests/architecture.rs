@@ -34,7 +34,7 @@ fn allowed(name: &str) -> Option<Allowed> {
         "roomctl" => Allowed::Only(&["api"]),
         "fleet" => Allowed::Only(&["api", "config"]),
         "roomd" => Allowed::WholeProductExcept(&["roomctl", "fleet"]),
-        "netem" | "sim" | "system" | "bench" | "xtask" => Allowed::Anything,
+        "netem" | "sim" | "system" | "bench" | "device-lab" | "xtask" => Allowed::Anything,
         _ => return None,
     })
 }

@@ -88,14 +88,20 @@ impl AudioFanOut {
         self.lock().inlets.push(inlet);
     }
 
-    /// An encode has ended, or failed: who took it gets nothing more until it is attached to another.
+    /// An encode has ended, or failed: who took it goes on with the one before, where that is still there, and else gets
+    /// nothing more until it is attached to another.
     pub(crate) fn end(&self, encode: PipelineId) {
         let mut state = self.lock();
         state.inlets.retain(|inlet| inlet.encode != encode);
-        state.branches.retain(|branch| branch.encode != encode);
         for branch in &mut state.branches {
             branch.before = branch.before.filter(|before| *before != encode);
+            if branch.encode == encode
+                && let Some(before) = branch.before.take()
+            {
+                branch.encode = before;
+            }
         }
+        state.branches.retain(|branch| branch.encode != encode);
     }
 
     /// Whether a leg takes an encode.
@@ -152,11 +158,15 @@ impl AudioFanOut {
     pub(crate) fn hand(&self, encode: PipelineId, sound: &gst::Sample) {
         let heard = sound.buffer().and_then(gst::BufferRef::pts);
         for branch in &mut self.lock().branches {
+            let is_first = branch.last.is_none();
             if branch.takes(encode, heard) {
                 let offered = &branch.leg.meters().offered_sounds;
                 offered.fetch_add(1, Ordering::Relaxed);
                 // Refused only while the leg is being taken down.
-                let _ = branch.inlet.push_sample(sound);
+                let _ = match is_first.then(|| after_a_pause(sound)).flatten() {
+                    Some(first) => branch.inlet.push_sample(&first),
+                    None => branch.inlet.push_sample(sound),
+                };
             }
         }
     }
@@ -164,6 +174,17 @@ impl AudioFanOut {
     fn lock(&self) -> MutexGuard<'_, AudioFanOutState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The same sound, marked as not following on anything: a leg that was held has had none meanwhile, and its payloader
+/// counts samples where its codec has no other time.
+fn after_a_pause(sound: &gst::Sample) -> Option<gst::Sample> {
+    let mut buffer = sound.buffer()?.copy();
+    buffer
+        .get_mut()?
+        .set_flags(gst::BufferFlags::DISCONT | gst::BufferFlags::RESYNC);
+    let caps = sound.caps_owned()?;
+    Some(gst::Sample::builder().buffer(&buffer).caps(&caps).build())
 }
 
 #[cfg(test)]
@@ -261,6 +282,18 @@ mod tests {
         assert!(!fan_out.is_taken(after));
         assert!(!leg.gets(&fan_out, after, 20));
         assert!(leg.gets(&fan_out, before, 20));
+    }
+
+    #[test]
+    fn a_leg_whose_next_encode_fails_goes_on_with_the_one_it_has() {
+        let [before, failing] = encodes();
+        let (fan_out, leg) = (AudioFanOut::default(), leg(1));
+        leg.attach(&fan_out, before);
+        assert!(leg.gets(&fan_out, before, 20));
+        leg.attach(&fan_out, failing);
+        fan_out.end(failing);
+        assert!(leg.gets(&fan_out, before, 40));
+        assert!(fan_out.is_taken(before));
     }
 
     #[test]

@@ -299,13 +299,11 @@ impl Graph {
         for change in diff(&self.shape, wanted) {
             tracing::debug!(?change, "changing the graph");
             match self.carry_out(&change) {
-                Ok(()) => {
-                    self.shape.follow(&change);
-                    self.follow_sound();
-                }
+                Ok(()) => self.shape.follow(&change),
                 Err(error) => self.change_failed(&change, &error),
             }
         }
+        self.follow_sound();
         for leg in gone {
             self.close_leg(leg);
         }

@@ -33,7 +33,8 @@ impl Repairs {
             .last
             .is_some_and(|last| now.saturating_duration_since(last) < CALM);
         let due = if again { now + PAUSE } else { now };
-        self.due = Some(self.due.map_or(due, |planned| planned.max(due)));
+        // One that is planned is not put off: what fails again and again would hold up the repair of everything else.
+        self.due.get_or_insert(due);
         self.last = Some(now);
     }
 

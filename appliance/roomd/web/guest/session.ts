@@ -38,7 +38,10 @@ export async function renameGuest(name: string): Promise<SessionAnswer> {
 }
 
 async function ask(method: string, body?: object): Promise<SessionAnswer> {
-  const signal = AbortSignal.timeout(PATIENCE);
+  // AbortSignal.timeout would do, where browsers have it.
+  const patience = new AbortController();
+  setTimeout(() => patience.abort(), PATIENCE);
+  const { signal } = patience;
   const init: RequestInit = { method, cache: "no-store", credentials: "same-origin", signal };
   if (body !== undefined) {
     init.headers = { "content-type": "application/json" };

@@ -115,3 +115,43 @@ fn an_encode_of_sound_that_fails_is_built_anew_for_all_of_its_legs() {
     rig.run_until_sent(LEG, Medium::Audio);
     rig.run_until_sent(OTHER, Medium::Audio);
 }
+
+/// The RTP time of the next packet of sound that a leg sends from now on.
+fn next_timestamp(rig: &mut Rig, leg: LegId) -> u32 {
+    while rig.sent(leg).is_some() {}
+    let mut timestamp = 0;
+    let end = Instant::now() + PATIENCE;
+    while timestamp == 0 {
+        assert!(Instant::now() < end, "no sound");
+        rig.run_until("anything", |_| true);
+        if let Ok(input) = rig.inputs.recv_timeout(Duration::from_millis(5)) {
+            rig.graph.handle(input);
+        }
+        let sent = rig.sent(leg).filter(|sent| sent.channel == Channel::Rtp);
+        if let Some(sent) = sent {
+            timestamp = u32::from_be_bytes(sent.payload[4..8].try_into().unwrap());
+        }
+    }
+    timestamp
+}
+
+#[test]
+fn a_leg_that_was_held_goes_on_in_time_where_another_kept_its_encode_alive() {
+    let mut plan = plan_with_sound([AudioCodec::Pcmu; 2]);
+    let mut rig = Rig::following(plan.clone());
+    let [held, other] = [LEG, OTHER].map(|leg| next_timestamp(&mut rig, leg));
+    for direction in [Direction::RecvOnly, Direction::SendRecv] {
+        plan.legs[0].streams.audio.as_mut().unwrap().direction = direction;
+        rig.follow(plan.clone());
+        for _ in 0..25 {
+            next_timestamp(&mut rig, OTHER);
+        }
+    }
+    let passed = [(LEG, held), (OTHER, other)].map(|(leg, before)| {
+        let now = next_timestamp(&mut rig, leg);
+        now.wrapping_sub(before)
+    });
+    // In samples of 8 kHz: as much for the one as for the other, but for a few packets.
+    assert!(passed[1] >= 50 * 160, "{passed:?}");
+    assert!(passed[0].abs_diff(passed[1]) <= 5 * 160, "{passed:?}");
+}

@@ -62,13 +62,13 @@ fn announce(language: Language, package: &Package) {
     match language {
         Language::English => println!(
             "Building the kernel of the device lab from Debian's linux-source {}: {megabytes} MB to \
-             download, 2 GB of disk meanwhile and 10 MB afterwards, about 6 minutes of one processor \
-             core. It is kept in the cache.",
+             download, 2 GB of disk meanwhile and 10 MB afterwards, about 4 minutes on two processor \
+             cores. It is kept in the cache.",
             package.version
         ),
         Language::Chinese => println!(
             "正在用 Debian 的 linux-source {} 编译设备实验室的内核：下载 {megabytes} MB，\
-             编译期间占用磁盘 2 GB，之后 10 MB，约需单核 6 分钟。结果保存在缓存中。",
+             编译期间占用磁盘 2 GB，之后 10 MB，双核约需 4 分钟。结果保存在缓存中。",
             package.version
         ),
     }

@@ -4,7 +4,9 @@
 //! passwords hold, and through apt's check of signatures. What apt keeps for that lies in the cache;
 //! the machine's own lists are not touched.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -118,10 +120,17 @@ impl AptFolder {
         }
         let line = format!("deb [target=Packages signed-by={KEYRING}] {mirror} {SUITE} main\n");
         let list = self.0.join("sources.list");
-        fs::write(&list, line).with_context(|| format!("cannot write {}", list.display()))
+        let write = || {
+            // The mirror's address may hold a password.
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            options.open(&list)?.write_all(line.as_bytes())
+        };
+        write().with_context(|| format!("cannot write {}", list.display()))
     }
 
-    /// apt with this one source. Its other settings are the machine's.
+    /// apt with this one source, which has to be signed, whatever this machine allows others. Its other settings are
+    /// the machine's.
     fn get(&self) -> Command {
         let mut command = Command::new("apt-get");
         let mut set = |name: &str, value: &Path| {
@@ -133,6 +142,14 @@ impl AptFolder {
         set("Dir::Etc::SourceParts", Path::new("/dev/null"));
         set("Dir::Etc::Preferences", Path::new("/dev/null"));
         set("Dir::Etc::PreferencesParts", Path::new("/dev/null"));
+        for allowed in [
+            "Acquire::AllowInsecureRepositories",
+            "Acquire::AllowWeakRepositories",
+            "Acquire::AllowDowngradeToInsecureRepositories",
+            "APT::Get::AllowUnauthenticated",
+        ] {
+            command.arg("-o").arg(format!("{allowed}=false"));
+        }
         // The cache is this user's, and apt's own user has no right there.
         command.args(["-o", "APT::Sandbox::User=", "-o", "Acquire::Languages=none"]);
         command
@@ -140,7 +157,7 @@ impl AptFolder {
 }
 
 /// The mirror of Debian itself among what `apt-get update --print-uris` would fetch:
-/// `'http://deb.debian.org/debian/dists/bookworm/InRelease' deb.debian.org_... 0`.
+/// `'http://mirror.example/debian/dists/bookworm/InRelease' mirror.example_... 0`.
 fn debian_mirror(listing: &str) -> Option<&str> {
     listing.lines().find_map(|line| {
         let (uri, _) = line.strip_prefix('\'')?.split_once('\'')?;
@@ -173,7 +190,7 @@ mod tests {
     fn the_mirror_is_that_of_debian_and_no_other() {
         let listing = "\
 'https://packages.example/apt/dists/stable/InRelease' packages.example_InRelease 0 \n\
-'http://deb.debian.org/debian-security/dists/bookworm-security/InRelease' x 0 \n\
+'http://mirror.example/debian-security/dists/bookworm-security/InRelease' x 0 \n\
 'http://mirror.example/debian/dists/bookworm/InRelease' x 0 \n\
 'http://mirror.example/debian/dists/bookworm/main/binary-amd64/Packages.xz' x 0 \n";
         assert_eq!(debian_mirror(listing), Some("http://mirror.example/debian"));

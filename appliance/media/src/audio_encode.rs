@@ -17,16 +17,20 @@ use room::units::Bitrate;
 
 use crate::audio_fan_out::{AudioFanOut, AudioInlet};
 use crate::clock::MediaClock;
+use crate::encoded_sink::encoded_sink;
 use crate::error::MediaError;
 use crate::graph_input::GraphInputs;
-use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, link};
+use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, link, live_source};
 use crate::recording::sound_caps;
-use crate::video_encode::in_running_time;
 
-/// Opus: transparent speech with room for in-band FEC.
-const OPUS_BITRATE: Bitrate = Bitrate::kbps(40);
-/// The least that Opus is given, whatever a peer asks for: below, speech is hard to follow.
-const OPUS_LEAST_BITRATE: Bitrate = Bitrate::kbps(12);
+/// What Opus is given: steps, so that legs share encodes. Below the least, speech is hard to follow, whatever a peer
+/// asks for; the most is transparent speech with room for in-band FEC.
+const OPUS_BITRATES: [Bitrate; 4] = [
+    Bitrate::kbps(12),
+    Bitrate::kbps(16),
+    Bitrate::kbps(24),
+    Bitrate::kbps(40),
+];
 /// How hard Opus searches, 0 to 10: less than its default of 10, for less work.
 const OPUS_COMPLEXITY: i32 = 5;
 /// Sound that may wait for an encoder, in buffers of 20 ms.
@@ -74,10 +78,12 @@ impl AudioFormat {
     pub(crate) fn new(codec: AudioCodec, most: Option<Bitrate>, loss: ExpectedLoss) -> Self {
         match codec {
             AudioCodec::Opus => {
-                let bitrate = most.map_or(OPUS_BITRATE, |most| {
-                    most.clamp(OPUS_LEAST_BITRATE, OPUS_BITRATE)
-                });
-                Self::Opus { bitrate, loss }
+                let fits = |bitrate: &&Bitrate| most.is_none_or(|most| **bitrate <= most);
+                let bitrate = OPUS_BITRATES.iter().rev().find(fits);
+                Self::Opus {
+                    bitrate: *bitrate.unwrap_or(&OPUS_BITRATES[0]),
+                    loss,
+                }
             }
             AudioCodec::G722 => Self::G722,
             AudioCodec::Pcmu => Self::Pcmu,
@@ -179,11 +185,13 @@ impl AudioEncode {
         inputs: &GraphInputs,
     ) -> Result<Self, MediaError> {
         let pipeline = OwnedPipeline::new(PipelineRole::AudioEncode(format), clock, inputs);
-        let source = pipeline.add(raw_source())?;
+        let source = pipeline.add(live_source("sound", QUEUE, Duration::ZERO))?;
+        source.set_caps(Some(&sound_caps()));
         stamp_earlier(&source, format.encoder_latency());
         let encoder = format.encoder(&pipeline)?;
         let encoded = Arc::new(AtomicU64::new(0));
-        let sink = encoded_sink(pipeline.id(), fan_out, &encoded);
+        let (to_legs, id) = (Arc::clone(fan_out), pipeline.id());
+        let sink = encoded_sink(&encoded, move |sound| to_legs.hand(id, sound));
         let sink = pipeline.add(sink)?;
         match format.encoder_rate() {
             None => link(&[source.upcast_ref(), &encoder, sink.upcast_ref()])?,
@@ -233,46 +241,6 @@ impl AudioEncode {
     }
 }
 
-fn raw_source() -> gst_app::AppSrc {
-    gst_app::AppSrc::builder()
-        .name("sound")
-        .caps(&sound_caps())
-        .format(gst::Format::Time)
-        .is_live(true)
-        .min_latency(0)
-        .max_buffers(QUEUE)
-        .max_bytes(0)
-        .leaky_type(gst_app::AppLeakyType::Downstream)
-        .build()
-}
-
-fn encoded_sink(
-    encode: PipelineId,
-    fan_out: &Arc<AudioFanOut>,
-    encoded: &Arc<AtomicU64>,
-) -> gst_app::AppSink {
-    let sink = gst_app::AppSink::builder()
-        .name("encoded")
-        .sync(false)
-        .build();
-    sink.set_property("async", false);
-    sink.set_property("enable-last-sample", false);
-    let (fan_out, encoded) = (Arc::clone(fan_out), Arc::clone(encoded));
-    sink.set_callbacks(
-        gst_app::AppSinkCallbacks::builder()
-            .new_sample(move |sink| {
-                let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-                if let Some(sound) = in_running_time(&sample) {
-                    encoded.fetch_add(1, Ordering::Relaxed);
-                    fan_out.hand(encode, &sound);
-                }
-                Ok(gst::FlowSuccess::Ok)
-            })
-            .build(),
-    );
-    sink
-}
-
 /// Takes an encoder's latency off the timestamps: what comes out was said that much earlier, and
 /// far ends put lips and words together by it.
 fn stamp_earlier(inlet: &gst_app::AppSrc, latency: gst::ClockTime) {
@@ -287,13 +255,16 @@ mod tests {
 
     #[test]
     fn opus_keeps_to_what_the_peer_takes_as_far_as_speech_bears_it() {
-        for (most, bitrate) in [
-            (None, OPUS_BITRATE),
-            (Some(Bitrate::kbps(24)), Bitrate::kbps(24)),
-            (Some(Bitrate::kbps(128)), OPUS_BITRATE),
-            (Some(Bitrate::bps(0)), OPUS_LEAST_BITRATE),
-            (Some(Bitrate::bps(u64::MAX)), OPUS_BITRATE),
+        for (most, kbps) in [
+            (None, 40),
+            (Some(Bitrate::kbps(24)), 24),
+            (Some(Bitrate::kbps(25)), 24),
+            (Some(Bitrate::kbps(39)), 24),
+            (Some(Bitrate::kbps(128)), 40),
+            (Some(Bitrate::bps(0)), 12),
+            (Some(Bitrate::bps(u64::MAX)), 40),
         ] {
+            let bitrate = Bitrate::kbps(kbps);
             let loss = ExpectedLoss::Little;
             let format = AudioFormat::new(AudioCodec::Opus, most, loss);
             assert_eq!(format, AudioFormat::Opus { bitrate, loss }, "{most:?}");

@@ -26,7 +26,8 @@ use crate::error::MediaError;
 use crate::graph_input::GraphInputs;
 use crate::loudspeaker_tap::LoudspeakerTap;
 use crate::pipeline::{
-    OwnedPipeline, PipelineId, PipelineRole, count_buffers, link, link_pads, pad,
+    OwnedPipeline, PipelineId, PipelineRole, count_buffers, link, link_pads, live_source,
+    min_latency, pad,
 };
 use crate::recording::{samples_of, sound_caps};
 use crate::tone::ToneSamples;
@@ -126,19 +127,12 @@ impl AudioPlayout {
         delay: Duration,
     ) -> Result<gst_app::AppSrc, MediaError> {
         self.remove_leg(leg);
-        let caps = sound_caps();
-        let inlet = self.pipeline.add(
-            gst_app::AppSrc::builder()
-                .name(format!("leg-{leg}"))
-                .caps(&caps)
-                .format(gst::Format::Time)
-                .is_live(true)
-                .min_latency(latency(delay))
-                .max_buffers(QUEUE)
-                .max_bytes(0)
-                .leaky_type(gst_app::AppLeakyType::Downstream)
-                .build(),
-        )?;
+        let inlet = self.pipeline.add(live_source(
+            &format!("leg-{leg}"),
+            QUEUE,
+            inlet_latency(delay),
+        ))?;
+        inlet.set_caps(Some(&sound_caps()));
         self.pipeline.adopt_time(&inlet);
         let input = self.mix(inlet.clone())?;
         self.inputs.insert(leg, input);
@@ -194,7 +188,9 @@ impl AudioPlayout {
     /// A leg's sound is held for another time.
     pub(crate) fn set_delay(&self, leg: LegId, delay: Duration) {
         if let Some(input) = self.inputs.get(&leg) {
-            input.inlet.set_property("min-latency", latency(delay));
+            input
+                .inlet
+                .set_property("min-latency", min_latency(inlet_latency(delay)));
             self.recalculate_latency();
         }
     }
@@ -242,9 +238,8 @@ fn tone_inlet(tone: Tone, begin: gst::ClockTime) -> gst_app::AppSrc {
 }
 
 /// What the inlet of a leg adds, so that sound is held for `delay` in all.
-fn latency(delay: Duration) -> i64 {
-    let inlet = delay.saturating_sub(MIX.into());
-    i64::try_from(inlet.as_nanos()).unwrap_or(i64::MAX)
+fn inlet_latency(delay: Duration) -> Duration {
+    delay.saturating_sub(MIX.into())
 }
 
 /// Percent to amplitude. The ear hears proportions: a cube comes close, as in other players.

@@ -76,3 +76,26 @@ pub(crate) fn running_time_of(sample: &gst::Sample) -> Option<gst::ClockTime> {
         None => Some(pts),
     }
 }
+
+/// The same sample with its timestamps in running time, which every pipeline shares.
+pub(crate) fn in_running_time(sample: &gst::Sample) -> Option<gst::Sample> {
+    let running_time = running_time_of(sample)?;
+    let mut buffer = sample.buffer_owned()?;
+    let is_decoding_time = |dts| dts == running_time;
+    if buffer.pts() == Some(running_time) && buffer.dts().is_none_or(is_decoding_time) {
+        // As it is: a buffer whose memory a copy shares never goes back to its pool, and each
+        // picture would be decoded into fresh memory.
+        return Some(sample.clone());
+    }
+    {
+        let buffer = buffer.make_mut();
+        buffer.set_pts(running_time);
+        buffer.set_dts(running_time);
+    }
+    Some(
+        gst::Sample::builder()
+            .buffer(&buffer)
+            .caps(&sample.caps_owned()?)
+            .build(),
+    )
+}

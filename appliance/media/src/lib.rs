@@ -33,6 +33,7 @@ mod delay_target;
 mod device;
 mod diff;
 mod encode_inlets;
+mod encoded_sink;
 mod encoder;
 mod error;
 mod event;

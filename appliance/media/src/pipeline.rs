@@ -248,6 +248,25 @@ pub(crate) fn make_element<'a>(
         .map_err(|_| MediaError::MissingElement { name: factory })
 }
 
+/// Where live media enters a pipeline, with timestamps in running time: so many buffers may wait, and older ones give
+/// way. What they are for is presented so much later.
+pub(crate) fn live_source(name: &str, queue: u64, latency: Duration) -> gst_app::AppSrc {
+    gst_app::AppSrc::builder()
+        .name(name)
+        .format(gst::Format::Time)
+        .is_live(true)
+        .min_latency(min_latency(latency))
+        .max_buffers(queue)
+        .max_bytes(0)
+        .leaky_type(gst_app::AppLeakyType::Downstream)
+        .build()
+}
+
+/// A latency as a live source's property takes it.
+pub(crate) fn min_latency(latency: Duration) -> i64 {
+    i64::try_from(latency.as_nanos()).unwrap_or(i64::MAX)
+}
+
 /// Links elements in a row.
 pub(crate) fn link(elements: &[&gst::Element]) -> Result<(), MediaError> {
     gst::Element::link_many(elements).map_err(|_| {

@@ -8,20 +8,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use room::media_plan::{Rung, RungName, VideoRole};
 use room::units::{Bitrate, FrameRate};
 
-use crate::clock::{MediaClock, running_time_of};
+use crate::clock::MediaClock;
 use crate::encode_inlets::EncodeInlet;
+use crate::encoded_sink::encoded_sink;
 use crate::encoder::{EncoderKind, Encoders};
 use crate::error::MediaError;
 use crate::fan_out::VideoFanOut;
 use crate::graph_input::GraphInputs;
 use crate::keyframe_gate::{KeyframeGate, KeyframeVerdict};
-use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, link};
+use crate::pipeline::{OwnedPipeline, PipelineId, PipelineRole, link, live_source};
 
 /// Raw pictures that may wait for the encoder; older ones give way.
 const QUEUE: u64 = 2;
@@ -76,7 +77,7 @@ impl VideoEncode {
             around.clock,
             around.inputs,
         );
-        let source = pipeline.add(raw_source())?;
+        let source = pipeline.add(live_source("camera", QUEUE, Duration::ZERO))?;
         let kind = around.encoders.best_for(&rung)?;
         let encoder = pipeline.add(kind.make(&rung)?)?;
         match around.beginning {
@@ -84,11 +85,8 @@ impl VideoEncode {
             Beginning::OfEncode => {}
         }
         let encoded = Arc::new(AtomicU64::new(0));
-        let sink = encoded_sink(
-            pipeline.id(),
-            Arc::clone(around.fan_out),
-            Arc::clone(&encoded),
-        );
+        let (fan_out, id) = (Arc::clone(around.fan_out), pipeline.id());
+        let sink = encoded_sink(&encoded, move |picture| fan_out.distribute(id, picture));
         let sink = pipeline.add(sink)?;
         link_encode(&pipeline, source.upcast_ref(), &encoder, &sink, rung)?;
         pipeline.play()?;
@@ -193,18 +191,6 @@ impl VideoEncode {
     }
 }
 
-fn raw_source() -> gst_app::AppSrc {
-    gst_app::AppSrc::builder()
-        .name("camera")
-        .format(gst::Format::Time)
-        .is_live(true)
-        .min_latency(0)
-        .max_buffers(QUEUE)
-        .max_bytes(0)
-        .leaky_type(gst_app::AppLeakyType::Downstream)
-        .build()
-}
-
 fn link_encode(
     pipeline: &OwnedPipeline,
     source: &gst::Element,
@@ -240,53 +226,4 @@ fn link_encode(
         sink.upcast_ref(),
     ]);
     link(&chain)
-}
-
-fn encoded_sink(
-    encode: PipelineId,
-    fan_out: Arc<VideoFanOut>,
-    encoded: Arc<AtomicU64>,
-) -> gst_app::AppSink {
-    let sink = gst_app::AppSink::builder()
-        .name("encoded")
-        .sync(false)
-        .build();
-    sink.set_property("async", false);
-    sink.set_property("enable-last-sample", false);
-    sink.set_callbacks(
-        gst_app::AppSinkCallbacks::builder()
-            .new_sample(move |sink| {
-                let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-                if let Some(picture) = in_running_time(&sample) {
-                    encoded.fetch_add(1, Ordering::Relaxed);
-                    fan_out.distribute(encode, &picture);
-                }
-                Ok(gst::FlowSuccess::Ok)
-            })
-            .build(),
-    );
-    sink
-}
-
-/// The same sample with its timestamps in running time, which every pipeline shares.
-pub(crate) fn in_running_time(sample: &gst::Sample) -> Option<gst::Sample> {
-    let running_time = running_time_of(sample)?;
-    let mut buffer = sample.buffer_owned()?;
-    let is_decoding_time = |dts| dts == running_time;
-    if buffer.pts() == Some(running_time) && buffer.dts().is_none_or(is_decoding_time) {
-        // As it is: a buffer whose memory a copy shares never goes back to its pool, and each
-        // picture would be decoded into fresh memory.
-        return Some(sample.clone());
-    }
-    {
-        let buffer = buffer.make_mut();
-        buffer.set_pts(running_time);
-        buffer.set_dts(running_time);
-    }
-    Some(
-        gst::Sample::builder()
-            .buffer(&buffer)
-            .caps(&sample.caps_owned()?)
-            .build(),
-    )
 }

@@ -26,7 +26,8 @@ use crate::datagram::Medium;
 use crate::error::MediaError;
 use crate::graph_input::GraphInputs;
 use crate::pipeline::{
-    OwnedPipeline, PipelineId, PipelineRole, count_buffers, link, link_pads, make_element, pad,
+    OwnedPipeline, PipelineId, PipelineRole, count_buffers, link, link_pads, live_source,
+    make_element, min_latency, pad,
 };
 use crate::shape::VideoPlayoutShape;
 
@@ -76,11 +77,14 @@ impl VideoPlayout {
             .iter()
             .map(|&(leg, role, _)| {
                 let name = format!("leg-{leg}-{}", Medium::of_video(role).name());
-                Ok(((leg, role), pipeline.add(inlet(&name, delay(leg)))?))
+                Ok((
+                    (leg, role),
+                    pipeline.add(live_source(&name, QUEUE, delay(leg)))?,
+                ))
             })
             .collect::<Result<HashMap<_, _>, MediaError>>()?;
         let self_view = match shape.self_view {
-            true => Some(pipeline.add(inlet("self-view", Duration::ZERO))?),
+            true => Some(pipeline.add(live_source("self-view", QUEUE, Duration::ZERO))?),
             false => None,
         };
         for inlet in inlets.values().chain(&self_view) {
@@ -168,28 +172,12 @@ impl VideoPlayout {
             .filter_map(|role| self.inlets.get(&(leg, role)))
             .collect();
         for inlet in &inlets {
-            inlet.set_property("min-latency", latency(delay));
+            inlet.set_property("min-latency", min_latency(delay));
         }
         if !inlets.is_empty() {
             self.recalculate_latency();
         }
     }
-}
-
-fn latency(delay: Duration) -> i64 {
-    i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX)
-}
-
-fn inlet(name: &str, delay: Duration) -> gst_app::AppSrc {
-    gst_app::AppSrc::builder()
-        .name(name)
-        .format(gst::Format::Time)
-        .is_live(true)
-        .min_latency(latency(delay))
-        .max_buffers(QUEUE)
-        .max_bytes(0)
-        .leaky_type(gst_app::AppLeakyType::Downstream)
-        .build()
 }
 
 fn sink_element(sink: VideoSink) -> Result<gst::Element, MediaError> {

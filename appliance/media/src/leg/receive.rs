@@ -16,7 +16,7 @@ use room::codec::{AudioCodec, VideoFeedback};
 use room::media_plan::{AudioStream, LegStreams, VideoRole};
 use tokio::sync::mpsc;
 
-use crate::clock::MediaClock;
+use crate::clock::{MediaClock, in_running_time};
 use crate::datagram::{ControlDatagram, Medium};
 use crate::error::MediaError;
 use crate::event::MediaEvent;
@@ -28,7 +28,6 @@ use crate::pipeline::{OwnedPipeline, link, pad};
 use crate::recording::sound_caps;
 use crate::rtp::RtpHeader;
 use crate::telephone_event::TelephoneEventReceiver;
-use crate::video_encode::in_running_time;
 
 /// The decoder of H.264.
 pub(super) const VIDEO_DECODER: &str = "avdec_h264";

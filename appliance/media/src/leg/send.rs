@@ -6,7 +6,7 @@
 //! ```
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use room::codec::AudioCodec;
@@ -21,7 +21,7 @@ use crate::graph_input::GraphInput;
 use crate::leg::hub::LegHub;
 use crate::leg::internal_session;
 use crate::leg::transport::session;
-use crate::pipeline::{OwnedPipeline, link, link_pads, pad};
+use crate::pipeline::{OwnedPipeline, link, link_pads, live_source, pad};
 use crate::rtp::RtpHeader;
 use crate::telephone_event::TelephoneEventSender;
 
@@ -190,17 +190,7 @@ pub(super) fn build_audio(
     rtpbin: &gst::Element,
     stream: &AudioStream,
 ) -> Result<AudioSend, MediaError> {
-    let inlet = pipeline.add(
-        gst_app::AppSrc::builder()
-            .name("encoded-audio")
-            .format(gst::Format::Time)
-            .is_live(true)
-            .min_latency(0)
-            .max_buffers(SOUND_QUEUE)
-            .max_bytes(0)
-            .leaky_type(gst_app::AppLeakyType::Downstream)
-            .build(),
-    )?;
+    let inlet = pipeline.add(live_source("encoded-audio", SOUND_QUEUE, Duration::ZERO))?;
     let payloader = payloader(pipeline, stream)?;
     link(&[inlet.upcast_ref(), &payloader])?;
     let source = pad(&payloader, "src")?;

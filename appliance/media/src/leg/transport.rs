@@ -8,6 +8,7 @@
 //! ```
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use gst::prelude::*;
@@ -16,7 +17,7 @@ use room::codec::{SrtpKey, SrtpKeys, SrtpSuite};
 use crate::datagram::{Channel, Datagram, Medium};
 use crate::error::MediaError;
 use crate::leg::hub::LegHub;
-use crate::pipeline::{OwnedPipeline, link_pads, pad};
+use crate::pipeline::{OwnedPipeline, link_pads, live_source, pad};
 
 /// Packets that may wait for the jitter buffer.
 const QUEUE: u64 = 512;
@@ -138,16 +139,9 @@ fn datagram_source(name: &str, media_type: &str, medium: Medium) -> gst_app::App
             .build(),
         other => gst::Caps::builder(other).build(),
     };
-    gst_app::AppSrc::builder()
-        .name(name)
-        .caps(&caps)
-        .format(gst::Format::Time)
-        .is_live(true)
-        .min_latency(0)
-        .max_buffers(QUEUE)
-        .max_bytes(0)
-        .leaky_type(gst_app::AppLeakyType::Downstream)
-        .build()
+    let source = live_source(name, QUEUE, Duration::ZERO);
+    source.set_caps(Some(&caps));
+    source
 }
 
 /// What kind of media a stream carries, as caps name it.

@@ -203,7 +203,8 @@ impl Controller {
     }
 
     /// Other limits from now on.
-    pub fn set_limits(&mut self, limits: Limits) {
+    pub fn set_limits(&mut self, now: Instant, limits: Limits) {
+        self.begin_to_tick(now);
         self.limits = limits;
         self.set_target(self.target);
     }
@@ -222,6 +223,7 @@ impl Controller {
 
     /// The far end tells what has arrived.
     pub fn on_feedback(&mut self, now: Instant, packets: &[PacketReport]) {
+        self.begin_to_tick(now);
         self.follow_reports(now);
         let numbers = || packets.iter().map(|report| report.sequence);
         if let (Some(first), Some(last)) = (numbers().min(), numbers().max()) {
@@ -271,6 +273,18 @@ impl Controller {
         } else if is_unhurt && self.phase == Phase::Growing {
             self.set_target(target.max(self.target));
         }
+    }
+
+    /// The target may leave the most from now on: nobody was late with ticks that were not due.
+    fn begin_to_tick(&mut self, now: Instant) {
+        if self.is_at_most() && now < self.next_deadline() {
+            self.last_tick = self.last_tick.max(now);
+        }
+    }
+
+    /// Whether nothing can grow.
+    fn is_at_most(&self) -> bool {
+        self.target >= self.limits.max
     }
 
     fn follow_reports(&mut self, now: Instant) {
@@ -636,7 +650,7 @@ impl Controller {
         let tick = self.last_tick + TICK;
         let about_to_be_silent = self.silent_after().and_then(|at| at.checked_sub(STALL));
         match about_to_be_silent {
-            Some(at) if self.target >= self.limits.max => tick.max(at),
+            Some(at) if self.is_at_most() => tick.max(at),
             Some(_) | None => tick,
         }
     }

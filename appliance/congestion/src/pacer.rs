@@ -153,10 +153,10 @@ impl<P> Pacer<P> {
         self.video_bytes = 0;
     }
 
-    /// When [`Self::poll`] may have the next packet; `None` where nothing waits.
+    /// When [`Self::poll`] may have the next packet; `None` where nothing waits but for `room`.
     #[must_use]
-    pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let waits = !self.again.is_empty() || !self.video.is_empty();
+    pub fn next_deadline(&self, now: Instant, room: f64) -> Option<Instant> {
+        let waits = !self.again.is_empty() || (room > 0.0 && !self.video.is_empty());
         let copy = self.copies.front().map(|copy| copy.since);
         let earliest = if waits { Some(now) } else { copy };
         earliest.map(|earliest| {
@@ -190,7 +190,7 @@ mod tests {
         }
         // 10 ms for each at this rate, after a burst of 5 ms.
         assert_eq!(left, [(0, 9), (5, 0), (15, 1), (25, 2)]);
-        assert_eq!(pacer.next_deadline(begin), None);
+        assert_eq!(pacer.next_deadline(begin, 1e9), None);
     }
 
     #[test]
@@ -201,12 +201,14 @@ mod tests {
         pacer.push_again(begin, 1_200, 2);
         pacer.push_again(begin, 1_200, 3);
         let rate = Bitrate::kbps(RATE);
+        assert_eq!(pacer.next_deadline(begin, 0.0), Some(begin));
         assert_eq!(
             pacer.poll(begin, rate, 0.0).map(|left| left.packet),
             Some(2)
         );
         let later = begin + Duration::from_millis(201);
         assert!(pacer.poll(later, rate, 0.0).is_none());
+        assert_eq!(pacer.next_deadline(later, 0.0), None);
         assert!(pacer.is_behind(later, rate));
         pacer.clear();
         assert!(!pacer.is_behind(later, rate));
@@ -221,11 +223,11 @@ mod tests {
         let rate = Bitrate::kbps(RATE);
         assert!(pacer.poll(begin, rate, 0.0).is_some());
         assert!(pacer.poll(begin, rate, 0.0).is_none());
-        assert_eq!(pacer.next_deadline(begin), Some(begin + COPY_AFTER));
+        assert_eq!(pacer.next_deadline(begin, 1e9), Some(begin + COPY_AFTER));
         let kind = pacer
             .poll(begin + COPY_AFTER, rate, 0.0)
             .map(|left| left.kind);
         assert_eq!(kind, Some(PacketKind::Retransmission));
-        assert_eq!(pacer.next_deadline(begin + COPY_AFTER), None);
+        assert_eq!(pacer.next_deadline(begin + COPY_AFTER, 1e9), None);
     }
 }

@@ -80,6 +80,24 @@ fn a_path_that_carries_everything_wakes_nobody_until_the_far_end_falls_silent() 
 }
 
 #[test]
+fn limits_that_rise_while_the_far_end_falls_silent_do_not_hide_that() {
+    let begin = Instant::now();
+    let mut controller = Controller::new(begin, limits());
+    let mut sequence = 0;
+    run(&mut controller, begin, 0, 8_000, &mut sequence);
+    be_unheard(&mut controller, begin, 8_000..8_200, &mut sequence);
+    assert_eq!(controller.target(), limits().max);
+    let more = Limits {
+        max: limits().max * 2.0,
+        ..limits()
+    };
+    controller.set_limits(begin + Duration::from_millis(8_200), more);
+    // A round trip, the pause between reports, and a fifth of a second after the last one.
+    be_unheard(&mut controller, begin, 8_200..8_420, &mut sequence);
+    assert!(controller.target() < limits().max);
+}
+
+#[test]
 fn a_far_end_that_falls_silent_gets_less_and_less_and_never_less_than_the_least() {
     let begin = Instant::now();
     let mut controller = Controller::new(begin, limits());

@@ -186,11 +186,11 @@ impl<P> CongestionControl<P> {
     }
 
     /// The encoders make at most this from now on. What was told is told again: who heard it may have begun anew.
-    pub fn set_sources(&mut self, sources: Sources) {
+    pub fn set_sources(&mut self, now: Instant, sources: Sources) {
         if self.sources != sources {
             self.sources = sources;
             let limits = limits(&sources, sources.most());
-            self.controller.set_limits(limits);
+            self.controller.set_limits(now, limits);
         }
         self.tell_again = [true; 2];
     }
@@ -262,14 +262,14 @@ impl<P> CongestionControl<P> {
     /// When [`Self::handle_timeout`] and [`Self::poll`] are to be called next.
     #[must_use]
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let has_room = self.room() > 0.0;
-        let paced = self.pacer.next_deadline(now).filter(|_| has_room);
+        let room = self.room();
+        let paced = self.pacer.next_deadline(now, room);
         let reports = self.knowledge == Knowledge::Reports;
         // Without anything under way there is nothing to learn.
         let waits = self.controller.in_flight() > 0.0;
         let tick = waits.then(|| self.controller.next_deadline().max(now));
-        // Packets become too old, and a gate opens, by time alone.
-        let is_held_up = self.gate == Gate::Closed || !has_room;
+        // A gate closes and opens by time alone, too. Each turn looks at it; this is for when nothing else happens.
+        let is_held_up = self.gate == Gate::Closed || room <= 0.0;
         let look = is_held_up.then(|| now + HELD_UP_INTERVAL);
         let control = tick.into_iter().chain(look).filter(|_| reports);
         paced.into_iter().chain(control).min()

@@ -162,7 +162,7 @@ impl LegCongestion {
         if reported == Reported::default() {
             self.stop();
         } else if let Some(sending) = &mut self.sending {
-            sending.control.set_sources(sources);
+            sending.control.set_sources(now, sources);
         } else {
             self.sending = Some(Sending::new(now, sources));
         }

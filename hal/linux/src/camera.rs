@@ -245,7 +245,10 @@ fn capture_type(capability: &Capability) -> Option<u32> {
         // What this node has, where `all` is what all nodes of the device have together.
         capability.device
     };
-    if has & (capabilities::TOUCH | capabilities::MEDIA_CONTROLLER) != 0 {
+    // Some codecs say that they capture and give out as well, for programs that are older than their kind.
+    let others =
+        capabilities::TOUCH | capabilities::MEDIA_CONTROLLER | capabilities::MEMORY_TO_MEMORY;
+    if has & others != 0 {
         return None;
     }
     if has & capabilities::VIDEO_CAPTURE != 0 {

@@ -22,6 +22,8 @@ pub(crate) const CAPTURE_MULTIPLANAR: u32 = 9;
 pub(crate) mod capabilities {
     pub(crate) const VIDEO_CAPTURE: u32 = 0x1;
     pub(crate) const VIDEO_CAPTURE_MULTIPLANAR: u32 = 0x1000;
+    /// It turns pictures into others, as codecs do: `V4L2_CAP_VIDEO_M2M_MPLANE`, `V4L2_CAP_VIDEO_M2M`.
+    pub(crate) const MEMORY_TO_MEMORY: u32 = 0x4000 | 0x8000;
     /// A touch panel's raw picture, `V4L2_CAP_TOUCH`.
     pub(crate) const TOUCH: u32 = 0x1000_0000;
     /// A part of a pipeline that a media controller wires, `V4L2_CAP_IO_MC`.

@@ -9,9 +9,9 @@ use hal_core::camera_offer::CameraIdentity;
 use proptest::prelude::{any, proptest};
 use tempfile::TempDir;
 
-use super::{Cameras, device_number, nodes_of, text};
+use super::{Cameras, capture_type, device_number, nodes_of, text};
 use crate::Error;
-use crate::v4l2::Capability;
+use crate::v4l2::{self, Capability, capabilities};
 
 /// A kernel's list of one device, `video0` with this number, and a folder for its device node.
 fn one_device(number: &str) -> TempDir {
@@ -29,6 +29,25 @@ fn look(folder: &Path) -> Cameras {
         cameras.add(node.describe());
     }
     cameras
+}
+
+#[test]
+fn what_captures_pictures_by_itself_is_a_camera_and_a_codec_is_none() {
+    use capabilities::{DEVICE, VIDEO_CAPTURE, VIDEO_CAPTURE_MULTIPLANAR};
+    let of = |all, device| {
+        let mut capability = Capability::default();
+        (capability.all, capability.device) = (all, device);
+        capture_type(&capability)
+    };
+    assert_eq!(of(VIDEO_CAPTURE, 0), Some(v4l2::CAPTURE));
+    let multiplanar = of(DEVICE, VIDEO_CAPTURE_MULTIPLANAR);
+    assert_eq!(multiplanar, Some(v4l2::CAPTURE_MULTIPLANAR));
+    // What other nodes of the device do is not what this one does.
+    assert_eq!(of(DEVICE | VIDEO_CAPTURE, 0), None);
+    // V4L2_CAP_VIDEO_M2M and V4L2_CAP_VIDEO_M2M_MPLANE.
+    for codec in [0x8000, 0x4000] {
+        assert_eq!(of(DEVICE, VIDEO_CAPTURE | codec), None);
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::env::temp_dir;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -59,8 +60,11 @@ fn range() -> Result<u16> {
     let start = (std::process::id() % u32::from(RANGES)) as u16;
     for number in (start..RANGES).chain(0..start) {
         let path = temp_dir().join(format!("roomd-test-ports-{number}.lock"));
-        let file =
-            File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        let file = match File::create(&path) {
+            // Another user's.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => continue,
+            created => created.with_context(|| format!("cannot create {}", path.display()))?,
+        };
         if file.try_lock().is_ok() {
             let begin = FIRST + number * COUNT;
             *range = Some((begin, file));

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::guest::{CASE, Outcome};
 
-/// How long a case may take with its boot, which is a second as a rule. Shorter than what nextest
+/// How long a case may take with its boot, which is 0.2 s as a rule. Shorter than what nextest
 /// allows a test, so that what the console said is seen.
 const LONGEST: Duration = Duration::from_secs(120);
 

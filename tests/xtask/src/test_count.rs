@@ -17,6 +17,16 @@ pub(crate) struct TestCount {
     pub(crate) skipped: u64,
 }
 
+/// A count, for tests.
+#[cfg(test)]
+pub(crate) fn count(passed: u64, failed: u64, skipped: u64) -> TestCount {
+    TestCount {
+        passed,
+        failed,
+        skipped,
+    }
+}
+
 impl AddAssign for TestCount {
     fn add_assign(&mut self, other: Self) {
         self.passed += other.passed;
@@ -167,15 +177,9 @@ fn counts_of(results: &str, separator: &str) -> TestCount {
 
 #[cfg(test)]
 mod tests {
-    use super::{TestCount, libtest_summary, nextest_summary, node_summary, without_colours};
-
-    fn count(passed: u64, failed: u64, skipped: u64) -> TestCount {
-        TestCount {
-            passed,
-            failed,
-            skipped,
-        }
-    }
+    use super::{
+        TestCount, count, libtest_summary, nextest_summary, node_summary, without_colours,
+    };
 
     #[test]
     fn the_summary_of_nextest_is_counted() {

@@ -187,14 +187,7 @@ mod tests {
     use super::{Finished, Outcome, TestCount, closing_line, total, wanted};
     use crate::lane::Lane;
     use crate::language::Language;
-
-    fn count(passed: u64, failed: u64, skipped: u64) -> TestCount {
-        TestCount {
-            passed,
-            failed,
-            skipped,
-        }
-    }
+    use crate::test_count::count;
 
     #[test]
     fn a_lane_that_there_is_not_is_refused_with_those_that_there_are_in_either_language() {
